@@ -1,0 +1,239 @@
+//! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
+
+use super::{ExpSplit, Lanes};
+use crate::kernels::exp;
+use core::arch::x86_64::{
+    __m256, __m256d, __m256i, _CMP_LT_OQ, _mm_sfence, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd,
+    _mm256_maskload_ps, _mm256_maskstore_pd, _mm256_maskstore_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_stream_pd,
+    _mm256_stream_ps,
+};
+use pulp::x86::V3;
+
+/// All ones in the first `n` 32-bit lanes.
+#[inline(always)]
+fn first_32(l: V3, n: usize) -> __m256i {
+    l.avx2._mm256_cmpgt_epi32(l.avx._mm256_set1_epi32(n.min(8) as i32), l.avx._mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+}
+
+/// All ones in the first `n` 64-bit lanes.
+#[inline(always)]
+fn first_64(l: V3, n: usize) -> __m256i {
+    l.avx2._mm256_cmpgt_epi64(l.avx._mm256_set1_epi64x(n.min(4) as i64), l.avx._mm256_setr_epi64x(0, 1, 2, 3))
+}
+
+impl Lanes<f32> for V3 {
+    type V = __m256;
+    type M = __m256;
+    type Table = __m256;
+    const N: usize = 8;
+    const EXP: ExpSplit<f32> = exp::F32_TABLE8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        self.avx._mm256_set1_ps(x)
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32]) -> __m256 {
+        assert!(x.len() >= 8);
+        // SAFETY: 8 elements are there (asserted), any alignment will do; V3 proves AVX.
+        unsafe { _mm256_loadu_ps(x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn load_tail(self, x: &[f32], fill: f32) -> __m256 {
+        let mask = first_32(self, x.len());
+        // SAFETY: only the lanes below x.len() are read; V3 proves AVX.
+        let v = unsafe { _mm256_maskload_ps(x.as_ptr(), mask) };
+        Lanes::<f32>::select(self, self.avx._mm256_castsi256_ps(mask), v, self.splat(fill))
+    }
+    #[inline(always)]
+    fn store(self, out: &mut [f32], v: __m256) {
+        assert!(out.len() >= 8);
+        // SAFETY: room for 8 elements (asserted), any alignment will do; V3 proves AVX.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn store_tail(self, out: &mut [f32], v: __m256) {
+        let mask = first_32(self, out.len());
+        // SAFETY: only the lanes below out.len() are written; V3 proves AVX.
+        unsafe { _mm256_maskstore_ps(out.as_mut_ptr(), mask, v) }
+    }
+    #[inline(always)]
+    fn stream(self, out: &mut [f32], v: __m256) {
+        assert!(out.len() >= 8 && out.as_ptr().addr().is_multiple_of(32));
+        // SAFETY: room for 8 elements at an address that is a multiple of 32 (asserted); V3 proves AVX.
+        unsafe { _mm256_stream_ps(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: every x86-64 CPU has SSE.
+        unsafe { _mm_sfence() }
+    }
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_add_ps(a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_sub_ps(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_mul_ps(a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        self.fma._mm256_fmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        self.fma._mm256_fnmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_max_ps(a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_min_ps(a, b)
+    }
+    #[inline(always)]
+    fn lt(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_cmp_ps::<_CMP_LT_OQ>(a, b)
+    }
+    #[inline(always)]
+    fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_blendv_ps(b, a, m)
+    }
+    #[inline(always)]
+    fn sum(self, v: __m256) -> f64 {
+        let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
+        let high = self.avx._mm256_cvtps_pd(self.avx._mm256_extractf128_ps::<1>(v));
+        Lanes::<f64>::sum(self, self.avx._mm256_add_pd(low, high))
+    }
+    #[inline(always)]
+    fn exp_table(self, scale: f64) -> __m256 {
+        let t = &exp::POWERS_OF_TWO_16;
+        let s = self.avx._mm256_set1_pd(scale);
+        // Every other entry: the powers of 2^(1/8).
+        let low = self.avx._mm256_mul_pd(self.avx._mm256_setr_pd(t[0], t[2], t[4], t[6]), s);
+        let high = self.avx._mm256_mul_pd(self.avx._mm256_setr_pd(t[8], t[10], t[12], t[14]), s);
+        let low = self.avx._mm256_castps128_ps256(self.avx._mm256_cvtpd_ps(low));
+        self.avx._mm256_insertf128_ps::<1>(low, self.avx._mm256_cvtpd_ps(high))
+    }
+    #[inline(always)]
+    fn exp_finish(self, table: __m256, shifted: __m256, _: __m256, p: __m256) -> __m256 {
+        // The permutation looks at the low three bits of each index; the bits above are the biased exponent.
+        let index = self.avx._mm256_castps_si256(shifted);
+        let power = self.avx2._mm256_permutevar8x32_ps(table, index);
+        let whole = self.avx2._mm256_andnot_si256(self.avx._mm256_set1_epi32(7), index);
+        let exponent = self.avx._mm256_castsi256_ps(self.avx2._mm256_slli_epi32::<20>(whole));
+        Lanes::<f32>::mul(self, Lanes::<f32>::mul_add(self, power, p, power), exponent)
+    }
+    #[inline(always)]
+    fn exp_clamp(self, x: __m256, low: __m256, high: __m256) -> __m256 {
+        Lanes::<f32>::min(self, high, Lanes::<f32>::max(self, low, x))
+    }
+}
+
+impl Lanes<f64> for V3 {
+    type V = __m256d;
+    type M = __m256d;
+    type Table = __m256d;
+    const N: usize = 4;
+    const EXP: ExpSplit<f64> = exp::F64_INTEGER;
+
+    #[inline(always)]
+    fn splat(self, x: f64) -> __m256d {
+        self.avx._mm256_set1_pd(x)
+    }
+    #[inline(always)]
+    fn load(self, x: &[f64]) -> __m256d {
+        assert!(x.len() >= 4);
+        // SAFETY: 4 elements are there (asserted), any alignment will do; V3 proves AVX.
+        unsafe { _mm256_loadu_pd(x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn load_tail(self, x: &[f64], fill: f64) -> __m256d {
+        let mask = first_64(self, x.len());
+        // SAFETY: only the lanes below x.len() are read; V3 proves AVX.
+        let v = unsafe { _mm256_maskload_pd(x.as_ptr(), mask) };
+        Lanes::<f64>::select(self, self.avx._mm256_castsi256_pd(mask), v, self.splat(fill))
+    }
+    #[inline(always)]
+    fn store(self, out: &mut [f64], v: __m256d) {
+        assert!(out.len() >= 4);
+        // SAFETY: room for 4 elements (asserted), any alignment will do; V3 proves AVX.
+        unsafe { _mm256_storeu_pd(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn store_tail(self, out: &mut [f64], v: __m256d) {
+        let mask = first_64(self, out.len());
+        // SAFETY: only the lanes below out.len() are written; V3 proves AVX.
+        unsafe { _mm256_maskstore_pd(out.as_mut_ptr(), mask, v) }
+    }
+    #[inline(always)]
+    fn stream(self, out: &mut [f64], v: __m256d) {
+        assert!(out.len() >= 4 && out.as_ptr().addr().is_multiple_of(32));
+        // SAFETY: room for 4 elements at an address that is a multiple of 32 (asserted); V3 proves AVX.
+        unsafe { _mm256_stream_pd(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        Lanes::<f32>::fence(self);
+    }
+    #[inline(always)]
+    fn add(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_add_pd(a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_sub_pd(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_mul_pd(a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m256d, b: __m256d, c: __m256d) -> __m256d {
+        self.fma._mm256_fmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m256d, b: __m256d, c: __m256d) -> __m256d {
+        self.fma._mm256_fnmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_max_pd(a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_min_pd(a, b)
+    }
+    #[inline(always)]
+    fn lt(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_cmp_pd::<_CMP_LT_OQ>(a, b)
+    }
+    #[inline(always)]
+    fn select(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_blendv_pd(b, a, m)
+    }
+    #[inline(always)]
+    fn sum(self, v: __m256d) -> f64 {
+        let v = self.sse2._mm_add_pd(self.avx._mm256_castpd256_pd128(v), self.avx._mm256_extractf128_pd::<1>(v));
+        self.sse2._mm_cvtsd_f64(self.sse2._mm_add_sd(v, self.sse2._mm_unpackhi_pd(v, v)))
+    }
+    #[inline(always)]
+    fn exp_table(self, scale: f64) -> __m256d {
+        self.splat(scale)
+    }
+    #[inline(always)]
+    fn exp_finish(self, scale: __m256d, shifted: __m256d, _: __m256d, p: __m256d) -> __m256d {
+        let exponent = self.avx2._mm256_slli_epi64::<52>(self.avx._mm256_castpd_si256(shifted));
+        let m = Lanes::<f64>::mul_add(self, scale, p, scale);
+        Lanes::<f64>::mul(self, m, self.avx._mm256_castsi256_pd(exponent))
+    }
+    #[inline(always)]
+    fn exp_clamp(self, x: __m256d, low: __m256d, high: __m256d) -> __m256d {
+        Lanes::<f64>::min(self, high, Lanes::<f64>::max(self, low, x))
+    }
+}

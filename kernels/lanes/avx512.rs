@@ -1,0 +1,221 @@
+//! AVX-512 (F, BW, CD, DQ, VL): 16 lanes of f32 or 8 of f64.
+
+use super::{ExpSplit, Lanes};
+use crate::kernels::exp;
+use core::arch::x86_64::{
+    __m512, __m512d, __mmask8, __mmask16, _mm_sfence, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_loadu_pd,
+    _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+    _mm512_stream_pd, _mm512_stream_ps,
+};
+use pulp::x86::V4;
+
+/// A mask of the first `n` lanes.
+#[inline(always)]
+fn first(n: usize) -> u16 {
+    ((1_u32 << n.min(16)) - 1) as u16
+}
+
+impl Lanes<f32> for V4 {
+    type V = __m512;
+    type M = __mmask16;
+    type Table = __m512;
+    const N: usize = 16;
+    const EXP: ExpSplit<f32> = exp::F32_TABLE16;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        self.avx512f._mm512_set1_ps(x)
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32]) -> __m512 {
+        assert!(x.len() >= 16);
+        // SAFETY: 16 elements are there (asserted), any alignment will do; V4 proves AVX-512F.
+        unsafe { _mm512_loadu_ps(x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn load_tail(self, x: &[f32], fill: f32) -> __m512 {
+        // SAFETY: only the lanes below x.len() are read; V4 proves AVX-512F.
+        unsafe { _mm512_mask_loadu_ps(self.splat(fill), first(x.len()), x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, out: &mut [f32], v: __m512) {
+        assert!(out.len() >= 16);
+        // SAFETY: room for 16 elements (asserted), any alignment will do; V4 proves AVX-512F.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn store_tail(self, out: &mut [f32], v: __m512) {
+        // SAFETY: only the lanes below out.len() are written; V4 proves AVX-512F.
+        unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), first(out.len()), v) }
+    }
+    #[inline(always)]
+    fn stream(self, out: &mut [f32], v: __m512) {
+        assert!(out.len() >= 16 && out.as_ptr().addr().is_multiple_of(64));
+        // SAFETY: room for 16 elements at an address that is a multiple of 64 (asserted); V4 proves AVX-512F.
+        unsafe { _mm512_stream_ps(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: every x86-64 CPU has SSE.
+        unsafe { _mm_sfence() }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_add_ps(a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_sub_ps(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_mul_ps(a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        self.avx512f._mm512_fmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        self.avx512f._mm512_fnmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_max_ps(a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_min_ps(a, b)
+    }
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        self.avx512f._mm512_cmp_ps_mask::<{ core::arch::x86_64::_CMP_LT_OQ }>(a, b)
+    }
+    #[inline(always)]
+    fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_mask_blend_ps(m, b, a)
+    }
+    #[inline(always)]
+    fn sum(self, v: __m512) -> f64 {
+        let low = self.avx512f._mm512_cvtps_pd(self.avx512f._mm512_castps512_ps256(v));
+        let high = self.avx512f._mm512_cvtps_pd(self.avx512dq._mm512_extractf32x8_ps::<1>(v));
+        self.avx512f._mm512_reduce_add_pd(self.avx512f._mm512_add_pd(low, high))
+    }
+    #[inline(always)]
+    fn exp_table(self, scale: f64) -> __m512 {
+        let (low, high) = Lanes::<f64>::exp_table(self, scale);
+        let low = self.avx512f._mm512_castps256_ps512(self.avx512f._mm512_cvtpd_ps(low));
+        self.avx512dq._mm512_insertf32x8::<1>(low, self.avx512f._mm512_cvtpd_ps(high))
+    }
+    #[inline(always)]
+    fn exp_finish(self, table: __m512, shifted: __m512, exponent: __m512, p: __m512) -> __m512 {
+        // The permutation looks at the low four bits of each index, scalef at the floor of the exponent.
+        let power = self.avx512f._mm512_permutexvar_ps(self.avx512f._mm512_castps_si512(shifted), table);
+        self.avx512f._mm512_scalef_ps(Lanes::<f32>::mul_add(self, power, p, power), exponent)
+    }
+    #[inline(always)]
+    fn exp_clamp(self, x: __m512, low: __m512, _: __m512) -> __m512 {
+        Lanes::<f32>::max(self, low, x)
+    }
+}
+
+impl Lanes<f64> for V4 {
+    type V = __m512d;
+    type M = __mmask8;
+    type Table = (__m512d, __m512d);
+    const N: usize = 8;
+    const EXP: ExpSplit<f64> = exp::F64_TABLE16;
+
+    #[inline(always)]
+    fn splat(self, x: f64) -> __m512d {
+        self.avx512f._mm512_set1_pd(x)
+    }
+    #[inline(always)]
+    fn load(self, x: &[f64]) -> __m512d {
+        assert!(x.len() >= 8);
+        // SAFETY: 8 elements are there (asserted), any alignment will do; V4 proves AVX-512F.
+        unsafe { _mm512_loadu_pd(x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn load_tail(self, x: &[f64], fill: f64) -> __m512d {
+        // SAFETY: only the lanes below x.len() are read; V4 proves AVX-512F.
+        unsafe { _mm512_mask_loadu_pd(self.splat(fill), first(x.len()) as u8, x.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, out: &mut [f64], v: __m512d) {
+        assert!(out.len() >= 8);
+        // SAFETY: room for 8 elements (asserted), any alignment will do; V4 proves AVX-512F.
+        unsafe { _mm512_storeu_pd(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn store_tail(self, out: &mut [f64], v: __m512d) {
+        // SAFETY: only the lanes below out.len() are written; V4 proves AVX-512F.
+        unsafe { _mm512_mask_storeu_pd(out.as_mut_ptr(), first(out.len()) as u8, v) }
+    }
+    #[inline(always)]
+    fn stream(self, out: &mut [f64], v: __m512d) {
+        assert!(out.len() >= 8 && out.as_ptr().addr().is_multiple_of(64));
+        // SAFETY: room for 8 elements at an address that is a multiple of 64 (asserted); V4 proves AVX-512F.
+        unsafe { _mm512_stream_pd(out.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        Lanes::<f32>::fence(self);
+    }
+    #[inline(always)]
+    fn add(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_add_pd(a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_sub_pd(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_mul_pd(a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m512d, b: __m512d, c: __m512d) -> __m512d {
+        self.avx512f._mm512_fmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m512d, b: __m512d, c: __m512d) -> __m512d {
+        self.avx512f._mm512_fnmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_max_pd(a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_min_pd(a, b)
+    }
+    #[inline(always)]
+    fn lt(self, a: __m512d, b: __m512d) -> __mmask8 {
+        self.avx512f._mm512_cmp_pd_mask::<{ core::arch::x86_64::_CMP_LT_OQ }>(a, b)
+    }
+    #[inline(always)]
+    fn select(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_mask_blend_pd(m, b, a)
+    }
+    #[inline(always)]
+    fn sum(self, v: __m512d) -> f64 {
+        self.avx512f._mm512_reduce_add_pd(v)
+    }
+    #[inline(always)]
+    fn exp_table(self, scale: f64) -> (__m512d, __m512d) {
+        let t = &exp::POWERS_OF_TWO_16;
+        let s = Lanes::<f64>::splat(self, scale);
+        (Lanes::<f64>::mul(self, self.load(&t[..8]), s), Lanes::<f64>::mul(self, self.load(&t[8..]), s))
+    }
+    #[inline(always)]
+    fn exp_finish(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
+        let index = self.avx512f._mm512_castpd_si512(shifted);
+        let power = self.avx512f._mm512_permutex2var_pd(table.0, index, table.1);
+        self.avx512f._mm512_scalef_pd(Lanes::<f64>::mul_add(self, power, p, power), exponent)
+    }
+    #[inline(always)]
+    fn exp_clamp(self, x: __m512d, low: __m512d, _: __m512d) -> __m512d {
+        Lanes::<f64>::max(self, low, x)
+    }
+}

@@ -1,0 +1,226 @@
+//! The vocabulary that kernels are written in: vectors of `f32` or `f64` over pulp's capability tokens.
+
+#[cfg(mantex_avx2)]
+mod avx2;
+#[cfg(mantex_avx512)]
+mod avx512;
+#[cfg(mantex_neon)]
+mod neon;
+mod scalar;
+
+/// An element type: `f32` or `f64`, with the constants that the kernels need of it.
+pub trait Float:
+    Copy
+    + Default
+    + PartialOrd
+    + core::fmt::Debug
+    + core::fmt::Display
+    + core::ops::Add<Output = Self>
+    + core::ops::Sub<Output = Self>
+    + core::ops::Mul<Output = Self>
+    + Send
+    + Sync
+    + 'static
+{
+    /// log2(e).
+    const LOG2_E: Self;
+    /// The leading bits of ln 2: all of them where a fused multiply-add follows.
+    const LN2_HI: Self;
+    /// ln 2 - LN2_HI.
+    const LN2_LO: Self;
+    /// 1.5 * 2^(mantissa bits): adding it rounds to an integer, which its low bits then hold.
+    const SHIFTER: Self;
+    /// The exponent bias of the format: 127 or 1023.
+    const BIAS: f64;
+    /// Machine epsilon: the distance from 1 to the next larger number.
+    const EPSILON: f64;
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Positive infinity.
+    const INFINITY: Self;
+    /// Negative infinity.
+    const NEG_INFINITY: Self;
+    /// A quiet NaN.
+    const NAN: Self;
+
+    /// The nearest value of the type.
+    fn from_f64(x: f64) -> Self;
+    /// The same value as `f64`.
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! float {
+    ($t:ident, $ln2_hi:expr, $ln2_lo:expr) => {
+        impl Float for $t {
+            const LOG2_E: Self = core::$t::consts::LOG2_E;
+            const LN2_HI: Self = $ln2_hi;
+            const LN2_LO: Self = $ln2_lo;
+            const SHIFTER: Self = 1.5 / Self::EPSILON;
+            const BIAS: f64 = ($t::MAX_EXP - 1) as f64;
+            const EPSILON: f64 = $t::EPSILON as f64;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const INFINITY: Self = $t::INFINITY;
+            const NEG_INFINITY: Self = $t::NEG_INFINITY;
+            const NAN: Self = $t::NAN;
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+        }
+    };
+}
+
+// ln 2 = 0.693147180559945309417232121458176568..., split after rounding to the type.
+float!(f32, core::f32::consts::LN_2, -1.904_654_3e-9);
+float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
+
+/// How an instruction set splits `e^x = 2^(k/2^bits) * e^t`: with a table of `2^bits` powers of two in registers, the
+/// remainder `t` is short and so is its polynomial.
+#[derive(Clone, Copy)]
+pub struct ExpSplit<T: 'static> {
+    /// log2 of the table's size; 0 is no table.
+    pub bits: u32,
+    /// What [`Lanes::exp_finish`] wants added to the exponent.
+    pub bias: f64,
+    /// Below this exponent (relative to the base) the result is 0.
+    pub lowest: f64,
+    /// Above this exponent (relative to the base) arguments are clamped, far outside of what a sum accepts.
+    pub highest: f64,
+    /// Coefficients of (e^t - 1)/t, constant first.
+    pub expm1: &'static [T],
+    /// Coefficients of (2^t - 1)/t, constant first.
+    pub exp2m1: &'static [T],
+}
+
+/// Vectors of `T` in one instruction set. Every method is `#[inline(always)]` and one or a few instructions.
+///
+/// A value of an implementing type is a capability token: holding it proves that the CPU has the instructions.
+pub trait Lanes<T: Float>: Copy {
+    /// A vector.
+    type V: Copy;
+    /// One truth value per lane.
+    type M: Copy;
+    /// Powers of two for the exponential, see [`ExpSplit`].
+    type Table: Copy;
+    /// Lanes in a vector.
+    const N: usize;
+    /// How the exponential is split.
+    const EXP: ExpSplit<T>;
+
+    /// `x` in every lane.
+    fn splat(self, x: T) -> Self::V;
+    /// The first `N` elements; panics where there are fewer.
+    fn load(self, x: &[T]) -> Self::V;
+    /// The first `x.len()` (at most `N`) lanes from `x`, the others `fill`.
+    fn load_tail(self, x: &[T], fill: T) -> Self::V;
+    /// To the first `N` elements; panics where there are fewer.
+    fn store(self, out: &mut [T], v: Self::V);
+    /// The first `out.len()` (at most `N`) lanes to `out`.
+    fn store_tail(self, out: &mut [T], v: Self::V);
+    /// As [`Lanes::store`], past the caches where the instruction set can; `out` must start at a multiple of the
+    /// vector's size (panics otherwise), and [`Lanes::fence`] must follow the last one.
+    fn stream(self, out: &mut [T], v: Self::V);
+    /// Makes streamed stores visible in program order.
+    #[inline(always)]
+    fn fence(self) {}
+
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, fused where the instruction set fuses (all but scalar).
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`, fused where the instruction set fuses.
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `if a > b { a } else { b }`: `b` where either is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a < b { a } else { b }`: `b` where either is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Lanes with `a < b` (false where either is NaN).
+    fn lt(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `if m { a } else { b }`.
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// The sum of all lanes, in `f64` and in a fixed order.
+    fn sum(self, v: Self::V) -> f64;
+    /// The lanes, in order, as the first `N` elements.
+    #[inline(always)]
+    fn to_array(self, v: Self::V) -> [T; 16] {
+        let mut lanes = [T::ZERO; 16];
+        self.store(&mut lanes[..Self::N], v);
+        lanes
+    }
+
+    /// `scale * 2^(i / 2^EXP.bits)` for every i, computed in `f64` and rounded once.
+    fn exp_table(self, scale: f64) -> Self::Table;
+    /// `scale * (1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low
+    /// bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
+    fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
+    /// `x` within `[low, high]`, NaN kept; `high` may be left out where [`Lanes::exp_finish`] saturates by itself.
+    fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
+    /// `x - k * ln 2` with an error far below one unit in the last place of 1.
+    #[inline(always)]
+    fn exp_reduce(self, x: Self::V, k: Self::V) -> Self::V {
+        let t = self.neg_mul_add(k, self.splat(T::LN2_HI), x);
+        self.neg_mul_add(k, self.splat(T::LN2_LO), t)
+    }
+}
+
+/// A capability token of one of the instruction sets of this build. A vector one exists only where the CPU has it.
+#[derive(Clone, Copy)]
+pub enum Token {
+    /// AVX-512 F, BW, CD, DQ, VL.
+    #[cfg(mantex_avx512)]
+    Avx512(pulp::x86::V4),
+    /// AVX2, FMA, BMI1/2.
+    #[cfg(mantex_avx2)]
+    Avx2(pulp::x86::V3),
+    /// Advanced SIMD.
+    #[cfg(mantex_neon)]
+    Neon(pulp::aarch64::Neon),
+    /// Plain Rust, one lane.
+    Scalar(pulp::Scalar),
+}
+
+impl Token {
+    /// The one that is always there.
+    pub const SCALAR: Token = Token::Scalar(pulp::Scalar);
+
+    /// Those that this CPU can run, best first.
+    pub fn available() -> impl Iterator<Item = Token> {
+        [
+            #[cfg(mantex_avx512)]
+            pulp::x86::V4::try_new().map(Token::Avx512),
+            #[cfg(mantex_avx2)]
+            pulp::x86::V3::try_new().map(Token::Avx2),
+            #[cfg(mantex_neon)]
+            pulp::aarch64::Neon::try_new().map(Token::Neon),
+            Some(Token::SCALAR),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(mantex_avx512)]
+            Token::Avx512(_) => "avx512",
+            #[cfg(mantex_avx2)]
+            Token::Avx2(_) => "avx2",
+            #[cfg(mantex_neon)]
+            Token::Neon(_) => "neon",
+            Token::Scalar(_) => "scalar",
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One lane of plain Rust: the fallback on every CPU, and what the vector kernels are compared with.
+
+use super::{ExpSplit, Float, Lanes};
+use crate::kernels::exp;
+use pulp::Scalar;
+
+macro_rules! scalar_lanes {
+    ($t:ident, $mantissa_bits:expr, $split:expr, |$x:ident, $k:ident| $reduce:expr) => {
+        impl Lanes<$t> for Scalar {
+            type V = $t;
+            type M = bool;
+            type Table = $t;
+            const N: usize = 1;
+            const EXP: ExpSplit<$t> = $split;
+
+            #[inline(always)]
+            fn splat(self, x: $t) -> $t {
+                x
+            }
+            #[inline(always)]
+            fn load(self, x: &[$t]) -> $t {
+                x[0]
+            }
+            #[inline(always)]
+            fn load_tail(self, x: &[$t], fill: $t) -> $t {
+                x.first().copied().unwrap_or(fill)
+            }
+            #[inline(always)]
+            fn store(self, out: &mut [$t], v: $t) {
+                out[0] = v;
+            }
+            #[inline(always)]
+            fn store_tail(self, out: &mut [$t], v: $t) {
+                if let Some(out) = out.first_mut() {
+                    *out = v;
+                }
+            }
+            #[inline(always)]
+            fn stream(self, out: &mut [$t], v: $t) {
+                out[0] = v;
+            }
+            #[inline(always)]
+            fn add(self, a: $t, b: $t) -> $t {
+                a + b
+            }
+            #[inline(always)]
+            fn sub(self, a: $t, b: $t) -> $t {
+                a - b
+            }
+            #[inline(always)]
+            fn mul(self, a: $t, b: $t) -> $t {
+                a * b
+            }
+            #[inline(always)]
+            fn mul_add(self, a: $t, b: $t, c: $t) -> $t {
+                a * b + c
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, a: $t, b: $t, c: $t) -> $t {
+                c - a * b
+            }
+            #[inline(always)]
+            fn max(self, a: $t, b: $t) -> $t {
+                if a > b { a } else { b }
+            }
+            #[inline(always)]
+            fn min(self, a: $t, b: $t) -> $t {
+                if a < b { a } else { b }
+            }
+            #[inline(always)]
+            fn lt(self, a: $t, b: $t) -> bool {
+                a < b
+            }
+            #[inline(always)]
+            fn select(self, m: bool, a: $t, b: $t) -> $t {
+                if m { a } else { b }
+            }
+            #[inline(always)]
+            fn sum(self, v: $t) -> f64 {
+                v.to_f64()
+            }
+            #[inline(always)]
+            fn exp_table(self, scale: f64) -> $t {
+                $t::from_f64(scale)
+            }
+            #[inline(always)]
+            fn exp_finish(self, scale: $t, shifted: $t, _: $t, p: $t) -> $t {
+                (scale * p + scale) * $t::from_bits(shifted.to_bits() << $mantissa_bits)
+            }
+            #[inline(always)]
+            fn exp_clamp(self, x: $t, low: $t, high: $t) -> $t {
+                Lanes::<$t>::min(self, high, Lanes::<$t>::max(self, low, x))
+            }
+            #[inline(always)]
+            fn exp_reduce(self, $x: $t, $k: $t) -> $t {
+                $reduce
+            }
+        }
+    };
+}
+
+// Without a fused multiply-add the product k * ln 2 has to be exact: in f64 it is for f32, and f64 takes ln 2 in a
+// part of 33 bits (exact for |k| < 2^20) and the rest (the split of fdlibm's e_log.c).
+scalar_lanes!(f32, 23, exp::F32_INTEGER, |x, k| (x as f64 - k as f64 * core::f64::consts::LN_2) as f32);
+scalar_lanes!(f64, 52, exp::F64_INTEGER, |x, k| (x - k * exp::LN2_HI33) - k * exp::LN2_LO33);

@@ -1,0 +1,17 @@
+//! Every intrinsic and every `unsafe` of the crate. A kernel is written once, generic over [`lanes::Lanes`]; what
+//! differs per instruction set is a primitive in `lanes/<isa>.rs`.
+//!
+//! | | scalar | AVX2 | AVX-512 | NEON |
+//! |---|---|---|---|---|
+//! | vocabulary | [`lanes`]`/scalar.rs` | `lanes/avx2.rs` | `lanes/avx512.rs` | `lanes/neon.rs` |
+//! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
+//! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
+//! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
+//! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
+//!
+//! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
+//! `#[inline(always)]`: they take on the target features of the entry point in `src/dispatch.rs` they end up in.
+
+pub(crate) mod exp;
+pub(crate) mod lanes;
+pub(crate) mod softmax;

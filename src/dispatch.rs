@@ -1,0 +1,119 @@
+//! The entry points: every kernel that the public functions reach, one line each.
+//!
+//! From each line [`entry_points`] makes, for f32 and f64, a `#[multiversion]` function with one clone per instruction
+//! set, picked once, and its twin for a given [`Isa`]. Both run the same kernel; the clone checks that it is what
+//! [`Isa::best`] says and otherwise hands over to the twin. That covers `MANTEX_ISA`, builds with `MANTEX_ISAS`, and CPUs
+//! like Skylake-X, whose AVX-512 multiversion passes over because it also wants the extensions of Ice Lake.
+
+// multiversion expands to `unsafe` calls of its clones, each behind the check of the CPU's features.
+#![allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
+
+use crate::Isa;
+use crate::kernels::lanes::Token;
+use crate::kernels::softmax::{self, Sum};
+use crate::matrix::{MatMut, MatRef};
+
+/// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
+/// compiler to inline, and a kernel outside of it would lose its target features: a hundred times slower.
+struct Once;
+
+macro_rules! entry_points {
+    ($($kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        /// The entry points for one element type: on the best instruction set, or on a given one.
+        pub trait EntryPoints<T> {
+            $(fn $name(isa: Option<Isa>, $($arg: $ty),*) $(-> $ret)?;)*
+        }
+        entry_points!(@type f32 $($kernel::$name($($arg: $ty),*) $(-> $ret)?;)*);
+        entry_points!(@type f64 $($kernel::$name($($arg: $ty),*) $(-> $ret)?;)*);
+    };
+    (@type $t:ident $($kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        mod $t {
+            use super::*;
+            type T = $t;
+
+            /// One function per instruction set, by its token.
+            mod on {
+                use super::*;
+                $(
+                    pub(super) fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
+                        let once = Once;
+                        match isa.token() {
+                            #[cfg(mantex_avx512)]
+                            Token::Avx512(l) => l.vectorize(#[inline(always)] || { let _once = once; $kernel::$name(l, $($arg),*) }),
+                            #[cfg(mantex_avx2)]
+                            Token::Avx2(l) => l.vectorize(#[inline(always)] || { let _once = once; $kernel::$name(l, $($arg),*) }),
+                            #[cfg(mantex_neon)]
+                            Token::Neon(l) => l.vectorize(#[inline(always)] || { let _once = once; $kernel::$name(l, $($arg),*) }),
+                            Token::Scalar(l) => $kernel::$name(l, $($arg),*),
+                        }
+                    }
+                )*
+            }
+
+            /// One clone per instruction set, picked once.
+            #[allow(dead_code)] // On aarch64, where NEON is always there, the default clone is the NEON one.
+            mod best {
+                use super::*;
+                use multiversion::{multiversion, target::match_target};
+                $(
+                    #[multiversion(targets(
+                        "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2+lzcnt+popcnt",
+                        "x86_64+avx2+fma+bmi1+bmi2+lzcnt+popcnt",
+                        "aarch64+neon"
+                    ))]
+                    pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
+                        let isa = Isa::best();
+                        match_target! {
+                            "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2+lzcnt+popcnt" => {
+                                #[cfg(mantex_avx512)]
+                                if let Token::Avx512(l) = isa.token() {
+                                    return $kernel::$name(l, $($arg),*);
+                                }
+                            }
+                            "x86_64+avx2+fma+bmi1+bmi2+lzcnt+popcnt" => {
+                                #[cfg(mantex_avx2)]
+                                if let Token::Avx2(l) = isa.token() {
+                                    return $kernel::$name(l, $($arg),*);
+                                }
+                            }
+                            "aarch64+neon" => {
+                                #[cfg(mantex_neon)]
+                                if let Token::Neon(l) = isa.token() {
+                                    return $kernel::$name(l, $($arg),*);
+                                }
+                            }
+                            _ => {
+                                if let Token::Scalar(l) = isa.token() {
+                                    return $kernel::$name(l, $($arg),*);
+                                }
+                            }
+                        }
+                        super::on::$name(isa, $($arg),*)
+                    }
+                )*
+            }
+
+            impl EntryPoints<$t> for $t {
+                $(
+                    #[inline]
+                    fn $name(isa: Option<Isa>, $($arg: $ty),*) $(-> $ret)? {
+                        match isa {
+                            None => best::$name($($arg),*),
+                            Some(isa) => on::$name(isa, $($arg),*),
+                        }
+                    }
+                )*
+            }
+        }
+    };
+}
+
+entry_points! {
+    softmax::softmax(x: &[T], out: &mut [T]);
+    softmax::softmax_in_place(x: &mut [T]);
+    softmax::log_softmax(x: &[T], out: &mut [T]);
+    softmax::sum(x: &[T]) -> Sum<T>;
+    softmax::softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
+    softmax::log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
+    softmax::log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]);
+}
