@@ -24,6 +24,7 @@ pub(crate) const F32_INTEGER: ExpSplit<f32> = ExpSplit {
 #[cfg(mantex_avx2)]
 pub(crate) const F32_TABLE8: ExpSplit<f32> = ExpSplit {
     bits: 3,
+    lowest: -127.0,
     expm1: &[1.0, 0.500_058_77, 0.166_681_04],
     exp2m1: &[0.693_147_2, 0.240_254_74, 5.550_824_5e-2],
     ..F32_INTEGER
@@ -132,6 +133,9 @@ pub struct Base<T> {
 }
 
 impl<T: Float> Base<T> {
+    /// No shift, no exponent: what rows of ordinary size are taken relative to.
+    pub(crate) const PLAIN: Self = Self { shift: T::ZERO, exponent: 0.0 };
+
     /// The base for rows whose largest element is about `x` (finite).
     #[inline(always)]
     pub(crate) fn near(x: T) -> Self {
@@ -153,7 +157,14 @@ impl<T: Float> Base<T> {
     }
 }
 
-/// `scale * e^(x - shift) * 2^-exponent`, for the vectors of one row: see [`Base`].
+/// Which [`Base`]s an exponential has to be ready for: only [`Base::PLAIN`] ...
+pub(crate) const PLAIN: u8 = 0;
+/// ... those without shift ...
+pub(crate) const MOVED: u8 = 1;
+/// ... or any. Each is an instruction cheaper than the next, with the same result where it is good.
+pub(crate) const SHIFTED: u8 = 2;
+
+/// `e^(x - shift) * 2^-exponent`, for the vectors of one row: see [`Base`].
 #[derive(Clone, Copy)]
 pub(crate) struct Exp<L: Lanes<T>, T: Float> {
     shift: L::V,
@@ -166,7 +177,7 @@ pub(crate) struct Exp<L: Lanes<T>, T: Float> {
 
 impl<L: Lanes<T>, T: Float> Exp<L, T> {
     #[inline(always)]
-    pub(crate) fn new(l: L, base: Base<T>, scale: f64) -> Self {
+    pub(crate) fn new(l: L, base: Base<T>) -> Self {
         let e = base.exponent;
         let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
         Self {
@@ -175,25 +186,37 @@ impl<L: Lanes<T>, T: Float> Exp<L, T> {
             high: l.splat(T::from_f64((e + L::EXP.highest) * core::f64::consts::LN_2)),
             round: l.splat(T::from_f64(round - e + L::EXP.bias)),
             unbias: l.splat(T::from_f64(round + L::EXP.bias)),
-            table: l.exp_table(scale),
+            table: l.exp_table(),
         }
     }
 
-    /// The exponentials of `x`. Saturates at 0 (at or below the smallest normal number) and far above every sensible
-    /// sum; NaN gives NaN. `SHIFT` says whether the base has a shift.
+    /// The exponentials of `x`, in the mode that fits the base. Saturates at 0 (at or below the smallest normal number) and
+    /// far above every sensible sum; NaN gives NaN.
     #[inline(always)]
-    pub(crate) fn eval<const SHIFT: bool>(&self, l: L, x: L::V) -> L::V {
-        let x = if SHIFT { l.sub(x, self.shift) } else { x };
-        let x = l.exp_clamp(x, self.low, self.high);
+    pub(crate) fn eval<const MODE: u8>(&self, l: L, x: L::V) -> L::V {
+        let x = if MODE == SHIFTED { l.sub(x, self.shift) } else { x };
+        self.clamped::<MODE>(l, l.exp_clamp(x, self.low, self.high)).0
+    }
+
+    /// The exponentials of `x` relative to [`Base::PLAIN`], and what [`Lanes::exp_watch`] is to collect: where that turns
+    /// out to have overflowed, the results are worthless.
+    #[inline(always)]
+    pub(crate) fn eval_watched(&self, l: L, x: L::V) -> (L::V, L::V) {
+        self.clamped::<PLAIN>(l, l.max(self.low, x))
+    }
+
+    #[inline(always)]
+    fn clamped<const MODE: u8>(&self, l: L, x: L::V) -> (L::V, L::V) {
         let shifted = l.mul_add(x, l.splat(T::LOG2_E), self.round);
         let k = l.sub(shifted, self.round);
         let t = l.exp_reduce(x, k);
         let p = l.mul(t, horner(l, t, L::EXP.expm1));
-        l.exp_finish(self.table, shifted, l.sub(shifted, self.unbias), p)
+        let exponent = if MODE == PLAIN { k } else { l.sub(shifted, self.unbias) };
+        (l.exp_finish(self.table, shifted, exponent, p), shifted)
     }
 }
 
-/// `scale * 2^y` for arguments in base-2 units, where no argument reduction is needed at all.
+/// `2^y` for arguments in base-2 units, where no argument reduction is needed at all.
 #[derive(Clone, Copy)]
 pub(crate) struct Exp2<L: Lanes<T>, T: Float> {
     low: L::V,
@@ -205,14 +228,14 @@ pub(crate) struct Exp2<L: Lanes<T>, T: Float> {
 
 impl<L: Lanes<T>, T: Float> Exp2<L, T> {
     #[inline(always)]
-    pub(crate) fn new(l: L, scale: f64) -> Self {
+    pub(crate) fn new(l: L) -> Self {
         let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
         Self {
             low: l.splat(T::from_f64(L::EXP.lowest)),
             high: l.splat(T::from_f64(L::EXP.highest)),
             round: l.splat(T::from_f64(round + L::EXP.bias)),
             unbias: l.splat(T::from_f64(round + L::EXP.bias)),
-            table: l.exp_table(scale),
+            table: l.exp_table(),
         }
     }
 

@@ -1,23 +1,26 @@
 //! The softmax family: sums of exponentials as (mantissa, exponent), and the passes that write rows.
 //!
-//! After Dukhan & Ablavatski 2020: no pass for the maximum. A row's exponentials are summed relative to a [`Base`] taken
-//! from its first elements; where a block of the row leaves the range that base can hold, the base moves up and the sum
-//! so far is rescaled. Rows in cache store these exponentials and rescale them (one exponential per element); rows far
-//! larger than the caches are read twice and written once, past the caches.
+//! After Dukhan & Ablavatski 2020: no pass for the maximum. A row's exponentials are summed relative to a [`Base`], which
+//! for logits of ordinary size is simply 1. Where a block of the row leaves the range that the base can hold, the base
+//! moves to the block's maximum and the sum so far is rescaled. Rows in cache store these exponentials and rescale them
+//! (one exponential per element); rows far larger than the caches are read twice and written once, past the caches.
 
-use super::exp::{Base, Exp, ln_parts, split};
+use super::exp::{Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split};
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements per partial sum: short enough that rounding within one stays far below an ulp of the total.
 const BLOCK: usize = 512;
 
-/// Vectors that give the first base of a row.
-const PILOT: usize = 4;
-
 /// A block's sum beyond this asks for a larger base: far from the overflow of f32, far beyond any sum of a block whose
 /// base fits.
-const LIMIT: f64 = 18_446_744_073_709_551_616.0; // 2^64
+const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
+
+/// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
+const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
+
+/// Accumulators, for the instruction set with the most registers.
+const UNROLL: usize = 4;
 
 /// From this many bytes a row is read twice and streamed out instead of being stored and rescaled.
 const STREAM_BYTES: usize = 16 << 20;
@@ -33,7 +36,8 @@ pub struct Sum<T> {
 }
 
 impl<T: Float> Sum<T> {
-    pub(crate) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base { shift: T::ZERO, exponent: 0.0 } };
+    pub(crate) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base::PLAIN };
+    const NAN: Self = Self { high: f64::NAN, ..Self::EMPTY };
 
     /// Adds `x` times the base, keeping the rounding error (Knuth's two-sum).
     #[inline(always)]
@@ -58,6 +62,12 @@ impl<T: Float> Sum<T> {
     #[inline(always)]
     fn total(&self) -> f64 {
         self.high + self.low
+    }
+
+    /// Neither empty nor beyond numbers.
+    #[inline(always)]
+    fn is_positive(&self) -> bool {
+        self.high > 0.0 && self.high < f64::INFINITY
     }
 
     /// The sum of both.
@@ -114,15 +124,15 @@ impl<T: Float> Sum<T> {
 #[inline(always)]
 fn exp_f64((x, small): (f64, f64)) -> f64 {
     let l = pulp::Scalar;
-    let e = Exp::<_, f64>::new(l, Base { shift: 0.0, exponent: 0.0 }, 1.0).eval::<false>(l, x);
+    let e = Exp::<_, f64>::new(l, Base::PLAIN).eval::<MOVED>(l, x);
     e + e * (small + 0.5 * small * small)
 }
 
 /// The largest element; NaN counts for nothing, and so does an empty slice: -inf.
 #[inline(always)]
 fn maximum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    let mut max = [l.splat(T::NEG_INFINITY); PILOT];
-    let mut chunks = x.chunks_exact(PILOT * L::N);
+    let mut max = [l.splat(T::NEG_INFINITY); UNROLL];
+    let mut chunks = x.chunks_exact(UNROLL * L::N);
     for chunk in &mut chunks {
         for (i, max) in max.iter_mut().enumerate() {
             *max = l.max(l.load(&chunk[i * L::N..]), *max);
@@ -195,104 +205,141 @@ impl<'a, T: Float> Io<'a, T> {
 
 /// The sum of the exponentials of one block, relative to the base of `exp`; where `STORE`, they are also stored.
 #[inline(always)]
-fn block_sum<L: Lanes<T>, T: Float, const SHIFT: bool, const STORE: bool>(
+fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     io: &mut Io<'_, T>,
     start: usize,
     end: usize,
 ) -> f64 {
-    const UNROLL: usize = 4;
     let mut sums = [l.splat(T::ZERO); UNROLL];
+    let mut seen = sums[0];
+    let step = L::UNROLL * L::N;
     let mut at = start;
-    while end - at >= UNROLL * L::N {
-        let x = &io.src()[at..at + UNROLL * L::N];
-        let mut e = [sums[0]; UNROLL];
-        for (i, e) in e.iter_mut().enumerate() {
-            *e = exp.eval::<SHIFT>(l, l.load(&x[i * L::N..]));
+    while end - at >= step {
+        let x = &io.src()[at..at + step];
+        let mut e = sums;
+        for i in 0..L::UNROLL {
+            e[i] = eval::<L, T, MODE>(l, exp, l.load(&x[i * L::N..]), &mut seen);
         }
         if STORE {
-            let out = &mut io.dst()[at..at + UNROLL * L::N];
-            for (i, &e) in e.iter().enumerate() {
-                l.store(&mut out[i * L::N..], e);
+            let out = &mut io.dst()[at..at + step];
+            for i in 0..L::UNROLL {
+                l.store(&mut out[i * L::N..], e[i]);
             }
         }
-        for (sum, &e) in sums.iter_mut().zip(&e) {
-            *sum = l.add(*sum, e);
+        for i in 0..L::UNROLL {
+            sums[i] = l.add(sums[i], e[i]);
         }
-        at += UNROLL * L::N;
+        at += step;
     }
     while at < end {
         let next = end.min(at + L::N);
-        let e = exp.eval::<SHIFT>(l, l.load_tail(&io.src()[at..next], T::NEG_INFINITY));
+        let e = eval::<L, T, MODE>(l, exp, l.load_tail(&io.src()[at..next], T::NEG_INFINITY), &mut seen);
         if STORE {
             l.store_tail(&mut io.dst()[at..next], e);
         }
         sums[0] = l.add(sums[0], e);
         at = next;
     }
+    if l.exp_overflowed(seen) {
+        return f64::INFINITY;
+    }
     l.sum(l.add(l.add(sums[0], sums[1]), l.add(sums[2], sums[3])))
 }
 
-/// Sums a row. Where `STORE`, also stores the exponentials relative to the base of the sum, which is there only as long
-/// as the base `first` holds the whole row: `None` where it does not.
+/// The exponentials of `x`, watching for overflow instead of clamping where the base is the plain one.
 #[inline(always)]
-fn row_sum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, io: &mut Io<'_, T>, first: T) -> Option<Sum<T>> {
-    let mut sum = Sum::EMPTY;
-    let mut known = first > T::NEG_INFINITY && first < T::INFINITY;
-    if known {
-        sum.base = Base::near(first);
+fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, seen: &mut L::V) -> L::V {
+    if MODE != PLAIN {
+        return exp.eval::<MODE>(l, x);
     }
+    let (e, shifted) = exp.eval_watched(l, x);
+    *seen = l.exp_watch(*seen, shifted);
+    e
+}
+
+/// The sum of a block relative to any base.
+#[inline(always)]
+fn moved_block_sum<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    base: Base<T>,
+    io: &mut Io<'_, T>,
+    start: usize,
+    end: usize,
+) -> f64 {
+    let exp = Exp::new(l, base);
+    if base.shift == T::ZERO {
+        block_sum::<L, T, MOVED, STORE>(l, &exp, io, start, end)
+    } else {
+        block_sum::<L, T, SHIFTED, STORE>(l, &exp, io, start, end)
+    }
+}
+
+/// The sum of the exponentials of a row. `plain` is [`Base::PLAIN`]'s exponential, made once for many rows.
+#[inline(always)]
+fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, x: &[T]) -> Sum<T> {
+    let io = &mut Io::reading(x);
+    let mut sum = Sum::EMPTY;
+    let mut at = 0;
+    while at < x.len() {
+        let end = x.len().min(at + BLOCK);
+        let mut part = if sum.base == Base::PLAIN {
+            block_sum::<L, T, PLAIN, false>(l, plain, io, at, end)
+        } else {
+            moved_block_sum::<L, T, false>(l, sum.base, io, at, end)
+        };
+        if !(part <= HIGHEST && (part >= LOWEST || sum.high > 0.0)) {
+            // The block overflows the base, or is the first and vanishes relative to it, or is not made of numbers.
+            let max = maximum(l, &x[at..end]);
+            if has_nan(&x[at..end]) || max == T::INFINITY && has_nan(&x[end..]) {
+                return Sum::NAN;
+            }
+            if max == T::INFINITY {
+                return Sum { high: f64::INFINITY, ..Sum::EMPTY };
+            }
+            if max > T::NEG_INFINITY {
+                sum.rebase(Base::near(max));
+                part = moved_block_sum::<L, T, false>(l, sum.base, io, at, end);
+            }
+        }
+        sum.add(part);
+        at = end;
+    }
+    sum
+}
+
+/// As [`row_sum`], and stores the exponentials relative to the base of the sum. Not in place.
+#[inline(always)]
+fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) -> Sum<T> {
+    let mut sum = Sum::EMPTY;
     let mut at = 0;
     while at < io.src_len {
         let end = io.src_len.min(at + BLOCK);
-        loop {
-            if known {
-                let exp = Exp::new(l, sum.base, 1.0);
-                let part = if sum.base.shift == T::ZERO {
-                    block_sum::<L, T, false, STORE>(l, &exp, io, at, end)
-                } else {
-                    block_sum::<L, T, true, STORE>(l, &exp, io, at, end)
-                };
-                if (0.0..=LIMIT).contains(&part) {
-                    sum.add(part);
-                    break;
-                }
-                if STORE {
-                    return None;
-                }
-            }
-            // The block does not fit the base, there is none yet, or something is not finite.
-            let block = &io.src()[at..end];
-            let max = maximum(l, block);
-            if has_nan(block) {
-                return Some(Sum { high: f64::NAN, ..Sum::EMPTY });
-            }
-            if max == T::INFINITY {
-                let high = if has_nan(&io.src()[end..]) { f64::NAN } else { f64::INFINITY };
-                return Some(Sum { high, ..Sum::EMPTY });
-            }
-            if max == T::NEG_INFINITY {
-                break;
-            }
-            sum.rebase(Base::near(max));
-            known = true;
+        let part = block_sum::<L, T, PLAIN, true>(l, plain, io, at, end);
+        sum.add(part);
+        if !(part <= HIGHEST && sum.high >= LOWEST) {
+            return stored_sum_below_maximum(l, io);
         }
         at = end;
     }
-    Some(sum)
+    sum
 }
 
-/// The largest of the first elements: a base that is right for nearly every row.
+/// As [`stored_sum`], after a pass for the maximum: any row, also in place. Anything but a number where the row has no
+/// softmax.
 #[inline(always)]
-fn pilot<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    maximum(l, &x[..x.len().min(PILOT * L::N)])
-}
-
-/// The sum of the exponentials of a row.
-#[inline(always)]
-pub(crate) fn sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
-    row_sum::<L, T, false>(l, &mut Io::reading(x), pilot(l, x)).unwrap_or(Sum::EMPTY)
+fn stored_sum_below_maximum<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) -> Sum<T> {
+    let max = maximum(l, io.src());
+    if !(max > T::NEG_INFINITY && max < T::INFINITY) {
+        return Sum::NAN;
+    }
+    let mut sum = Sum { base: Base::near(max), ..Sum::EMPTY };
+    for start in (0..io.src_len).step_by(BLOCK) {
+        let end = io.src_len.min(start + BLOCK);
+        sum.add(moved_block_sum::<L, T, true>(l, sum.base, io, start, end));
+    }
+    sum
 }
 
 /// Writes `f` of every vector of the row; `STREAM`s the aligned middle past the caches.
@@ -335,62 +382,58 @@ fn streams<T>(len: usize) -> bool {
 
 /// Softmax of one row.
 #[inline(always)]
-fn softmax_row<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) {
-    let len = io.src_len;
-    if streams::<T>(len) {
-        let sum = row_sum::<L, T, false>(l, io, pilot(l, io.src())).unwrap_or(Sum::EMPTY);
-        if !(sum.high > 0.0 && sum.high < f64::INFINITY) {
-            return io.dst().fill(T::NAN);
-        }
-        // The exponent goes to the base and the mantissa into the table of powers: dividing costs nothing.
-        let (m, e) = split(sum.total());
-        let base = Base { exponent: sum.base.exponent + e, ..sum.base };
-        let exp = Exp::new(l, base, 1.0 / m);
-        if base.shift == T::ZERO {
-            map::<L, T, true>(
-                l,
-                io,
-                #[inline(always)]
-                |x| exp.eval::<false>(l, x),
-            );
-        } else {
-            map::<L, T, true>(
-                l,
-                io,
-                #[inline(always)]
-                |x| exp.eval::<true>(l, x),
-            );
-        }
-        return;
+fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
+    if streams::<T>(io.src_len) {
+        return softmax_row_streamed(l, plain, io);
     }
-    // In place there is no second chance, so the base is the maximum itself.
-    let first = if io.is_in_place() { maximum(l, io.src()) } else { pilot(l, io.src()) };
-    let sum = match row_sum::<L, T, true>(l, io, first) {
-        Some(sum) => sum,
-        None => {
-            let max = maximum(l, io.src());
-            row_sum::<L, T, true>(l, io, max).unwrap_or(Sum { high: f64::NAN, ..Sum::EMPTY })
-        }
-    };
-    if !(sum.high > 0.0 && sum.high < f64::INFINITY) {
+    let sum = if io.is_in_place() { stored_sum_below_maximum(l, io) } else { stored_sum(l, plain, io) };
+    if !sum.is_positive() {
         return io.dst().fill(T::NAN);
     }
     let factor = l.splat(T::from_f64(1.0 / sum.total()));
-    let mut stored = Io::in_place(io.dst());
     map::<L, T, false>(
         l,
-        &mut stored,
+        &mut Io::in_place(io.dst()),
         #[inline(always)]
         |e| l.mul(e, factor),
     );
 }
 
+/// Softmax of one row by two passes, the second of which writes past the caches.
+#[inline(always)]
+fn softmax_row_streamed<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
+    let sum = row_sum(l, plain, io.src());
+    if !sum.is_positive() {
+        return io.dst().fill(T::NAN);
+    }
+    // The sum's exponent goes to the base, so that results keep their precision down to the smallest.
+    let (m, e) = split(sum.total());
+    let base = Base { exponent: sum.base.exponent + e, ..sum.base };
+    let exp = Exp::new(l, base);
+    let factor = l.splat(T::from_f64(1.0 / m));
+    if base.shift == T::ZERO {
+        map::<L, T, true>(
+            l,
+            io,
+            #[inline(always)]
+            |x| exp.eval::<MOVED>(l, x),
+        );
+    } else {
+        map::<L, T, true>(
+            l,
+            io,
+            #[inline(always)]
+            |x| exp.eval::<SHIFTED>(l, x),
+        );
+    }
+}
+
 /// Log-softmax of one row: `(x - high) - low` with the logarithm of the sum in two parts, so that a large common offset
 /// costs nothing.
 #[inline(always)]
-fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) {
-    let sum = row_sum::<L, T, false>(l, io, pilot(l, io.src())).unwrap_or(Sum::EMPTY);
-    if !(sum.high > 0.0 && sum.high < f64::INFINITY) {
+fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
+    let sum = row_sum(l, plain, io.src());
+    if !sum.is_positive() {
         return io.dst().fill(T::NAN);
     }
     let (high, low) = sum.ln_parts();
@@ -413,44 +456,59 @@ fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) {
     }
 }
 
+/// The exponential relative to [`Base::PLAIN`].
+#[inline(always)]
+fn plain<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
+    Exp::new(l, Base::PLAIN)
+}
+
 /// Softmax of a slice.
 #[inline(always)]
 pub(crate) fn softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    softmax_row(l, &mut Io::new(x, out));
+    softmax_row(l, &plain(l), &mut Io::new(x, out));
 }
 
 /// Softmax of a slice, in place.
 #[inline(always)]
 pub(crate) fn softmax_in_place<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
-    softmax_row(l, &mut Io::in_place(x));
+    softmax_row(l, &plain(l), &mut Io::in_place(x));
 }
 
 /// Log-softmax of a slice.
 #[inline(always)]
 pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    log_softmax_row(l, &mut Io::new(x, out));
+    log_softmax_row(l, &plain(l), &mut Io::new(x, out));
+}
+
+/// The sum of the exponentials of a slice.
+#[inline(always)]
+pub(crate) fn sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
+    row_sum(l, &plain(l), x)
 }
 
 /// Softmax of every row.
 #[inline(always)]
 pub(crate) fn softmax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+    let plain = plain(l);
     for i in 0..x.rows() {
-        softmax_row(l, &mut Io::new(x.row(i), out.row_mut(i)));
+        softmax_row(l, &plain, &mut Io::new(x.row(i), out.row_mut(i)));
     }
 }
 
 /// Log-softmax of every row.
 #[inline(always)]
 pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+    let plain = plain(l);
     for i in 0..x.rows() {
-        log_softmax_row(l, &mut Io::new(x.row(i), out.row_mut(i)));
+        log_softmax_row(l, &plain, &mut Io::new(x.row(i), out.row_mut(i)));
     }
 }
 
 /// The logarithm of the sum of exponentials of every row.
 #[inline(always)]
 pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, out: &mut [T]) {
+    let plain = plain(l);
     for (i, out) in out.iter_mut().enumerate() {
-        *out = sum(l, x.row(i)).ln();
+        *out = row_sum(l, &plain, x.row(i)).ln();
     }
 }

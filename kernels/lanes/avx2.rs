@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
-use super::{ExpSplit, Lanes};
+use super::{ExpSplit, Float, Lanes};
 use crate::kernels::exp;
 use core::arch::x86_64::{
     __m256, __m256d, __m256i, _CMP_LT_OQ, _mm_sfence, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd,
@@ -26,6 +26,7 @@ impl Lanes<f32> for V3 {
     type M = __m256;
     type Table = __m256;
     const N: usize = 8;
+    const UNROLL: usize = 2;
     const EXP: ExpSplit<f32> = exp::F32_TABLE8;
 
     #[inline(always)]
@@ -111,23 +112,34 @@ impl Lanes<f32> for V3 {
         Lanes::<f64>::sum(self, self.avx._mm256_add_pd(low, high))
     }
     #[inline(always)]
-    fn exp_table(self, scale: f64) -> __m256 {
-        let t = &exp::POWERS_OF_TWO_16;
-        let s = self.avx._mm256_set1_pd(scale);
-        // Every other entry: the powers of 2^(1/8).
-        let low = self.avx._mm256_mul_pd(self.avx._mm256_setr_pd(t[0], t[2], t[4], t[6]), s);
-        let high = self.avx._mm256_mul_pd(self.avx._mm256_setr_pd(t[8], t[10], t[12], t[14]), s);
-        let low = self.avx._mm256_castps128_ps256(self.avx._mm256_cvtpd_ps(low));
-        self.avx._mm256_insertf128_ps::<1>(low, self.avx._mm256_cvtpd_ps(high))
+    fn exp_table(self) -> __m256 {
+        // Every other power, less its own index and the bias, which the shifted integer brings along.
+        let t = |i: usize| {
+            let power = (exp::POWERS_OF_TWO_16[2 * i] as f32).to_bits();
+            f32::from_bits(power.wrapping_sub(((i as u32) << 20) + (127 << 23)))
+        };
+        self.avx._mm256_setr_ps(t(0), t(1), t(2), t(3), t(4), t(5), t(6), t(7))
     }
     #[inline(always)]
     fn exp_finish(self, table: __m256, shifted: __m256, _: __m256, p: __m256) -> __m256 {
-        // The permutation looks at the low three bits of each index; the bits above are the biased exponent.
+        // The permutation looks at the low three bits of each index; those above are the exponent, added as an integer.
+        // At the lowest exponent, -127, the sum is the bits of 0; from there to 2^-126 the result rises from 0.
         let index = self.avx._mm256_castps_si256(shifted);
-        let power = self.avx2._mm256_permutevar8x32_ps(table, index);
-        let whole = self.avx2._mm256_andnot_si256(self.avx._mm256_set1_epi32(7), index);
-        let exponent = self.avx._mm256_castsi256_ps(self.avx2._mm256_slli_epi32::<20>(whole));
-        Lanes::<f32>::mul(self, Lanes::<f32>::mul_add(self, power, p, power), exponent)
+        let power = self.avx._mm256_castps_si256(self.avx2._mm256_permutevar8x32_ps(table, index));
+        let power = self.avx2._mm256_add_epi32(power, self.avx2._mm256_slli_epi32::<20>(index));
+        let power = self.avx._mm256_castsi256_ps(power);
+        Lanes::<f32>::mul_add(self, power, p, power)
+    }
+    #[inline(always)]
+    fn exp_watch(self, seen: __m256, shifted: __m256) -> __m256 {
+        self.avx._mm256_or_ps(seen, shifted)
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, seen: __m256) -> bool {
+        // Any bit above the eight of the exponent and the three of the table that the shift constant does not have.
+        let seen = self.avx._mm256_castps_si256(seen);
+        let constant = self.avx._mm256_set1_epi32((1.5 * 1_048_576.0_f32).to_bits() as i32 | 0x7ff);
+        self.avx._mm256_testc_si256(constant, seen) == 0
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m256, low: __m256, high: __m256) -> __m256 {
@@ -138,8 +150,9 @@ impl Lanes<f32> for V3 {
 impl Lanes<f64> for V3 {
     type V = __m256d;
     type M = __m256d;
-    type Table = __m256d;
+    type Table = ();
     const N: usize = 4;
+    const UNROLL: usize = 2;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
     #[inline(always)]
@@ -223,14 +236,22 @@ impl Lanes<f64> for V3 {
         self.sse2._mm_cvtsd_f64(self.sse2._mm_add_sd(v, self.sse2._mm_unpackhi_pd(v, v)))
     }
     #[inline(always)]
-    fn exp_table(self, scale: f64) -> __m256d {
-        self.splat(scale)
+    fn exp_table(self) {}
+    #[inline(always)]
+    fn exp_finish(self, (): (), shifted: __m256d, _: __m256d, p: __m256d) -> __m256d {
+        let exponent = self.avx2._mm256_slli_epi64::<52>(self.avx._mm256_castpd_si256(shifted));
+        let exponent = self.avx._mm256_castsi256_pd(exponent);
+        Lanes::<f64>::mul_add(self, exponent, p, exponent)
     }
     #[inline(always)]
-    fn exp_finish(self, scale: __m256d, shifted: __m256d, _: __m256d, p: __m256d) -> __m256d {
-        let exponent = self.avx2._mm256_slli_epi64::<52>(self.avx._mm256_castpd_si256(shifted));
-        let m = Lanes::<f64>::mul_add(self, scale, p, scale);
-        Lanes::<f64>::mul(self, m, self.avx._mm256_castsi256_pd(exponent))
+    fn exp_watch(self, seen: __m256d, shifted: __m256d) -> __m256d {
+        self.avx._mm256_or_pd(seen, shifted)
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, seen: __m256d) -> bool {
+        let seen = self.avx._mm256_castpd_si256(seen);
+        let constant = self.avx._mm256_set1_epi64x(f64::SHIFTER.to_bits() as i64 | 0x7ff);
+        self.avx._mm256_testc_si256(constant, seen) == 0
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m256d, low: __m256d, high: __m256d) -> __m256d {

@@ -20,6 +20,7 @@ impl Lanes<f32> for V4 {
     type M = __mmask16;
     type Table = __m512;
     const N: usize = 16;
+    const UNROLL: usize = 4;
     const EXP: ExpSplit<f32> = exp::F32_TABLE16;
 
     #[inline(always)]
@@ -102,8 +103,8 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_reduce_add_pd(self.avx512f._mm512_add_pd(low, high))
     }
     #[inline(always)]
-    fn exp_table(self, scale: f64) -> __m512 {
-        let (low, high) = Lanes::<f64>::exp_table(self, scale);
+    fn exp_table(self) -> __m512 {
+        let (low, high) = Lanes::<f64>::exp_table(self);
         let low = self.avx512f._mm512_castps256_ps512(self.avx512f._mm512_cvtpd_ps(low));
         self.avx512dq._mm512_insertf32x8::<1>(low, self.avx512f._mm512_cvtpd_ps(high))
     }
@@ -112,6 +113,14 @@ impl Lanes<f32> for V4 {
         // The permutation looks at the low four bits of each index, scalef at the floor of the exponent.
         let power = self.avx512f._mm512_permutexvar_ps(self.avx512f._mm512_castps_si512(shifted), table);
         self.avx512f._mm512_scalef_ps(Lanes::<f32>::mul_add(self, power, p, power), exponent)
+    }
+    #[inline(always)]
+    fn exp_watch(self, seen: __m512, _: __m512) -> __m512 {
+        seen
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, _: __m512) -> bool {
+        false
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m512, low: __m512, _: __m512) -> __m512 {
@@ -124,6 +133,7 @@ impl Lanes<f64> for V4 {
     type M = __mmask8;
     type Table = (__m512d, __m512d);
     const N: usize = 8;
+    const UNROLL: usize = 4;
     const EXP: ExpSplit<f64> = exp::F64_TABLE16;
 
     #[inline(always)]
@@ -203,16 +213,23 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_reduce_add_pd(v)
     }
     #[inline(always)]
-    fn exp_table(self, scale: f64) -> (__m512d, __m512d) {
+    fn exp_table(self) -> (__m512d, __m512d) {
         let t = &exp::POWERS_OF_TWO_16;
-        let s = Lanes::<f64>::splat(self, scale);
-        (Lanes::<f64>::mul(self, self.load(&t[..8]), s), Lanes::<f64>::mul(self, self.load(&t[8..]), s))
+        (self.load(&t[..8]), self.load(&t[8..]))
     }
     #[inline(always)]
     fn exp_finish(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
         let index = self.avx512f._mm512_castpd_si512(shifted);
         let power = self.avx512f._mm512_permutex2var_pd(table.0, index, table.1);
         self.avx512f._mm512_scalef_pd(Lanes::<f64>::mul_add(self, power, p, power), exponent)
+    }
+    #[inline(always)]
+    fn exp_watch(self, seen: __m512d, _: __m512d) -> __m512d {
+        seen
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, _: __m512d) -> bool {
+        false
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m512d, low: __m512d, _: __m512d) -> __m512d {

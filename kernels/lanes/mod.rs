@@ -93,7 +93,7 @@ pub struct ExpSplit<T: 'static> {
     pub bias: f64,
     /// Below this exponent (relative to the base) the result is 0.
     pub lowest: f64,
-    /// Above this exponent (relative to the base) arguments are clamped, far outside of what a sum accepts.
+    /// Above this exponent (relative to the base) arguments are clamped where they are not watched.
     pub highest: f64,
     /// Coefficients of (e^t - 1)/t, constant first.
     pub expm1: &'static [T],
@@ -113,6 +113,8 @@ pub trait Lanes<T: Float>: Copy {
     type Table: Copy;
     /// Lanes in a vector.
     const N: usize;
+    /// Exponentials that fit into the registers side by side.
+    const UNROLL: usize;
     /// How the exponential is split.
     const EXP: ExpSplit<T>;
 
@@ -161,13 +163,18 @@ pub trait Lanes<T: Float>: Copy {
         lanes
     }
 
-    /// `scale * 2^(i / 2^EXP.bits)` for every i, computed in `f64` and rounded once.
-    fn exp_table(self, scale: f64) -> Self::Table;
-    /// `scale * (1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low
-    /// bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
+    /// The powers of two.
+    fn exp_table(self) -> Self::Table;
+    /// `(1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low bits
+    /// ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
     /// `x` within `[low, high]`, NaN kept; `high` may be left out where [`Lanes::exp_finish`] saturates by itself.
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
+    /// Collects into `seen` what [`Lanes::exp_overflowed`] needs to tell whether one of `shifted` was out of the range
+    /// of [`Lanes::exp_finish`]; nothing where that saturates.
+    fn exp_watch(self, seen: Self::V, shifted: Self::V) -> Self::V;
+    /// Whether a watched exponent was too large.
+    fn exp_overflowed(self, seen: Self::V) -> bool;
     /// `x - k * ln 2` with an error far below one unit in the last place of 1.
     #[inline(always)]
     fn exp_reduce(self, x: Self::V, k: Self::V) -> Self::V {

@@ -1,6 +1,6 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{ExpSplit, Lanes};
+use super::{ExpSplit, Float, Lanes};
 use crate::kernels::exp;
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x4_t, uint64x2_t, vld1q_f32, vld1q_f64, vst1q_f32, vst1q_f64,
@@ -13,8 +13,9 @@ use pulp::aarch64::Neon;
 impl Lanes<f32> for Neon {
     type V = float32x4_t;
     type M = uint32x4_t;
-    type Table = float32x4_t;
+    type Table = ();
     const N: usize = 4;
+    const UNROLL: usize = 4;
     const EXP: ExpSplit<f32> = exp::F32_INTEGER;
 
     #[inline(always)]
@@ -101,14 +102,24 @@ impl Lanes<f32> for Neon {
         self.neon.vaddvq_f64(self.neon.vaddq_f64(low, high))
     }
     #[inline(always)]
-    fn exp_table(self, scale: f64) -> float32x4_t {
-        self.splat(scale as f32)
+    fn exp_table(self) {}
+    #[inline(always)]
+    fn exp_finish(self, (): (), shifted: float32x4_t, _: float32x4_t, p: float32x4_t) -> float32x4_t {
+        let exponent = self.neon.vshlq_n_s32::<23>(self.neon.vreinterpretq_s32_f32(shifted));
+        let exponent = self.neon.vreinterpretq_f32_s32(exponent);
+        Lanes::<f32>::mul_add(self, exponent, p, exponent)
     }
     #[inline(always)]
-    fn exp_finish(self, scale: float32x4_t, shifted: float32x4_t, _: float32x4_t, p: float32x4_t) -> float32x4_t {
-        let exponent = self.neon.vshlq_n_s32::<23>(self.neon.vreinterpretq_s32_f32(shifted));
-        let m = Lanes::<f32>::mul_add(self, scale, p, scale);
-        Lanes::<f32>::mul(self, m, self.neon.vreinterpretq_f32_s32(exponent))
+    fn exp_watch(self, seen: float32x4_t, shifted: float32x4_t) -> float32x4_t {
+        let bits = self.neon.vorrq_u32(self.neon.vreinterpretq_u32_f32(seen), self.neon.vreinterpretq_u32_f32(shifted));
+        self.neon.vreinterpretq_f32_u32(bits)
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, seen: float32x4_t) -> bool {
+        // Any bit above those of the exponent that the shift constant does not have.
+        Lanes::<f32>::to_array(self, seen)[..<Self as Lanes<f32>>::N]
+            .iter()
+            .any(|x| x.to_bits() & !(f32::SHIFTER.to_bits() | 0xff) != 0)
     }
     #[inline(always)]
     fn exp_clamp(self, x: float32x4_t, low: float32x4_t, high: float32x4_t) -> float32x4_t {
@@ -120,8 +131,9 @@ impl Lanes<f32> for Neon {
 impl Lanes<f64> for Neon {
     type V = float64x2_t;
     type M = uint64x2_t;
-    type Table = float64x2_t;
+    type Table = ();
     const N: usize = 2;
+    const UNROLL: usize = 4;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
     #[inline(always)]
@@ -206,14 +218,24 @@ impl Lanes<f64> for Neon {
         self.neon.vaddvq_f64(v)
     }
     #[inline(always)]
-    fn exp_table(self, scale: f64) -> float64x2_t {
-        self.splat(scale)
+    fn exp_table(self) {}
+    #[inline(always)]
+    fn exp_finish(self, (): (), shifted: float64x2_t, _: float64x2_t, p: float64x2_t) -> float64x2_t {
+        let exponent = self.neon.vshlq_n_s64::<52>(self.neon.vreinterpretq_s64_f64(shifted));
+        let exponent = self.neon.vreinterpretq_f64_s64(exponent);
+        Lanes::<f64>::mul_add(self, exponent, p, exponent)
     }
     #[inline(always)]
-    fn exp_finish(self, scale: float64x2_t, shifted: float64x2_t, _: float64x2_t, p: float64x2_t) -> float64x2_t {
-        let exponent = self.neon.vshlq_n_s64::<52>(self.neon.vreinterpretq_s64_f64(shifted));
-        let m = Lanes::<f64>::mul_add(self, scale, p, scale);
-        Lanes::<f64>::mul(self, m, self.neon.vreinterpretq_f64_s64(exponent))
+    fn exp_watch(self, seen: float64x2_t, shifted: float64x2_t) -> float64x2_t {
+        let bits = self.neon.vorrq_u64(self.neon.vreinterpretq_u64_f64(seen), self.neon.vreinterpretq_u64_f64(shifted));
+        self.neon.vreinterpretq_f64_u64(bits)
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, seen: float64x2_t) -> bool {
+        // Any bit above those of the exponent that the shift constant does not have.
+        Lanes::<f64>::to_array(self, seen)[..<Self as Lanes<f64>>::N]
+            .iter()
+            .any(|x| x.to_bits() & !(f64::SHIFTER.to_bits() | 0x7ff) != 0)
     }
     #[inline(always)]
     fn exp_clamp(self, x: float64x2_t, low: float64x2_t, high: float64x2_t) -> float64x2_t {

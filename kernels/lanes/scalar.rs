@@ -9,8 +9,9 @@ macro_rules! scalar_lanes {
         impl Lanes<$t> for Scalar {
             type V = $t;
             type M = bool;
-            type Table = $t;
+            type Table = ();
             const N: usize = 1;
+            const UNROLL: usize = 4;
             const EXP: ExpSplit<$t> = $split;
 
             #[inline(always)]
@@ -80,12 +81,19 @@ macro_rules! scalar_lanes {
                 v.to_f64()
             }
             #[inline(always)]
-            fn exp_table(self, scale: f64) -> $t {
-                $t::from_f64(scale)
+            fn exp_table(self) {}
+            #[inline(always)]
+            fn exp_finish(self, (): (), shifted: $t, _: $t, p: $t) -> $t {
+                (1.0 + p) * $t::from_bits(shifted.to_bits() << $mantissa_bits)
             }
             #[inline(always)]
-            fn exp_finish(self, scale: $t, shifted: $t, _: $t, p: $t) -> $t {
-                (scale * p + scale) * $t::from_bits(shifted.to_bits() << $mantissa_bits)
+            fn exp_watch(self, seen: $t, shifted: $t) -> $t {
+                $t::from_bits(seen.to_bits() | shifted.to_bits())
+            }
+            #[inline(always)]
+            fn exp_overflowed(self, seen: $t) -> bool {
+                // Any bit above those of the exponent that the shift constant does not have.
+                seen.to_bits() & !($t::SHIFTER.to_bits() | ($t::INFINITY.to_bits() >> $mantissa_bits)) != 0
             }
             #[inline(always)]
             fn exp_clamp(self, x: $t, low: $t, high: $t) -> $t {
