@@ -87,13 +87,14 @@ impl<T: Float> Sum<T> {
     #[inline(always)]
     fn ln_parts(&self) -> (f64, f64) {
         let (high, low) = ln_parts(self.total(), self.base.exponent);
-        if self.base.shift == T::ZERO {
-            // |high + low| < 2^15; make the first the leading part.
-            let sum = high + low;
-            (sum, low - (sum - high))
-        } else {
-            (self.base.shift.to_f64(), high + low)
-        }
+        // The shift may be far from the largest element, so it is added without an error (two-sum), and then the first
+        // is made the leading part.
+        let shift = self.base.shift.to_f64();
+        let lead = shift + high;
+        let part = lead - shift;
+        let low = low + ((shift - (lead - part)) + (high - part));
+        let sum = lead + low;
+        (sum, low - (sum - lead))
     }
 
     /// The logarithm of the sum: -inf when empty.
