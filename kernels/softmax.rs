@@ -368,6 +368,8 @@ fn softmax_row<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) {
     let first = if io.is_in_place() { maximum(l, io.src()) } else { pilot(l, io.src()) };
     let sum = match row_sum::<L, T, true>(l, io, first) {
         Some(sum) => sum,
+        // The base was the maximum: something is not finite, and what stood there may be overwritten.
+        None if io.is_in_place() => return io.dst().fill(T::NAN),
         None => {
             let max = maximum(l, io.src());
             row_sum::<L, T, true>(l, io, max).unwrap_or(Sum { high: f64::NAN, ..Sum::EMPTY })
