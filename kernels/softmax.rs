@@ -274,6 +274,9 @@ fn row_sum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, io: &mut Io<'_, T>, f
                 return Some(Sum { high, ..Sum::EMPTY });
             }
             if max == T::NEG_INFINITY {
+                if STORE {
+                    io.dst()[at..end].fill(T::ZERO);
+                }
                 break;
             }
             sum.rebase(Base::near(max));
