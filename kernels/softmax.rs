@@ -9,8 +9,9 @@ use super::exp::{Base, Exp, ln_parts, split};
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
-/// Elements per partial sum: short enough that rounding within one stays far below an ulp of the total.
-const BLOCK: usize = 512;
+/// Vectors per partial sum. Each of four accumulators takes eight of them: where all roundings go the same way, as in rows
+/// of one value, that is an error of at most an ulp or two of the total, and 128 additions would be one of thirty.
+const BLOCK: usize = 32;
 
 /// Vectors that give the first base of a row.
 const PILOT: usize = 4;
@@ -246,7 +247,7 @@ fn row_sum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, io: &mut Io<'_, T>, f
     }
     let mut at = 0;
     while at < io.src_len {
-        let end = io.src_len.min(at + BLOCK);
+        let end = io.src_len.min(at + BLOCK * L::N);
         loop {
             if known {
                 let exp = Exp::new(l, sum.base, 1.0);
