@@ -60,6 +60,23 @@ impl<T: Float> Sum<T> {
         self.high + self.low
     }
 
+    /// The reciprocal of the total as an unevaluated sum of two `T`.
+    #[inline(always)]
+    fn reciprocal(&self) -> (T, T) {
+        let r = 1.0 / self.high;
+        // 1 - r * high without an error, by Dekker's split of both into halves.
+        let split = |x: f64| {
+            let t = 134_217_729.0 * x; // 2^27 + 1
+            let high = t - (t - x);
+            (high, x - high)
+        };
+        let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
+        let rest = (((1.0 - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
+        let low = r * (rest - r * self.low);
+        let first = T::from_f64(r);
+        (first, T::from_f64((r - first.to_f64()) + low))
+    }
+
     /// The sum of both.
     pub(crate) fn merge(mut self, mut other: Self) -> Self {
         if other.high == 0.0 || self.high.is_nan() {
@@ -403,13 +420,15 @@ fn softmax_row<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) {
     if !(sum.high > 0.0 && sum.high < f64::INFINITY) {
         return io.dst().fill(T::NAN);
     }
-    let factor = l.splat(T::from_f64(1.0 / sum.total()));
+    // In two parts, so that neither the rounding of the sum nor that of the reciprocal adds to the error.
+    let (first, second) = sum.reciprocal();
+    let (first, second) = (l.splat(first), l.splat(second));
     let mut stored = Io::in_place(io.dst());
     map::<L, T, false>(
         l,
         &mut stored,
         #[inline(always)]
-        |e| l.mul(e, factor),
+        |e| l.mul_add(e, first, l.mul(e, second)),
     );
 }
 
