@@ -35,7 +35,7 @@ pub(crate) const F32_TABLE16: ExpSplit<f32> = ExpSplit {
     bits: 4,
     bias: 0.0,
     lowest: -200.0,
-    highest: f64::INFINITY,
+    highest: 200.0,
     expm1: &[1.0, 0.500_014_66, 0.166_670_26],
     exp2m1: &[0.693_147_2, 0.240_233_57, 5.550_271e-2],
 };
@@ -80,7 +80,7 @@ pub(crate) const F64_TABLE16: ExpSplit<f64> = ExpSplit {
     bits: 4,
     bias: 0.0,
     lowest: -1200.0,
-    highest: f64::INFINITY,
+    highest: 1200.0,
     expm1: &[
         1.000_000_000_000_000_7,
         0.500_000_000_000_000_4,

@@ -114,8 +114,8 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_scalef_ps(Lanes::<f32>::mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
-    fn exp_clamp(self, x: __m512, low: __m512, _: __m512) -> __m512 {
-        Lanes::<f32>::max(self, low, x)
+    fn exp_clamp(self, x: __m512, low: __m512, high: __m512) -> __m512 {
+        Lanes::<f32>::min(self, high, Lanes::<f32>::max(self, low, x))
     }
 }
 
@@ -215,7 +215,7 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_scalef_pd(Lanes::<f64>::mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
-    fn exp_clamp(self, x: __m512d, low: __m512d, _: __m512d) -> __m512d {
-        Lanes::<f64>::max(self, low, x)
+    fn exp_clamp(self, x: __m512d, low: __m512d, high: __m512d) -> __m512d {
+        Lanes::<f64>::min(self, high, Lanes::<f64>::max(self, low, x))
     }
 }

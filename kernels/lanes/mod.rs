@@ -166,7 +166,8 @@ pub trait Lanes<T: Float>: Copy {
     /// `scale * (1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low
     /// bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
-    /// `x` within `[low, high]`, NaN kept; `high` may be left out where [`Lanes::exp_finish`] saturates by itself.
+    /// `x` within `[low, high]`, NaN kept. `high` matters also where [`Lanes::exp_finish`] saturates: far out of range the
+    /// reduced argument is not small, and where `1 + p` happens to be 0, so is the result (f32: e^237645232).
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
     /// `x - k * ln 2` with an error far below one unit in the last place of 1.
     #[inline(always)]
