@@ -81,7 +81,8 @@ fn names_go_both_ways() {
 
 #[test]
 fn other_names_are_errors() {
-    for name in ["", "avx", "AVX2", " avx2", "avx2 ", "scalar,avx2", "sse", "a name of more than sixteen bytes", "żółw"] {
+    for name in ["", "avx", "AVX2", " avx2", "avx2 ", "scalar,avx2", "sse", "a name of more than sixteen bytes", "żółw"]
+    {
         match name.parse::<Isa>() {
             Err(Error::Isa { name: told, known: false }) => {
                 // Long names are cut.
@@ -199,7 +200,9 @@ fn view(len: usize, rows: usize, cols: usize, row_stride: Option<usize>) -> Resu
 #[test]
 fn views_fit_or_are_errors() {
     const MAX: usize = usize::MAX;
-    for (len, rows, cols) in [(6, 2, 3), (6, 6, 1), (6, 1, 6), (0, 0, 0), (0, 0, 5), (0, 5, 0), (0, 0, MAX), (0, MAX, 0)] {
+    for (len, rows, cols) in
+        [(6, 2, 3), (6, 6, 1), (6, 1, 6), (0, 0, 0), (0, 0, 5), (0, 5, 0), (0, 0, MAX), (0, MAX, 0)]
+    {
         assert_eq!(view(len, rows, cols, None), Ok(()), "{rows} x {cols} of {len}");
     }
     for (len, rows, cols) in [
@@ -280,6 +283,7 @@ fn rows_out_of_range_panic() {
         let m = MatRef::with_stride(&data, 3, 2, 4).expect("it fits");
         std::panic::catch_unwind(|| m.row(i).len()).expect_err("there is no such row");
         let mut m = MatMut::with_stride(&mut data, 3, 2, 4).expect("it fits");
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| m.row_mut(i).len())).expect_err("there is no such row");
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| m.row_mut(i).len()))
+            .expect_err("there is no such row");
     }
 }

@@ -371,9 +371,24 @@ impl Report {
         limit: f64,
         case: impl FnOnce() -> String,
     ) {
+        self.observe_worst::<T>(function, isa, (ulps, 1), limit, case);
+    }
+
+    /// The largest of `count` errors.
+    pub(crate) fn observe_worst<T: Float>(
+        &mut self,
+        function: &'static str,
+        isa: Isa,
+        (ulps, count): (f64, usize),
+        limit: f64,
+        case: impl FnOnce() -> String,
+    ) {
+        if count == 0 {
+            return;
+        }
         let key = (function, T::NAME, isa.name());
         let worst = self.0.entry(key).or_insert_with(|| Worst { ulps: -1.0, limit, case: String::new(), count: 0 });
-        worst.count += 1;
+        worst.count += count;
         if ulps > worst.ulps {
             (worst.ulps, worst.case) = (ulps, case());
         }
