@@ -10,7 +10,19 @@ const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
 
 /// Runs one test of this file in a process of its own with `MANTEX_ISA` set, or unset.
 fn child(test: &str, mantex_isa: Option<&str>) -> Output {
-    let mut child = Command::new(std::env::current_exe().expect("the test's path"));
+    let test_file = std::env::current_exe().expect("the test's path");
+    // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
+    let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
+    let runner = std::env::var(runner).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut child = match words.next() {
+        None => Command::new(test_file),
+        Some(emulator) => {
+            let mut child = Command::new(emulator);
+            child.args(words).arg(test_file);
+            child
+        }
+    };
     child.args(["--exact", test, "--nocapture", "--include-ignored"]);
     child.env_remove("MANTEX_ISA").env_remove("RUST_BACKTRACE");
     if let Some(name) = mantex_isa {
