@@ -251,6 +251,19 @@ impl Div for Dd {
 // ---------------------------------------------------------------------------------------------------------------------
 // The reference
 
+/// `f`, which looks recent arguments up: long rows in emulation repeat a short one.
+fn remember(len: usize, mut f: impl FnMut(f64) -> Dd) -> impl FnMut(f64) -> Dd {
+    let mut recent = vec![None; len.clamp(1, 4096)];
+    move |x| {
+        let bits = x.to_bits();
+        let slot = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % recent.len();
+        match recent[slot] {
+            Some((same, value)) if same == bits => value,
+            _ => recent[slot].insert((bits, f(x))).1,
+        }
+    }
+}
+
 /// Softmax, log-softmax and log-sum-exp of one row by the textbook: subtract the maximum, then exponentials and their
 /// sum in f64 (for f32) or double-double (for f64). Special values as the contract's table has them.
 pub(crate) struct Reference {
@@ -280,11 +293,9 @@ impl Reference {
         let exp = |x: f64| {
             if x == f64::NEG_INFINITY { Dd::ZERO } else { T::reference_exp(Dd::difference(x, max)) }
         };
-        let mut softmax: Vec<Dd> = wide().map(exp).collect();
-        let sum = softmax.iter().fold(Dd::ZERO, |sum, &e| sum + e);
-        for e in &mut softmax {
-            *e = *e / sum;
-        }
+        let mut exp = remember(x.len(), exp);
+        let sum = wide().map(&mut exp).fold(Dd::ZERO, |sum, e| sum + e);
+        let softmax = wide().map(remember(x.len(), |x| exp(x) / sum)).collect();
         let ln_sum = T::reference_ln(sum);
         Self { softmax, log_sum_exp: Dd::from(max) + ln_sum, max, ln_sum }
     }
