@@ -70,7 +70,10 @@ on_any_isa! {
     /// [`softmax`] of every row of a matrix, dispatched once.
     fn softmax_rows / softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
         same_shape(&x, &out)?;
-        T::softmax_rows(isa, x, out);
+        // Rows without columns take no memory: there may be any number of them.
+        if x.cols() > 0 {
+            T::softmax_rows(isa, x, out);
+        }
         Ok(())
     };
 }
@@ -79,7 +82,10 @@ on_any_isa! {
     /// [`log_softmax`] of every row of a matrix, dispatched once.
     fn log_softmax_rows / log_softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
         same_shape(&x, &out)?;
-        T::log_softmax_rows(isa, x, out);
+        // Rows without columns take no memory: there may be any number of them.
+        if x.cols() > 0 {
+            T::log_softmax_rows(isa, x, out);
+        }
         Ok(())
     };
 }

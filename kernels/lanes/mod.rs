@@ -89,7 +89,7 @@ float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
 pub struct ExpSplit<T: 'static> {
     /// log2 of the table's size; 0 is no table.
     pub bits: u32,
-    /// What [`Lanes::exp_finish`] wants added to the exponent.
+    /// What is added to the exponent, so that it is not negative: [`Lanes::exp_watch`] can then look at its bits.
     pub bias: f64,
     /// Below this exponent (relative to the base) the result is 0.
     pub lowest: f64,
@@ -168,12 +168,13 @@ pub trait Lanes<T: Float>: Copy {
     /// `(1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low bits
     /// ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
-    /// `x` within `[low, high]`, NaN kept; `high` may be left out where [`Lanes::exp_finish`] saturates by itself.
+    /// `x` within `[low, high]`, NaN kept. `high` matters also where [`Lanes::exp_finish`] saturates: far out of range the
+    /// reduced argument is not small, and where `1 + p` happens to be 0, so is the result (f32: e^237645232).
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
-    /// Collects into `seen` what [`Lanes::exp_overflowed`] needs to tell whether one of `shifted` was out of the range
-    /// of [`Lanes::exp_finish`]; nothing where that saturates.
+    /// `seen` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at.
     fn exp_watch(self, seen: Self::V, shifted: Self::V) -> Self::V;
-    /// Whether a watched exponent was too large.
+    /// Whether an exponent was too large, or no number: some bit is set above those of the biased exponents that
+    /// [`Lanes::exp_finish`] can do with.
     fn exp_overflowed(self, seen: Self::V) -> bool;
     /// `x - k * ln 2` with an error far below one unit in the last place of 1.
     #[inline(always)]

@@ -1,0 +1,301 @@
+//! The instruction sets, the environment variable that caps them, and the matrix views.
+
+mod support;
+
+use mantex::{Error, Isa, MatMut, MatRef, log_sum_exp_on};
+use std::process::{Command, Output};
+use support::isas;
+
+const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
+
+/// Runs one test of this file in a process of its own with `MANTEX_ISA` set, or unset.
+fn child(test: &str, mantex_isa: Option<&str>) -> Output {
+    let test_file = std::env::current_exe().expect("the test's path");
+    // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
+    let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
+    let runner = std::env::var(runner).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut child = match words.next() {
+        None => Command::new(test_file),
+        Some(emulator) => {
+            let mut child = Command::new(emulator);
+            child.args(words).arg(test_file);
+            child
+        }
+    };
+    child.args(["--exact", test, "--nocapture", "--include-ignored"]);
+    child.env_remove("MANTEX_ISA").env_remove("RUST_BACKTRACE");
+    if let Some(name) = mantex_isa {
+        child.env("MANTEX_ISA", name);
+    }
+    child.output().expect("the test starts again")
+}
+
+/// What a child printed.
+fn printed(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Isa
+
+#[test]
+fn available_is_in_order() {
+    let isas = isas();
+    let places: Vec<usize> =
+        isas.iter().map(|isa| NAMES.iter().position(|&name| name == isa.name()).expect("a known name")).collect();
+    assert!(places.is_sorted_by(|a, b| a < b), "best first, each once: {isas:?}");
+    assert_eq!(isas.last().map(|isa| isa.name()), Some("scalar"));
+    let of_this_arch: &[&str] = match std::env::consts::ARCH {
+        "x86_64" => &["avx512", "avx2", "scalar"],
+        "aarch64" => &["neon", "scalar"],
+        _ => &["scalar"],
+    };
+    assert!(isas.iter().all(|isa| of_this_arch.contains(&isa.name())), "{isas:?}");
+}
+
+/// Against the standard library's detection: none is missed, none is there without all its features.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn available_is_what_the_cpu_has() {
+    let avx2 = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2");
+    let avx512 = avx2
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512cd")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    let names: Vec<&str> = isas().iter().map(|isa| isa.name()).collect();
+    // A build may contain fewer (MANTEX_ISAS), which `option_env!` sees as the build script did.
+    let built = |name| option_env!("MANTEX_ISAS").is_none_or(|list| list.split(',').any(|one| one.trim() == name));
+    assert_eq!(names.contains(&"avx2"), avx2 && built("avx2"), "{names:?}");
+    assert_eq!(names.contains(&"avx512"), avx512 && built("avx512"), "{names:?}");
+}
+
+#[test]
+fn names_go_both_ways() {
+    for isa in isas() {
+        assert_eq!(isa.to_string(), isa.name());
+        assert_eq!(format!("{isa:>8}|{isa:<7}|"), format!("{:>8}|{:<7}|", isa.name(), isa.name()));
+        assert_eq!(format!("{isa:?}"), format!("Isa({})", isa.name()));
+        assert_eq!(isa.name().parse(), Ok(isa));
+    }
+    let isas = isas();
+    for (i, a) in isas.iter().enumerate() {
+        for (j, b) in isas.iter().enumerate() {
+            assert_eq!(a == b, i == j);
+        }
+    }
+}
+
+#[test]
+fn other_names_are_errors() {
+    for name in ["", "avx", "AVX2", " avx2", "avx2 ", "scalar,avx2", "sse", "a name of more than sixteen bytes", "żółw"]
+    {
+        match name.parse::<Isa>() {
+            Err(Error::Isa { name: told, known: false }) => {
+                // Long names are cut.
+                assert!(name.starts_with(told.as_str()) && told.as_str().len() >= name.len().min(13), "{told:?}");
+                let message = Error::Isa { name: told, known: false }.to_string();
+                assert!(message.contains(told.as_str()) && message.contains("avx512, avx2, neon, scalar"), "{message}");
+            }
+            other => panic!("{name:?} gives {other:?}"),
+        }
+    }
+    let mut missing = 0;
+    for name in NAMES {
+        if isas().iter().any(|isa| isa.name() == name) {
+            continue;
+        }
+        missing += 1;
+        match name.parse::<Isa>() {
+            Err(error @ Error::Isa { known: true, .. }) => {
+                assert!(error.to_string().contains("not available"), "{error}");
+            }
+            other => panic!("{name:?} gives {other:?}"),
+        }
+    }
+    assert!(missing > 0, "no CPU has both NEON and AVX");
+}
+
+#[test]
+fn best_is_what_the_environment_says() {
+    let expected = match std::env::var("MANTEX_ISA") {
+        Ok(name) => name,
+        Err(_) => isas()[0].name().to_string(),
+    };
+    assert_eq!(Isa::best().name(), expected);
+    assert_eq!(Isa::best(), Isa::best());
+    println!("best is {}", Isa::best());
+    // The plain functions run what it says; instruction sets are told apart by their bits.
+    let x: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin() * 9.0).collect();
+    let mut out = vec![0.0_f32; x.len()];
+    mantex::softmax(&x, &mut out).expect("equal lengths");
+    for isa in isas() {
+        let mut on = vec![1.0_f32; x.len()];
+        mantex::softmax_on(isa, &x, &mut on).expect("equal lengths");
+        assert_eq!(isa == Isa::best(), on == out, "{isa} where {} is the best", Isa::best());
+    }
+}
+
+/// [`best_is_what_the_environment_says`] holds under every setting.
+#[test]
+fn the_environment_caps_the_best() {
+    let test = "best_is_what_the_environment_says";
+    let mut settings = vec![(None, isas()[0])];
+    let isas = isas();
+    settings.extend(isas.iter().map(|isa| (Some(isa.name()), *isa)));
+    for (setting, expected) in settings {
+        let output = child(test, setting);
+        let printed = printed(&output);
+        assert!(output.status.success() && printed.contains("1 passed"), "{setting:?}: {printed}");
+        assert!(printed.contains(&format!("best is {expected}")), "{setting:?}: {printed}");
+    }
+}
+
+#[test]
+fn a_wrong_name_in_the_environment_panics() {
+    let missing = NAMES.into_iter().find(|name| name.parse::<Isa>().is_err()).expect("no CPU has both NEON and AVX");
+    for (name, reason) in [
+        ("avx1024", "\"avx1024\" is no instruction set, must be one of avx512, avx2, neon, scalar"),
+        ("", "\"\" is no instruction set"),
+        ("AVX2", "\"AVX2\" is no instruction set"),
+        (missing, "is not available on this CPU or in this build"),
+    ] {
+        for test in ["best_is_what_the_environment_says", "an_entry_point_alone"] {
+            let output = child(test, Some(name));
+            let printed = printed(&output);
+            assert!(!output.status.success() && printed.contains("1 failed"), "{name:?}: {printed}");
+            assert!(printed.contains("MANTEX_ISA: ") && printed.contains(reason), "{name:?}: {printed}");
+        }
+        // The road that names its instruction set does not ask the environment.
+        let output = child("a_given_instruction_set_alone", Some(name));
+        assert!(output.status.success(), "{name:?}: {}", printed(&output));
+    }
+}
+
+#[test]
+fn an_entry_point_alone() {
+    assert_eq!(mantex::log_sum_exp(&[1.5_f32]), 1.5);
+}
+
+#[test]
+fn a_given_instruction_set_alone() {
+    for isa in isas() {
+        assert_eq!(log_sum_exp_on(isa, &[1.5_f64]), 1.5);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Views
+
+/// Both kinds of view, from the same arguments, agree on whether they fit.
+fn view(len: usize, rows: usize, cols: usize, row_stride: Option<usize>) -> Result<(), Error> {
+    let mut data: Vec<usize> = (0..len).collect();
+    let (read, write) = match row_stride {
+        None => (
+            MatRef::new(&data, rows, cols).map(|m| (m.rows(), m.cols())),
+            MatMut::new(&mut data.clone(), rows, cols).map(|m| (m.rows(), m.cols())),
+        ),
+        Some(stride) => (
+            MatRef::with_stride(&data, rows, cols, stride).map(|m| (m.rows(), m.cols())),
+            MatMut::with_stride(&mut data, rows, cols, stride).map(|m| (m.rows(), m.cols())),
+        ),
+    };
+    assert_eq!(read, write);
+    read.map(|shape| assert_eq!(shape, (rows, cols)))
+}
+
+#[test]
+fn views_fit_or_are_errors() {
+    const MAX: usize = usize::MAX;
+    for (len, rows, cols) in
+        [(6, 2, 3), (6, 6, 1), (6, 1, 6), (0, 0, 0), (0, 0, 5), (0, 5, 0), (0, 0, MAX), (0, MAX, 0)]
+    {
+        assert_eq!(view(len, rows, cols, None), Ok(()), "{rows} x {cols} of {len}");
+    }
+    for (len, rows, cols) in [
+        (5, 2, 3),
+        (7, 2, 3),
+        (0, 1, 1),
+        (1, 0, 1),
+        (1, 1, 0),
+        (6, 3, 3),
+        // Products past usize, also those that come back to the length.
+        (6, MAX, 2),
+        (6, 2, MAX),
+        (6, MAX, MAX),
+        (0, 1 << (usize::BITS / 2), 1 << (usize::BITS / 2)),
+        (2, MAX / 2 + 2, 2),
+        (1, MAX, MAX),
+    ] {
+        let error = Err(Error::View { len, rows, cols, row_stride: cols });
+        assert_eq!(view(len, rows, cols, None), error);
+    }
+    for (len, rows, cols, stride) in [
+        (6, 2, 3, 3),
+        (7, 2, 3, 3),
+        (7, 2, 3, 4),
+        (5, 2, 1, 4),
+        (6, 1, 6, 6),
+        (6, 1, 3, MAX),
+        (0, 0, 3, MAX),
+        (0, 0, MAX, MAX),
+        (4, 3, 0, 2),
+        (0, MAX, 0, 0),
+    ] {
+        assert_eq!(view(len, rows, cols, Some(stride)), Ok(()), "{rows} x {cols} of {len}, stride {stride}");
+    }
+    for (len, rows, cols, row_stride) in [
+        (6, 2, 3, 4),
+        (9, 2, 3, 2),
+        (9, 1, 3, 2),
+        (9, 0, 3, 2),
+        (9, 3, 3, 0),
+        (9, 2, 3, MAX),
+        (9, 3, 3, MAX),
+        (9, 3, 3, MAX / 2),
+        (9, MAX, 3, MAX),
+        (9, MAX, 1, 1),
+        (9, 2, MAX, MAX),
+        (3, 3, 0, 2),
+        // (rows - 1) * stride + cols comes back round to 1.
+        (9, 2, 2, MAX),
+        (9, (1 << (usize::BITS - 2)) + 1, 4, 4),
+    ] {
+        let error = Err(Error::View { len, rows, cols, row_stride });
+        assert_eq!(view(len, rows, cols, Some(row_stride)), error);
+    }
+}
+
+#[test]
+fn rows_are_where_the_stride_says() {
+    let mut data: Vec<usize> = (0..11).collect();
+    let copy = data.clone();
+    let m = MatRef::with_stride(&copy, 3, 3, 4).expect("it fits");
+    assert_eq!((m.row(0), m.row(1), m.row(2)), (&[0, 1, 2][..], &[4, 5, 6][..], &[8, 9, 10][..]));
+    assert!(m.iter_rows().eq([[0, 1, 2], [4, 5, 6], [8, 9, 10]].iter().map(|row| &row[..])));
+    assert_eq!(m.iter_rows().len(), 3);
+    let mut m = MatMut::with_stride(&mut data, 3, 3, 4).expect("it fits");
+    for i in 0..3 {
+        assert_eq!(m.row_mut(i), copy[4 * i..4 * i + 3].to_vec());
+        assert_eq!(m.as_ref().row(i), &copy[4 * i..4 * i + 3]);
+    }
+    m.row_mut(1).fill(99);
+    assert_eq!(data, [0, 1, 2, 3, 99, 99, 99, 7, 8, 9, 10]);
+}
+
+#[test]
+fn rows_out_of_range_panic() {
+    let mut data = vec![0.0_f32; 12];
+    for i in [3, 4, usize::MAX] {
+        let m = MatRef::with_stride(&data, 3, 2, 4).expect("it fits");
+        std::panic::catch_unwind(|| m.row(i).len()).expect_err("there is no such row");
+        let mut m = MatMut::with_stride(&mut data, 3, 2, 4).expect("it fits");
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| m.row_mut(i).len()))
+            .expect_err("there is no such row");
+    }
+}
