@@ -295,3 +295,17 @@ pub(crate) fn ln(x: f64) -> f64 {
     let (high, low) = ln_parts(x, 0.0);
     high + low
 }
+
+/// Logarithm to base 2 of a positive finite number.
+#[inline(always)]
+pub(crate) fn log2(x: f64) -> f64 {
+    let (m, e) = split(x);
+    e + ln_mantissa(m) * core::f64::consts::LOG2_E
+}
+
+/// 2^y, saturating at 0 and 2^1023; NaN gives NaN.
+#[inline(always)]
+pub(crate) fn exp2(y: f64) -> f64 {
+    let l = pulp::Scalar;
+    Exp2::<_, f64>::new(l, 1.0).eval(l, y)
+}

@@ -14,4 +14,5 @@
 
 pub(crate) mod exp;
 pub(crate) mod lanes;
+pub(crate) mod sinkhorn;
 pub(crate) mod softmax;

@@ -10,6 +10,7 @@
 
 use crate::Isa;
 use crate::kernels::lanes::Token;
+use crate::kernels::sinkhorn::{self, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Sum};
 use crate::matrix::{MatMut, MatRef};
 
@@ -116,4 +117,8 @@ entry_points! {
     softmax::softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     softmax::log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     softmax::log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]);
+    sinkhorn::survey(cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]) -> Option<usize>;
+    sinkhorn::iterate(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspace<'_, T>) -> f64;
+    sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;
+    sinkhorn::plan(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>, total: f64, out: MatMut<'_, T>);
 }

@@ -143,6 +143,11 @@ pub trait Lanes<T: Float>: Copy {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`, fused where the instruction set fuses.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b` with the product exact. The scalar token multiplies in `f64`, so there `f64` products are rounded.
+    #[inline(always)]
+    fn neg_mul_add_once(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.neg_mul_add(a, b, c)
+    }
     /// `if a > b { a } else { b }`: `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a < b { a } else { b }`: `b` where either is NaN.

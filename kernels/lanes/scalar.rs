@@ -60,6 +60,10 @@ macro_rules! scalar_lanes {
                 c - a * b
             }
             #[inline(always)]
+            fn neg_mul_add_once(self, a: $t, b: $t, c: $t) -> $t {
+                $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64())
+            }
+            #[inline(always)]
             fn max(self, a: $t, b: $t) -> $t {
                 if a > b { a } else { b }
             }
