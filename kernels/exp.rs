@@ -289,13 +289,6 @@ pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
     (e * LN2_HI33, e * LN2_LO33 + ln_mantissa(m))
 }
 
-/// Natural logarithm of a positive finite number.
-#[inline(always)]
-pub(crate) fn ln(x: f64) -> f64 {
-    let (high, low) = ln_parts(x, 0.0);
-    high + low
-}
-
 /// Logarithm to base 2 of a positive finite number.
 #[inline(always)]
 pub(crate) fn log2(x: f64) -> f64 {

@@ -489,9 +489,9 @@ pub(crate) fn plan<L: Lanes<T>, T: Float>(
         let inner = Inner::new(l, p.k, w.high, w.low);
         let row = p.cost.row(i);
         let rounded = T::from_f64(round_to(grid, u));
-        let [total_exp] = exponentials::<L, T, 1, false>(l, &inner, [row], [rounded], w.exps);
+        let [row_sum] = exponentials::<L, T, 1, false>(l, &inner, [row], [rounded], w.exps);
         let mut shift = rounded.to_f64();
-        if !row_range::<T>().contains(&total_exp.sum) {
+        if !row_range::<T>().contains(&row_sum.sum) {
             (shift, _) = careful_row(l, &inner, grid, row, w.exps);
         }
         let factor = T::from_f64(total * a * exp2(u - shift));

@@ -415,7 +415,7 @@ fn a_constant_on_every_cost_moves_f_and_nothing_else() {
             for (x, y) in at_0.g().iter().zip(at_1000.g()) {
                 assert!((y.wide() - x.wide()).abs() <= 1e-5 * case.epsilon.wide(), "{isa}: {x} {y}");
             }
-            for (x, y) in case.plan(&at_0).iter().zip(case.plan(&at_1000)) {
+            for (x, y) in case.plan(&at_0).iter().zip(moved.plan(&at_1000)) {
                 assert!((x - y).abs() <= 1e-5 * x + 1e-30, "{isa}: {x:e} {y:e} {:e}", (x - y) / x);
             }
         }
@@ -457,7 +457,7 @@ fn iterations_are_counted() {
     let early = case.solve(&Sinkhorn::new(case.epsilon).max_iterations(1));
     assert!(!early.converged() && early.marginal_error() > 1e-6);
     // One pair: right at once, and still exactly as many iterations as asked for.
-    let one = [3.0];
+    let one = [3.0_f64];
     let transport = Sinkhorn::new(0.1).tolerance(0.0).max_iterations(4);
     let transport = transport.solve(MatRef::new(&one, 1, 1).unwrap(), &[1.0], &[1.0]).unwrap();
     assert_eq!(transport.iterations(), 4);

@@ -37,8 +37,8 @@ use memory::Memory;
 /// Potentials are iterated in `f64` for both element types. With `f32` costs, an entry of the plan that is not
 /// negligible has a relative error of about 1e-6 even where cost / epsilon is 1e6, so the marginal error is limited by
 /// the iterations and not by rounding; sums are carried in `f64`. `f32` takes `log2(e) / epsilon` rounded to `f32`: a
-/// relative change of epsilon below 1e-7. No epsilon is too small to be iterated with, as long as cost / epsilon is far
-/// from overflow (2^95 for `f32`, 2^767 for `f64`); a small one needs many iterations.
+/// relative change of epsilon below 1e-7. Epsilon may be as small as 1e-12 of the potentials (which are of the size of the
+/// costs, but for those nearly forbidden that no mass has to use); a small one needs many iterations.
 ///
 /// # Special values
 /// A cost of +inf forbids a pair: its entry in the plan is 0. Masses of 0 are fine: the row or column of the plan is 0
@@ -80,8 +80,8 @@ impl<T: Real> Sinkhorn<T> {
     /// Not reaching the tolerance is no error: [`Transport::converged`] is false then.
     ///
     /// # Errors
-    /// - [`Error::Parameter`]: epsilon is not positive and finite, or so extreme against the costs that cost / epsilon or
-    ///   a potential overflows; the tolerance is negative or NaN; the total mass is 0 or overflows.
+    /// - [`Error::Parameter`]: epsilon is not positive and finite, or so small against the costs (1e-12 of the potentials)
+    ///   or so large that it cannot be computed with; the tolerance is negative or NaN; the total mass is 0 or overflows.
     /// - [`Error::Empty`], [`Error::Length`]: no rows or columns; `a` or `b` do not have one mass per row or column.
     /// - [`Error::Element`]: a mass that is negative or not finite; a cost that is NaN or -inf.
     /// - [`Error::MassMismatch`]: the totals of `a` and `b` differ by more than 1e-6 (`f64`) or 1e-4 (`f32`, whose totals
@@ -117,7 +117,7 @@ impl<T: Real> Sinkhorn<T> {
         let mut g: Vec<f64> = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect();
         let mut state = State { span: span(&u, &g, &masses.b), u: &mut u, g: &mut g };
         let mut memory = Memory::new(masses.rows.len(), cost.cols());
-        self.representable::<T>(state.span)?;
+        self.check_span(state.span)?;
 
         let mut iterations = 0;
         let measure = loop {
@@ -127,7 +127,7 @@ impl<T: Real> Sinkhorn<T> {
                 let before = T::iterate(self.isa, &problem, &mut state, &mut memory.workspace());
                 error = if iterations > 0 { before } else { f64::INFINITY };
                 iterations += 1;
-                self.representable::<T>(state.span)?;
+                self.check_span(state.span)?;
             }
             let measure = T::measure(self.isa, &problem, &state, &mut memory.workspace());
             if iterations == self.max_iterations || measure.error * masses.total <= tolerance {
@@ -138,15 +138,15 @@ impl<T: Real> Sinkhorn<T> {
         self.transport(masses, measure, Potentials { u, g, span, k }, iterations, (cost.rows(), cost.cols()))
     }
 
-    /// An error where a potential of this magnitude (in base-2 units) cannot be computed with.
-    fn representable<V: Real>(&self, span: f64) -> Result<(), Error> {
-        if span <= (0.75 * V::BIAS).exp2() {
+    /// An error where the largest potential (in base-2 units) is too large to compute with.
+    fn check_span(&self, span: f64) -> Result<(), Error> {
+        if span <= LARGEST_SPAN {
             return Ok(());
         }
         Err(Error::Parameter {
             argument: "epsilon",
             value: self.epsilon.to_f64(),
-            expected: "of a magnitude at which cost / epsilon and epsilon * ln(mass) do not overflow",
+            expected: "more than 1e-12 of the potentials, which must not overflow",
         })
     }
 
@@ -169,7 +169,7 @@ impl<T: Real> Sinkhorn<T> {
         let all_finite =
             masses.rows.iter().all(|&i| finite(&f[i])) && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || finite(g));
         if !all_finite {
-            self.representable::<T>(f64::INFINITY)?;
+            self.check_span(f64::INFINITY)?;
         }
         let marginal_error = T::from_f64(measure.error * masses.total);
         Ok(Transport {
@@ -185,6 +185,10 @@ impl<T: Real> Sinkhorn<T> {
         })
     }
 }
+
+/// The largest potential, in base-2 units, with which arguments of exponentials are still good to a few bits after the
+/// point in both types.
+const LARGEST_SPAN: f64 = 1_099_511_627_776.0; // 2^40
 
 /// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.
 fn default_tolerance<T: Real>() -> f64 {
