@@ -15,3 +15,4 @@
 pub(crate) mod exp;
 pub(crate) mod lanes;
 pub(crate) mod softmax;
+pub(crate) mod swap;
