@@ -16,3 +16,4 @@ pub(crate) mod exp;
 pub(crate) mod lanes;
 pub(crate) mod sinkhorn;
 pub(crate) mod softmax;
+pub(crate) mod swap;

@@ -10,12 +10,16 @@ mod isa;
 mod kernels;
 mod matrix;
 #[cfg(feature = "std")]
+mod medoids;
+#[cfg(feature = "std")]
 mod sinkhorn;
 mod softmax;
 
 pub use error::{Error, IsaName};
 pub use isa::Isa;
 pub use matrix::{MatMut, MatRef};
+#[cfg(feature = "std")]
+pub use medoids::{Algorithm, Clustering, Init, KMedoids};
 #[cfg(feature = "std")]
 pub use sinkhorn::{Sinkhorn, Transport};
 pub use softmax::{

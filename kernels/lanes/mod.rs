@@ -101,6 +101,25 @@ pub struct ExpSplit<T: 'static> {
     pub exp2m1: &'static [T],
 }
 
+/// For every mask of eight lanes the numbers of its true lanes, in order, one byte each.
+#[cfg(any(mantex_avx2, mantex_neon))]
+static TRUE_LANES: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        let (mut lane, mut found) = (0, 0);
+        while lane < 8 {
+            if mask >> lane & 1 == 1 {
+                table[mask] |= lane << (8 * found);
+                found += 1;
+            }
+            lane += 1;
+        }
+        mask += 1;
+    }
+    table
+};
+
 /// Vectors of `T` in one instruction set. Every method is `#[inline(always)]` and one or a few instructions.
 ///
 /// A value of an implementing type is a capability token: holding it proves that the CPU has the instructions.
@@ -111,6 +130,10 @@ pub trait Lanes<T: Float>: Copy {
     type M: Copy;
     /// Powers of two for the exponential, see [`ExpSplit`].
     type Table: Copy;
+    /// One `u32` per lane: indices.
+    type I: Copy;
+    /// One `f64` per lane: for sums that keep every digit.
+    type W: Copy;
     /// Lanes in a vector.
     const N: usize;
     /// How the exponential is split.
@@ -165,6 +188,35 @@ pub trait Lanes<T: Float>: Copy {
         self.store(&mut lanes[..Self::N], v);
         lanes
     }
+
+    /// `i` in every lane.
+    fn splat_index(self, i: u32) -> Self::I;
+    /// The first `N` indices; panics where there are fewer.
+    fn load_index(self, x: &[u32]) -> Self::I;
+    /// To the first `N` indices; panics where there are fewer.
+    fn store_index(self, out: &mut [u32], i: Self::I);
+    /// Lanes with `a == b`.
+    fn eq_index(self, a: Self::I, b: Self::I) -> Self::M;
+    /// `if m { a } else { b }`.
+    fn select_index(self, m: Self::M, a: Self::I, b: Self::I) -> Self::I;
+    /// Writes `first + lane` for every true lane, in order, to the front of `out` and returns how many there are. What
+    /// follows them in the first `N` elements is overwritten; panics where `out` has fewer.
+    fn true_lanes(self, m: Self::M, first: u32, out: &mut [u32]) -> usize;
+
+    /// The same values as `f64`.
+    fn widen(self, v: Self::V) -> Self::W;
+    /// `a + b`.
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `a - b`.
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `if m { a + b } else { a }`.
+    fn add_wide_where(self, m: Self::M, a: Self::W, b: Self::W) -> Self::W;
+    /// The sum of all lanes, in a fixed order.
+    fn sum_wide(self, w: Self::W) -> f64;
+
+    /// A hint that `x[at]` is read soon, where the instruction set has one; `at` may lie past the end.
+    #[inline(always)]
+    fn prefetch(self, _x: &[T], _at: usize) {}
 
     /// `scale * 2^(i / 2^EXP.bits)` for every i, computed in `f64` and rounded once.
     fn exp_table(self, scale: f64) -> Self::Table;
