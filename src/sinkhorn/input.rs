@@ -45,7 +45,7 @@ pub(super) fn same_length<T>(argument: &'static str, x: &[T], expected: usize) -
 fn total<T: Real>(argument: &'static str, masses: &[T]) -> Result<f64, Error> {
     for (row, mass) in masses.iter().enumerate() {
         let value = mass.to_f64();
-        if !(value >= 0.0 && value < f64::INFINITY) {
+        if !(0.0..f64::INFINITY).contains(&value) {
             return Err(Error::Element { argument, row, col: 0, value, expected: "finite and not negative" });
         }
     }

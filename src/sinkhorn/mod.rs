@@ -99,7 +99,7 @@ impl<T: Real> Sinkhorn<T> {
             });
         }
         let tolerance = self.tolerance.to_f64();
-        if !(tolerance >= 0.0) {
+        if !(0.0..=f64::INFINITY).contains(&tolerance) {
             return Err(Error::Parameter { argument: "tolerance", value: tolerance, expected: "0 or positive" });
         }
         for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
