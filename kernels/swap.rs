@@ -85,13 +85,12 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &
     let n = rows[0].len();
     let mut sums = [[l.widen(l.splat(T::ZERO)); 2]; R];
     for at in (0..n).step_by(2 * L::N) {
-        for half in 0..2 {
-            let at = at + half * L::N;
+        for (half, at) in [at, at + L::N].into_iter().enumerate() {
             if at < n {
                 let d1 = l.load(&d1[at..]);
-                for r in 0..R {
-                    let nearest = l.min(load_row(l, rows[r], at), d1);
-                    sums[r][half] = l.add_wide(sums[r][half], l.widen(nearest));
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let nearest = l.min(load_row(l, row, at), d1);
+                    sums[half] = l.add_wide(sums[half], l.widen(nearest));
                 }
             }
         }
@@ -113,8 +112,8 @@ pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: 
         out[at..at + ROWS].copy_from_slice(&loss_with(l, group, d1));
         at += ROWS;
     }
-    for at in at..n {
-        [out[at]] = loss_with(l, [rows.row(at)], d1);
+    for (out, r) in out[at..].iter_mut().zip(at..n) {
+        [*out] = loss_with(l, [rows.row(r)], d1);
     }
 }
 
