@@ -29,6 +29,7 @@ pub(crate) const PAD: usize = 16;
 /// No medoid: the position of a second nearest medoid that is not known.
 pub(crate) const NONE: u32 = u32::MAX;
 /// The positions of the nearest and second nearest medoid of padding: no medoid's, and known.
+#[cfg(feature = "std")]
 pub(crate) const PADDING: u32 = u32::MAX - 1;
 
 /// What the scan reads of the present clustering. `d1`, `d2` and `n1` hold one entry per object, padded to a multiple of
@@ -275,6 +276,7 @@ pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
 }
 
 /// How many numbers [`next_swap`] needs as scratch for k medoids.
+#[cfg(feature = "std")]
 pub(crate) fn scratch_len(k: usize) -> usize {
     ROWS * k
 }
