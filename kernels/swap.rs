@@ -29,6 +29,7 @@ pub(crate) const PAD: usize = 16;
 /// No medoid: the position of a second nearest medoid that is not known.
 pub(crate) const NONE: u32 = u32::MAX;
 /// The positions of the nearest and second nearest medoid of padding: no medoid's, and known.
+#[cfg(feature = "std")]
 pub(crate) const PADDING: u32 = u32::MAX - 1;
 
 /// What the scan reads of the present clustering. `d1`, `d2` and `n1` hold one entry per object, padded to a multiple of
@@ -85,13 +86,12 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &
     let n = rows[0].len();
     let mut sums = [[l.widen(l.splat(T::ZERO)); 2]; R];
     for at in (0..n).step_by(2 * L::N) {
-        for half in 0..2 {
-            let at = at + half * L::N;
+        for (half, at) in [at, at + L::N].into_iter().enumerate() {
             if at < n {
                 let d1 = l.load(&d1[at..]);
-                for r in 0..R {
-                    let nearest = l.min(load_row(l, rows[r], at), d1);
-                    sums[r][half] = l.add_wide(sums[r][half], l.widen(nearest));
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let nearest = l.min(load_row(l, row, at), d1);
+                    sums[half] = l.add_wide(sums[half], l.widen(nearest));
                 }
             }
         }
@@ -113,8 +113,8 @@ pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: 
         out[at..at + ROWS].copy_from_slice(&loss_with(l, group, d1));
         at += ROWS;
     }
-    for at in at..n {
-        [out[at]] = loss_with(l, [rows.row(at)], d1);
+    for (out, r) in out[at..].iter_mut().zip(at..n) {
+        [*out] = loss_with(l, [rows.row(r)], d1);
     }
 }
 
@@ -276,6 +276,7 @@ pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
 }
 
 /// How many numbers [`next_swap`] needs as scratch for k medoids.
+#[cfg(feature = "std")]
 pub(crate) fn scratch_len(k: usize) -> usize {
     ROWS * k
 }

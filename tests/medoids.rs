@@ -185,7 +185,7 @@ fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
 }
 
 fn check_pam_all<T: Real>(round: bool) {
-    let sizes: &[usize] = if EMULATED { &[1, 2, 5, 17, 23] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
+    let sizes: &[usize] = if EMULATED { &[1, 2, 5, 17] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         for (name, d) in cases(n, seed as u64) {
             let d = if round { d.rounded() } else { d };
@@ -241,9 +241,9 @@ fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
 fn check_lengths<T: Real>(round: bool) {
     let mut sizes: Vec<usize> = (2..=49).collect();
     if EMULATED {
-        sizes.retain(|n| n % 5 < 2);
+        sizes.retain(|n| n % 8 < 2);
     }
-    sizes.extend(if EMULATED { vec![131] } else { vec![127, 128, 129, 255, 259, 511, 512, 513, 530, 1025] });
+    sizes.extend(if EMULATED { vec![67] } else { vec![127, 128, 129, 255, 259, 511, 512, 513, 530, 1025] });
     for n in sizes {
         let mut r = rng(n as u64);
         let d = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
@@ -283,7 +283,7 @@ fn one_scan_finds_the_best_swap_at_every_length_f64() {
 /// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be read.
 #[test]
 fn the_tail_decides() {
-    for n in 4..if EMULATED { 20 } else { 70 } {
+    for n in (4..70).step_by(if EMULATED { 9 } else { 1 }) {
         for last in 1..n.min(20) {
             let o = n - last;
             // Everything is at 8 from candidate 0 and 1, but object `o` is near to 1 only.
@@ -302,7 +302,8 @@ fn the_tail_decides() {
 }
 
 fn check_fasterpam<T: Real>(round: bool) {
-    for (seed, n) in [2, 3, 9, 17, 25, 40].into_iter().enumerate() {
+    let sizes: &[usize] = if EMULATED { &[2, 9, 17] } else { &[2, 3, 9, 17, 25, 40] };
+    for (seed, &n) in sizes.iter().enumerate() {
         for (name, d) in cases(n, 100 + seed as u64) {
             let d = if round { d.rounded() } else { d };
             for k in [1, 2, 3, 7, 10, n].into_iter().filter(|&k| k <= n) {
@@ -348,7 +349,7 @@ fn fasterpam_ends_at_a_local_optimum_f64() {
 /// Without ties the instruction sets agree, on more objects than one block holds.
 #[test]
 fn instruction_sets_agree() {
-    let n = if EMULATED { 150 } else { 1100 };
+    let n = if EMULATED { 140 } else { 1100 };
     let mut r = rng(3);
     let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0)));
     for k in [1, 2, 5, 6, 7, 20, 130] {
@@ -374,8 +375,8 @@ fn instruction_sets_agree() {
 /// Rounded distances of duplicates are no reason to swap: not more swaps than with the same data as integers.
 #[test]
 fn rounding_noise_makes_no_swaps() {
-    let n = if EMULATED { 120 } else { 1000 };
-    for seed in 0..4 {
+    let n = if EMULATED { 60 } else { 1000 };
+    for seed in 0..if EMULATED { 1 } else { 2 } {
         let mut r = rng(40 + seed);
         let originals = points(n / 10, &mut r, |r| f64::from(r.random_range(0..30)));
         let copies: Vec<_> = (0..n).map(|_| originals[r.random_range(0..originals.len())]).collect();
