@@ -8,6 +8,9 @@
 //! `r = 1.001 * ln 2 / 2^(b+1)`, and `(2^x - 1)/x` on `r = 1.001 / 2^(b+1)`; the bounds are its
 //! `dirtyinfnorm((1 + x*p)/exp(x) - 1, [-r;r])`: relative errors of the approximation alone.
 
+// Coefficients are written with the digits that make them exact, also where one is close to ln 2.
+#![allow(clippy::approx_constant, clippy::excessive_precision)]
+
 use super::lanes::{ExpSplit, Float, Lanes};
 
 /// f32, no table, exponent by integer arithmetic (scalar, NEON). Bounds 6.3e-9 and 6.1e-9.
@@ -127,7 +130,7 @@ pub(crate) const POWERS_OF_TWO_16: [f64; 16] = [
 /// lose bits; there `shift` is an element of the row itself and the exponent 0: `x - shift` is exact wherever the result
 /// is not negligible (Sterbenz: such x and shift are within a factor of two of each other).
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Base<T> {
+pub(crate) struct Base<T> {
     pub(crate) shift: T,
     pub(crate) exponent: f64,
 }
@@ -317,9 +320,16 @@ pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
     (e * LN2_HI33, e * LN2_LO33 + ln_mantissa(m))
 }
 
-/// Natural logarithm of a positive finite number.
+/// Logarithm to base 2 of a positive finite number.
 #[inline(always)]
-pub(crate) fn ln(x: f64) -> f64 {
-    let (high, low) = ln_parts(x, 0.0);
-    high + low
+pub(crate) fn log2(x: f64) -> f64 {
+    let (m, e) = split(x);
+    e + ln_mantissa(m) * core::f64::consts::LOG2_E
+}
+
+/// 2^y, saturating at 0 and 2^1023; NaN gives NaN.
+#[inline(always)]
+pub(crate) fn exp2(y: f64) -> f64 {
+    let l = pulp::Scalar;
+    Exp2::<_, f64>::new(l).eval(l, y)
 }

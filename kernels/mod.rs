@@ -14,4 +14,7 @@
 
 pub(crate) mod exp;
 pub(crate) mod lanes;
+#[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
+pub(crate) mod sinkhorn;
 pub(crate) mod softmax;
+pub(crate) mod swap;

@@ -10,7 +10,9 @@
 
 use crate::Isa;
 use crate::kernels::lanes::Token;
+use crate::kernels::sinkhorn::{self, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Sum};
+use crate::kernels::swap::{self, Nearest, NearestMut, Swap};
 use crate::matrix::{MatMut, MatRef};
 
 /// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
@@ -116,4 +118,13 @@ entry_points! {
     softmax::softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     softmax::log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     softmax::log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]);
+    sinkhorn::survey(cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]) -> Option<usize>;
+    sinkhorn::iterate(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspace<'_, T>) -> f64;
+    sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;
+    sinkhorn::plan(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>, total: f64, out: MatMut<'_, T>);
+    swap::all_distances(row: &[T]) -> bool;
+    swap::losses_with(rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]);
+    swap::next_swap(d: MatRef<'_, T>, range: (usize, usize), limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
+    swap::swap_change(row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64);
+    swap::replace(row: &[T], position: usize, near: NearestMut<'_, T>, unknown: &mut [u32]) -> usize;
 }

@@ -85,12 +85,6 @@ impl<'a, T> MatRef<'a, T> {
     pub fn iter_rows(self) -> impl ExactSizeIterator<Item = &'a [T]> {
         (0..self.rows).map(move |i| self.row(i))
     }
-
-    /// The whole matrix as one slice, where no stride lies between its rows.
-    #[inline]
-    pub(crate) fn as_contiguous(&self) -> Option<&'a [T]> {
-        (self.row_stride == self.cols || self.rows <= 1).then(|| &self.data[..self.rows * self.cols])
-    }
 }
 
 impl<'a, T> MatMut<'a, T> {

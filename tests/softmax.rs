@@ -16,7 +16,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use support::{
     Dd, Float, Guarded, KINDS, LANES, Reference, Report, bits_of, distance, emulated, isas, normal, ramp, rng, row,
-    ulp_error, ulp_error_from_one, uniform,
+    ulp_error, ulp_error_from_one,
 };
 
 /// Softmax: within 4 ulp, at any length.
@@ -72,13 +72,16 @@ struct Outputs {
     log_sum_exp: u64,
 }
 
+/// A function from one row to another.
+type RowFunction<T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error>;
+
 /// Runs every function over one row from and to buffers at the given misalignment, and checks that nothing is written
 /// outside of them and the input is left alone.
 fn run<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs {
     let input = Guarded::new(x, offset);
     // In and out are misaligned differently, in all pairs as offset goes round.
     let mut out = Guarded::<T>::unwritten(x.len(), (offset * 7 + 3) % LANES);
-    let mut take = |f: &dyn Fn(&[T], &mut [T]) -> Result<(), Error>| {
+    let mut take = |f: &RowFunction<T>| {
         out.get_mut().fill(T::of(f64::NAN));
         f(input.get(), out.get_mut()).expect("the lengths agree");
         bits_of(out.check())

@@ -1,11 +1,12 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
-use super::{ExpSplit, Float, Lanes};
+use super::{ExpSplit, Float, Lanes, TRUE_LANES};
 use crate::kernels::exp;
 use core::arch::x86_64::{
-    __m256, __m256d, __m256i, _CMP_LT_OQ, _mm_sfence, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_maskload_pd,
-    _mm256_maskload_ps, _mm256_maskstore_pd, _mm256_maskstore_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_stream_pd,
-    _mm256_stream_ps,
+    __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_sfence,
+    _mm_storeu_si128, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
+    _mm256_maskstore_pd, _mm256_maskstore_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_stream_pd, _mm256_stream_ps,
 };
 use pulp::x86::V3;
 
@@ -25,6 +26,8 @@ impl Lanes<f32> for V3 {
     type V = __m256;
     type M = __m256;
     type Table = __m256;
+    type I = __m256i;
+    type W = (__m256d, __m256d);
     const N: usize = 8;
     const UNROLL: usize = 2;
     const EXP: ExpSplit<f32> = exp::F32_TABLE8;
@@ -112,6 +115,71 @@ impl Lanes<f32> for V3 {
         Lanes::<f64>::sum(self, self.avx._mm256_add_pd(low, high))
     }
     #[inline(always)]
+    fn splat_index(self, i: u32) -> __m256i {
+        self.avx._mm256_set1_epi32(i as i32)
+    }
+    #[inline(always)]
+    fn load_index(self, x: &[u32]) -> __m256i {
+        assert!(x.len() >= 8);
+        // SAFETY: 8 indices are there (asserted), any alignment will do; V3 proves AVX.
+        unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store_index(self, out: &mut [u32], i: __m256i) {
+        assert!(out.len() >= 8);
+        // SAFETY: room for 8 indices (asserted), any alignment will do; V3 proves AVX.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), i) }
+    }
+    #[inline(always)]
+    fn eq_index(self, a: __m256i, b: __m256i) -> __m256 {
+        self.avx._mm256_castsi256_ps(self.avx2._mm256_cmpeq_epi32(a, b))
+    }
+    #[inline(always)]
+    fn select_index(self, m: __m256, a: __m256i, b: __m256i) -> __m256i {
+        self.avx2._mm256_blendv_epi8(b, a, self.avx._mm256_castps_si256(m))
+    }
+    #[inline(always)]
+    fn true_lanes(self, m: __m256, first: u32, out: &mut [u32]) -> usize {
+        let mask = self.avx._mm256_movemask_ps(m) as u32;
+        let lanes = self.sse2._mm_set1_epi64x(TRUE_LANES[mask as usize & 255] as i64);
+        let lanes = self.avx2._mm256_cvtepu8_epi32(lanes);
+        let lanes = self.avx2._mm256_add_epi32(lanes, Lanes::<f32>::splat_index(self, first));
+        Lanes::<f32>::store_index(self, out, lanes);
+        mask.count_ones() as usize
+    }
+    #[inline(always)]
+    fn widen(self, v: __m256) -> (__m256d, __m256d) {
+        let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
+        (low, self.avx._mm256_cvtps_pd(self.avx._mm256_extractf128_ps::<1>(v)))
+    }
+    #[inline(always)]
+    fn add_wide(self, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        (self.avx._mm256_add_pd(a.0, b.0), self.avx._mm256_add_pd(a.1, b.1))
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        (self.avx._mm256_sub_pd(a.0, b.0), self.avx._mm256_sub_pd(a.1, b.1))
+    }
+    #[inline(always)]
+    fn add_wide_where(self, m: __m256, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        let m = self.avx._mm256_castps_si256(m);
+        let low = self.avx2._mm256_cvtepi32_epi64(self.avx._mm256_castsi256_si128(m));
+        let high = self.avx2._mm256_cvtepi32_epi64(self.avx2._mm256_extracti128_si256::<1>(m));
+        (
+            Lanes::<f64>::add_wide_where(self, self.avx._mm256_castsi256_pd(low), a.0, b.0),
+            Lanes::<f64>::add_wide_where(self, self.avx._mm256_castsi256_pd(high), a.1, b.1),
+        )
+    }
+    #[inline(always)]
+    fn sum_wide(self, w: (__m256d, __m256d)) -> f64 {
+        Lanes::<f64>::sum(self, self.avx._mm256_add_pd(w.0, w.1))
+    }
+    #[inline(always)]
+    fn prefetch(self, x: &[f32], at: usize) {
+        // SAFETY: a prefetch is a hint, no address can make it fault; every x86-64 CPU has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn exp_table(self) -> __m256 {
         // Every other power, less its own index and the bias, which the shifted integer brings along.
         let t = |i: usize| {
@@ -151,6 +219,8 @@ impl Lanes<f64> for V3 {
     type V = __m256d;
     type M = __m256d;
     type Table = ();
+    type I = __m128i;
+    type W = __m256d;
     const N: usize = 4;
     const UNROLL: usize = 2;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
@@ -234,6 +304,68 @@ impl Lanes<f64> for V3 {
     fn sum(self, v: __m256d) -> f64 {
         let v = self.sse2._mm_add_pd(self.avx._mm256_castpd256_pd128(v), self.avx._mm256_extractf128_pd::<1>(v));
         self.sse2._mm_cvtsd_f64(self.sse2._mm_add_sd(v, self.sse2._mm_unpackhi_pd(v, v)))
+    }
+    #[inline(always)]
+    fn splat_index(self, i: u32) -> __m128i {
+        self.sse2._mm_set1_epi32(i as i32)
+    }
+    #[inline(always)]
+    fn load_index(self, x: &[u32]) -> __m128i {
+        assert!(x.len() >= 4);
+        // SAFETY: 4 indices are there (asserted), any alignment will do; every x86-64 CPU has SSE2.
+        unsafe { _mm_loadu_si128(x.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store_index(self, out: &mut [u32], i: __m128i) {
+        assert!(out.len() >= 4);
+        // SAFETY: room for 4 indices (asserted), any alignment will do; every x86-64 CPU has SSE2.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), i) }
+    }
+    #[inline(always)]
+    fn eq_index(self, a: __m128i, b: __m128i) -> __m256d {
+        self.avx._mm256_castsi256_pd(self.avx2._mm256_cvtepi32_epi64(self.sse2._mm_cmpeq_epi32(a, b)))
+    }
+    #[inline(always)]
+    fn select_index(self, m: __m256d, a: __m128i, b: __m128i) -> __m128i {
+        // The low half of every 64-bit mask.
+        let m = self.avx2._mm256_permutevar8x32_epi32(
+            self.avx._mm256_castpd_si256(m),
+            self.avx._mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6),
+        );
+        self.sse4_1._mm_blendv_epi8(b, a, self.avx._mm256_castsi256_si128(m))
+    }
+    #[inline(always)]
+    fn true_lanes(self, m: __m256d, first: u32, out: &mut [u32]) -> usize {
+        let mask = self.avx._mm256_movemask_pd(m) as u32;
+        let lanes = self.sse2._mm_set1_epi64x(TRUE_LANES[mask as usize & 15] as i64);
+        let lanes = self.sse4_1._mm_cvtepu8_epi32(lanes);
+        Lanes::<f64>::store_index(self, out, self.sse2._mm_add_epi32(lanes, Lanes::<f64>::splat_index(self, first)));
+        mask.count_ones() as usize
+    }
+    #[inline(always)]
+    fn widen(self, v: __m256d) -> __m256d {
+        v
+    }
+    #[inline(always)]
+    fn add_wide(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_add_pd(a, b)
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_sub_pd(a, b)
+    }
+    #[inline(always)]
+    fn add_wide_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
+    }
+    #[inline(always)]
+    fn sum_wide(self, w: __m256d) -> f64 {
+        Lanes::<f64>::sum(self, w)
+    }
+    #[inline(always)]
+    fn prefetch(self, x: &[f64], at: usize) {
+        // SAFETY: a prefetch is a hint, no address can make it fault; every x86-64 CPU has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
     fn exp_table(self) {}

@@ -3,9 +3,10 @@
 use super::{ExpSplit, Lanes};
 use crate::kernels::exp;
 use core::arch::x86_64::{
-    __m512, __m512d, __mmask8, __mmask16, _mm_sfence, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_loadu_pd,
+    __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm_sfence, _mm256_loadu_si256,
+    _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_loadu_pd,
     _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_storeu_pd, _mm512_storeu_ps,
-    _mm512_stream_pd, _mm512_stream_ps,
+    _mm512_storeu_si512, _mm512_stream_pd, _mm512_stream_ps,
 };
 use pulp::x86::V4;
 
@@ -19,6 +20,8 @@ impl Lanes<f32> for V4 {
     type V = __m512;
     type M = __mmask16;
     type Table = __m512;
+    type I = __m512i;
+    type W = (__m512d, __m512d);
     const N: usize = 16;
     const UNROLL: usize = 4;
     const EXP: ExpSplit<f32> = exp::F32_TABLE16;
@@ -103,6 +106,65 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_reduce_add_pd(self.avx512f._mm512_add_pd(low, high))
     }
     #[inline(always)]
+    fn splat_index(self, i: u32) -> __m512i {
+        self.avx512f._mm512_set1_epi32(i as i32)
+    }
+    #[inline(always)]
+    fn load_index(self, x: &[u32]) -> __m512i {
+        assert!(x.len() >= 16);
+        // SAFETY: 16 indices are there (asserted), any alignment will do; V4 proves AVX-512F.
+        unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store_index(self, out: &mut [u32], i: __m512i) {
+        assert!(out.len() >= 16);
+        // SAFETY: room for 16 indices (asserted), any alignment will do; V4 proves AVX-512F.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), i) }
+    }
+    #[inline(always)]
+    fn eq_index(self, a: __m512i, b: __m512i) -> __mmask16 {
+        self.avx512f._mm512_cmpeq_epi32_mask(a, b)
+    }
+    #[inline(always)]
+    fn select_index(self, m: __mmask16, a: __m512i, b: __m512i) -> __m512i {
+        self.avx512f._mm512_mask_blend_epi32(m, b, a)
+    }
+    #[inline(always)]
+    fn true_lanes(self, m: __mmask16, first: u32, out: &mut [u32]) -> usize {
+        // Compressing straight to memory is microcode on Zen 4: compress in a register, store the whole of it.
+        let lanes = self.avx512f._mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let lanes = self.avx512f._mm512_add_epi32(lanes, Lanes::<f32>::splat_index(self, first));
+        Lanes::<f32>::store_index(self, out, self.avx512f._mm512_maskz_compress_epi32(m, lanes));
+        m.count_ones() as usize
+    }
+    #[inline(always)]
+    fn widen(self, v: __m512) -> (__m512d, __m512d) {
+        let low = self.avx512f._mm512_cvtps_pd(self.avx512f._mm512_castps512_ps256(v));
+        (low, self.avx512f._mm512_cvtps_pd(self.avx512dq._mm512_extractf32x8_ps::<1>(v)))
+    }
+    #[inline(always)]
+    fn add_wide(self, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
+        (self.avx512f._mm512_add_pd(a.0, b.0), self.avx512f._mm512_add_pd(a.1, b.1))
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
+        (self.avx512f._mm512_sub_pd(a.0, b.0), self.avx512f._mm512_sub_pd(a.1, b.1))
+    }
+    #[inline(always)]
+    fn add_wide_where(self, m: __mmask16, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
+        let low = self.avx512f._mm512_mask_add_pd(a.0, m as u8, a.0, b.0);
+        (low, self.avx512f._mm512_mask_add_pd(a.1, (m >> 8) as u8, a.1, b.1))
+    }
+    #[inline(always)]
+    fn sum_wide(self, w: (__m512d, __m512d)) -> f64 {
+        self.avx512f._mm512_reduce_add_pd(self.avx512f._mm512_add_pd(w.0, w.1))
+    }
+    #[inline(always)]
+    fn prefetch(self, x: &[f32], at: usize) {
+        // SAFETY: a prefetch is a hint, no address can make it fault; every x86-64 CPU has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn exp_table(self) -> __m512 {
         let (low, high) = Lanes::<f64>::exp_table(self);
         let low = self.avx512f._mm512_castps256_ps512(self.avx512f._mm512_cvtpd_ps(low));
@@ -133,6 +195,8 @@ impl Lanes<f64> for V4 {
     type V = __m512d;
     type M = __mmask8;
     type Table = (__m512d, __m512d);
+    type I = __m256i;
+    type W = __m512d;
     const N: usize = 8;
     const UNROLL: usize = 4;
     const EXP: ExpSplit<f64> = exp::F64_TABLE16;
@@ -212,6 +276,62 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn sum(self, v: __m512d) -> f64 {
         self.avx512f._mm512_reduce_add_pd(v)
+    }
+    #[inline(always)]
+    fn splat_index(self, i: u32) -> __m256i {
+        self.avx._mm256_set1_epi32(i as i32)
+    }
+    #[inline(always)]
+    fn load_index(self, x: &[u32]) -> __m256i {
+        assert!(x.len() >= 8);
+        // SAFETY: 8 indices are there (asserted), any alignment will do; V4 proves AVX.
+        unsafe { _mm256_loadu_si256(x.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store_index(self, out: &mut [u32], i: __m256i) {
+        assert!(out.len() >= 8);
+        // SAFETY: room for 8 indices (asserted), any alignment will do; V4 proves AVX.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), i) }
+    }
+    #[inline(always)]
+    fn eq_index(self, a: __m256i, b: __m256i) -> __mmask8 {
+        self.avx512vl._mm256_cmpeq_epi32_mask(a, b)
+    }
+    #[inline(always)]
+    fn select_index(self, m: __mmask8, a: __m256i, b: __m256i) -> __m256i {
+        self.avx512vl._mm256_mask_blend_epi32(m, b, a)
+    }
+    #[inline(always)]
+    fn true_lanes(self, m: __mmask8, first: u32, out: &mut [u32]) -> usize {
+        let lanes = self.avx._mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        let lanes = self.avx2._mm256_add_epi32(lanes, Lanes::<f64>::splat_index(self, first));
+        Lanes::<f64>::store_index(self, out, self.avx512vl._mm256_maskz_compress_epi32(m, lanes));
+        m.count_ones() as usize
+    }
+    #[inline(always)]
+    fn widen(self, v: __m512d) -> __m512d {
+        v
+    }
+    #[inline(always)]
+    fn add_wide(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_add_pd(a, b)
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_sub_pd(a, b)
+    }
+    #[inline(always)]
+    fn add_wide_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_mask_add_pd(a, m, a, b)
+    }
+    #[inline(always)]
+    fn sum_wide(self, w: __m512d) -> f64 {
+        self.avx512f._mm512_reduce_add_pd(w)
+    }
+    #[inline(always)]
+    fn prefetch(self, x: &[f64], at: usize) {
+        // SAFETY: a prefetch is a hint, no address can make it fault; every x86-64 CPU has SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
     fn exp_table(self) -> (__m512d, __m512d) {

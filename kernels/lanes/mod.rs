@@ -86,7 +86,7 @@ float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
 /// How an instruction set splits `e^x = 2^(k/2^bits) * e^t`: with a table of `2^bits` powers of two in registers, the
 /// remainder `t` is short and so is its polynomial.
 #[derive(Clone, Copy)]
-pub struct ExpSplit<T: 'static> {
+pub(crate) struct ExpSplit<T: 'static> {
     /// log2 of the table's size; 0 is no table.
     pub bits: u32,
     /// What is added to the exponent, so that it is not negative: [`Lanes::exp_watch`] can then look at its bits.
@@ -101,16 +101,39 @@ pub struct ExpSplit<T: 'static> {
     pub exp2m1: &'static [T],
 }
 
+/// For every mask of eight lanes the numbers of its true lanes, in order, one byte each.
+#[cfg(any(mantex_avx2, mantex_neon))]
+static TRUE_LANES: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        let (mut lane, mut found) = (0, 0);
+        while lane < 8 {
+            if mask >> lane & 1 == 1 {
+                table[mask] |= lane << (8 * found);
+                found += 1;
+            }
+            lane += 1;
+        }
+        mask += 1;
+    }
+    table
+};
+
 /// Vectors of `T` in one instruction set. Every method is `#[inline(always)]` and one or a few instructions.
 ///
 /// A value of an implementing type is a capability token: holding it proves that the CPU has the instructions.
-pub trait Lanes<T: Float>: Copy {
+pub(crate) trait Lanes<T: Float>: Copy {
     /// A vector.
     type V: Copy;
     /// One truth value per lane.
     type M: Copy;
     /// Powers of two for the exponential, see [`ExpSplit`].
     type Table: Copy;
+    /// One `u32` per lane: indices.
+    type I: Copy;
+    /// One `f64` per lane: for sums that keep every digit.
+    type W: Copy;
     /// Lanes in a vector.
     const N: usize;
     /// Exponentials that fit into the registers side by side.
@@ -145,6 +168,11 @@ pub trait Lanes<T: Float>: Copy {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`, fused where the instruction set fuses.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b` with the product exact. The scalar token multiplies in `f64`, so there `f64` products are rounded.
+    #[inline(always)]
+    fn neg_mul_add_once(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.neg_mul_add(a, b, c)
+    }
     /// `if a > b { a } else { b }`: `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a < b { a } else { b }`: `b` where either is NaN.
@@ -163,6 +191,36 @@ pub trait Lanes<T: Float>: Copy {
         lanes
     }
 
+    /// `i` in every lane.
+    fn splat_index(self, i: u32) -> Self::I;
+    /// The first `N` indices; panics where there are fewer.
+    fn load_index(self, x: &[u32]) -> Self::I;
+    /// To the first `N` indices; panics where there are fewer.
+    fn store_index(self, out: &mut [u32], i: Self::I);
+    /// Lanes with `a == b`.
+    fn eq_index(self, a: Self::I, b: Self::I) -> Self::M;
+    /// `if m { a } else { b }`.
+    fn select_index(self, m: Self::M, a: Self::I, b: Self::I) -> Self::I;
+    /// Writes `first + lane` for every true lane, in order, to the front of `out` and returns how many there are. What
+    /// follows them in the first `N` elements is overwritten; panics where `out` has fewer.
+    fn true_lanes(self, m: Self::M, first: u32, out: &mut [u32]) -> usize;
+
+    /// The same values as `f64`.
+    fn widen(self, v: Self::V) -> Self::W;
+    /// `a + b`.
+    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `a - b`.
+    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `if m { a + b } else { a }`.
+    fn add_wide_where(self, m: Self::M, a: Self::W, b: Self::W) -> Self::W;
+    /// The sum of all lanes, in a fixed order.
+    fn sum_wide(self, w: Self::W) -> f64;
+
+    /// A hint that `x[at]` is read soon, where the instruction set has one; `at` may lie past the end.
+    #[inline(always)]
+    fn prefetch(self, _x: &[T], _at: usize) {}
+
+    /// `scale * 2^(i / 2^EXP.bits)` for every i, computed in `f64` and rounded once.
     /// The powers of two.
     fn exp_table(self) -> Self::Table;
     /// `(1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low bits
@@ -186,7 +244,7 @@ pub trait Lanes<T: Float>: Copy {
 
 /// A capability token of one of the instruction sets of this build. A vector one exists only where the CPU has it.
 #[derive(Clone, Copy)]
-pub enum Token {
+pub(crate) enum Token {
     /// AVX-512 F, BW, CD, DQ, VL.
     #[cfg(mantex_avx512)]
     Avx512(pulp::x86::V4),
@@ -202,10 +260,10 @@ pub enum Token {
 
 impl Token {
     /// The one that is always there.
-    pub const SCALAR: Token = Token::Scalar(pulp::Scalar);
+    pub(crate) const SCALAR: Token = Token::Scalar(pulp::Scalar);
 
     /// Those that this CPU can run, best first.
-    pub fn available() -> impl Iterator<Item = Token> {
+    pub(crate) fn available() -> impl Iterator<Item = Token> {
         [
             #[cfg(mantex_avx512)]
             pulp::x86::V4::try_new().map(Token::Avx512),
@@ -220,7 +278,7 @@ impl Token {
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             #[cfg(mantex_avx512)]
             Token::Avx512(_) => "avx512",

@@ -1,9 +1,10 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{ExpSplit, Float, Lanes};
+use super::{ExpSplit, Float, Lanes, TRUE_LANES};
 use crate::kernels::exp;
 use core::arch::aarch64::{
-    float32x4_t, float64x2_t, uint32x4_t, uint64x2_t, vld1q_f32, vld1q_f64, vst1q_f32, vst1q_f64,
+    float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
+    vst1q_f32, vst1q_f64, vst1q_u32,
 };
 use pulp::aarch64::Neon;
 
@@ -14,6 +15,8 @@ impl Lanes<f32> for Neon {
     type V = float32x4_t;
     type M = uint32x4_t;
     type Table = ();
+    type I = uint32x4_t;
+    type W = (float64x2_t, float64x2_t);
     const N: usize = 4;
     const UNROLL: usize = 4;
     const EXP: ExpSplit<f32> = exp::F32_INTEGER;
@@ -102,6 +105,73 @@ impl Lanes<f32> for Neon {
         self.neon.vaddvq_f64(self.neon.vaddq_f64(low, high))
     }
     #[inline(always)]
+    fn splat_index(self, i: u32) -> uint32x4_t {
+        self.neon.vdupq_n_u32(i)
+    }
+    #[inline(always)]
+    fn load_index(self, x: &[u32]) -> uint32x4_t {
+        assert!(x.len() >= 4);
+        // SAFETY: 4 indices are there (asserted); Neon proves the feature.
+        #[allow(unused_unsafe)]
+        unsafe {
+            vld1q_u32(x.as_ptr())
+        }
+    }
+    #[inline(always)]
+    fn store_index(self, out: &mut [u32], i: uint32x4_t) {
+        assert!(out.len() >= 4);
+        // SAFETY: room for 4 indices (asserted); Neon proves the feature.
+        #[allow(unused_unsafe)]
+        unsafe {
+            vst1q_u32(out.as_mut_ptr(), i)
+        }
+    }
+    #[inline(always)]
+    fn eq_index(self, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
+        self.neon.vceqq_u32(a, b)
+    }
+    #[inline(always)]
+    fn select_index(self, m: uint32x4_t, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
+        self.neon.vbslq_u32(m, a, b)
+    }
+    #[inline(always)]
+    fn true_lanes(self, m: uint32x4_t, first: u32, out: &mut [u32]) -> usize {
+        let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
+        let lanes = self.neon.vcreate_u8(TRUE_LANES[mask as usize & 15]);
+        let lanes = self.neon.vmovl_u16(self.neon.vget_low_u16(self.neon.vmovl_u8(lanes)));
+        Lanes::<f32>::store_index(self, out, self.neon.vaddq_u32(lanes, self.neon.vdupq_n_u32(first)));
+        mask.count_ones() as usize
+    }
+    #[inline(always)]
+    fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) {
+        (self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v)), self.neon.vcvt_high_f64_f32(v))
+    }
+    #[inline(always)]
+    fn add_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
+        (self.neon.vaddq_f64(a.0, b.0), self.neon.vaddq_f64(a.1, b.1))
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
+        (self.neon.vsubq_f64(a.0, b.0), self.neon.vsubq_f64(a.1, b.1))
+    }
+    #[inline(always)]
+    fn add_wide_where(
+        self,
+        m: uint32x4_t,
+        a: (float64x2_t, float64x2_t),
+        b: (float64x2_t, float64x2_t),
+    ) -> (float64x2_t, float64x2_t) {
+        // Each 32-bit mask twice: a 64-bit mask.
+        (
+            Lanes::<f64>::add_wide_where(self, bytemuck::cast(self.neon.vzip1q_u32(m, m)), a.0, b.0),
+            Lanes::<f64>::add_wide_where(self, bytemuck::cast(self.neon.vzip2q_u32(m, m)), a.1, b.1),
+        )
+    }
+    #[inline(always)]
+    fn sum_wide(self, w: (float64x2_t, float64x2_t)) -> f64 {
+        Lanes::<f64>::sum(self, self.neon.vaddq_f64(w.0, w.1))
+    }
+    #[inline(always)]
     fn exp_table(self) {}
     #[inline(always)]
     fn exp_finish(self, (): (), shifted: float32x4_t, _: float32x4_t, p: float32x4_t) -> float32x4_t {
@@ -132,6 +202,8 @@ impl Lanes<f64> for Neon {
     type V = float64x2_t;
     type M = uint64x2_t;
     type Table = ();
+    type I = uint32x2_t;
+    type W = float64x2_t;
     const N: usize = 2;
     const UNROLL: usize = 4;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
@@ -216,6 +288,62 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn sum(self, v: float64x2_t) -> f64 {
         self.neon.vaddvq_f64(v)
+    }
+    #[inline(always)]
+    fn splat_index(self, i: u32) -> uint32x2_t {
+        self.neon.vdup_n_u32(i)
+    }
+    #[inline(always)]
+    fn load_index(self, x: &[u32]) -> uint32x2_t {
+        assert!(x.len() >= 2);
+        // SAFETY: 2 indices are there (asserted); Neon proves the feature.
+        #[allow(unused_unsafe)]
+        unsafe {
+            vld1_u32(x.as_ptr())
+        }
+    }
+    #[inline(always)]
+    fn store_index(self, out: &mut [u32], i: uint32x2_t) {
+        assert!(out.len() >= 2);
+        // SAFETY: room for 2 indices (asserted); Neon proves the feature.
+        #[allow(unused_unsafe)]
+        unsafe {
+            vst1_u32(out.as_mut_ptr(), i)
+        }
+    }
+    #[inline(always)]
+    fn eq_index(self, a: uint32x2_t, b: uint32x2_t) -> uint64x2_t {
+        self.neon.vceqq_u64(self.neon.vmovl_u32(a), self.neon.vmovl_u32(b))
+    }
+    #[inline(always)]
+    fn select_index(self, m: uint64x2_t, a: uint32x2_t, b: uint32x2_t) -> uint32x2_t {
+        self.neon.vbsl_u32(self.neon.vmovn_u64(m), a, b)
+    }
+    #[inline(always)]
+    fn true_lanes(self, m: uint64x2_t, first: u32, out: &mut [u32]) -> usize {
+        let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
+        out[..2].copy_from_slice(&[first + u32::from(mask == 2), first + 1]);
+        mask.count_ones() as usize
+    }
+    #[inline(always)]
+    fn widen(self, v: float64x2_t) -> float64x2_t {
+        v
+    }
+    #[inline(always)]
+    fn add_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        self.neon.vaddq_f64(a, b)
+    }
+    #[inline(always)]
+    fn sub_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        self.neon.vsubq_f64(a, b)
+    }
+    #[inline(always)]
+    fn add_wide_where(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        self.neon.vaddq_f64(a, bytemuck::cast(self.neon.vandq_u64(m, bytemuck::cast(b))))
+    }
+    #[inline(always)]
+    fn sum_wide(self, w: float64x2_t) -> f64 {
+        Lanes::<f64>::sum(self, w)
     }
     #[inline(always)]
     fn exp_table(self) {}

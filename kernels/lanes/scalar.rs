@@ -10,6 +10,8 @@ macro_rules! scalar_lanes {
             type V = $t;
             type M = bool;
             type Table = ();
+            type I = u32;
+            type W = f64;
             const N: usize = 1;
             const UNROLL: usize = 4;
             const EXP: ExpSplit<$t> = $split;
@@ -61,6 +63,10 @@ macro_rules! scalar_lanes {
                 c - a * b
             }
             #[inline(always)]
+            fn neg_mul_add_once(self, a: $t, b: $t, c: $t) -> $t {
+                $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64())
+            }
+            #[inline(always)]
             fn max(self, a: $t, b: $t) -> $t {
                 if a > b { a } else { b }
             }
@@ -79,6 +85,51 @@ macro_rules! scalar_lanes {
             #[inline(always)]
             fn sum(self, v: $t) -> f64 {
                 v.to_f64()
+            }
+            #[inline(always)]
+            fn splat_index(self, i: u32) -> u32 {
+                i
+            }
+            #[inline(always)]
+            fn load_index(self, x: &[u32]) -> u32 {
+                x[0]
+            }
+            #[inline(always)]
+            fn store_index(self, out: &mut [u32], i: u32) {
+                out[0] = i;
+            }
+            #[inline(always)]
+            fn eq_index(self, a: u32, b: u32) -> bool {
+                a == b
+            }
+            #[inline(always)]
+            fn select_index(self, m: bool, a: u32, b: u32) -> u32 {
+                if m { a } else { b }
+            }
+            #[inline(always)]
+            fn true_lanes(self, m: bool, first: u32, out: &mut [u32]) -> usize {
+                out[0] = first;
+                usize::from(m)
+            }
+            #[inline(always)]
+            fn widen(self, v: $t) -> f64 {
+                v.to_f64()
+            }
+            #[inline(always)]
+            fn add_wide(self, a: f64, b: f64) -> f64 {
+                a + b
+            }
+            #[inline(always)]
+            fn sub_wide(self, a: f64, b: f64) -> f64 {
+                a - b
+            }
+            #[inline(always)]
+            fn add_wide_where(self, m: bool, a: f64, b: f64) -> f64 {
+                a + if m { b } else { 0.0 }
+            }
+            #[inline(always)]
+            fn sum_wide(self, w: f64) -> f64 {
+                w
             }
             #[inline(always)]
             fn exp_table(self) {}

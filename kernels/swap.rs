@@ -1,0 +1,339 @@
+//! The k-medoids kernels: the loss changes of all k swaps of a candidate from one read of its row, and the caches of
+//! nearest and second nearest medoids that this rests on.
+//!
+//! Schubert & Rousseeuw, "Fast and Eager k-Medoids Clustering", Information Systems 101 (2021), sections 3 and 4. With d1
+//! and d2 the distances of an object to its nearest and second nearest medoid, swapping the medoid at position i for a
+//! candidate with distances d changes the loss by
+//!
+//! ```text
+//! sum over all o of min(d, d1) - d1   +   sum over o with nearest medoid i of min(d, d2) - min(d, d1)
+//!         = A, the same for every i            = T_i: R_i = sum of d2 - d1, less what the candidate takes over
+//! ```
+//!
+//! Only objects with d < d2 ("hits") tell a candidate from one that is far from everything. Where there are many
+//! medoids, hits are few and are collected into a list; where there are few medoids, every object is worked on under masks.
+//!
+//! All sums are kept in `f64`, so for `f32` they are exact or nearly so.
+
+use super::lanes::{Float, Lanes};
+use crate::matrix::MatRef;
+
+/// Up to this many medoids objects are worked on under masks; from there on hits are collected.
+const MASKED: usize = 6;
+/// Candidates scanned together, sharing the reads of the caches.
+const ROWS: usize = 4;
+/// Objects per block: the lists of hits of one block and the caches it reads fit the first-level cache.
+const BLOCK: usize = 512;
+/// No lane count exceeds this; the caches are padded to a multiple of it.
+pub(crate) const PAD: usize = 16;
+/// No medoid: the position of a second nearest medoid that is not known.
+pub(crate) const NONE: u32 = u32::MAX;
+/// The positions of the nearest and second nearest medoid of padding: no medoid's, and known.
+#[cfg(feature = "std")]
+pub(crate) const PADDING: u32 = u32::MAX - 1;
+
+/// What the scan reads of the present clustering. `d1`, `d2` and `n1` hold one entry per object, padded to a multiple of
+/// [`PAD`] with distance 0, which nothing undercuts, and position [`PADDING`].
+#[derive(Clone, Copy)]
+pub struct Nearest<'a, T> {
+    /// Distance to the nearest medoid.
+    pub d1: &'a [T],
+    /// Distance to the second nearest medoid; infinite where there is but one.
+    pub d2: &'a [T],
+    /// Position of the nearest medoid.
+    pub n1: &'a [u32],
+    /// For each medoid the loss of removing it: the sum of `d2 - d1` over the objects nearest to it.
+    pub removal: &'a [f64],
+    /// The sum of `d1`.
+    pub loss: f64,
+    /// Losses that differ by less are taken for equal: the order of summation may have made the difference.
+    pub noise: f64,
+}
+
+/// The caches themselves, padded alike, with the position of the second nearest medoid.
+pub struct NearestMut<'a, T> {
+    /// Distance to the nearest medoid.
+    pub d1: &'a mut [T],
+    /// Distance to the second nearest medoid.
+    pub d2: &'a mut [T],
+    /// Position of the nearest medoid.
+    pub n1: &'a mut [u32],
+    /// Position of the second nearest medoid.
+    pub n2: &'a mut [u32],
+}
+
+/// A swap that lowers the loss by `-delta`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Swap {
+    /// The object that becomes a medoid.
+    pub candidate: usize,
+    /// The position of the medoid it replaces.
+    pub position: usize,
+    /// The change of the loss.
+    pub delta: f64,
+}
+
+/// The vector at `at`, which may be the last and short: absent objects are infinitely far.
+#[inline(always)]
+fn load_row<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
+    let rest = &row[at..];
+    if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::INFINITY) }
+}
+
+/// The sum of `min(row, d1)`: the loss with the row's object as one more medoid. `d1` is padded with zeros.
+#[inline(always)]
+fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &[T]) -> [f64; R] {
+    let n = rows[0].len();
+    let mut sums = [[l.widen(l.splat(T::ZERO)); 2]; R];
+    for at in (0..n).step_by(2 * L::N) {
+        for (half, at) in [at, at + L::N].into_iter().enumerate() {
+            if at < n {
+                let d1 = l.load(&d1[at..]);
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let nearest = l.min(load_row(l, row, at), d1);
+                    sums[half] = l.add_wide(sums[half], l.widen(nearest));
+                }
+            }
+        }
+    }
+    let mut out = [0.0; R];
+    for r in 0..R {
+        out[r] = l.sum_wide(l.add_wide(sums[r][0], sums[r][1]));
+    }
+    out
+}
+
+/// [`loss_with`] of every row: what BUILD minimises. With `d1` infinite (but zero in the padding) these are row sums.
+#[inline(always)]
+pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]) {
+    let n = rows.rows();
+    let mut at = 0;
+    while n - at >= ROWS {
+        let group = [rows.row(at), rows.row(at + 1), rows.row(at + 2), rows.row(at + 3)];
+        out[at..at + ROWS].copy_from_slice(&loss_with(l, group, d1));
+        at += ROWS;
+    }
+    for (out, r) in out[at..].iter_mut().zip(at..n) {
+        [*out] = loss_with(l, [rows.row(r)], d1);
+    }
+}
+
+/// Whether every element is finite and not negative.
+#[inline(always)]
+pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
+    let bad = l.splat(T::NEG_INFINITY);
+    let mut least = [l.splat(T::ZERO); 4];
+    let mut chunks = row.chunks_exact(4 * L::N);
+    for chunk in &mut chunks {
+        for (i, least) in least.iter_mut().enumerate() {
+            let x = l.load(&chunk[i * L::N..]);
+            *least = l.min(l.select(l.lt(x, l.splat(T::INFINITY)), x, bad), *least);
+        }
+    }
+    for chunk in chunks.remainder().chunks(L::N) {
+        let x = l.load_tail(chunk, T::ZERO);
+        least[0] = l.min(l.select(l.lt(x, l.splat(T::INFINITY)), x, bad), least[0]);
+    }
+    let least = l.min(l.min(least[0], least[1]), l.min(least[2], least[3]));
+    l.to_array(least)[..L::N].iter().all(|&x| x >= T::ZERO)
+}
+
+/// A and, in `t`, every T_i of one candidate, for exactly `K` medoids: each object is added to its medoid's sum by mask.
+#[inline(always)]
+fn scan_masked<L: Lanes<T>, T: Float, const K: usize>(l: L, row: &[T], near: &Nearest<'_, T>, t: &mut [f64]) -> f64 {
+    let zero = l.widen(l.splat(T::ZERO));
+    let mut with = zero;
+    let mut without = [zero; K];
+    for at in (0..row.len()).step_by(L::N) {
+        let d = load_row(l, row, at);
+        let n1 = l.load_index(&near.n1[at..]);
+        let kept = l.widen(l.min(d, l.load(&near.d1[at..])));
+        let lost = l.sub_wide(l.widen(l.min(d, l.load(&near.d2[at..]))), kept);
+        with = l.add_wide(with, kept);
+        for (i, sum) in without.iter_mut().enumerate() {
+            *sum = l.add_wide_where(l.eq_index(n1, l.splat_index(i as u32)), *sum, lost);
+        }
+    }
+    for (t, &sum) in t.iter_mut().zip(&without) {
+        *t = l.sum_wide(sum);
+    }
+    l.sum_wide(with) - near.loss
+}
+
+/// A and, in `t`, every T_i of each of `R` candidates: per block, collects the hits without branches, then works on them
+/// one by one.
+#[inline(always)]
+fn scan_hits<L: Lanes<T>, T: Float, const R: usize>(
+    l: L,
+    rows: [&[T]; R],
+    near: &Nearest<'_, T>,
+    t: &mut [f64],
+) -> [f64; R] {
+    let (n, k) = (rows[0].len(), near.removal.len());
+    let mut a = [0.0; R];
+    for t in t.chunks_exact_mut(k) {
+        t.copy_from_slice(near.removal);
+    }
+    let mut lists = [[0_u32; BLOCK + PAD]; R];
+    for start in (0..n).step_by(BLOCK) {
+        let end = n.min(start + BLOCK);
+        let mut counts = [0; R];
+        for at in (start..end).step_by(L::N) {
+            let d2 = l.load(&near.d2[at..]);
+            for r in 0..R {
+                let hit = l.lt(load_row(l, rows[r], at), d2);
+                counts[r] += l.true_lanes(hit, at as u32, &mut lists[r][counts[r]..]);
+                // The block after the next, so that memory has work while the lists are gone through.
+                l.prefetch(rows[r], at + BLOCK);
+            }
+        }
+        for r in 0..R {
+            let t = &mut t[r * k..(r + 1) * k];
+            for &o in &lists[r][..counts[r]] {
+                let o = o as usize;
+                let (d, d1, d2) = (rows[r][o], near.d1[o], near.d2[o]);
+                let (kept, other) = if d < d1 { (d, d1) } else { (d1, d) };
+                a[r] += kept.to_f64() - d1.to_f64();
+                t[near.n1[o] as usize] += other.to_f64() - d2.to_f64();
+            }
+        }
+    }
+    a
+}
+
+/// The smallest element; NaN counts for nothing.
+#[inline(always)]
+fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
+    let mut min = l.splat(f64::INFINITY);
+    for chunk in x.chunks(L::N) {
+        min = l.min(l.load_tail(chunk, f64::INFINITY), min);
+    }
+    l.to_array(min)[..L::N].iter().fold(f64::INFINITY, |m, &x| if x < m { x } else { m })
+}
+
+/// The candidate's best swap, if it changes the loss by less than `limit`: of positions that differ by no more than
+/// `noise` the lowest.
+#[inline(always)]
+fn best_swap<L: Lanes<f64>>(l: L, candidate: usize, a: f64, t: &[f64], limit: f64, noise: f64) -> Option<Swap> {
+    let min = minimum(l, t);
+    if a + min < limit {
+        let position = t.iter().position(|&t| t <= min + noise)?;
+        Some(Swap { candidate, position, delta: a + t[position] })
+    } else {
+        None
+    }
+}
+
+/// The first of the candidates `from..to` whose best swap changes the loss by less than `limit`, with that swap. `t`
+/// is scratch for [`scratch_len`] numbers.
+#[inline(always)]
+pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
+    l: L,
+    d: MatRef<'_, T>,
+    range: (usize, usize),
+    limit: f64,
+    near: Nearest<'_, T>,
+    t: &mut [f64],
+) -> Option<Swap> {
+    let (mut c, to) = range;
+    let k = near.removal.len();
+    if k <= MASKED {
+        for c in c..to {
+            let a = match k {
+                1 => scan_masked::<L, T, 1>(l, d.row(c), &near, t),
+                2 => scan_masked::<L, T, 2>(l, d.row(c), &near, t),
+                3 => scan_masked::<L, T, 3>(l, d.row(c), &near, t),
+                4 => scan_masked::<L, T, 4>(l, d.row(c), &near, t),
+                5 => scan_masked::<L, T, 5>(l, d.row(c), &near, t),
+                _ => scan_masked::<L, T, 6>(l, d.row(c), &near, t),
+            };
+            let swap = best_swap(l, c, a, &t[..k], limit, near.noise);
+            if swap.is_some() {
+                return swap;
+            }
+        }
+        return None;
+    }
+    while to - c >= ROWS {
+        let rows = [d.row(c), d.row(c + 1), d.row(c + 2), d.row(c + 3)];
+        let a = scan_hits(l, rows, &near, &mut t[..ROWS * k]);
+        for r in 0..ROWS {
+            let swap = best_swap(l, c + r, a[r], &t[r * k..(r + 1) * k], limit, near.noise);
+            if swap.is_some() {
+                return swap;
+            }
+        }
+        c += ROWS;
+    }
+    for c in c..to {
+        let [a] = scan_hits(l, [d.row(c)], &near, &mut t[..k]);
+        let swap = best_swap(l, c, a, &t[..k], limit, near.noise);
+        if swap.is_some() {
+            return swap;
+        }
+    }
+    None
+}
+
+/// How many numbers [`next_swap`] needs as scratch for k medoids.
+#[cfg(feature = "std")]
+pub(crate) fn scratch_len(k: usize) -> usize {
+    ROWS * k
+}
+
+/// The change of the loss if the medoid at `position` is replaced by the object of `row`, summed object by object, and
+/// the sum of the distances that change (of old and new the larger one), which bounds its rounding error.
+#[inline(always)]
+pub(crate) fn swap_change<L: Lanes<T>, T: Float>(l: L, row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64) {
+    let zero = l.splat(T::ZERO);
+    let position = l.splat_index(position as u32);
+    let mut change = l.widen(zero);
+    let mut moved = change;
+    for at in (0..row.len()).step_by(L::N) {
+        let d = load_row(l, row, at);
+        let d1 = l.load(&near.d1[at..]);
+        let d2 = l.load(&near.d2[at..]);
+        let mine = l.eq_index(l.load_index(&near.n1[at..]), position);
+        let new = l.min(d, l.select(mine, d2, d1));
+        change = l.add_wide(change, l.sub_wide(l.widen(new), l.widen(d1)));
+        let larger = l.select(l.lt(new, d1), d1, l.select(l.lt(d1, new), new, zero));
+        moved = l.add_wide(moved, l.widen(larger));
+    }
+    (l.sum_wide(change), l.sum_wide(moved))
+}
+
+/// Puts the object of `row` at `position`, in place of the medoid that was there if any. Objects whose second nearest
+/// medoid is then unknown get [`NONE`] as such; their list is written to `unknown` (which needs [`PAD`] elements more than there
+/// are objects) and its length returned.
+#[inline(always)]
+pub(crate) fn replace<L: Lanes<T>, T: Float>(
+    l: L,
+    row: &[T],
+    position: usize,
+    near: NearestMut<'_, T>,
+    unknown: &mut [u32],
+) -> usize {
+    let none = l.splat_index(NONE);
+    let position = l.splat_index(position as u32);
+    let mut count = 0;
+    for at in (0..row.len()).step_by(L::N) {
+        let d = load_row(l, row, at);
+        let (d1, n1) = (l.load(&near.d1[at..]), l.load_index(&near.n1[at..]));
+        let (d2, n2) = (l.load(&near.d2[at..]), l.load_index(&near.n2[at..]));
+        // Without the old medoid: the second nearest moves up, and the place of the second is held by nobody, at a
+        // distance that every other medoid has at least.
+        let (was1, was2) = (l.eq_index(n1, position), l.eq_index(n2, position));
+        let d1 = l.select(was1, d2, d1);
+        let n1 = l.select_index(was1, n2, n1);
+        let n2 = l.select_index(was1, none, l.select_index(was2, none, n2));
+        // With the new one.
+        let (first, second) = (l.lt(d, d1), l.lt(d, d2));
+        l.store(&mut near.d2[at..], l.select(first, d1, l.select(second, d, d2)));
+        l.store(&mut near.d1[at..], l.select(first, d, d1));
+        let n2 = l.select_index(first, n1, l.select_index(second, position, n2));
+        l.store_index(&mut near.n2[at..], n2);
+        l.store_index(&mut near.n1[at..], l.select_index(first, position, n1));
+        count += l.true_lanes(l.eq_index(n2, none), at as u32, &mut unknown[count..]);
+    }
+    count
+}

@@ -1,0 +1,180 @@
+//! What is kept for every object between swaps: its nearest and second nearest medoid.
+
+use crate::kernels::swap::{NONE, Nearest, NearestMut, PAD, PADDING, Swap, scratch_len};
+use crate::{Isa, MatRef, Real};
+
+/// The medoids and, for every object, its two nearest ones.
+pub(super) struct Cache<'a, T> {
+    isa: Option<Isa>,
+    d: MatRef<'a, T>,
+    medoids: Vec<usize>,
+    is_medoid: Vec<bool>,
+    d1: Vec<T>,
+    d2: Vec<T>,
+    n1: Vec<u32>,
+    n2: Vec<u32>,
+    /// What removing each medoid costs; see [`Cache::update_sums`].
+    removal: Vec<f64>,
+    loss: f64,
+    /// Scratch of the scan.
+    t: Vec<f64>,
+    /// Scratch: objects whose second nearest medoid is to be found anew.
+    unknown: Vec<u32>,
+}
+
+impl<'a, T: Real> Cache<'a, T> {
+    /// Without medoids yet: everything is infinitely far.
+    pub(super) fn new(isa: Option<Isa>, d: MatRef<'a, T>) -> Self {
+        let n = d.rows();
+        let padded = n.next_multiple_of(PAD);
+        let mut distances = vec![T::INFINITY; n];
+        distances.resize(padded, T::ZERO);
+        let mut positions = vec![NONE; n];
+        positions.resize(padded, PADDING);
+        Self {
+            isa,
+            d,
+            medoids: Vec::new(),
+            is_medoid: vec![false; n],
+            d1: distances.clone(),
+            d2: distances,
+            n1: positions.clone(),
+            n2: positions,
+            removal: Vec::new(),
+            loss: f64::INFINITY,
+            t: Vec::new(),
+            unknown: vec![0; n + PAD],
+        }
+    }
+
+    /// With these medoids.
+    pub(super) fn with_medoids(isa: Option<Isa>, d: MatRef<'a, T>, medoids: &[usize]) -> Self {
+        let mut cache = Self::new(isa, d);
+        for &medoid in medoids {
+            cache.push(medoid);
+        }
+        cache
+    }
+
+    pub(super) fn medoids(&self) -> &[usize] {
+        &self.medoids
+    }
+
+    pub(super) fn is_medoid(&self, object: usize) -> bool {
+        self.is_medoid[object]
+    }
+
+    /// Distance of an object to its nearest medoid.
+    pub(super) fn d1(&self, object: usize) -> T {
+        self.d1[object]
+    }
+
+    /// Position of the nearest medoid of every object.
+    pub(super) fn labels(&self) -> impl Iterator<Item = usize> {
+        self.n1[..self.d.rows()].iter().map(|&i| i as usize)
+    }
+
+    /// The sum of the distances to the nearest medoid, as of [`Cache::update_sums`].
+    pub(super) fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    fn sum_of_d1(&self) -> f64 {
+        let mut loss = [0.0];
+        // A clustering gains nothing from a medoid at the distances it already has.
+        let row = MatRef::new(&self.d1[..self.d.rows()], 1, self.d.rows());
+        if let Ok(row) = row {
+            T::losses_with(self.isa, row, &self.d1, &mut loss);
+        }
+        loss[0]
+    }
+
+    /// For every object the loss with it as one more medoid.
+    pub(super) fn losses_with(&self, out: &mut [f64]) {
+        T::losses_with(self.isa, self.d, &self.d1, out);
+    }
+
+    /// One more medoid.
+    pub(super) fn push(&mut self, medoid: usize) {
+        self.medoids.push(medoid);
+        self.place(self.medoids.len() - 1);
+    }
+
+    /// Writes the medoid at a position into the caches and returns how many objects `unknown` lists.
+    fn place(&mut self, position: usize) -> usize {
+        let medoid = self.medoids[position];
+        self.is_medoid[medoid] = true;
+        let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
+        T::replace(self.isa, self.d.row(medoid), position, near, &mut self.unknown)
+    }
+
+    /// Makes `candidate` the medoid at `position`.
+    pub(super) fn swap(&mut self, candidate: usize, position: usize) {
+        self.is_medoid[self.medoids[position]] = false;
+        self.medoids[position] = candidate;
+        let count = self.place(position);
+        let unknown = &self.unknown[..count];
+        for &o in unknown {
+            self.d2[o as usize] = T::INFINITY;
+        }
+        // Medoid by medoid, so that the objects of one row are read together.
+        for (i, &medoid) in self.medoids.iter().enumerate() {
+            let row = self.d.row(medoid);
+            for &o in unknown {
+                let o = o as usize;
+                if row[o] < self.d2[o] && self.n1[o] as usize != i {
+                    self.d2[o] = row[o];
+                    self.n2[o] = i as u32;
+                }
+            }
+        }
+        self.update_sums();
+    }
+
+    /// What the scan needs beside the caches: the loss of removing each medoid, and the loss itself.
+    pub(super) fn update_sums(&mut self) {
+        let k = self.medoids.len();
+        self.t.resize(scratch_len(k), 0.0);
+        self.removal.clear();
+        self.removal.resize(k, 0.0);
+        for ((&d1, &d2), &n1) in self.d1.iter().zip(&self.d2).zip(&self.n1[..self.d.rows()]) {
+            self.removal[n1 as usize] += d2.to_f64() - d1.to_f64();
+        }
+        self.loss = self.sum_of_d1();
+    }
+
+    /// By how much the order of summation alone can make two losses of this size differ.
+    pub(super) fn noise(&self, loss: f64) -> f64 {
+        self.d.rows() as f64 * (f64::EPSILON / 2.0) * loss
+    }
+
+    fn nearest(&self) -> Nearest<'_, T> {
+        Nearest {
+            noise: self.noise(self.loss),
+            d1: &self.d1,
+            d2: &self.d2,
+            n1: &self.n1,
+            removal: &self.removal,
+            loss: self.loss,
+        }
+    }
+
+    /// The first of the candidates `from..to` that has a swap below `limit`, as far as the scan's sums can tell.
+    pub(super) fn next_swap(&mut self, from: usize, to: usize, limit: f64) -> Option<Swap> {
+        let mut t = core::mem::take(&mut self.t);
+        let swap = T::next_swap(self.isa, self.d, (from, to), limit, self.nearest(), &mut t);
+        self.t = t;
+        swap
+    }
+
+    /// Whether the loss falls by more than rounding can account for: the rounding of the sums, and that of the
+    /// dissimilarities themselves, each of which is off by up to half a unit in its last place.
+    pub(super) fn lowers_loss(&self, swap: Swap) -> bool {
+        if self.is_medoid[swap.candidate] {
+            return false;
+        }
+        let row = self.d.row(swap.candidate);
+        let (change, moved) = T::swap_change(self.isa, row, self.nearest(), swap.position);
+        change < -(T::EPSILON * moved + self.noise(moved))
+    }
+}

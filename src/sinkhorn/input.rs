@@ -1,0 +1,81 @@
+//! Checks of the problem, and its masses as the kernel wants them.
+
+use crate::kernels::sinkhorn::{Problem, padded};
+use crate::{Error, Isa, MatRef, Real};
+
+/// The masses of both sides, divided by the total of `a`.
+#[derive(Debug, Clone)]
+pub(super) struct Masses {
+    pub(super) total: f64,
+    /// The rows that have mass; `a` and `log2_a` are of these.
+    pub(super) rows: Vec<usize>,
+    pub(super) a: Vec<f64>,
+    log2_a: Vec<f64>,
+    /// Of all columns.
+    pub(super) b: Vec<f64>,
+    log2_b: Vec<f64>,
+}
+
+impl Masses {
+    /// Checks the masses; their totals may differ by `mismatch` of the larger.
+    pub(super) fn new<T: Real>(a: &[T], b: &[T], mismatch: f64) -> Result<Self, Error> {
+        let (total, total_b) = (total("a", a)?, total("b", b)?);
+        if (total - total_b).abs() > mismatch * total.max(total_b) {
+            return Err(Error::MassMismatch { a: total, b: total_b });
+        }
+        // A mass that vanishes beside the total is still there.
+        let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::ZERO { f64::MIN_POSITIVE } else { 0.0 });
+        let rows: Vec<usize> = (0..a.len()).filter(|&i| a[i] > T::ZERO).collect();
+        let a: Vec<f64> = rows.iter().map(|&i| share(&a[i])).collect();
+        let b: Vec<f64> = b.iter().map(share).collect();
+        let log2 = |masses: &[f64]| masses.iter().map(|mass| mass.log2()).collect();
+        Ok(Self { total, rows, log2_a: log2(&a), a, log2_b: log2(&b), b })
+    }
+
+    pub(super) fn problem<'a, T: Real>(&'a self, cost: MatRef<'a, T>, k: T) -> Problem<'a, T> {
+        Problem { cost, k, rows: &self.rows, a: &self.a, log2_a: &self.log2_a, b: &self.b, log2_b: &self.log2_b }
+    }
+}
+
+pub(super) fn same_length<T>(argument: &'static str, x: &[T], expected: usize) -> Result<(), Error> {
+    if x.len() == expected { Ok(()) } else { Err(Error::Length { argument, actual: x.len(), expected }) }
+}
+
+/// The sum of the masses, if every one is a mass and so is the sum.
+fn total<T: Real>(argument: &'static str, masses: &[T]) -> Result<f64, Error> {
+    for (row, mass) in masses.iter().enumerate() {
+        let value = mass.to_f64();
+        if !(0.0..f64::INFINITY).contains(&value) {
+            return Err(Error::Element { argument, row, col: 0, value, expected: "finite and not negative" });
+        }
+    }
+    let value = masses.iter().map(|mass| mass.to_f64()).sum();
+    if !(value > 0.0 && value < f64::INFINITY) {
+        return Err(Error::Parameter { argument, value, expected: "masses with a total that is positive and finite" });
+    }
+    Ok(value)
+}
+
+/// Checks that every cost is a cost, and that no mass is left without a partner. Returns the minimum of each row over
+/// the columns with mass.
+pub(super) fn check_costs<T: Real>(isa: Option<Isa>, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
+    let mut penalty = vec![T::INFINITY; padded(b.len())];
+    for (penalty, &mass) in penalty.iter_mut().zip(b) {
+        *penalty = if mass > T::ZERO { T::ZERO } else { T::INFINITY };
+    }
+    let mut row_minima = vec![T::ZERO; cost.rows()];
+    let mut column_minima = vec![T::ZERO; penalty.len()];
+    if let Some(row) = T::survey(isa, cost, a, &penalty, &mut row_minima, &mut column_minima) {
+        let values = cost.row(row).iter().map(|c| c.to_f64());
+        let bad = values.enumerate().find(|(_, c)| c.is_nan() || *c == f64::NEG_INFINITY);
+        let (col, value) = bad.unwrap_or((0, f64::NAN));
+        return Err(Error::Element { argument: "cost", row, col, value, expected: "finite, or +inf to forbid a pair" });
+    }
+    for (side, masses, minima) in [("row", a, &row_minima), ("column", b, &column_minima)] {
+        let mut pairs = masses.iter().zip(minima);
+        if let Some(index) = pairs.position(|(&mass, &min)| mass > T::ZERO && min == T::INFINITY) {
+            return Err(Error::Infeasible { side, index });
+        }
+    }
+    Ok(row_minima)
+}

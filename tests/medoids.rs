@@ -1,0 +1,527 @@
+//! k-medoids against textbook references: PAM and BUILD by brute force, recomputing the loss of every choice.
+
+use mantex::{Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Real};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_distr::{Distribution, Normal};
+
+/// Emulators are slow: the same kinds of cases, fewer and smaller.
+const EMULATED: bool = cfg!(target_arch = "aarch64");
+
+/// A square matrix, row by row.
+#[derive(Clone)]
+struct Square {
+    n: usize,
+    d: Vec<f64>,
+}
+
+impl Square {
+    fn from_fn(n: usize, f: impl FnMut(usize, usize) -> f64) -> Self {
+        let mut f = f;
+        Self { n, d: (0..n * n).map(|i| f(i / n, i % n)).collect() }
+    }
+
+    fn at(&self, c: usize, o: usize) -> f64 {
+        self.d[c * self.n + o]
+    }
+
+    fn loss(&self, medoids: &[usize]) -> f64 {
+        (0..self.n).map(|o| medoids.iter().map(|&m| self.at(m, o)).fold(f64::INFINITY, f64::min)).sum()
+    }
+
+    /// The values an `f32` matrix would hold.
+    fn rounded(&self) -> Self {
+        Self { n: self.n, d: self.d.iter().map(|&x| f64::from(x as f32)).collect() }
+    }
+
+    fn to<T: Real>(&self) -> Vec<T> {
+        self.d.iter().map(|&x| T::from_f64(x)).collect()
+    }
+
+    /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
+    fn fit<T: Real>(&self, options: &KMedoids, gap: usize) -> Clustering<T> {
+        let mut data = Vec::new();
+        for row in self.to::<T>().chunks(self.n) {
+            data.extend_from_slice(row);
+            data.extend(std::iter::repeat_n(T::NAN, gap));
+        }
+        options.fit(MatRef::with_stride(&data, self.n, self.n, self.n + gap).unwrap()).unwrap()
+    }
+}
+
+fn rng(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+fn points(n: usize, rng: &mut impl Rng, mut coordinate: impl FnMut(&mut dyn Rng) -> f64) -> Vec<[f64; 2]> {
+    (0..n).map(|_| [coordinate(rng), coordinate(rng)]).collect()
+}
+
+fn manhattan(p: &[[f64; 2]]) -> Square {
+    Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).abs() + (p[a][1] - p[b][1]).abs())
+}
+
+fn euclidean(p: &[[f64; 2]]) -> Square {
+    Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).hypot(p[a][1] - p[b][1]))
+}
+
+/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties are ties.
+fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
+    let mut r = rng(seed);
+    let normal = Normal::new(0.0, 10.0).unwrap();
+    let random = euclidean(&points(n, &mut r, |mut r| normal.sample(&mut r)));
+    let integer = manhattan(&points(n, &mut r, |r| f64::from(r.random_range(0..1000))));
+    let originals = points(n.div_ceil(4), &mut r, |r| f64::from(r.random_range(0..64)) / 8.0);
+    let copies: Vec<_> = (0..n).map(|_| originals[r.random_range(0..originals.len())]).collect();
+    let duplicated = manhattan(&copies);
+    let mut tied = Square::from_fn(n, |_, _| f64::from(r.random_range(1..5)));
+    for a in 0..n {
+        tied.d[a * n + a] = 0.0;
+        for b in 0..a {
+            tied.d[a * n + b] = tied.d[b * n + a];
+        }
+    }
+    let asymmetric = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
+    vec![
+        ("random", random),
+        ("integer", integer),
+        ("duplicated", duplicated),
+        ("tied", tied),
+        ("asymmetric", asymmetric),
+        ("equal", Square::from_fn(n, |_, _| 1.0)),
+        ("zero", Square::from_fn(n, |_, _| 0.0)),
+    ]
+}
+
+/// The best swap: of equally good ones the lowest candidate, then the lowest position.
+fn best_swap(d: &Square, medoids: &[usize]) -> Option<(usize, usize, f64)> {
+    let before = d.loss(medoids);
+    let mut best: Option<(usize, usize, f64)> = None;
+    for c in (0..d.n).filter(|c| !medoids.contains(c)) {
+        for i in 0..medoids.len() {
+            let mut swapped = medoids.to_vec();
+            swapped[i] = c;
+            let loss = d.loss(&swapped);
+            // Another order of summation is no improvement.
+            if loss < best.map_or(before, |b| b.2) - 1e-12 * before {
+                best = Some((c, i, loss));
+            }
+        }
+    }
+    best
+}
+
+/// PAM's SWAP phase by brute force: the medoids and the number of swaps.
+fn pam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize) {
+    let (mut medoids, mut swaps) = (medoids.to_vec(), 0);
+    while let Some((c, i, _)) = best_swap(d, &medoids) {
+        medoids[i] = c;
+        swaps += 1;
+    }
+    (medoids, swaps)
+}
+
+/// BUILD by brute force.
+fn build(d: &Square, k: usize) -> Vec<usize> {
+    let mut medoids = Vec::new();
+    for _ in 0..k {
+        let mut best: Option<(usize, f64)> = None;
+        for c in (0..d.n).filter(|c| !medoids.contains(c)) {
+            let loss = d.loss(&[medoids.as_slice(), &[c]].concat());
+            if best.is_none_or(|b| loss < b.1 - 1e-12 * b.1) {
+                best = Some((c, loss));
+            }
+        }
+        medoids.push(best.unwrap().0);
+    }
+    medoids
+}
+
+/// One rounding to `T`, and the reference's own: n additions in `f64`.
+fn tolerance<T: Real>(n: usize, expected: f64) -> f64 {
+    (T::EPSILON + n as f64 * f64::EPSILON) * expected
+}
+
+/// The result is a clustering of this matrix: labels are nearest medoids, the loss is theirs.
+fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &str) {
+    let medoids = got.medoids();
+    assert_eq!(medoids.len(), k, "{what}");
+    assert!(medoids.iter().enumerate().all(|(i, m)| *m < d.n && !medoids[..i].contains(m)), "{what}: {medoids:?}");
+    for (o, &label) in got.labels().iter().enumerate() {
+        let nearest = (0..k).min_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+        assert_eq!(Some(label), nearest, "{what}: label of {o}");
+    }
+    assert_eq!(got.labels().len(), d.n, "{what}");
+    let loss = d.loss(medoids);
+    assert!((got.loss().to_f64() - loss).abs() <= tolerance::<T>(d.n, loss), "{what}: {} {loss}", got.loss());
+}
+
+fn isas() -> impl Iterator<Item = Isa> {
+    Isa::available()
+}
+
+fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
+    for &k in ks {
+        let start = build(d, k);
+        let (medoids, swaps) = pam(d, &start);
+        // A poor start needs many swaps.
+        let poor: Vec<usize> = (0..k).map(|i| d.n - 1 - i).collect();
+        let (from_poor, poor_swaps) = pam(d, &poor);
+        for isa in isas() {
+            let what = format!("{name}/{}/{isa}/n={}/k={k}", std::any::type_name::<T>(), d.n);
+            let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).isa(isa);
+            let built: Clustering<T> = d.fit(&options.clone().max_iterations(0), gap);
+            assert_eq!(built.medoids(), start, "{what}: BUILD");
+            assert!(!built.converged() && built.iterations() == 0, "{what}");
+            let got: Clustering<T> = d.fit(&options, gap);
+            assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), swaps), "{what}: PAM from BUILD");
+            assert!(got.converged() && got.iterations() == swaps + 1, "{what}");
+            check_consistent(d, k, &got, &what);
+            let got: Clustering<T> = d.fit(&options.init(Init::Given(poor.clone())), gap);
+            assert_eq!((got.medoids(), got.swaps()), (from_poor.as_slice(), poor_swaps), "{what}: PAM from given");
+            check_consistent(d, k, &got, &what);
+        }
+    }
+}
+
+fn check_pam_all<T: Real>(round: bool) {
+    let sizes: &[usize] = if EMULATED { &[1, 2, 5, 17] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
+    for (seed, &n) in sizes.iter().enumerate() {
+        for (name, d) in cases(n, seed as u64) {
+            let d = if round { d.rounded() } else { d };
+            let mut ks = vec![1, 2, 3, 4, 5, 6, 7, 8, 12, 20, n / 2, n - 1, n];
+            ks.retain(|&k| (1..=n).contains(&k) && (k * n <= 1000 || k == n / 2));
+            ks.push(n);
+            ks.sort_unstable();
+            ks.dedup();
+            check_pam::<T>(name, &d, &ks, seed % 3);
+        }
+    }
+}
+
+#[test]
+fn fastpam1_makes_the_swaps_of_pam_f32() {
+    check_pam_all::<f32>(true);
+}
+
+#[test]
+fn fastpam1_makes_the_swaps_of_pam_f64() {
+    check_pam_all::<f64>(false);
+}
+
+/// The textbook change of the loss of every swap of `c`, from the definition of R_i, A and B_i in one plain pass.
+fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
+    let k = medoids.len();
+    let mut best = (0, 0, 0.0);
+    let nearest: Vec<(usize, f64, f64)> = (0..d.n)
+        .map(|o| {
+            let mut order: Vec<usize> = (0..k).collect();
+            order.sort_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+            (order[0], d.at(medoids[order[0]], o), order.get(1).map_or(f64::INFINITY, |&i| d.at(medoids[i], o)))
+        })
+        .collect();
+    for c in (0..d.n).filter(|c| !medoids.contains(c)) {
+        let mut delta = vec![0.0; k];
+        for (o, &(n1, d1, d2)) in nearest.iter().enumerate() {
+            let d = d.at(c, o);
+            for (i, delta) in delta.iter_mut().enumerate() {
+                *delta += d.min(if i == n1 { d2 } else { d1 }) - d1;
+            }
+        }
+        for (i, &delta) in delta.iter().enumerate() {
+            if delta < best.2 {
+                best = (c, i, delta);
+            }
+        }
+    }
+    best
+}
+
+/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and beyond one block.
+fn check_lengths<T: Real>(round: bool) {
+    let mut sizes: Vec<usize> = (2..=49).collect();
+    if EMULATED {
+        sizes.retain(|n| n % 8 < 2);
+    }
+    sizes.extend(if EMULATED { vec![67] } else { vec![127, 128, 129, 255, 259, 511, 512, 513, 530, 1025] });
+    for n in sizes {
+        let mut r = rng(n as u64);
+        let d = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
+        let d = if round { d.rounded() } else { d };
+        for k in [1, 2, 3, 4, 5, 6, 7, 8, 11, 30].into_iter().filter(|&k| k < n) {
+            let medoids: Vec<usize> = (0..k).map(|i| (i * 7919 + n / 2) % n).collect();
+            if (1..k).any(|i| medoids[..i].contains(&medoids[i])) {
+                continue;
+            }
+            let (c, i, delta) = plain_best_swap(&d, &medoids);
+            let mut expected = medoids.clone();
+            if delta < -1e-9 {
+                expected[i] = c;
+            }
+            for isa in isas() {
+                let what = format!("{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
+                let init = Init::Given(medoids.clone());
+                let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(init).max_iterations(1).isa(isa);
+                let got: Clustering<T> = d.fit(&options, n % 4);
+                assert_eq!(got.medoids(), expected, "{what}");
+                check_consistent(&d, k, &got, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_scan_finds_the_best_swap_at_every_length_f32() {
+    check_lengths::<f32>(true);
+}
+
+#[test]
+fn one_scan_finds_the_best_swap_at_every_length_f64() {
+    check_lengths::<f64>(false);
+}
+
+/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be read.
+#[test]
+fn the_tail_decides() {
+    for n in (4..70).step_by(if EMULATED { 9 } else { 1 }) {
+        for last in 1..n.min(20) {
+            let o = n - last;
+            // Everything is at 8 from candidate 0 and 1, but object `o` is near to 1 only.
+            let d = Square::from_fn(n, |c, p| if c == p || (c == 1 && p == o) { 0.0 } else { 8.0 });
+            for k in [1, 2, 7].into_iter().filter(|&k| k + 2 < o) {
+                let given: Vec<usize> = [0].into_iter().chain(2..k + 1).collect();
+                for isa in isas() {
+                    let options = KMedoids::new(k).init(Init::Given(given.clone())).isa(isa);
+                    let (a, b): (Clustering<f32>, Clustering<f64>) = (d.fit(&options, 1), d.fit(&options, 1));
+                    assert!(a.medoids().contains(&1) && a.swaps() == 1, "{isa} n={n} o={o} k={k}: {a:?}");
+                    assert_eq!((a.medoids(), a.labels()), (b.medoids(), b.labels()));
+                }
+            }
+        }
+    }
+}
+
+fn check_fasterpam<T: Real>(round: bool) {
+    let sizes: &[usize] = if EMULATED { &[2, 9, 17] } else { &[2, 3, 9, 17, 25, 40] };
+    for (seed, &n) in sizes.iter().enumerate() {
+        for (name, d) in cases(n, 100 + seed as u64) {
+            let d = if round { d.rounded() } else { d };
+            for k in [1, 2, 3, 7, 10, n].into_iter().filter(|&k| k <= n) {
+                let mut first: Option<Clustering<T>> = None;
+                for isa in isas() {
+                    let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
+                    for init in [Init::Build, Init::Lab { seed: 1 }, Init::Random { seed: 2 }] {
+                        let options = KMedoids::new(k).isa(isa).init(init);
+                        let got: Clustering<T> = d.fit(&options, seed % 2);
+                        check_consistent(&d, k, &got, &what);
+                        assert!(got.converged(), "{what}");
+                        if let Some((c, i, loss)) = best_swap(&d, got.medoids()) {
+                            let fall = got.loss().to_f64() - loss;
+                            assert!(
+                                fall <= tolerance::<T>(d.n, loss),
+                                "{what}: swap {i} for {c} lowers the loss by {fall}"
+                            );
+                        }
+                        let again: Clustering<T> = d.fit(&options, 1);
+                        assert_eq!(got, again, "{what}: deterministic, whatever the stride");
+                    }
+                    // Sums of these are exact: even the ties are the same.
+                    if name != "random" && name != "asymmetric" {
+                        let got = d.fit(&KMedoids::new(k).isa(isa), 0);
+                        assert_eq!(*first.get_or_insert_with(|| got.clone()), got, "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fasterpam_ends_at_a_local_optimum_f32() {
+    check_fasterpam::<f32>(true);
+}
+
+#[test]
+fn fasterpam_ends_at_a_local_optimum_f64() {
+    check_fasterpam::<f64>(false);
+}
+
+/// Without ties the instruction sets agree, on more objects than one block holds.
+#[test]
+fn instruction_sets_agree() {
+    let n = if EMULATED { 140 } else { 1100 };
+    let mut r = rng(3);
+    let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0)));
+    for k in [1, 2, 5, 6, 7, 20, 130] {
+        for algorithm in [Algorithm::FasterPam, Algorithm::FastPam1] {
+            for init in [Init::Build, Init::Lab { seed: 5 }, Init::Random { seed: 6 }] {
+                if EMULATED && init != Init::Build {
+                    continue;
+                }
+                let options = KMedoids::new(k).algorithm(algorithm).init(init);
+                let best: Clustering<f32> = d.fit(&options, 0);
+                let best64: Clustering<f64> = d.fit(&options, 0);
+                for isa in isas() {
+                    let options = options.clone().isa(isa);
+                    assert_eq!(d.fit::<f32>(&options, 0), best, "{isa} {options:?}");
+                    let got: Clustering<f64> = d.fit(&options, 0);
+                    assert_eq!((got.medoids(), got.labels()), (best64.medoids(), best64.labels()), "{isa} {options:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Rounded distances of duplicates are no reason to swap: not more swaps than with the same data as integers.
+#[test]
+fn rounding_noise_makes_no_swaps() {
+    let n = if EMULATED { 60 } else { 1000 };
+    for seed in 0..if EMULATED { 1 } else { 2 } {
+        let mut r = rng(40 + seed);
+        let originals = points(n / 10, &mut r, |r| f64::from(r.random_range(0..30)));
+        let copies: Vec<_> = (0..n).map(|_| originals[r.random_range(0..originals.len())]).collect();
+        let integers = manhattan(&copies);
+        for k in [2, 5, 9, n / 10] {
+            for algorithm in [Algorithm::FasterPam, Algorithm::FastPam1] {
+                for scale in [0.1, 1.0 / 3.0, 1e-3] {
+                    let floats = Square::from_fn(n, |a, b| integers.at(a, b) * scale);
+                    let start = KMedoids::new(k).algorithm(algorithm).max_iterations(1000);
+                    // From where no integer swap helps, no float swap does.
+                    let end: Clustering<f64> = integers.fit(&start, 0);
+                    assert!(end.converged());
+                    let options = start.clone().init(Init::Given(end.medoids().to_vec()));
+                    assert_eq!(floats.fit::<f32>(&options, 0).swaps(), 0, "f32 {algorithm:?} k={k} {scale}");
+                    assert_eq!(floats.fit::<f64>(&options, 0).swaps(), 0, "f64 {algorithm:?} k={k} {scale}");
+                }
+            }
+        }
+    }
+}
+
+/// Many digits cancel: small improvements beside a far outlier are still made.
+#[test]
+fn an_outlier_hides_nothing() {
+    let n = 40;
+    let mut r = rng(9);
+    let mut p = points(n, &mut r, |r| f64::from(r.random_range(0..50)));
+    p[n - 1] = [4e6, 4e6];
+    let d = manhattan(&p);
+    for k in [2, 4, 8] {
+        let medoids: Vec<usize> = (0..k).collect();
+        let (expected, _) = pam(&d, &medoids);
+        for isa in isas() {
+            let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(Init::Given(medoids.clone())).isa(isa);
+            assert_eq!(d.fit::<f32>(&options, 0).medoids(), expected);
+            assert_eq!(d.fit::<f64>(&options, 0).medoids(), expected);
+        }
+    }
+}
+
+/// Numbers whose sums overflow end the search; they do not hang or fail it.
+#[test]
+fn huge_dissimilarities_end() {
+    let d = Square::from_fn(20, |a, b| if a == b { 0.0 } else { 1e308 * (1.0 + ((a * b) % 7) as f64 / 10.0) });
+    for k in [1, 3, 8] {
+        for isa in isas() {
+            let got: Clustering<f64> = d.fit(&KMedoids::new(k).isa(isa), 0);
+            assert_eq!((got.medoids().len(), got.loss()), (k, f64::INFINITY));
+            let small = Square::from_fn(20, |a, b| d.at(a, b) * 1e-271);
+            let got: Clustering<f32> = small.fit(&KMedoids::new(k).isa(isa), 0);
+            check_consistent(&small.rounded(), k, &got, "huge");
+        }
+    }
+}
+
+#[test]
+fn iterations_are_limited() {
+    let mut r = rng(11);
+    let d = euclidean(&points(60, &mut r, |r| r.random_range(0.0..1.0)));
+    let options = KMedoids::new(8).algorithm(Algorithm::FastPam1).init(Init::Given((0..8).collect()));
+    let full: Clustering<f64> = d.fit(&options, 0);
+    assert!(full.swaps() > 2);
+    let mut last = f64::INFINITY;
+    for limit in 0..=full.iterations() {
+        let got: Clustering<f64> = d.fit(&options.clone().max_iterations(limit), 0);
+        assert_eq!((got.iterations(), got.swaps()), (limit, limit.min(full.swaps())));
+        assert_eq!(got.converged(), limit == full.iterations());
+        assert!(got.loss() < last || got.swaps() == full.swaps() && got.loss() == last);
+        last = got.loss();
+    }
+    let eager = KMedoids::new(8).init(Init::Given((0..8).collect()));
+    let got: Clustering<f64> = d.fit(&eager.clone().max_iterations(1), 0);
+    assert!(got.iterations() == 1 && !got.converged() && got.swaps() > 0);
+    assert!(d.fit::<f64>(&eager, 0).converged());
+}
+
+#[test]
+fn starts_are_valid_and_follow_the_seed() {
+    let mut r = rng(12);
+    let d = euclidean(&points(200, &mut r, |r| r.random_range(0.0..1.0)));
+    type Seeded = fn(u64) -> Init;
+    let seeded: [Seeded; 2] = [|seed| Init::Lab { seed }, |seed| Init::Random { seed }];
+    for init in seeded {
+        for k in [1, 5, 100, 200] {
+            let start = |seed| d.fit::<f64>(&KMedoids::new(k).init(init(seed)).max_iterations(0), 0);
+            check_consistent(&d, k, &start(1), "start");
+            assert_eq!(start(1), start(1));
+            if k < 200 {
+                assert_ne!(start(1).medoids(), start(2).medoids());
+            }
+        }
+    }
+    // LAB is nearly as good as BUILD, random is not.
+    let loss = |init| d.fit::<f64>(&KMedoids::new(10).init(init).max_iterations(0), 0).loss();
+    let mean = |init: Seeded| (0..20).map(|seed| loss(init(seed))).sum::<f64>() / 20.0;
+    assert!(mean(seeded[0]) < 0.9 * mean(seeded[1]) && loss(Init::Build) < mean(seeded[0]));
+}
+
+#[test]
+fn bad_arguments_are_named() {
+    fn err<T: Real>(options: &KMedoids, d: &[T], rows: usize, cols: usize) -> Error {
+        options.fit(MatRef::new(d, rows, cols).unwrap()).unwrap_err()
+    }
+    let d = [0.0_f64, 1.0, 2.0, 1.0, 0.0, 3.0, 2.0, 3.0, 0.0];
+    let not_square = Error::NotSquare { argument: "dissimilarities", rows: 3, cols: 2 };
+    assert_eq!(err(&KMedoids::new(1), &d[..6], 3, 2), not_square);
+    for (k, n) in [(0, 3), (4, 3), (usize::MAX, 3), (1, 0), (0, 0)] {
+        assert_eq!(err(&KMedoids::new(k), &d[..n * n], n, n), Error::MedoidCount { k, objects: n });
+    }
+    let given = |medoids: &[usize]| KMedoids::new(2).init(Init::Given(medoids.to_vec()));
+    for medoids in [&[0][..], &[], &[0, 1, 2]] {
+        let expected = Error::Length { argument: "medoids", actual: medoids.len(), expected: 2 };
+        assert_eq!(err(&given(medoids), &d, 3, 3), expected);
+    }
+    let out_of_range = Error::Medoid { medoid: 3, objects: 3, duplicate: false };
+    assert_eq!(err(&given(&[1, 3]), &d, 3, 3), out_of_range);
+    assert_eq!(err(&given(&[1, 1]), &d, 3, 3), Error::Medoid { medoid: 1, objects: 3, duplicate: true });
+
+    // A bad element at every place of matrices with and without tails.
+    for n in [1, 3, 16, 33, 67] {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, -f32::MIN_POSITIVE] {
+            for (row, col) in [(0, 0), (0, n - 1), (n - 1, 0), (n - 1, n - 1), (n / 2, n / 3)] {
+                for isa in isas() {
+                    let mut d = vec![1.0_f32; n * n];
+                    d[row * n + col] = bad;
+                    match err(&KMedoids::new(1).isa(isa), &d, n, n) {
+                        Error::Element { argument: "dissimilarities", row: r, col: c, value, .. } => {
+                            assert_eq!((r, c), (row, col));
+                            assert_eq!(value.to_bits(), f64::from(bad).to_bits());
+                        }
+                        other => panic!("{other}"),
+                    }
+                }
+            }
+        }
+    }
+    // Negative zero is zero.
+    assert_eq!(KMedoids::new(1).fit(MatRef::new(&[-0.0_f32], 1, 1).unwrap()).unwrap().loss(), 0.0);
+}
+
+#[test]
+fn builders_keep_the_other_options() {
+    let d: Vec<f32> = (0..25).map(|i| ((i / 5) as f32 - (i % 5) as f32).abs()).collect();
+    let scalar = Isa::available().last().unwrap();
+    let options = KMedoids::new(2).max_iterations(0).isa(scalar).init(Init::Given(vec![4, 0]));
+    let got = options.algorithm(Algorithm::FastPam1).fit(MatRef::new(&d, 5, 5).unwrap()).unwrap();
+    assert_eq!((got.medoids(), got.labels()), (&[4, 0][..], &[1, 1, 0, 0, 0][..]));
+}
