@@ -73,7 +73,7 @@ struct Outputs {
 }
 
 /// A function from one row to another.
-type RowFunction<T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error>;
+type RowFunction<'a, T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error> + 'a;
 
 /// Runs every function over one row from and to buffers at the given misalignment, and checks that nothing is written
 /// outside of them and the input is left alone.
@@ -81,7 +81,7 @@ fn run<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs {
     let input = Guarded::new(x, offset);
     // In and out are misaligned differently, in all pairs as offset goes round.
     let mut out = Guarded::<T>::unwritten(x.len(), (offset * 7 + 3) % LANES);
-    let mut take = |f: &RowFunction<T>| {
+    let mut take = |f: &RowFunction<'_, T>| {
         out.get_mut().fill(T::of(f64::NAN));
         f(input.get(), out.get_mut()).expect("the lengths agree");
         bits_of(out.check())
