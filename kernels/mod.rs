@@ -8,10 +8,13 @@
 //! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
+//! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
 //!
 //! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
 //! `#[inline(always)]`: they take on the target features of the entry point in `src/dispatch.rs` they end up in.
 
+#[cfg(feature = "baselines")]
+pub(crate) mod baseline;
 pub(crate) mod exp;
 pub(crate) mod lanes;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.

@@ -194,7 +194,7 @@ impl<'a, T: Float> Io<'a, T> {
 
     /// From `x` to nowhere.
     #[inline(always)]
-    fn reading(x: &'a [T]) -> Self {
+    pub(super) fn reading(x: &'a [T]) -> Self {
         let dst = core::ptr::NonNull::dangling().as_ptr();
         Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, lifetime: core::marker::PhantomData }
     }
@@ -214,7 +214,7 @@ impl<'a, T: Float> Io<'a, T> {
 
     /// The destination.
     #[inline(always)]
-    fn dst(&mut self) -> &mut [T] {
+    pub(super) fn dst(&mut self) -> &mut [T] {
         // SAFETY: dst is valid for writing dst_len elements during 'a, and the mutable borrow of self keeps every other
         // slice made from it or from src away meanwhile.
         unsafe { core::slice::from_raw_parts_mut(self.dst, self.dst_len) }
@@ -363,17 +363,17 @@ fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>
         sum.add(part);
         sum.low += low;
         if !(part <= HIGHEST && sum.high >= LOWEST) {
-            return stored_sum_below_maximum(l, io);
+            return sum_below_maximum::<L, T, true>(l, io);
         }
         at = end;
     }
     sum
 }
 
-/// As [`stored_sum`], after a pass for the maximum: any row, also in place. Anything but a number where the row has no
-/// softmax.
+/// The sum after a pass for the maximum, whose base holds any row; where `STORE`, also stores the exponentials, also in
+/// place. NaN where the row has no softmax.
 #[inline(always)]
-fn stored_sum_below_maximum<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) -> Sum<T> {
+pub(super) fn sum_below_maximum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, io: &mut Io<'_, T>) -> Sum<T> {
     let max = maximum(l, io.src());
     if !(max > T::NEG_INFINITY && max < T::INFINITY) {
         return Sum::NAN;
@@ -381,7 +381,7 @@ fn stored_sum_below_maximum<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) -> 
     let mut sum = Sum { base: Base::near(max), ..Sum::EMPTY };
     for start in (0..io.src_len).step_by(BLOCK) {
         let end = io.src_len.min(start + BLOCK);
-        let (part, low) = moved_block_sum::<L, T, true>(l, sum.base, io, start, end);
+        let (part, low) = moved_block_sum::<L, T, STORE>(l, sum.base, io, start, end);
         sum.add(part);
         sum.low += low;
     }
@@ -390,7 +390,7 @@ fn stored_sum_below_maximum<L: Lanes<T>, T: Float>(l: L, io: &mut Io<'_, T>) -> 
 
 /// Writes `f` of every vector of the row; `STREAM`s the aligned middle past the caches.
 #[inline(always)]
-fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, io: &mut Io<'_, T>, f: impl Fn(L::V) -> L::V) {
+pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, io: &mut Io<'_, T>, f: impl Fn(L::V) -> L::V) {
     let len = io.src_len;
     let mut at = 0;
     if STREAM {
@@ -432,15 +432,21 @@ fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T
     if streams::<T>(io.src_len) {
         return softmax_row_streamed(l, plain, io);
     }
-    let sum = if io.is_in_place() { stored_sum_below_maximum(l, io) } else { stored_sum(l, plain, io) };
+    let sum = if io.is_in_place() { sum_below_maximum::<L, T, true>(l, io) } else { stored_sum(l, plain, io) };
     if !sum.is_positive() {
         return io.dst().fill(T::NAN);
     }
+    rescale(l, &sum, io.dst());
+}
+
+/// Divides what was stored by its sum.
+#[inline(always)]
+pub(super) fn rescale<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, stored: &mut [T]) {
     let (first, second) = sum.reciprocal();
     let (first, second) = (l.splat(first), l.splat(second));
     map::<L, T, false>(
         l,
-        &mut Io::in_place(io.dst()),
+        &mut Io::in_place(stored),
         #[inline(always)]
         |e| times(l, e, first, second),
     );
@@ -459,6 +465,12 @@ fn softmax_row_streamed<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut
     if !sum.is_positive() {
         return io.dst().fill(T::NAN);
     }
+    recompute(l, &sum, io);
+}
+
+/// Writes the exponentials divided by their sum, past the caches.
+#[inline(always)]
+pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, io: &mut Io<'_, T>) {
     // The sum's exponent goes to the base, so that results keep their precision down to the smallest.
     let (_, e) = split(sum.total());
     let scale = f64::from_bits(((1023 - e as i64) as u64) << 52);

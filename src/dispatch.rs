@@ -9,6 +9,8 @@
 #![allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
 
 use crate::Isa;
+#[cfg(feature = "baselines")]
+use crate::kernels::baseline;
 use crate::kernels::lanes::Token;
 use crate::kernels::sinkhorn::{self, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Sum};
@@ -20,15 +22,15 @@ use crate::matrix::{MatMut, MatRef};
 struct Once;
 
 macro_rules! entry_points {
-    ($($kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    ($($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
         /// The entry points for one element type: on the best instruction set, or on a given one.
         pub trait EntryPoints<T> {
-            $(fn $name(isa: Option<Isa>, $($arg: $ty),*) $(-> $ret)?;)*
+            $($(#[$meta])* fn $name(isa: Option<Isa>, $($arg: $ty),*) $(-> $ret)?;)*
         }
-        entry_points!(@type f32 $($kernel::$name($($arg: $ty),*) $(-> $ret)?;)*);
-        entry_points!(@type f64 $($kernel::$name($($arg: $ty),*) $(-> $ret)?;)*);
+        entry_points!(@type f32 $($(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*);
+        entry_points!(@type f64 $($(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*);
     };
-    (@type $t:ident $($kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    (@type $t:ident $($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
         mod $t {
             use super::*;
             type T = $t;
@@ -37,6 +39,7 @@ macro_rules! entry_points {
             mod on {
                 use super::*;
                 $(
+                    $(#[$meta])*
                     pub(super) fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
                         let once = Once;
                         match isa.token() {
@@ -58,6 +61,7 @@ macro_rules! entry_points {
                 use super::*;
                 use multiversion::{multiversion, target::match_target};
                 $(
+                    $(#[$meta])*
                     #[multiversion(targets(
                         "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2+lzcnt+popcnt",
                         "x86_64+avx2+fma+bmi1+bmi2+lzcnt+popcnt",
@@ -97,6 +101,7 @@ macro_rules! entry_points {
 
             impl EntryPoints<$t> for $t {
                 $(
+                    $(#[$meta])*
                     #[inline]
                     fn $name(isa: Option<Isa>, $($arg: $ty),*) $(-> $ret)? {
                         match isa {
@@ -127,4 +132,16 @@ entry_points! {
     swap::next_swap(d: MatRef<'_, T>, range: (usize, usize), limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
     swap::swap_change(row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64);
     swap::replace(row: &[T], position: usize, near: NearestMut<'_, T>, unknown: &mut [u32]) -> usize;
+    #[cfg(feature = "baselines")]
+    baseline::read(x: &[T]) -> f64;
+    #[cfg(feature = "baselines")]
+    baseline::copy(x: &[T], out: &mut [T]);
+    #[cfg(feature = "baselines")]
+    baseline::stream(out: &mut [T]);
+    #[cfg(feature = "baselines")]
+    baseline::scale(x: &[T], out: &mut [T]);
+    #[cfg(feature = "baselines")]
+    baseline::three_pass_reload(x: &[T], out: &mut [T]);
+    #[cfg(feature = "baselines")]
+    baseline::three_pass_recompute(x: &[T], out: &mut [T]);
 }

@@ -2,6 +2,9 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "baselines")]
+#[doc(hidden)]
+pub mod baselines;
 mod dispatch;
 mod error;
 mod isa;

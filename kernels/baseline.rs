@@ -1,0 +1,75 @@
+//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials.
+
+use super::lanes::{Float, Lanes};
+use super::softmax::{Io, map, recompute, rescale, sum_below_maximum};
+
+/// Reads every element: their sum.
+#[inline(always)]
+pub(crate) fn read<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
+    let mut sums = [l.splat(T::ZERO); 8];
+    let mut chunks = x.chunks_exact(8 * L::N);
+    for chunk in &mut chunks {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = l.add(*sum, l.load(&chunk[i * L::N..]));
+        }
+    }
+    for chunk in chunks.remainder().chunks(L::N) {
+        sums[0] = l.add(sums[0], l.load_tail(chunk, T::ZERO));
+    }
+    sums.iter().fold(0.0, |total, &sum| total + l.sum(sum))
+}
+
+/// Reads and writes every element, through the caches.
+#[inline(always)]
+pub(crate) fn copy<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    map::<L, T, false>(
+        l,
+        &mut Io::new(x, out),
+        #[inline(always)]
+        |x| x,
+    );
+}
+
+/// Writes every element, past the caches.
+#[inline(always)]
+pub(crate) fn stream<L: Lanes<T>, T: Float>(l: L, out: &mut [T]) {
+    let one = l.splat(T::ONE);
+    let head = out.as_ptr().align_offset(L::N * size_of::<T>()).min(out.len());
+    let (head, body) = out.split_at_mut(head);
+    head.fill(T::ONE);
+    let mut chunks = body.chunks_exact_mut(L::N);
+    for chunk in &mut chunks {
+        l.stream(chunk, one);
+    }
+    chunks.into_remainder().fill(T::ONE);
+    l.fence();
+}
+
+/// Reads every element, multiplies it and writes it past the caches.
+#[inline(always)]
+pub(crate) fn scale<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let factor = l.splat(T::LOG2_E);
+    map::<L, T, true>(
+        l,
+        &mut Io::new(x, out),
+        #[inline(always)]
+        |x| l.mul(x, factor),
+    );
+}
+
+/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling (Dukhan & Ablavatski
+/// 2020, algorithm 2). Three reads and two writes.
+#[inline(always)]
+pub(crate) fn three_pass_reload<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let mut io = Io::new(x, out);
+    let sum = sum_below_maximum::<L, T, true>(l, &mut io);
+    rescale(l, &sum, io.dst());
+}
+
+/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials again (Dukhan &
+/// Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as that of the two passes.
+#[inline(always)]
+pub(crate) fn three_pass_recompute<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let sum = sum_below_maximum::<L, T, false>(l, &mut Io::reading(x));
+    recompute(l, &sum, &mut Io::new(x, out));
+}

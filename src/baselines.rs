@@ -1,0 +1,36 @@
+//! What the benches compare with, on a given instruction set; not part of the crate's interface.
+
+use crate::{Isa, Real};
+
+/// Which compiler built the crate, for which target.
+pub const BUILD: &str = concat!(env!("MANTEX_RUSTC"), ", ", env!("MANTEX_TARGET"));
+
+/// Reads every element: their sum.
+pub fn read<T: Real>(isa: Isa, x: &[T]) -> f64 {
+    T::read(Some(isa), x)
+}
+
+/// Copies through the caches. Panics where the lengths differ, as the others below.
+pub fn copy<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::copy(Some(isa), x, out);
+}
+
+/// Writes past the caches.
+pub fn stream<T: Real>(isa: Isa, out: &mut [T]) {
+    T::stream(Some(isa), out);
+}
+
+/// Reads, multiplies, and writes past the caches.
+pub fn scale<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::scale(Some(isa), x, out);
+}
+
+/// Softmax of finite rows by three passes: three reads, two writes.
+pub fn three_pass_reload<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::three_pass_reload(Some(isa), x, out);
+}
+
+/// Softmax of finite rows by three passes: three reads, one write, every exponential twice.
+pub fn three_pass_recompute<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::three_pass_recompute(Some(isa), x, out);
+}
