@@ -19,8 +19,8 @@ const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
 /// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
 const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
 
-/// Accumulators, for the instruction set with the most registers.
-const UNROLL: usize = 4;
+/// Vectors that are added before the rounding of additions is kept.
+const PART: usize = 8;
 
 /// From this many bytes a row is read twice and streamed out instead of being stored and rescaled.
 const STREAM_BYTES: usize = 16 << 20;
@@ -149,8 +149,8 @@ fn exp_f64((x, small): (f64, f64)) -> f64 {
 /// The largest element; NaN counts for nothing, and so does an empty slice: -inf.
 #[inline(always)]
 fn maximum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    let mut max = [l.splat(T::NEG_INFINITY); UNROLL];
-    let mut chunks = x.chunks_exact(UNROLL * L::N);
+    let mut max = [l.splat(T::NEG_INFINITY); 4];
+    let mut chunks = x.chunks_exact(4 * L::N);
     for chunk in &mut chunks {
         for (i, max) in max.iter_mut().enumerate() {
             *max = l.max(l.load(&chunk[i * L::N..]), *max);
@@ -224,7 +224,7 @@ impl<'a, T: Float> Io<'a, T> {
 /// The sum of the exponentials of one block, relative to the base of `exp`, as an unevaluated sum; where `STORE`, they are
 /// also stored.
 ///
-/// A few vectors at a time are added to each other and then to the total with the rounding error kept: the error does
+/// [`PART`] vectors are added to each other and then to the total with the rounding error kept: the error does
 /// not grow with the block, also where all roundings go the same way, as in rows of one value (plain additions were off
 /// by up to 8 ulp with 8 lanes and 39 with one).
 #[inline(always)]
@@ -239,34 +239,31 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     let (mut high, mut low, mut seen) = (zero, zero, zero);
     let step = L::UNROLL * L::N;
     let mut at = start;
+    while end - at >= PART * L::N {
+        let mut part = zero;
+        for _ in 0..PART / L::UNROLL {
+            part = l.add(part, step_sum::<L, T, MODE, STORE>(l, exp, io, at, &mut seen));
+            at += step;
+        }
+        (high, low) = two_sum(l, high, low, part);
+    }
+    let mut part = zero;
     while end - at >= step {
-        let x = &io.src()[at..at + step];
-        let mut e = [zero; 4];
-        for i in 0..L::UNROLL {
-            e[i] = eval::<L, T, MODE>(l, exp, l.load(&x[i * L::N..]), &mut seen);
-        }
-        if STORE {
-            let out = &mut io.dst()[at..at + step];
-            for i in 0..L::UNROLL {
-                l.store(&mut out[i * L::N..], e[i]);
-            }
-        }
-        let mut e01 = l.add(e[0], e[1]);
-        if L::UNROLL > 2 {
-            e01 = l.add(e01, l.add(e[2], e[3]));
-        }
-        (high, low) = two_sum(l, high, low, e01);
+        part = l.add(part, step_sum::<L, T, MODE, STORE>(l, exp, io, at, &mut seen));
         at += step;
     }
+    (high, low) = two_sum(l, high, low, part);
+    part = zero;
     while at < end {
         let next = end.min(at + L::N);
         let e = eval::<L, T, MODE>(l, exp, l.load_tail(&io.src()[at..next], T::NEG_INFINITY), &mut seen);
         if STORE {
             l.store_tail(&mut io.dst()[at..next], e);
         }
-        (high, low) = two_sum(l, high, low, e);
+        part = l.add(part, e);
         at = next;
     }
+    (high, low) = two_sum(l, high, low, part);
     if l.exp_overflowed(seen) {
         return (f64::INFINITY, 0.0);
     }
@@ -279,6 +276,30 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
         total.add(lane.to_f64());
     }
     (total.high, total.low)
+}
+
+/// The sum of as many vectors of exponentials as fit into the registers side by side; where `STORE`, they are stored.
+#[inline(always)]
+fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    io: &mut Io<'_, T>,
+    at: usize,
+    seen: &mut L::V,
+) -> L::V {
+    let x = &io.src()[at..at + L::UNROLL * L::N];
+    let mut e = [l.splat(T::ZERO); 4];
+    for i in 0..L::UNROLL {
+        e[i] = eval::<L, T, MODE>(l, exp, l.load(&x[i * L::N..]), seen);
+    }
+    if STORE {
+        let out = &mut io.dst()[at..at + L::UNROLL * L::N];
+        for i in 0..L::UNROLL {
+            l.store(&mut out[i * L::N..], e[i]);
+        }
+    }
+    let sum = l.add(e[0], e[1]);
+    if L::UNROLL > 2 { l.add(sum, l.add(e[2], e[3])) } else { sum }
 }
 
 /// `high + low + e` with the rounding error of the first addition in `low` (Knuth's two-sum).
