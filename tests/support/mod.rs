@@ -100,6 +100,11 @@ pub(crate) fn bits_of<T: Float>(x: &[T]) -> Vec<u64> {
     x.iter().map(|x| x.bits()).collect()
 }
 
+/// Whether every element has the same bits.
+pub(crate) fn same_bits<T: Float>(a: &[T], b: &[T]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.bits() == b.bits())
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Double-double arithmetic (Dekker 1971, Knuth's two-sum; the algorithms of Hida, Li & Bailey 2001)
 
