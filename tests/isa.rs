@@ -3,12 +3,14 @@
 mod support;
 
 use mantex::{Error, Isa, MatMut, MatRef, log_sum_exp_on};
+#[cfg(feature = "std")]
 use std::process::{Command, Output};
 use support::isas;
 
 const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
 
 /// Runs one test of this file in a process of its own with `MANTEX_ISA` set, or unset.
+#[cfg(feature = "std")]
 fn child(test: &str, mantex_isa: Option<&str>) -> Output {
     let test_file = std::env::current_exe().expect("the test's path");
     // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
@@ -32,6 +34,7 @@ fn child(test: &str, mantex_isa: Option<&str>) -> Output {
 }
 
 /// What a child printed.
+#[cfg(feature = "std")]
 fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -123,10 +126,9 @@ fn other_names_are_errors() {
 
 #[test]
 fn best_is_what_the_environment_says() {
-    let expected = match std::env::var("MANTEX_ISA") {
-        Ok(name) => name,
-        Err(_) => isas()[0].name().to_string(),
-    };
+    // Without std the crate sees no environment.
+    let setting = std::env::var("MANTEX_ISA").ok().filter(|_| cfg!(feature = "std"));
+    let expected = setting.unwrap_or_else(|| isas()[0].name().to_string());
     assert_eq!(Isa::best().name(), expected);
     assert_eq!(Isa::best(), Isa::best());
     println!("best is {}", Isa::best());
@@ -143,6 +145,7 @@ fn best_is_what_the_environment_says() {
 
 /// [`best_is_what_the_environment_says`] holds under every setting.
 #[test]
+#[cfg(feature = "std")]
 fn the_environment_caps_the_best() {
     let test = "best_is_what_the_environment_says";
     let mut settings = vec![(None, isas()[0])];
@@ -157,6 +160,7 @@ fn the_environment_caps_the_best() {
 }
 
 #[test]
+#[cfg(feature = "std")]
 fn a_wrong_name_in_the_environment_panics() {
     let missing = NAMES.into_iter().find(|name| name.parse::<Isa>().is_err()).expect("no CPU has both NEON and AVX");
     for (name, reason) in [

@@ -1,9 +1,12 @@
 //! The Sinkhorn solver against a textbook log-domain iteration in `f64`, on every instruction set.
 
+mod support;
+
 use mantex::{Error, Isa, MatMut, MatRef, Real, Sinkhorn, Transport};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use support::{emulated, isas};
 
 /// The element types, with the accuracy that is expected of each.
 trait Num: Real {
@@ -175,7 +178,7 @@ fn check<T: Num>(case: &Case<T>, iterations: usize) {
     let potential = T::POTENTIAL * case.largest() + T::ENTRY * epsilon;
     // A potential that is off by d makes entries of the plan off by the factor d / epsilon.
     let entry = 4.0 * potential / epsilon + T::ENTRY;
-    for isa in Isa::available() {
+    for isa in isas() {
         let what = format!("{isa} {}x{} epsilon {epsilon:e}", case.n, case.m);
         let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(T::of(0.0)).isa(isa);
         let transport = case.solve(&solver);
@@ -218,9 +221,6 @@ fn check_both(make: impl Fn(f64) -> (Case<f32>, Case<f64>), epsilon: f64, iterat
     check(&double, iterations);
 }
 
-/// Long matrices and many of them are for machines, not for emulators of machines.
-const EMULATED: bool = cfg!(target_arch = "aarch64");
-
 #[test]
 fn every_length_around_the_vectors() {
     for len in 1..50 {
@@ -234,7 +234,7 @@ fn every_length_around_the_vectors() {
 #[test]
 fn large_and_rectangular() {
     let shapes: &[(usize, usize)] =
-        if EMULATED { &[(66, 130)] } else { &[(300, 200), (67, 1030), (1025, 65), (2, 5000), (3000, 3)] };
+        if emulated() { &[(66, 130)] } else { &[(300, 200), (67, 1030), (1025, 65), (2, 5000), (3000, 3)] };
     for &(n, m) in shapes {
         for epsilon in [1.0, 0.03, 1e-3] {
             check_both(|e| (Case::random(n, m, e, 5), Case::random(n, m, e, 5)), epsilon, 4);
@@ -283,7 +283,7 @@ fn costs_of_pairs_without_mass_do_not_matter() {
             *cost = if (i + j) % 2 == 0 { f32::INFINITY } else { -1e30 };
         }
     }
-    for isa in Isa::available() {
+    for isa in isas() {
         let transport = case.solve(&Sinkhorn::new(case.epsilon).isa(isa));
         assert!(transport.converged(), "{isa} {:?}", transport.marginal_error());
         assert!(transport.cost().abs() < 1.0, "{isa}");
@@ -340,7 +340,7 @@ fn masses_of_any_magnitude() {
         for mass in case.a.iter_mut().chain(&mut case.b) {
             *mass *= total;
         }
-        for isa in Isa::available() {
+        for isa in isas() {
             let transport = case.solve(&Sinkhorn::new(case.epsilon).tolerance(1e-6 * total).isa(isa));
             assert!(transport.converged(), "{isa}");
             assert!((transport.cost() / total - unit.cost()).abs() < 1e-5 * unit.cost(), "{isa}");
@@ -361,7 +361,7 @@ fn converges_to_the_tolerance() {
     fn one<T: Num>(tolerance: f64) {
         for (n, m, epsilon) in [(20, 30, 0.5), (31, 17, 0.05), (64, 64, 0.02)] {
             let case = Case::<T>::random(n, m, epsilon, 11);
-            for isa in Isa::available() {
+            for isa in isas() {
                 let solver = Sinkhorn::new(case.epsilon).isa(isa).max_iterations(20_000);
                 for solver in [solver.clone(), solver.tolerance(T::of(tolerance))] {
                     let transport = case.solve(&solver);
@@ -384,7 +384,7 @@ fn f32_error_is_not_limited_by_rounding() {
     // Costs up to 10000 epsilon: with the terms of the exponent rounded to f32, entries would be off by 1e-3.
     let mut case = Case::<f32>::random(12, 15, 1.0, 21);
     case.epsilon = (case.largest() / 1e4) as f32;
-    for isa in Isa::available() {
+    for isa in isas() {
         let solver = Sinkhorn::new(case.epsilon).isa(isa).max_iterations(100_000).tolerance(1e-6);
         let transport = case.solve(&solver);
         assert!(transport.converged(), "{isa}: {:e} after {}", transport.marginal_error(), transport.iterations());
@@ -405,7 +405,7 @@ fn a_constant_on_every_cost_moves_f_and_nothing_else() {
         for cost in &mut moved.cost {
             *cost = T::of(cost.wide() + 1000.0);
         }
-        for isa in Isa::available() {
+        for isa in isas() {
             let solver = Sinkhorn::new(case.epsilon).isa(isa).max_iterations(300).tolerance(T::of(0.0));
             let (at_0, at_1000) = (case.solve(&solver), moved.solve(&solver));
             let precision = 1e-5_f64.max(1000.0 * T::POTENTIAL);
@@ -433,7 +433,7 @@ fn strides_and_what_lies_between() {
         spread[i * stride..i * stride + 19].copy_from_slice(case.matrix().row(i));
     }
     let cost = MatRef::with_stride(&spread, 6, 19, stride).unwrap();
-    for isa in Isa::available() {
+    for isa in isas() {
         let solver = Sinkhorn::new(case.epsilon).isa(isa);
         let (dense, strided) = (case.solve(&solver), solver.solve(cost, &case.a, &case.b).unwrap());
         assert_eq!((dense.f(), dense.g(), dense.cost()), (strided.f(), strided.g(), strided.cost()), "{isa}");
@@ -537,7 +537,7 @@ fn every_bad_input_has_its_error() {
 
 #[test]
 fn a_bad_cost_is_found_anywhere() {
-    for isa in Isa::available() {
+    for isa in isas() {
         for m in [1, 2, 15, 16, 17, 33] {
             for at in 0..3 * m {
                 for bad in [f32::NAN, f32::NEG_INFINITY] {
@@ -566,7 +566,7 @@ fn plan_into_checks_shapes_first() {
     assert_eq!(out, [7.0; 12]);
     // Another matrix of the shape, whatever is in it, is no danger.
     let other = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e300, 1e300, 0.0, -0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
-    for isa in Isa::available() {
+    for isa in isas() {
         let transport = case.solve(&Sinkhorn::new(case.epsilon).isa(isa));
         transport.plan_into(MatRef::new(&other, 3, 4).unwrap(), MatMut::new(&mut out, 3, 4).unwrap()).unwrap();
     }
@@ -574,7 +574,7 @@ fn plan_into_checks_shapes_first() {
 
 /// Finite potentials wherever there is mass, and a number for the error; or an Error.
 fn sound<T: Num>(case: &Case<T>) -> Result<(), TestCaseError> {
-    for isa in Isa::available() {
+    for isa in isas() {
         let solver = Sinkhorn::new(case.epsilon).max_iterations(20).isa(isa);
         let Ok(transport) = solver.solve(case.matrix(), &case.a, &case.b) else { continue };
         for (potential, mass) in transport.f().iter().zip(&case.a).chain(transport.g().iter().zip(&case.b)) {
@@ -597,7 +597,7 @@ fn extreme() -> impl Strategy<Value = f64> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if EMULATED { 64 } else { 512 },
+        cases: if emulated() { 64 } else { 512 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -16,7 +16,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use support::{
     Dd, Float, Guarded, KINDS, LANES, Reference, Report, bits_of, distance, emulated, isas, normal, ramp, rng, row,
-    ulp_error, ulp_error_from_one,
+    same_bits, ulp_error, ulp_error_from_one,
 };
 
 /// Softmax: within 4 ulp, at any length.
@@ -64,12 +64,21 @@ for_both_types! {
 // Accuracy
 
 /// What the functions over one row gave.
-#[derive(PartialEq)]
-struct Outputs {
-    softmax: Vec<u64>,
-    in_place: Vec<u64>,
-    log_softmax: Vec<u64>,
-    log_sum_exp: u64,
+struct Outputs<T> {
+    softmax: Vec<T>,
+    in_place: Vec<T>,
+    log_softmax: Vec<T>,
+    log_sum_exp: T,
+}
+
+impl<T: Float> Outputs<T> {
+    /// Whether all bits are the same.
+    fn same(&self, other: &Self) -> bool {
+        same_bits(&self.softmax, &other.softmax)
+            && same_bits(&self.in_place, &other.in_place)
+            && same_bits(&self.log_softmax, &other.log_softmax)
+            && self.log_sum_exp.bits() == other.log_sum_exp.bits()
+    }
 }
 
 /// A function from one row to another.
@@ -77,23 +86,23 @@ type RowFunction<'a, T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error> + 'a;
 
 /// Runs every function over one row from and to buffers at the given misalignment, and checks that nothing is written
 /// outside of them and the input is left alone.
-fn run<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs {
+fn run<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs<T> {
     let input = Guarded::new(x, offset);
     // In and out are misaligned differently, in all pairs as offset goes round.
     let mut out = Guarded::<T>::unwritten(x.len(), (offset * 7 + 3) % LANES);
     let mut take = |f: &RowFunction<'_, T>| {
         out.get_mut().fill(T::of(f64::NAN));
         f(input.get(), out.get_mut()).expect("the lengths agree");
-        bits_of(out.check())
+        out.check().to_vec()
     };
     let softmax = take(&|x, out| softmax_on(isa, x, out));
     let log_softmax = take(&|x, out| log_softmax_on(isa, x, out));
-    let log_sum_exp = log_sum_exp_on(isa, input.get()).bits();
-    assert_eq!(ExtSum::of_on(isa, input.get()).ln().bits(), log_sum_exp);
-    assert_eq!(bits_of(input.check()), bits_of(x), "the input changed");
+    let log_sum_exp = log_sum_exp_on(isa, input.get());
+    assert_eq!(ExtSum::of_on(isa, input.get()).ln().bits(), log_sum_exp.bits());
+    assert!(same_bits(input.check(), x), "the input changed");
     let mut both = Guarded::new(x, offset);
     softmax_in_place_on(isa, both.get_mut());
-    let in_place = bits_of(both.check());
+    let in_place = both.check().to_vec();
     Outputs { softmax, in_place, log_softmax, log_sum_exp }
 }
 
@@ -112,7 +121,7 @@ fn softmax_error<T: Float>(actual: T, x: T, expected: Dd, case: &dyn Fn() -> Str
 }
 
 /// All outputs against the reference.
-fn check_outputs<T: Float>(report: &mut Report, isa: Isa, name: &str, x: &[T], r: &Reference, out: &Outputs) {
+fn check_outputs<T: Float>(report: &mut Report, isa: Isa, name: &str, x: &[T], r: &Reference, out: &Outputs<T>) {
     let (n, emulated) = (x.len(), emulated());
     let case = |i: usize| format!("{name}, n = {n}, x[{i}] = {:e}", x[i].wide());
     let mut observe = |function, limit, error: &dyn Fn(usize) -> Option<f64>| {
@@ -132,34 +141,34 @@ fn check_outputs<T: Float>(report: &mut Report, isa: Isa, name: &str, x: &[T], r
     };
     for (function, out) in [("softmax", &out.softmax), ("softmax_in_place", &out.in_place)] {
         observe(function, SOFTMAX_ULPS, &|i| {
-            softmax_error(T::from_low_bits(out[i]), x[i], r.softmax[i], &|| format!("{}, {function} on {isa}", case(i)))
+            softmax_error(out[i], x[i], r.softmax[i], &|| format!("{}, {function} on {isa}", case(i)))
         });
     }
     observe("log_softmax", LOG_SOFTMAX_ULPS, &|i| {
         let expected = r.log_softmax(x[i].wide());
-        Some(ulp_error_from_one(T::from_low_bits(out.log_softmax[i]), expected.0, expected.1))
+        Some(ulp_error_from_one(out.log_softmax[i], expected.0, expected.1))
     });
-    let ulps = ulp_error_from_one(T::from_low_bits(out.log_sum_exp), r.log_sum_exp.0, r.log_sum_exp.1);
+    let ulps = ulp_error_from_one(out.log_sum_exp, r.log_sum_exp.0, r.log_sum_exp.1);
     report.observe::<T>("log_sum_exp", isa, ulps, LOG_SUM_EXP_ULPS, || format!("{name}, n = {n}"));
 }
 
-/// Accuracy at one alignment, the same bits at the others and when run again.
+/// Accuracy at the first of the alignments, the same bits at the others, and when run again where one is named twice.
 fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], offsets: &[usize]) {
     let reference = Reference::new(x);
     for &isa in isas {
         let out = run(isa, x, offsets[0]);
         check_outputs(report, isa, name, x, &reference, &out);
-        for &offset in offsets {
+        for &offset in &offsets[1..] {
             let again = run(isa, x, offset);
-            assert!(again == out, "{name}, n = {}, misaligned by {offset} elements, differs on {isa}", x.len());
+            assert!(again.same(&out), "{name}, n = {}, misaligned by {offset} elements, differs on {isa}", x.len());
         }
     }
 }
 
 fn short_rows_at_every_alignment<T: Float>() {
     let (isas, mut rng) = (isas(), rng(1));
-    let offsets: Vec<usize> = (0..LANES).collect();
-    let some = [0, 1, 5, 10];
+    let offsets: Vec<usize> = [0].into_iter().chain(0..LANES).collect();
+    let some = [0, 0, 1, 5, 10];
     Report::run("short rows", |report| {
         for n in 0..=3 * LANES + 1 {
             for kind in KINDS {
@@ -177,9 +186,10 @@ fn long_rows<T: Float>() {
     Report::run("long rows", |report| {
         for kind in KINDS {
             for n in lengths {
-                check_row(report, &isas, kind, &row::<T>(kind, n, &mut rng), &[0, 5]);
+                check_row(report, &isas, kind, &row::<T>(kind, n, &mut rng), &[0, 0, 5]);
             }
-            check_row(report, &isas, kind, &row::<T>(kind, if emulated() { 6_003 } else { 100_003 }, &mut rng), &[0]);
+            let n = if emulated() { 6_003 } else { 100_003 };
+            check_row(report, &isas, kind, &row::<T>(kind, n, &mut rng), &[0, 0]);
         }
     });
 }
@@ -197,27 +207,18 @@ fn streamed_row<T: Float>(kind: &str, rng: &mut StdRng) -> Vec<T> {
 
 fn streamed_rows<T: Float>() {
     let (isas, mut rng) = (isas(), rng(3));
-    let n = streamed_length::<T>();
-    // With a shift and without, the base moving on the way.
-    let kinds = ["normal, scale 10", "offset 1e6", "late 500"];
+    // With a shift and without, the base moving on the way; the alignment does not matter.
+    let rows: [(&str, &[usize]); 3] =
+        [("normal, scale 10", &[1, 1, 0, 2, 7, 15]), ("offset 1e6", &[4]), ("late 500", &[7])];
     Report::run("streamed rows", |report| {
-        for (i, kind) in kinds.into_iter().enumerate() {
-            if emulated() && i > 0 {
+        for (kind, offsets) in rows {
+            if emulated() && offsets.len() == 1 {
                 break;
             }
-            check_row(report, &isas, kind, &streamed_row::<T>(kind, &mut rng), &[i * 3 + 1]);
+            let offsets = if emulated() { &offsets[..2] } else { offsets };
+            check_row(report, &isas, kind, &streamed_row::<T>(kind, &mut rng), offsets);
         }
     });
-    // Alignment does not matter.
-    if !emulated() {
-        let x = normal::<T>(n, 3.0, 0.0, &mut rng);
-        for isa in isas {
-            let reference = run(isa, &x, 0);
-            for offset in [1, 2, 7, 15] {
-                assert!(run(isa, &x, offset) == reference, "misaligned by {offset} elements, differs on {isa}");
-            }
-        }
-    }
 }
 
 fn streamed_special_values<T: Float>() {
@@ -237,8 +238,8 @@ fn streamed_special_values<T: Float>() {
         for (special, sum) in [(f64::INFINITY, f64::INFINITY), (f64::NAN, f64::NAN)] {
             x[n - 1] = T::of(special);
             let out = run(isa, &x, 3);
-            assert!(all_nan::<T>(&out), "{special} in the tail on {isa}");
-            assert_eq!(distance(T::from_low_bits(out.log_sum_exp), sum, 0.0), 0.0);
+            assert!(all_nan(&out), "{special} in the tail on {isa}");
+            assert_eq!(distance(out.log_sum_exp, sum, 0.0), 0.0);
             if emulated() {
                 break;
             }
@@ -247,9 +248,9 @@ fn streamed_special_values<T: Float>() {
 }
 
 /// Whether softmax (both) and log-softmax are all NaN.
-fn all_nan<T: Float>(out: &Outputs) -> bool {
+fn all_nan<T: Float>(out: &Outputs<T>) -> bool {
     let rows = [&out.softmax, &out.in_place, &out.log_softmax];
-    rows.iter().all(|row| row.iter().all(|&bits| T::from_low_bits(bits).wide().is_nan()))
+    rows.iter().all(|row| row.iter().all(|x| x.wide().is_nan()))
 }
 
 /// Rows of one value, whose partial sums all round in the same direction: the error of a sum shows undiluted. Of such
@@ -269,17 +270,20 @@ fn constant_rows<T: Float>() {
                 for &isa in &isas {
                     let case = || format!("n = {n} times {:e}", c.wide());
                     let out = run(isa, &x, 0);
-                    for bits in [&out.softmax, &out.in_place, &out.log_softmax] {
-                        assert!(bits.iter().all(|&b| b == bits[0]), "equal inputs, unequal outputs: {} {isa}", case());
+                    for row in [&out.softmax, &out.in_place, &out.log_softmax] {
+                        assert!(
+                            row.iter().all(|p| p.bits() == row[0].bits()),
+                            "equal inputs, unequal outputs: {} {isa}",
+                            case()
+                        );
                     }
-                    let of = T::from_low_bits;
                     for (function, out) in [("softmax", out.softmax[0]), ("softmax_in_place", out.in_place[0])] {
-                        let ulps = ulp_error(of(out), p.0, p.1);
+                        let ulps = ulp_error(out, p.0, p.1);
                         report.observe::<T>(function, isa, ulps, SOFTMAX_ULPS, case);
                     }
-                    let ulps = ulp_error_from_one(of(out.log_softmax[0]), log_p.0, log_p.1);
+                    let ulps = ulp_error_from_one(out.log_softmax[0], log_p.0, log_p.1);
                     report.observe::<T>("log_softmax", isa, ulps, LOG_SOFTMAX_ULPS, case);
-                    let ulps = ulp_error_from_one(of(out.log_sum_exp), lse.0, lse.1);
+                    let ulps = ulp_error_from_one(out.log_sum_exp, lse.0, lse.1);
                     report.observe::<T>("log_sum_exp", isa, ulps, LOG_SUM_EXP_ULPS, case);
                 }
             }
@@ -338,7 +342,7 @@ fn every_exponential<T: Float>() {
     let mut x: Vec<T> = spread(count, lowest).collect();
     x.extend(ramp::<T>(count, lowest, 0.0));
     Report::run("every exponential", |report| {
-        check_row(report, &isas, "all of the range", &x, &[0]);
+        check_row(report, &isas, "all of the range", &x, &[0, 0]);
         for x in x.iter().step_by(7) {
             // Both near 0 and over the range that is handled without a shift.
             for x in [x.wide(), x.wide() * 377.0] {
@@ -471,7 +475,7 @@ fn check_special<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T
         let out = run(isa, x, x.len() % LANES);
         check_outputs(report, isa, name, x, &reference, &out);
         let none_finite = x.iter().all(|x| x.wide() == f64::NEG_INFINITY);
-        assert!((sum.is_none() && !none_finite) || all_nan::<T>(&out), "{name}, n = {} on {isa}", x.len());
+        assert!((sum.is_none() && !none_finite) || all_nan(&out), "{name}, n = {} on {isa}", x.len());
     }
 }
 
@@ -550,13 +554,13 @@ fn entry_points_run_the_best<T: Float>() {
             for _ in 0..2 {
                 let mut out = vec![T::of(f64::NAN); n];
                 softmax(&x, &mut out).expect("equal lengths");
-                assert_eq!(bits_of(&out), expected.softmax, "softmax of {kind}, n = {n}");
+                assert_eq!(bits_of(&out), bits_of(&expected.softmax), "softmax of {kind}, n = {n}");
                 log_softmax(&x, &mut out).expect("equal lengths");
-                assert_eq!(bits_of(&out), expected.log_softmax, "log_softmax of {kind}, n = {n}");
+                assert_eq!(bits_of(&out), bits_of(&expected.log_softmax), "log_softmax of {kind}, n = {n}");
                 out.copy_from_slice(&x);
                 softmax_in_place(&mut out);
-                assert_eq!(bits_of(&out), expected.in_place, "softmax_in_place of {kind}, n = {n}");
-                assert_eq!(log_sum_exp(&x).bits(), expected.log_sum_exp, "log_sum_exp of {kind}, n = {n}");
+                assert_eq!(bits_of(&out), bits_of(&expected.in_place), "softmax_in_place of {kind}, n = {n}");
+                assert_eq!(log_sum_exp(&x).bits(), expected.log_sum_exp.bits(), "log_sum_exp of {kind}, n = {n}");
                 assert_eq!(format!("{:?}", ExtSum::of(&x)), format!("{:?}", ExtSum::of_on(isa, &x)));
             }
         }

@@ -100,6 +100,11 @@ pub(crate) fn bits_of<T: Float>(x: &[T]) -> Vec<u64> {
     x.iter().map(|x| x.bits()).collect()
 }
 
+/// Whether every element has the same bits.
+pub(crate) fn same_bits<T: Float>(a: &[T], b: &[T]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.bits() == b.bits())
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Double-double arithmetic (Dekker 1971, Knuth's two-sum; the algorithms of Hida, Li & Bailey 2001)
 
@@ -251,17 +256,18 @@ impl Div for Dd {
 // ---------------------------------------------------------------------------------------------------------------------
 // The reference
 
-/// `f`, which looks recent arguments up: long rows in emulation repeat a short one.
-fn remember(len: usize, mut f: impl FnMut(f64) -> Dd) -> impl FnMut(f64) -> Dd {
-    let mut recent = vec![None; len.clamp(1, 4096)];
-    move |x| {
-        let bits = x.to_bits();
+/// `f` of every index, which looks recent elements up: long rows in emulation repeat a short one.
+fn map_row<T: Float>(x: &[T], mut f: impl FnMut(usize) -> Dd) -> Vec<Dd> {
+    let mut recent = vec![None; x.len().clamp(1, 4096)];
+    let value = |(i, x): (usize, &T)| {
+        let bits = x.bits();
         let slot = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % recent.len();
         match recent[slot] {
             Some((same, value)) if same == bits => value,
-            _ => recent[slot].insert((bits, f(x))).1,
+            _ => recent[slot].insert((bits, f(i))).1,
         }
-    }
+    };
+    x.iter().enumerate().map(value).collect()
 }
 
 /// Softmax, log-softmax and log-sum-exp of one row by the textbook: subtract the maximum, then exponentials and their
@@ -290,12 +296,12 @@ impl Reference {
         if !max.is_finite() {
             return special(max);
         }
-        let exp = |x: f64| {
-            if x == f64::NEG_INFINITY { Dd::ZERO } else { T::reference_exp(Dd::difference(x, max)) }
-        };
-        let mut exp = remember(x.len(), exp);
-        let sum = wide().map(&mut exp).fold(Dd::ZERO, |sum, e| sum + e);
-        let softmax = wide().map(remember(x.len(), |x| exp(x) / sum)).collect();
+        let exps = map_row(x, |i| match x[i].wide() {
+            f64::NEG_INFINITY => Dd::ZERO,
+            x => T::reference_exp(Dd::difference(x, max)),
+        });
+        let sum = exps.iter().fold(Dd::ZERO, |sum, &e| sum + e);
+        let softmax = map_row(x, |i| exps[i] / sum);
         let ln_sum = T::reference_ln(sum);
         Self { softmax, log_sum_exp: Dd::from(max) + ln_sum, max, ln_sum }
     }
