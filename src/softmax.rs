@@ -26,10 +26,7 @@ macro_rules! on_any_isa {
             $body
         }
 
-        #[doc = concat!("[`", stringify!($name), "`] on the given instruction set.")]
-        #[doc = ""]
-        #[doc = "# Errors"]
-        #[doc = concat!("As [`", stringify!($name), "`].")]
+        #[doc = concat!("[`", stringify!($name), "`] on the given instruction set; errors are the same.")]
         #[inline]
         pub fn $name_on<T: Real>(isa: Isa, $($arg: $ty),*) -> $ret {
             let $isa = Some(isa);
@@ -40,6 +37,21 @@ macro_rules! on_any_isa {
 
 on_any_isa! {
     /// Softmax of one row: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
+    ///
+    /// Within 4 ulp for results of at least 2^-100 (f64: 2^-996), for any length and all finite inputs; special values as
+    /// in the [crate's table](crate#special-values). In cache it takes one exponential per element; rows of 16 MiB and
+    /// more are read twice and written once, past the caches (Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm",
+    /// algorithm 3).
+    ///
+    /// ```
+    /// let mut p = [0.0_f32; 3];
+    /// mantex::softmax(&[0.0, 2.0_f32.ln(), f32::NEG_INFINITY], &mut p)?;
+    /// assert!((p[1] - 2.0 / 3.0).abs() < 1e-6 && p[2] == 0.0);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] where `out` is not as long as `x`.
     fn softmax / softmax_on(x: &[T], out: &mut [T]) -> Result<(), Error> = |isa| {
         same_length(x, out)?;
         T::softmax(isa, x, out);
@@ -48,12 +60,31 @@ on_any_isa! {
 }
 
 on_any_isa! {
-    /// [`softmax`], in place.
+    /// [`softmax`], in place: the same accuracy and special values, after a pass for the maximum where the row is in cache.
+    ///
+    /// ```
+    /// let mut x = [5.0_f64; 4];
+    /// mantex::softmax_in_place(&mut x);
+    /// assert_eq!(x, [0.25; 4]);
+    /// ```
     fn softmax_in_place / softmax_in_place_on(x: &mut [T]) -> () = |isa| T::softmax_in_place(isa, x);
 }
 
 on_any_isa! {
     /// Logarithm of the softmax of one row: `out[i] = x[i] - ln(sum_j exp(x[j]))`.
+    ///
+    /// Within 4 ulp of the larger of 1 and the result: the logarithm is subtracted in two parts, so a large common offset
+    /// of all inputs costs no digits. Special values as in the [crate's table](crate#special-values).
+    ///
+    /// ```
+    /// let mut y = [0.0_f32; 2];
+    /// mantex::log_softmax(&[1e6, 1e6], &mut y)?;
+    /// assert!((y[0] + 2.0_f32.ln()).abs() < 1e-6);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] where `out` is not as long as `x`.
     fn log_softmax / log_softmax_on(x: &[T], out: &mut [T]) -> Result<(), Error> = |isa| {
         same_length(x, out)?;
         T::log_softmax(isa, x, out);
@@ -62,12 +93,22 @@ on_any_isa! {
 }
 
 on_any_isa! {
-    /// `ln(sum_i exp(x[i]))` without overflow or underflow.
+    /// `ln(sum_i exp(x[i]))` without overflow or underflow, in one read of `x`.
+    ///
+    /// Within 2 ulp, or 2 ulp of 1 where the result is below 1. -inf for an empty slice; other special values as in the
+    /// [crate's table](crate#special-values).
+    ///
+    /// ```
+    /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
+    /// ```
     fn log_sum_exp / log_sum_exp_on(x: &[T]) -> T = |isa| T::sum(isa, x).ln();
 }
 
 on_any_isa! {
-    /// [`softmax`] of every row of a matrix, dispatched once.
+    /// [`softmax`] of every row of a matrix, with the instruction set chosen once for all.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `out` has another shape than `x`.
     fn softmax_rows / softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
         same_shape(&x, &out)?;
         // Rows without columns take no memory: there may be any number of them.
@@ -79,7 +120,10 @@ on_any_isa! {
 }
 
 on_any_isa! {
-    /// [`log_softmax`] of every row of a matrix, dispatched once.
+    /// [`log_softmax`] of every row of a matrix, with the instruction set chosen once for all.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `out` has another shape than `x`.
     fn log_softmax_rows / log_softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
         same_shape(&x, &out)?;
         // Rows without columns take no memory: there may be any number of them.
@@ -91,7 +135,10 @@ on_any_isa! {
 }
 
 on_any_isa! {
-    /// [`log_sum_exp`] of every row of a matrix, dispatched once: `out[i]` is that of row i.
+    /// [`log_sum_exp`] of every row of a matrix, with the instruction set chosen once for all: `out[i]` is that of row i.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where `out` does not have an element per row of `x`.
     fn log_sum_exp_rows / log_sum_exp_rows_on(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> = |isa| {
         if out.len() != x.rows() {
             return Err(Error::Length { argument: "out", actual: out.len(), expected: x.rows() });
@@ -101,7 +148,17 @@ on_any_isa! {
     };
 }
 
-/// A sum of exponentials as mantissa * 2^exponent: streams, merges, never overflows.
+/// A sum of exponentials as mantissa * 2^exponent: streams, merges, never overflows (Dukhan & Ablavatski 2020, section 4).
+///
+/// The sum of a whole may so be had from sums of its parts, on several threads or as they arrive. NaN and infinities are
+/// kept as in [`log_sum_exp`].
+///
+/// ```
+/// use mantex::ExtSum;
+/// let parts = [ExtSum::of(&[1e5_f64, 2.0]), ExtSum::of(&[1e5]), ExtSum::default()];
+/// let total = parts.into_iter().fold(ExtSum::default(), ExtSum::merge);
+/// assert_eq!(total.ln(), mantex::log_sum_exp(&[1e5, 2.0, 1e5]));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ExtSum<T: Real>(Sum<T>);
 

@@ -128,7 +128,7 @@ fn check_outputs<T: Float>(report: &mut Report, isa: Isa, name: &str, x: &[T], r
         let mut worst = (-1.0, 0);
         let mut count = 0;
         // In emulation, a sample of the longest rows, with both ends.
-        let sampled = |i: usize| !emulated || n < 1 << 20 || i % 17 == 0 || i < 1000 || n - i < 1000;
+        let sampled = |i: usize| !emulated || n < 1 << 20 || i.is_multiple_of(17) || i < 1000 || n - i < 1000;
         for i in (0..n).filter(|&i| sampled(i)) {
             if let Some(ulps) = error(i) {
                 count += 1;
