@@ -1,7 +1,33 @@
-//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials.
+//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials. And
+//! these exponentials themselves, for their tests.
 
+use super::exp::{Base, Exp, Exp2, MOVED};
 use super::lanes::{Float, Lanes};
 use super::softmax::{Io, map, recompute, rescale, sum_below_maximum};
+
+/// e^x as the softmax family takes it, on its own.
+#[inline(always)]
+pub(crate) fn exp<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let exp = Exp::new(l, Base::PLAIN);
+    map::<L, T, false>(
+        l,
+        &mut Io::new(x, out),
+        #[inline(always)]
+        |x| exp.eval::<MOVED>(l, x),
+    );
+}
+
+/// 2^x as the Sinkhorn iteration takes it, on its own.
+#[inline(always)]
+pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let exp = Exp2::new(l);
+    map::<L, T, false>(
+        l,
+        &mut Io::new(x, out),
+        #[inline(always)]
+        |x| exp.eval(l, x),
+    );
+}
 
 /// Reads every element: their sum.
 #[inline(always)]

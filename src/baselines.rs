@@ -1,9 +1,19 @@
-//! What the benches compare with, on a given instruction set; not part of the crate's interface.
+//! What the benches compare with and the tests look into, on a given instruction set; not part of the crate's interface.
 
 use crate::{Isa, Real};
 
 /// Which compiler built the crate, for which target.
 pub const BUILD: &str = concat!(env!("MANTEX_RUSTC"), ", ", env!("MANTEX_TARGET"));
+
+/// e^x as the softmax family takes it: 0 or nearly so below the normal numbers, saturating above.
+pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::exp(Some(isa), x, out);
+}
+
+/// 2^x as the Sinkhorn iteration takes it.
+pub fn exp2<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::exp2(Some(isa), x, out);
+}
 
 /// Reads every element: their sum.
 pub fn read<T: Real>(isa: Isa, x: &[T]) -> f64 {

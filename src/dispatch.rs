@@ -133,6 +133,10 @@ entry_points! {
     swap::swap_change(row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64);
     swap::replace(row: &[T], position: usize, near: NearestMut<'_, T>, unknown: &mut [u32]) -> usize;
     #[cfg(feature = "baselines")]
+    baseline::exp(x: &[T], out: &mut [T]);
+    #[cfg(feature = "baselines")]
+    baseline::exp2(x: &[T], out: &mut [T]);
+    #[cfg(feature = "baselines")]
     baseline::read(x: &[T]) -> f64;
     #[cfg(feature = "baselines")]
     baseline::copy(x: &[T], out: &mut [T]);

@@ -1,0 +1,103 @@
+//! The exponentials under the kernels, on every instruction set: at most 1.5 ulp over the whole range of normal results.
+//!
+//! `cargo test --test exp -- --nocapture` prints the largest errors seen.
+
+mod support;
+
+use mantex::{Isa, baselines};
+use rand::RngExt;
+use support::{Dd, Float, Report, emulated, isas, rng, ulp_error};
+
+/// The contract: 1.5 ulp of the result, which is 1.5 ulp of the mantissa.
+const ULPS: f64 = 1.5;
+
+/// An exponential of the crate, and the function it stands for.
+type Exponential<T> = (&'static str, fn(Isa, &[T], &mut [T]), fn(f64) -> Dd);
+
+fn exponentials<T: Float>() -> [Exponential<T>; 2] {
+    [
+        ("exp", baselines::exp, |x| Dd::from(x).exp()),
+        // x ln 2 in double-double.
+        ("exp2", baselines::exp2, |x| (Dd::from(x) * Dd::from(2.0).ln()).exp()),
+    ]
+}
+
+/// Arguments whose results are normal numbers (below 2^127, where the exponentials may saturate; in f64 as far as the
+/// reference goes): bit patterns in even steps, in f32; random in f64.
+fn arguments<T: Float>(natural: bool) -> Vec<T> {
+    let (low, high) = if size_of::<T>() == 4 { (-126.0, 127.0) } else { (-1022.0, 1008.0) };
+    let unit = if natural { std::f64::consts::LN_2 } else { 1.0 };
+    let range = low * unit * 0.9999..high * unit;
+    let mut rng = rng(17);
+    let n = if emulated() { 20_000 } else { 400_000 };
+    let mut x: Vec<T> = (0..n).map(|_| T::of(rng.random_range(range.clone()))).collect();
+    if size_of::<T>() == 4 {
+        // A prime step over all bit patterns finds every exponent, tiny arguments and both signs too.
+        let step = if emulated() { 104_729 } else { 7919 };
+        let patterns = (0..=u32::MAX).step_by(step).map(f32::from_bits).map(f64::from);
+        x.extend(patterns.filter(|x| range.contains(x)).map(T::of));
+    }
+    // The corners between steps of the reduction.
+    x.extend((-1600..1600).map(|i| T::of(f64::from(i) / 32.0 * unit)).filter(|x| range.contains(&x.wide())));
+    x
+}
+
+fn accuracy<T: Float>() {
+    Report::run("exponentials", |report| {
+        for (name, exponential, reference) in exponentials::<T>() {
+            let x = arguments::<T>(name == "exp");
+            let expected: Vec<Dd> = x.iter().map(|x| reference(x.wide())).collect();
+            for isa in isas() {
+                let mut out = vec![T::of(f64::NAN); x.len()];
+                exponential(isa, &x, &mut out);
+                for ((&x, &y), &r) in x.iter().zip(&out).zip(&expected) {
+                    report.observe::<T>(name, isa, ulp_error(y, r.0, r.1), ULPS, || format!("x = {:e}", x.wide()));
+                }
+            }
+        }
+    });
+}
+
+/// 0 for -inf and far below the range, NaN for NaN, never anything but a small number just below the range.
+fn ends<T: Float>() {
+    let smallest = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
+    for (name, exponential, _) in exponentials::<T>() {
+        for isa in isas() {
+            let low = smallest.log2() * if name == "exp" { std::f64::consts::LN_2 } else { 1.0 };
+            let mut x: Vec<T> = (1..400).map(|i| T::of(low * (1.0 + f64::from(i) / 4000.0))).collect();
+            let far = x.len();
+            x.extend([f64::NEG_INFINITY, -1e30, low * 2.0].map(T::of));
+            x.push(T::of(f64::NAN));
+            let mut out = vec![T::of(-1.0); x.len()];
+            exponential(isa, &x, &mut out);
+            for (x, y) in x.iter().zip(&out).take(far) {
+                let y = y.wide();
+                assert!((0.0..=smallest).contains(&y), "{isa}: {name}({:e}) = {y:e}", x.wide());
+            }
+            for (x, y) in x[far..].iter().zip(&out[far..far + 3]) {
+                assert_eq!(y.wide(), 0.0, "{isa}: {name}({:e})", x.wide());
+            }
+            assert!(out[far + 3].wide().is_nan(), "{isa}: {name}(NaN) = {:e}", out[far + 3].wide());
+        }
+    }
+}
+
+#[test]
+fn f32_is_accurate() {
+    accuracy::<f32>();
+}
+
+#[test]
+fn f64_is_accurate() {
+    accuracy::<f64>();
+}
+
+#[test]
+fn f32_ends_well() {
+    ends::<f32>();
+}
+
+#[test]
+fn f64_ends_well() {
+    ends::<f64>();
+}
