@@ -4,8 +4,9 @@
 //! times reading, copying, streaming stores and scaling, and the kernels beside them, interleaved in one process so that
 //! a drift of the machine hits all alike. Times are medians over rounds, `+-` is half the distance of the quartiles.
 //!
-//! A kernel's *limit* is what its memory traffic takes at the bandwidths measured at the same level, or its exponentials
-//! at the rate of log_sum_exp from L1, whichever is longer. Buffers of the last level exceed the last-level cache, for
+//! A kernel's *limit* is what its passes over memory take at the speed of the plain passes measured at the same level
+//! (`read`; `copy`, which reads and writes; `scale`, the same past the caches; `update`, the same in place), or its
+//! exponentials at the best rate of log_sum_exp so far, whichever is longer. Buffers of the last level exceed the last-level cache, for
 //! input and output each; huge pages are advised where the system has them.
 
 use mantex::{Algorithm, Init, Isa, KMedoids, MatRef, Real, Sinkhorn, baselines};
@@ -31,25 +32,28 @@ impl Buffer {
     }
 }
 
-/// What a kernel moves per element of its input, in words of the element's size.
+/// The passes of a kernel over its input, and the exponentials per element.
 #[derive(Clone, Copy)]
-struct Traffic {
+struct Passes {
     reads: f64,
-    /// Through the caches: in memory such a write also reads the line.
-    writes: f64,
+    /// Reading one buffer and writing another through the caches: in memory such a write also reads the line.
+    copies: f64,
+    /// Reading one buffer and writing another past the caches.
     streams: f64,
+    /// Reading and writing in place.
+    updates: f64,
+    /// Only writing, past the caches.
+    writes: f64,
     exponentials: f64,
 }
 
-const fn traffic(reads: f64, writes: f64, streams: f64, exponentials: f64) -> Traffic {
-    Traffic { reads, writes, streams, exponentials }
-}
+const NONE: Passes = Passes { reads: 0.0, copies: 0.0, streams: 0.0, updates: 0.0, writes: 0.0, exponentials: 0.0 };
 
 /// One line of the table.
 struct Line {
     kernel: &'static str,
     isa: Isa,
-    traffic: Traffic,
+    passes: Passes,
     /// Nanoseconds per element, one per round.
     times: Vec<f64>,
 }
@@ -78,24 +82,31 @@ fn seconds(least: Duration, mut run: impl FnMut()) -> f64 {
 }
 
 /// Kernels over a row, in the order in which a round runs them.
-type RowKernel<T> = (&'static str, Traffic, fn(Isa, &[T], &mut [T]));
+type RowKernel<T> = (&'static str, Passes, fn(Isa, &[T], &mut [T]));
 
-fn row_kernels<T: Real>(in_memory: bool) -> Vec<RowKernel<T>> {
-    let softmax = if in_memory { traffic(2.0, 0.0, 1.0, 2.0) } else { traffic(2.0, 2.0, 0.0, 1.0) };
-    let log_softmax = if in_memory { traffic(2.0, 0.0, 1.0, 1.0) } else { traffic(2.0, 1.0, 0.0, 1.0) };
+fn row_kernels<T: Real>(in_memory: bool, isa: Isa) -> Vec<RowKernel<T>> {
+    let one_read = Passes { reads: 1.0, ..NONE };
+    let exp = Passes { exponentials: 1.0, ..one_read };
+    let stored = Passes { copies: 1.0, updates: 1.0, exponentials: 1.0, ..NONE };
+    let two_pass = Passes { streams: 1.0, exponentials: 2.0, ..exp };
+    let softmax = if in_memory && baselines::recomputes::<T>(isa) { two_pass } else { stored };
+    let log_softmax = if in_memory { Passes { streams: 1.0, ..exp } } else { Passes { copies: 1.0, ..exp } };
     vec![
-        ("read", traffic(1.0, 0.0, 0.0, 0.0), |isa, x, _| {
+        ("read", one_read, |isa, x, _| {
             black_box(baselines::read(isa, x));
         }),
-        ("copy", traffic(1.0, 1.0, 0.0, 0.0), |isa, x, out| baselines::copy(isa, x, out)),
-        ("stream", traffic(0.0, 0.0, 1.0, 0.0), |isa, _, out| baselines::stream(isa, out)),
-        ("scale", traffic(1.0, 0.0, 1.0, 0.0), |isa, x, out| baselines::scale(isa, x, out)),
-        ("log_sum_exp", traffic(1.0, 0.0, 0.0, 1.0), |isa, x, _| {
+        ("copy", Passes { copies: 1.0, ..NONE }, |isa, x, out| baselines::copy(isa, x, out)),
+        ("scale", Passes { streams: 1.0, ..NONE }, |isa, x, out| baselines::scale(isa, x, out)),
+        ("update", Passes { updates: 1.0, ..NONE }, |isa, _, out| baselines::update(isa, out)),
+        ("stream", Passes { writes: 1.0, ..NONE }, |isa, _, out| baselines::stream(isa, out)),
+        ("log_sum_exp", exp, |isa, x, _| {
             black_box(mantex::log_sum_exp_on(isa, x));
         }),
         ("softmax", softmax, |isa, x, out| mantex::softmax_on(isa, x, out).expect("equal lengths")),
-        ("three-pass reload", traffic(3.0, 2.0, 0.0, 1.0), |isa, x, out| baselines::three_pass_reload(isa, x, out)),
-        ("three-pass recompute", traffic(3.0, 0.0, 1.0, 2.0), |isa, x, out| {
+        ("three-pass reload", Passes { reads: 1.0, ..stored }, |isa, x, out| {
+            baselines::three_pass_reload(isa, x, out);
+        }),
+        ("three-pass recompute", Passes { reads: 2.0, streams: 1.0, exponentials: 2.0, ..NONE }, |isa, x, out| {
             baselines::three_pass_recompute(isa, x, out);
         }),
         ("log_softmax", log_softmax, |isa, x, out| mantex::log_softmax_on(isa, x, out).expect("equal lengths")),
@@ -146,19 +157,24 @@ fn level<T: Real + bytemuck::Pod>(
     let mass = vec![T::from_f64(1.0 / side as f64); side];
     let medoids: Vec<usize> = (0..side.min(100)).map(|i| i * (side / side.min(100))).collect();
 
-    let kernels = row_kernels::<T>(in_memory);
+    let kernels = |isa| row_kernels::<T>(in_memory, isa);
     let isas: Vec<Isa> = Isa::available().filter(|isa| isa.name() != "scalar" || !in_memory).collect();
     let mut lines = Vec::new();
     for &isa in &isas {
-        for &(kernel, traffic, _) in &kernels {
-            lines.push(Line { kernel, isa, traffic, times: Vec::new() });
+        for (kernel, passes, _) in kernels(isa) {
+            lines.push(Line { kernel, isa, passes, times: Vec::new() });
         }
-        lines.push(Line { kernel: "sinkhorn iteration", isa, traffic: traffic(1.0, 0.0, 0.0, 1.0), times: Vec::new() });
+        lines.push(Line {
+            kernel: "sinkhorn iteration",
+            isa,
+            passes: Passes { reads: 1.0, exponentials: 1.0, ..NONE },
+            times: Vec::new(),
+        });
         if side >= 200 {
             lines.push(Line {
                 kernel: "swap scan, k=100",
                 isa,
-                traffic: traffic(1.0, 0.0, 0.0, 0.0),
+                passes: Passes { reads: 1.0, ..NONE },
                 times: Vec::new(),
             });
         }
@@ -167,7 +183,7 @@ fn level<T: Real + bytemuck::Pod>(
     let more = ((1 << 22) / (side * side)).clamp(2, 500);
     for round in 0..=rounds {
         for line in &mut lines {
-            let time = if let Some((.., run)) = kernels.iter().find(|(name, ..)| *name == line.kernel) {
+            let time = if let Some((.., run)) = kernels(line.isa).iter().find(|(name, ..)| *name == line.kernel) {
                 seconds(least, || run(line.isa, black_box(x), out)) / n as f64
             } else {
                 let matrix = MatRef::new(&x[..side * side], side, side).expect("a square matrix");
@@ -198,13 +214,16 @@ fn print_level<T>(name: &str, bytes: usize, lines: &[Line], exp: &[(Isa, f64)]) 
         lines.iter().find(|l| l.kernel == kernel && l.isa == isa).map_or(f64::NAN, Line::median)
     };
     for line in lines {
-        let t = line.traffic;
-        let (read, stream) = (best("read", line.isa), best("stream", line.isa));
-        let write = (best("copy", line.isa) - read).max(0.0);
-        let memory = t.reads * read + t.writes * write + t.streams * stream;
-        let arithmetic = exp.iter().find(|(isa, _)| *isa == line.isa).map_or(0.0, |(_, ns)| t.exponentials * ns);
+        let p = line.passes;
+        let pass = |kernel: &str| best(kernel, line.isa);
+        let memory = p.reads * pass("read")
+            + p.copies * pass("copy")
+            + p.streams * pass("scale")
+            + p.updates * pass("update")
+            + p.writes * pass("stream");
+        let arithmetic = exp.iter().find(|(isa, _)| *isa == line.isa).map_or(0.0, |(_, ns)| p.exponentials * ns);
         let limit = memory.max(arithmetic);
-        let words = t.reads + t.writes + t.streams;
+        let words = p.reads + p.writes + 2.0 * (p.copies + p.streams + p.updates);
         let (ns, spread) = (line.median(), (line.quantile(0.75) - line.quantile(0.25)) / 2.0);
         println!(
             "{:<22} {:<7} {ns:>9.3} {spread:>7.3} {:>8.1} {limit:>9.3} {:>5.0}%{}",
@@ -218,7 +237,7 @@ fn print_level<T>(name: &str, bytes: usize, lines: &[Line], exp: &[(Isa, f64)]) 
 }
 
 fn run<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2]) {
-    let mut exp = Vec::new();
+    let mut exp: Vec<(Isa, f64)> = Vec::new();
     for (name, bytes) in LEVELS {
         let rounds = match (name, quick) {
             ("DRAM", true) => 1,
@@ -227,8 +246,11 @@ fn run<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2]) {
             (_, false) => 15,
         };
         let lines = level::<T>(name, bytes, rounds, buffers, &exp);
-        if name == "L1" {
-            exp = lines.iter().filter(|l| l.kernel == "log_sum_exp").map(|l| (l.isa, l.median())).collect();
+        for line in lines.iter().filter(|l| l.kernel == "log_sum_exp") {
+            match exp.iter_mut().find(|(isa, _)| *isa == line.isa) {
+                Some((_, best)) => *best = line.median().min(*best),
+                None => exp.push((line.isa, line.median())),
+            }
         }
         if name == "DRAM" {
             println!(

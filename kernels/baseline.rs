@@ -83,6 +83,23 @@ pub(crate) fn scale<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
+/// Reads, negates and writes every element in place.
+#[inline(always)]
+pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
+    map::<L, T, false>(
+        l,
+        &mut Io::in_place(x),
+        #[inline(always)]
+        |x| l.sub(l.splat(T::ZERO), x),
+    );
+}
+
+/// Whether long rows of softmax are recomputed, see [`Lanes::RECOMPUTE`].
+#[inline(always)]
+pub(crate) fn recomputes<L: Lanes<T>, T: Float>(_: L, _: &[T]) -> bool {
+    L::RECOMPUTE
+}
+
 /// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling (Dukhan & Ablavatski
 /// 2020, algorithm 2). Three reads and two writes.
 #[inline(always)]

@@ -450,7 +450,7 @@ fn streams<T>(len: usize) -> bool {
 /// Softmax of one row.
 #[inline(always)]
 fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
-    if streams::<T>(io.src_len) {
+    if L::RECOMPUTE && streams::<T>(io.src_len) {
         return softmax_row_streamed(l, plain, io);
     }
     let sum = if io.is_in_place() { sum_below_maximum::<L, T, true>(l, io) } else { stored_sum(l, plain, io) };

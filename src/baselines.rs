@@ -35,6 +35,16 @@ pub fn scale<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::scale(Some(isa), x, out);
 }
 
+/// Reads, negates, and writes in place.
+pub fn update<T: Real>(isa: Isa, x: &mut [T]) {
+    T::update(Some(isa), x);
+}
+
+/// Whether softmax takes each exponential of a long row twice and saves memory traffic, or once.
+pub fn recomputes<T: Real>(isa: Isa) -> bool {
+    T::recomputes(Some(isa), &[])
+}
+
 /// Softmax of finite rows by three passes: three reads, two writes.
 pub fn three_pass_reload<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::three_pass_reload(Some(isa), x, out);

@@ -145,6 +145,10 @@ entry_points! {
     #[cfg(feature = "baselines")]
     baseline::scale(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
+    baseline::update(x: &mut [T]);
+    #[cfg(feature = "baselines")]
+    baseline::recomputes(x: &[T]) -> bool;
+    #[cfg(feature = "baselines")]
     baseline::three_pass_reload(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
     baseline::three_pass_recompute(x: &[T], out: &mut [T]);

@@ -24,6 +24,7 @@ impl Lanes<f32> for V4 {
     type W = (__m512d, __m512d);
     const N: usize = 16;
     const UNROLL: usize = 4;
+    const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE16;
 
     #[inline(always)]
@@ -199,6 +200,7 @@ impl Lanes<f64> for V4 {
     type W = __m512d;
     const N: usize = 8;
     const UNROLL: usize = 4;
+    const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f64> = exp::F64_TABLE16;
 
     #[inline(always)]

@@ -138,6 +138,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     const N: usize;
     /// Exponentials that fit into the registers side by side.
     const UNROLL: usize;
+    /// Whether long rows of softmax take each exponential twice and save memory traffic, or once. Measured by the bench
+    /// `bandwidth`: on Zen 4 recomputing is ahead of reloading from memory but for f64 on AVX2 (0.78) and for scalar.
+    const RECOMPUTE: bool;
     /// How the exponential is split.
     const EXP: ExpSplit<T>;
 

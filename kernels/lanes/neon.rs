@@ -19,6 +19,7 @@ impl Lanes<f32> for Neon {
     type W = (float64x2_t, float64x2_t);
     const N: usize = 4;
     const UNROLL: usize = 4;
+    const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_INTEGER;
 
     #[inline(always)]
@@ -206,6 +207,7 @@ impl Lanes<f64> for Neon {
     type W = float64x2_t;
     const N: usize = 2;
     const UNROLL: usize = 4;
+    const RECOMPUTE: bool = false;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
     #[inline(always)]

@@ -14,6 +14,7 @@ macro_rules! scalar_lanes {
             type W = f64;
             const N: usize = 1;
             const UNROLL: usize = 4;
+            const RECOMPUTE: bool = false;
             const EXP: ExpSplit<$t> = $split;
 
             #[inline(always)]
