@@ -7,7 +7,7 @@
 //! A kernel's *limit* is what its passes over memory take at the speed of the plain passes measured at the same level
 //! (`read`; `copy`, which reads and writes; `scale`, the same past the caches; `update`, the same in place), or its
 //! exponentials at the best rate of log_sum_exp so far, whichever is longer. Buffers of the last level exceed the last-level cache, for
-//! input and output each; huge pages are advised where the system has them.
+//! input and output each (256 MiB: larger than most); huge pages are advised where the system has them.
 
 use mantex::{Algorithm, Init, Isa, KMedoids, MatRef, Real, Sinkhorn, baselines};
 use std::hint::black_box;

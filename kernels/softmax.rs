@@ -3,7 +3,15 @@
 //! After Dukhan & Ablavatski 2020: no pass for the maximum. A row's exponentials are summed relative to a [`Base`], which
 //! for logits of ordinary size is simply 1. Where a block of the row leaves the range that the base can hold, the base
 //! moves to the block's maximum and the sum so far is rescaled. Rows in cache store these exponentials and rescale them
-//! (one exponential per element); rows far larger than the caches are read twice and written once, past the caches.
+//! (one exponential per element); rows far larger than the caches are read twice and written once, past the caches, where the
+//! instruction set makes exponentials cheap enough ([`Lanes::RECOMPUTE`]).
+//!
+//! | | when | passes |
+//! |---|---|---|
+//! | [`row_sum`] | log-sum-exp, log-softmax, the first pass over long rows | reads once; a block that does not fit, twice |
+//! | [`stored_sum`], [`rescale`] | softmax of rows of ordinary size, not in place | reads, writes; updates |
+//! | [`sum_below_maximum`], [`rescale`] | softmax in place, and what [`stored_sum`] gives up | reads; reads, writes; updates |
+//! | [`row_sum`], [`recompute`] | softmax of long rows | reads; reads, streams |
 
 use super::exp::{Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split};
 use super::lanes::{Float, Lanes};

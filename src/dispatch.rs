@@ -3,7 +3,7 @@
 //! From each line [`entry_points`] makes, for f32 and f64, a `#[multiversion]` function with one clone per instruction
 //! set, picked once, and its twin for a given [`Isa`]. Both run the same kernel; the clone checks that it is what
 //! [`Isa::best`] says and otherwise hands over to the twin. That covers `MANTEX_ISA`, builds with `MANTEX_ISAS`, and CPUs
-//! like Skylake-X, whose AVX-512 multiversion passes over because it also wants the extensions of Ice Lake.
+//! like Skylake-X, whose AVX-512 multiversion passes over: to any `avx512` feature in a target it adds those of Ice Lake (VBMI2 and others).
 
 // multiversion expands to `unsafe` calls of its clones, each behind the check of the CPU's features.
 #![allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]

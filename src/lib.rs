@@ -1,8 +1,8 @@
 //! SIMD numerical kernels with run-time CPU dispatch: AVX-512, AVX2, NEON, and a scalar fallback that is tested against
 //! the same references.
 //!
-//! An exponential is kept as a pair (mantissa, exponent), so a sum of exponentials never overflows and needs no pass for
-//! the maximum. What that saves is memory traffic, and out of cache memory traffic is the time.
+//! Exponentials are taken relative to a base that is kept apart (mantissa and exponent), so their sums never overflow and
+//! need no pass for the maximum. What that saves is memory traffic, and out of cache memory traffic is the time.
 //!
 //! # Softmax
 //! [`softmax`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`], the same over the rows of a matrix, and
@@ -44,7 +44,8 @@
 //!
 //! # Instruction sets
 //! Plain functions run on [`Isa::best`], picked once; `_on` twins and the builders' `isa` run on a given [`Isa`], whose
-//! values exist only where the CPU can run them. `MANTEX_ISA=scalar|avx2|avx512|neon` in the environment caps the best.
+//! values exist only where the CPU can run them. `MANTEX_ISA=scalar|avx2|avx512|neon` in the environment chooses
+//! another for the plain functions (with the feature `std`).
 //! The same input on the same instruction set gives the same bits, whatever its alignment.
 //!
 //! # Accuracy
@@ -54,7 +55,7 @@
 //! |---|---|
 //! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); below that an absolute error below that |
 //! | log-softmax | 4 ulp of the larger of 1 and the result, also under a large common offset |
-//! | log-sum-exp | 2 ulp, or 2 ulp of 1 where the result is below 1 |
+//! | log-sum-exp | 2 ulp, or 2 ulp of 1 where the result is between -1 and 1 |
 //!
 //! It holds for every finite input: `softmax([3e38, 3e38])` is `[0.5, 0.5]`.
 //!
@@ -83,7 +84,7 @@ pub mod baselines;
 mod dispatch;
 mod error;
 mod isa;
-#[allow(unsafe_code)] // Every block has its SAFETY reason; nothing else in the crate is unsafe.
+#[allow(unsafe_code)] // Every block has its SAFETY reason; else only what multiversion expands is unsafe.
 #[path = "../kernels/mod.rs"]
 mod kernels;
 mod matrix;

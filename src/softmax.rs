@@ -39,9 +39,10 @@ on_any_isa! {
     /// Softmax of one row: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
     ///
     /// Within 4 ulp for results of at least 2^-100 (f64: 2^-996), for any length and all finite inputs; special values as
-    /// in the [crate's table](crate#special-values). In cache it takes one exponential per element; rows of 16 MiB and
-    /// more are read twice and written once, past the caches (Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm",
-    /// algorithm 3).
+    /// in the [crate's table](crate#special-values). Rows in cache take one exponential per element, twice where the row
+    /// needs a second look (a maximum outside of about -14..44, or -inf at its start). Where exponentials are cheap
+    /// (AVX-512, f32 on AVX2 and NEON), rows of 16 MiB and more are read twice and written once, past the caches (Dukhan &
+    /// Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3).
     ///
     /// ```
     /// let mut p = [0.0_f32; 3];
@@ -60,7 +61,8 @@ on_any_isa! {
 }
 
 on_any_isa! {
-    /// [`softmax`], in place: the same accuracy and special values, after a pass for the maximum where the row is in cache.
+    /// [`softmax`], in place: the same accuracy and special values. Rows that are stored and rescaled take a pass for the
+    /// maximum first.
     ///
     /// ```
     /// let mut x = [5.0_f64; 4];
@@ -95,7 +97,7 @@ on_any_isa! {
 on_any_isa! {
     /// `ln(sum_i exp(x[i]))` without overflow or underflow, in one read of `x`.
     ///
-    /// Within 2 ulp, or 2 ulp of 1 where the result is below 1. -inf for an empty slice; other special values as in the
+    /// Within 2 ulp, or 2 ulp of 1 where the result is between -1 and 1. -inf for an empty slice; other special values as in the
     /// [crate's table](crate#special-values).
     ///
     /// ```
@@ -148,7 +150,7 @@ on_any_isa! {
     };
 }
 
-/// A sum of exponentials as mantissa * 2^exponent: streams, merges, never overflows (Dukhan & Ablavatski 2020, section 4).
+/// A sum of exponentials, relative to a base of its own: streams, merges, never overflows (Dukhan & Ablavatski 2020, section 4).
 ///
 /// The sum of a whole may so be had from sums of its parts, on several threads or as they arrive. NaN and infinities are
 /// kept as in [`log_sum_exp`].

@@ -411,14 +411,16 @@ fn an_outlier_hides_nothing() {
     }
 }
 
-/// Numbers whose sums overflow end the search; they do not hang or fail it.
+/// Numbers whose sums overflow `f64` have an error; those whose sums overflow only `f32` are clustered like others.
 #[test]
 fn huge_dissimilarities_end() {
     let d = Square::from_fn(20, |a, b| if a == b { 0.0 } else { 1e308 * (1.0 + ((a * b) % 7) as f64 / 10.0) });
     for k in [1, 3, 8] {
         for isa in isas() {
-            let got: Clustering<f64> = d.fit(&KMedoids::new(k).isa(isa), 0);
-            assert_eq!((got.medoids().len(), got.loss()), (k, f64::INFINITY));
+            for algorithm in [Algorithm::FasterPam, Algorithm::FastPam1] {
+                let error = KMedoids::new(k).algorithm(algorithm).isa(isa).fit(MatRef::new(&d.d, 20, 20).unwrap());
+                assert!(matches!(error, Err(Error::Parameter { argument: "dissimilarities", .. })), "{error:?}");
+            }
             let small = Square::from_fn(20, |a, b| d.at(a, b) * 1e-271);
             let got: Clustering<f32> = small.fit(&KMedoids::new(k).isa(isa), 0);
             check_consistent(&small.rounded(), k, &got, "huge");

@@ -484,6 +484,17 @@ fn the_same_bits_every_time() {
 }
 
 #[test]
+fn costs_without_mass_do_not_matter() {
+    // The product with log2(e) / epsilon overflows where there is no mass.
+    let cost = [0.0, -1e308, 1.0, 1.0, -1e308, 0.0];
+    let matrix = MatRef::new(&cost, 2, 3).unwrap();
+    for isa in isas() {
+        let transport = Sinkhorn::new(0.01).isa(isa).solve(matrix, &[0.5, 0.5], &[0.5, 0.0, 0.5]).unwrap();
+        assert!(transport.converged() && transport.cost() < 1e-9, "{isa}: {}", transport.cost());
+    }
+}
+
+#[test]
 fn every_bad_input_has_its_error() {
     fn one<T: Num>() {
         let of = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect::<Vec<_>>();
@@ -501,7 +512,7 @@ fn every_bad_input_has_its_error() {
             let error = solve_with(epsilon, 1e-4, &good, &half, &half);
             assert!(matches!(error, Error::Parameter { argument: "epsilon", .. }), "{epsilon}: {error}");
         }
-        for tolerance in [-1.0, f64::NAN] {
+        for tolerance in [-1.0, f64::NAN, inf] {
             let error = solve_with(0.1, tolerance, &good, &half, &half);
             assert!(matches!(error, Error::Parameter { argument: "tolerance", .. }), "{error}");
         }

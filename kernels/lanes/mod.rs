@@ -139,7 +139,8 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// Exponentials that fit into the registers side by side.
     const UNROLL: usize;
     /// Whether long rows of softmax take each exponential twice and save memory traffic, or once. Measured by the bench
-    /// `bandwidth`: on Zen 4 recomputing is ahead of reloading from memory but for f64 on AVX2 (0.78) and for scalar.
+    /// `bandwidth`: on Zen 4 recomputing is ahead of reloading from memory but for f64 on AVX2 (0.78) and for scalar. NEON, of which only
+    /// emulation was at hand, follows AVX2.
     const RECOMPUTE: bool;
     /// How the exponential is split.
     const EXP: ExpSplit<T>;
@@ -223,7 +224,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     #[inline(always)]
     fn prefetch(self, _x: &[T], _at: usize) {}
 
-    /// `scale * 2^(i / 2^EXP.bits)` for every i, computed in `f64` and rounded once.
     /// The powers of two.
     fn exp_table(self) -> Self::Table;
     /// `(1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low bits
@@ -233,6 +233,11 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// reduced argument is not small, and where `1 + p` happens to be 0, so is the result (f32: e^237645232).
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
     /// `seen` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at.
+    ///
+    /// The bits of `shifted` are those of the shift constant, 1.5 * 2^(mantissa bits - EXP.bits), with the biased exponent
+    /// and the table's index added at the low end; arguments are clamped below, so that is never negative. f32 on AVX2:
+    /// `0 10010011 1000000000 eeeeeeee iii`. An exponent that is too large carries into the zeros, or changes the leading
+    /// bits altogether, as infinities and NaN do. Bits once seen stay.
     fn exp_watch(self, seen: Self::V, shifted: Self::V) -> Self::V;
     /// Whether an exponent was too large, or no number: some bit is set above those of the biased exponents that
     /// [`Lanes::exp_finish`] can do with.

@@ -65,7 +65,8 @@ macro_rules! scalar_lanes {
             }
             #[inline(always)]
             fn neg_mul_add_once(self, a: $t, b: $t, c: $t) -> $t {
-                $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64())
+                // A product that overflows must not turn an infinite c into NaN: fused, it would not.
+                if c.is_infinite() { c } else { $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64()) }
             }
             #[inline(always)]
             fn max(self, a: $t, b: $t) -> $t {

@@ -127,6 +127,7 @@ impl KMedoids {
     /// - [`Error::MedoidCount`] if k is 0 or exceeds the number of objects.
     /// - [`Error::Length`] if [`Init::Given`] has not k medoids, [`Error::Medoid`] if one is out of range or given twice.
     /// - [`Error::Element`] if a dissimilarity is NaN, infinite or negative.
+    /// - [`Error::Parameter`] if the dissimilarities are so large that their sum overflows `f64`.
     pub fn fit<T: Real>(&self, dissimilarities: MatRef<'_, T>) -> Result<Clustering<T>, Error> {
         let (d, n, k) = (dissimilarities, dissimilarities.rows(), self.k);
         if d.cols() != n {
@@ -154,6 +155,13 @@ impl KMedoids {
         // Once more from scratch: of equally near medoids the one at the lowest position.
         let mut cache = Cache::with_medoids(self.isa, d, cache.medoids());
         cache.update_sums();
+        if cache.loss() == f64::INFINITY {
+            return Err(Error::Parameter {
+                argument: "dissimilarities",
+                value: cache.loss(),
+                expected: "small enough that the sum of those to the nearest medoids is finite",
+            });
+        }
         Ok(Clustering {
             medoids: cache.medoids().to_vec(),
             labels: cache.labels().collect(),

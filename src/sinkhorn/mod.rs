@@ -31,7 +31,7 @@ use memory::Memory;
 /// # Speed and memory
 /// An iteration (one update of f and one of g) reads the cost matrix once and takes one exponential per entry; so do the
 /// check before the first and the measurement after the last. Besides the input, the solver holds about
-/// `4 * n + 8 * m` numbers; the plan is never stored.
+/// `8 * n + 13 * m` numbers; the plan is never stored.
 ///
 /// # Accuracy
 /// Potentials are iterated in `f64` for both element types. With `f32` costs, an entry of the plan that is not
@@ -81,7 +81,7 @@ impl<T: Real> Sinkhorn<T> {
     ///
     /// # Errors
     /// - [`Error::Parameter`]: epsilon is not positive and finite, or so small against the costs (1e-12 of the potentials)
-    ///   or so large that it cannot be computed with; the tolerance is negative or NaN; the total mass is 0 or overflows.
+    ///   or so large that it cannot be computed with; the tolerance is negative or not finite; the total mass is 0 or overflows.
     /// - [`Error::Empty`], [`Error::Length`]: no rows or columns; `a` or `b` do not have one mass per row or column.
     /// - [`Error::Element`]: a mass that is negative or not finite; a cost that is NaN or -inf.
     /// - [`Error::MassMismatch`]: the totals of `a` and `b` differ by more than 1e-6 (`f64`) or 1e-4 (`f32`, whose totals
@@ -99,8 +99,9 @@ impl<T: Real> Sinkhorn<T> {
             });
         }
         let tolerance = self.tolerance.to_f64();
-        if !(0.0..=f64::INFINITY).contains(&tolerance) {
-            return Err(Error::Parameter { argument: "tolerance", value: tolerance, expected: "0 or positive" });
+        if !(0.0..f64::INFINITY).contains(&tolerance) {
+            let expected = "0 or positive, and finite";
+            return Err(Error::Parameter { argument: "tolerance", value: tolerance, expected });
         }
         for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
             if len == 0 {
