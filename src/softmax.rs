@@ -3,7 +3,7 @@
 use crate::kernels::softmax::Sum;
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
-fn same_length<T>(x: &[T], out: &[T]) -> Result<(), Error> {
+pub(crate) fn same_length<T>(x: &[T], out: &[T]) -> Result<(), Error> {
     if x.len() == out.len() {
         Ok(())
     } else {
@@ -11,7 +11,7 @@ fn same_length<T>(x: &[T], out: &[T]) -> Result<(), Error> {
     }
 }
 
-fn same_shape<T>(x: &MatRef<'_, T>, out: &MatMut<'_, T>) -> Result<(), Error> {
+pub(crate) fn same_shape<T>(x: &MatRef<'_, T>, out: &MatMut<'_, T>) -> Result<(), Error> {
     let (actual, expected) = ((out.rows(), out.cols()), (x.rows(), x.cols()));
     if actual == expected { Ok(()) } else { Err(Error::Shape { argument: "out", actual, expected }) }
 }
@@ -34,6 +34,8 @@ macro_rules! on_any_isa {
         }
     };
 }
+
+pub(crate) use on_any_isa;
 
 on_any_isa! {
     /// Softmax of one row: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
