@@ -1,9 +1,9 @@
 //! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials. And
 //! these exponentials themselves, for their tests.
 
-use super::exp::{Base, Exp, Exp2, MOVED};
+use super::exp::{Base, Exp, Exp2, MOVED, PLAIN};
 use super::lanes::{Float, Lanes};
-use super::softmax::{Io, map, recompute, rescale, sum_below_maximum};
+use super::softmax::{Io, Row, map, recompute, rescale, sum_below_maximum};
 
 /// e^x as the softmax family takes it, on its own.
 #[inline(always)]
@@ -17,6 +17,19 @@ pub(crate) fn exp<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
+/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen.
+#[inline(always)]
+pub(crate) fn exp_watched<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
+    let exp = Exp::new(l, Base::PLAIN);
+    let mut seen = l.splat(T::ZERO);
+    for (x, out) in x.chunks(L::N).zip(out.chunks_mut(L::N)) {
+        let (e, shifted) = exp.eval_watched(l, l.load_tail(x, T::ZERO));
+        seen = l.exp_watch(seen, shifted);
+        l.store_tail(out, e);
+    }
+    l.exp_overflowed(seen)
+}
+
 /// 2^x as the Sinkhorn iteration takes it, on its own.
 #[inline(always)]
 pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
@@ -27,6 +40,23 @@ pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
         #[inline(always)]
         |x| exp.eval(l, x),
     );
+}
+
+/// The sum of the exponentials and no more: nothing is watched, no rounding kept.
+#[inline(always)]
+pub(crate) fn sum_exp<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
+    let exp = Exp::new(l, Base::PLAIN);
+    let mut sums = [l.splat(T::ZERO); 4];
+    let mut chunks = x.chunks_exact(L::UNROLL * L::N);
+    for chunk in &mut chunks {
+        for (i, sum) in sums[..L::UNROLL].iter_mut().enumerate() {
+            *sum = l.add(*sum, exp.eval::<PLAIN>(l, l.load(&chunk[i * L::N..])));
+        }
+    }
+    for chunk in chunks.remainder().chunks(L::N) {
+        sums[0] = l.add(sums[0], exp.eval::<PLAIN>(l, l.load_tail(chunk, T::NEG_INFINITY)));
+    }
+    sums.iter().fold(0.0, |total, &sum| total + l.sum(sum))
 }
 
 /// Reads every element: their sum.

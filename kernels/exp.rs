@@ -33,14 +33,15 @@ pub(crate) const F32_TABLE8: ExpSplit<f32> = ExpSplit {
     ..F32_INTEGER
 };
 
-/// f32, table of 16, exponent by `scalef` (AVX-512). Bounds 2.4e-9 and 2.4e-9.
+/// f32, table of 16, exponent by `scalef` (AVX-512). Bounds 2.4e-9 and 2.4e-9. The last coefficient of `expm1` is one unit
+/// smaller than sollya's: with that one, e^237645230 came out as 0 where arguments are not clamped, with this one no overflow is lost.
 #[cfg(mantex_avx512)]
 pub(crate) const F32_TABLE16: ExpSplit<f32> = ExpSplit {
     bits: 4,
-    bias: 256.0,
+    bias: 0.0,
     lowest: -200.0,
     highest: 200.0,
-    expm1: &[1.0, 0.500_014_66, 0.166_670_26],
+    expm1: &[1.0, 0.500_014_66, 0.166_670_25],
     exp2m1: &[0.693_147_2, 0.240_233_57, 5.550_271e-2],
 };
 
@@ -82,7 +83,7 @@ pub(crate) const F64_INTEGER: ExpSplit<f64> = ExpSplit {
 #[cfg(mantex_avx512)]
 pub(crate) const F64_TABLE16: ExpSplit<f64> = ExpSplit {
     bits: 4,
-    bias: 2048.0,
+    bias: 0.0,
     lowest: -1200.0,
     highest: 1200.0,
     expm1: &[
@@ -145,7 +146,9 @@ impl<T: Float> Base<T> {
         // Up to 2^15 the argument reduction is good to far below an ulp in both types, and the shifted integers fit.
         let y = x.to_f64();
         if y.abs() < 32768.0 {
-            Self { shift: T::ZERO, exponent: rint(y * core::f64::consts::LOG2_E) }
+            // Never the plain base, which tells that a row needs no clamping: next to it 1 is as good.
+            let exponent = rint(y * core::f64::consts::LOG2_E);
+            Self { shift: T::ZERO, exponent: if exponent == 0.0 { 1.0 } else { exponent } }
         } else {
             Self { shift: x, exponent: 0.0 }
         }
@@ -160,12 +163,14 @@ impl<T: Float> Base<T> {
     }
 }
 
-/// Which [`Base`]s an exponential has to be ready for: only [`Base::PLAIN`] ...
+/// What an exponential has to be ready for: only [`Base::PLAIN`], overflow being watched for ...
 pub(crate) const PLAIN: u8 = 0;
-/// ... those without shift ...
-pub(crate) const MOVED: u8 = 1;
-/// ... or any. Each is an instruction cheaper than the next, with the same result where it is good.
-pub(crate) const SHIFTED: u8 = 2;
+/// ... bases without shift, on a row whose sum relative to [`Base::PLAIN`] was good ...
+pub(crate) const BOUNDED: u8 = 1;
+/// ... bases without shift ...
+pub(crate) const MOVED: u8 = 2;
+/// ... or any. Each is an instruction or two cheaper than the next, with the same result where it is good.
+pub(crate) const SHIFTED: u8 = 3;
 
 /// `e^(x - shift) * 2^-exponent`, for the vectors of one row: see [`Base`].
 #[derive(Clone, Copy)]
@@ -175,8 +180,15 @@ pub(crate) struct Exp<L: Lanes<T>, T: Float> {
     high: L::V,
     round: L::V,
     unbias: L::V,
+    log2_e: L::V,
+    ln2_high: L::V,
+    ln2_low: L::V,
+    coefficients: [L::V; COEFFICIENTS],
     table: L::Table,
 }
+
+/// Of the longest polynomial.
+const COEFFICIENTS: usize = 11;
 
 impl<L: Lanes<T>, T: Float> Exp<L, T> {
     #[inline(always)]
@@ -189,6 +201,10 @@ impl<L: Lanes<T>, T: Float> Exp<L, T> {
             high: l.splat(T::from_f64((e + L::EXP.highest) * core::f64::consts::LN_2)),
             round: l.splat(T::from_f64(round - e + L::EXP.bias)),
             unbias: l.splat(T::from_f64(round + L::EXP.bias)),
+            log2_e: l.splat(T::LOG2_E),
+            ln2_high: l.splat(T::LN2_HI),
+            ln2_low: l.splat(T::LN2_LO),
+            coefficients: splats(l, L::EXP.expm1),
             table: l.exp_table(),
         }
     }
@@ -197,27 +213,33 @@ impl<L: Lanes<T>, T: Float> Exp<L, T> {
     /// far above every sensible sum; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval<const MODE: u8>(&self, l: L, x: L::V) -> L::V {
-        let x = if MODE == SHIFTED { l.sub(x, self.shift) } else { x };
-        self.clamped::<MODE>(l, l.exp_clamp(x, self.low, self.high)).0
+        let x = match MODE {
+            PLAIN | BOUNDED => l.exp_clamp_low(x, self.low),
+            MOVED => l.exp_clamp(x, self.low, self.high),
+            _ => l.exp_clamp(l.sub(x, self.shift), self.low, self.high),
+        };
+        self.clamped::<MODE>(l, x).0
     }
 
     /// The exponentials of `x` relative to [`Base::PLAIN`], and what [`Lanes::exp_watch`] is to collect: where that turns
     /// out to have overflowed, the results are worthless.
     #[inline(always)]
     pub(crate) fn eval_watched(&self, l: L, x: L::V) -> (L::V, L::V) {
-        self.clamped::<PLAIN>(l, l.max(self.low, x))
+        self.clamped::<PLAIN>(l, l.exp_clamp_low(x, self.low))
     }
 
     #[inline(always)]
     fn clamped<const MODE: u8>(&self, l: L, x: L::V) -> (L::V, L::V) {
-        let shifted = l.mul_add(x, l.splat(T::LOG2_E), self.round);
+        let shifted = l.mul_add(x, self.log2_e, self.round);
         let k = l.sub(shifted, self.round);
-        let t = l.exp_reduce(x, k);
+        let t = l.exp_reduce(x, k, self.ln2_high, self.ln2_low);
         // Where the first coefficient is 1, t itself is added last: its rounding errors are then those of t^2/2, an ulp
         // less in all where there is no fused multiply-add.
-        let p = match L::EXP.expm1 {
-            [one, rest @ ..] if *one == T::ONE => l.mul_add(l.mul(t, t), horner(l, t, rest), t),
-            all => l.mul(t, horner(l, t, all)),
+        let c = &self.coefficients[..L::EXP.expm1.len()];
+        let p = if L::EXP.expm1[0] == T::ONE {
+            l.mul_add(l.mul(t, t), horner(l, t, &c[1..]), t)
+        } else {
+            l.mul(t, horner(l, t, c))
         };
         let exponent = if MODE == PLAIN { k } else { l.sub(shifted, self.unbias) };
         (l.exp_finish(self.table, shifted, exponent, p), shifted)
@@ -231,6 +253,7 @@ pub(crate) struct Exp2<L: Lanes<T>, T: Float> {
     high: L::V,
     round: L::V,
     unbias: L::V,
+    coefficients: [L::V; COEFFICIENTS],
     table: L::Table,
 }
 
@@ -243,6 +266,7 @@ impl<L: Lanes<T>, T: Float> Exp2<L, T> {
             high: l.splat(T::from_f64(L::EXP.highest)),
             round: l.splat(T::from_f64(round + L::EXP.bias)),
             unbias: l.splat(T::from_f64(round + L::EXP.bias)),
+            coefficients: splats(l, L::EXP.exp2m1),
             table: l.exp_table(),
         }
     }
@@ -255,16 +279,26 @@ impl<L: Lanes<T>, T: Float> Exp2<L, T> {
         let shifted = l.add(y, self.round);
         let k = l.sub(shifted, self.unbias);
         let t = l.sub(y, k);
-        let p = l.mul(t, horner(l, t, L::EXP.exp2m1));
+        let p = l.mul(t, horner(l, t, &self.coefficients[..L::EXP.exp2m1.len()]));
         l.exp_finish(self.table, shifted, k, p)
     }
 }
 
+/// Each number in every lane.
 #[inline(always)]
-fn horner<L: Lanes<T>, T: Float>(l: L, t: L::V, coefficients: &[T]) -> L::V {
-    let mut p = l.splat(coefficients[coefficients.len() - 1]);
+fn splats<L: Lanes<T>, T: Float>(l: L, numbers: &[T]) -> [L::V; COEFFICIENTS] {
+    let mut vectors = [l.splat(T::ZERO); COEFFICIENTS];
+    for (v, &x) in vectors.iter_mut().zip(numbers) {
+        *v = l.splat(x);
+    }
+    vectors
+}
+
+#[inline(always)]
+fn horner<L: Lanes<T>, T: Float>(l: L, t: L::V, coefficients: &[L::V]) -> L::V {
+    let mut p = coefficients[coefficients.len() - 1];
     for &c in coefficients[..coefficients.len() - 1].iter().rev() {
-        p = l.mul_add(p, t, l.splat(c));
+        p = l.mul_add(p, t, c);
     }
     p
 }
@@ -307,7 +341,7 @@ fn ln_mantissa(m: f64) -> f64 {
     let f = m - 1.0;
     let s = f / (2.0 + f);
     let z = s * s;
-    let r = z * horner(pulp::Scalar, z, &R);
+    let r = z * horner::<_, f64>(pulp::Scalar, z, &R);
     let half = 0.5 * f * f;
     f - (half - s * (half + r))
 }

@@ -8,17 +8,18 @@
 //!
 //! | | when | passes |
 //! |---|---|---|
+//! | [`few_exponentials`] | rows of at most [`FEW`] vectors | reads; writes |
 //! | [`row_sum`] | log-sum-exp, log-softmax, the first pass over long rows | reads once; a block that does not fit, twice |
 //! | [`stored_sum`], [`rescale`] | softmax of rows of ordinary size, not in place | reads, writes; updates |
 //! | [`sum_below_maximum`], [`rescale`] | softmax in place, and what [`stored_sum`] gives up | reads; reads, writes; updates |
 //! | [`row_sum`], [`recompute`] | softmax of long rows | reads; reads, streams |
 
-use super::exp::{Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split};
+use super::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split};
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements that are summed before their sum is looked at.
-const BLOCK: usize = 512;
+const BLOCK: usize = 2048;
 
 /// A block's sum beyond this asks for a larger base: far from the overflow of f32, far beyond any sum of a block whose
 /// base fits.
@@ -27,8 +28,13 @@ const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
 /// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
 const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
 
-/// Vectors that are added before the rounding of additions is kept.
-const PART: usize = 8;
+/// Steps of [`Lanes::UNROLL`] vectors that are added in one loop, and such groups of steps that are added before the
+/// rounding of additions is kept.
+const STEPS: usize = 4;
+const GROUPS: usize = 4;
+
+/// Rows of at most so many vectors are kept on the stack between their exponentials and their sum.
+const FEW: usize = 8;
 
 /// From this many bytes a row is read twice and streamed out instead of being stored and rescaled.
 const STREAM_BYTES: usize = 16 << 20;
@@ -75,16 +81,20 @@ impl<T: Float> Sum<T> {
     /// The reciprocal of the total as an unevaluated sum of two `T`.
     #[inline(always)]
     fn reciprocal(&self) -> (T, T) {
-        let r = 1.0 / self.high;
-        // 1 - r * high without an error, by Dekker's split of both into halves.
-        let split = |x: f64| {
-            let t = 134_217_729.0 * x; // 2^27 + 1
-            let high = t - (t - x);
-            (high, x - high)
-        };
-        let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
-        let rest = (((1.0 - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
-        let low = r * (rest - r * self.low);
+        let mut r = 1.0 / self.total();
+        let mut low = 0.0;
+        if T::EPSILON == f64::EPSILON {
+            r = 1.0 / self.high;
+            // 1 - r * high without an error, by Dekker's split of both into halves.
+            let split = |x: f64| {
+                let t = 134_217_729.0 * x; // 2^27 + 1
+                let high = t - (t - x);
+                (high, x - high)
+            };
+            let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
+            let rest = (((1.0 - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
+            low = r * (rest - r * self.low);
+        }
         let first = T::from_f64(r);
         (first, T::from_f64((r - first.to_f64()) + low))
     }
@@ -154,26 +164,52 @@ fn exp_f64((x, small): (f64, f64)) -> f64 {
     e + e * (small + 0.5 * small * small)
 }
 
-/// The largest element; NaN counts for nothing, and so does an empty slice: -inf.
+/// The largest logit from `start` to `end`; NaN counts for nothing, and so does an empty range: -inf.
 #[inline(always)]
-fn maximum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
+fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: usize) -> T {
     let mut max = [l.splat(T::NEG_INFINITY); 4];
-    let mut chunks = x.chunks_exact(4 * L::N);
-    for chunk in &mut chunks {
+    let mut at = start;
+    while end - at >= 4 * L::N {
         for (i, max) in max.iter_mut().enumerate() {
-            *max = l.max(l.load(&chunk[i * L::N..]), *max);
+            *max = l.max(row.load(l, at + i * L::N), *max);
         }
+        at += 4 * L::N;
     }
-    for chunk in chunks.remainder().chunks(L::N) {
-        max[0] = l.max(l.load_tail(chunk, T::NEG_INFINITY), max[0]);
+    while at < end {
+        let next = end.min(at + L::N);
+        max[0] = l.max(row.load_tail(l, at, next), max[0]);
+        at = next;
     }
     let max = l.max(l.max(max[0], max[1]), l.max(max[2], max[3]));
     l.to_array(max)[..L::N].iter().fold(T::NEG_INFINITY, |m, &x| if x > m { x } else { m })
 }
 
+/// Whether some logit from `start` to `end` is NaN.
 #[inline(always)]
-fn has_nan<T: Float>(x: &[T]) -> bool {
-    x.iter().any(|x| x.partial_cmp(x).is_none())
+fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: usize) -> bool {
+    (start..end).step_by(L::N).any(
+        #[inline(always)]
+        |at| {
+            let lanes = l.to_array(row.load_tail(l, at, end.min(at + L::N)));
+            lanes[..L::N].iter().any(|x| x.partial_cmp(x).is_none())
+        },
+    )
+}
+
+/// A row of logits and where its results go.
+pub(crate) trait Row<T: Float> {
+    /// How many logits.
+    fn len(&self) -> usize;
+    /// The [`Lanes::UNROLL`] vectors of logits from `at` on; panics where there are fewer.
+    fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
+    /// A vector of logits from `at` on; panics where there are fewer.
+    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
+    /// The logits from `at` to `end`, at most a vector of them; the other lanes -inf.
+    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V;
+    /// The results: as many, or none where the row is only read.
+    fn dst(&mut self) -> &mut [T];
+    /// Whether writing results changes the logits.
+    fn is_in_place(&self) -> bool;
 }
 
 /// Where an elementwise kernel reads and writes: two slices of one length, one slice in place, or one only read.
@@ -207,39 +243,68 @@ impl<'a, T: Float> Io<'a, T> {
         Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, lifetime: core::marker::PhantomData }
     }
 
+    /// `n` elements of the source from `at` on; panics where there are fewer. One comparison, where slicing takes three.
     #[inline(always)]
-    fn is_in_place(&self) -> bool {
-        core::ptr::eq(self.src, self.dst)
+    fn window(&self, at: usize, n: usize) -> &[T] {
+        assert!(n <= self.src_len && at <= self.src_len - n);
+        // SAFETY: src is valid for src_len elements, and at + n is at most that (asserted); else as in `src`.
+        unsafe { core::slice::from_raw_parts(self.src.add(at), n) }
     }
 
     /// The source.
     #[inline(always)]
-    fn src(&self) -> &[T] {
+    pub(super) fn src(&self) -> &[T] {
         // SAFETY: src is valid for src_len elements during 'a; where it is also the destination, the borrow of self keeps
         // `dst` from handing out a mutable slice meanwhile.
         unsafe { core::slice::from_raw_parts(self.src, self.src_len) }
     }
+}
 
-    /// The destination.
+impl<T: Float> Row<T> for Io<'_, T> {
     #[inline(always)]
-    pub(super) fn dst(&mut self) -> &mut [T] {
+    fn len(&self) -> usize {
+        self.src_len
+    }
+    #[inline(always)]
+    fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+        let x = self.window(at, L::UNROLL * L::N);
+        let mut v = [l.splat(T::ZERO); 4];
+        for i in 0..L::UNROLL {
+            v[i] = l.load(&x[i * L::N..]);
+        }
+        v
+    }
+    #[inline(always)]
+    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
+        l.load(self.window(at, L::N))
+    }
+    #[inline(always)]
+    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
+        l.load_tail(&self.src()[at..end], T::NEG_INFINITY)
+    }
+    #[inline(always)]
+    fn dst(&mut self) -> &mut [T] {
         // SAFETY: dst is valid for writing dst_len elements during 'a, and the mutable borrow of self keeps every other
         // slice made from it or from src away meanwhile.
         unsafe { core::slice::from_raw_parts_mut(self.dst, self.dst_len) }
+    }
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        core::ptr::eq(self.src, self.dst)
     }
 }
 
 /// The sum of the exponentials of one block, relative to the base of `exp`, as an unevaluated sum; where `STORE`, they are
 /// also stored.
 ///
-/// [`PART`] vectors are added to each other and then to the total with the rounding error kept: the error does
-/// not grow with the block, also where all roundings go the same way, as in rows of one value (plain additions were off
-/// by up to 8 ulp with 8 lanes and 39 with one).
+/// A group of at most [`STEPS`] steps is added up, groups are added in pairs, and then to the total with the rounding error
+/// kept: the error does not grow with the block, also where all roundings go the same way, as in rows of one value. The
+/// loop over steps is one whose length the compiler does not know: unrolled it would spill registers (a third slower on Zen 4).
 #[inline(always)]
 fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
-    io: &mut Io<'_, T>,
+    row: &mut impl Row<T>,
     start: usize,
     end: usize,
 ) -> (f64, f64) {
@@ -247,43 +312,59 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     let (mut high, mut low, mut seen) = (zero, zero, zero);
     let step = L::UNROLL * L::N;
     let mut at = start;
-    while end - at >= PART * L::N {
-        let mut part = zero;
-        for _ in 0..PART / L::UNROLL {
-            part = l.add(part, step_sum::<L, T, MODE, STORE>(l, exp, io, at, &mut seen));
-            at += step;
+    while at < end {
+        let mut groups = [zero; GROUPS];
+        for group in &mut groups {
+            let steps = ((end - at) / step).min(STEPS);
+            for _ in 0..steps {
+                *group = l.add(*group, step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen));
+                at += step;
+            }
+            if steps == 0 {
+                // Less than a step is left.
+                while at < end {
+                    let next = end.min(at + L::N);
+                    let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), &mut seen);
+                    if STORE {
+                        l.store_tail(&mut row.dst()[at..next], e);
+                    }
+                    *group = l.add(*group, e);
+                    at = next;
+                }
+            }
+            if at == end {
+                break;
+            }
         }
+        let part = l.add(l.add(groups[0], groups[1]), l.add(groups[2], groups[3]));
         (high, low) = two_sum(l, high, low, part);
     }
-    let mut part = zero;
-    while end - at >= step {
-        part = l.add(part, step_sum::<L, T, MODE, STORE>(l, exp, io, at, &mut seen));
-        at += step;
-    }
-    (high, low) = two_sum(l, high, low, part);
-    part = zero;
-    while at < end {
-        let next = end.min(at + L::N);
-        let e = eval::<L, T, MODE>(l, exp, l.load_tail(&io.src()[at..next], T::NEG_INFINITY), &mut seen);
-        if STORE {
-            l.store_tail(&mut io.dst()[at..next], e);
-        }
-        part = l.add(part, e);
-        at = next;
-    }
-    (high, low) = two_sum(l, high, low, part);
     if l.exp_overflowed(seen) {
         return (f64::INFINITY, 0.0);
     }
+    sum_lanes(l, high, low)
+}
+
+/// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 with the rounding kept.
+#[inline(always)]
+fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
     if T::EPSILON > f64::EPSILON {
-        // The lanes of f32 are added in f64.
-        return (l.sum(high), l.sum(low));
+        return (l.sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
     }
-    let mut total = Sum::<T> { low: l.sum(low), ..Sum::EMPTY };
-    for &lane in &l.to_array(high)[..L::N] {
-        total.add(lane.to_f64());
+    let mut sums = l.to_array(high);
+    let mut errors = l.to_array(low);
+    let mut n = L::N;
+    while n > 1 {
+        n /= 2;
+        for i in 0..n {
+            let (a, b) = (sums[i], sums[i + n]);
+            let sum = a + b;
+            let part = sum - a;
+            errors[i] = errors[i] + errors[i + n] + ((a - (sum - part)) + (b - part));
+            sums[i] = sum;
+        }
     }
-    (total.high, total.low)
+    (sums[0].to_f64(), errors[0].to_f64())
 }
 
 /// The sum of as many vectors of exponentials as fit into the registers side by side; where `STORE`, they are stored.
@@ -291,23 +372,71 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
-    io: &mut Io<'_, T>,
+    row: &mut impl Row<T>,
     at: usize,
     seen: &mut L::V,
 ) -> L::V {
-    let x = &io.src()[at..at + L::UNROLL * L::N];
-    let mut e = [l.splat(T::ZERO); 4];
-    for i in 0..L::UNROLL {
-        e[i] = eval::<L, T, MODE>(l, exp, l.load(&x[i * L::N..]), seen);
+    let mut e = row.load_step(l, at);
+    for e in &mut e[..L::UNROLL] {
+        *e = eval::<L, T, MODE>(l, exp, *e, seen);
     }
     if STORE {
-        let out = &mut io.dst()[at..at + L::UNROLL * L::N];
+        let out = &mut row.dst()[at..at + L::UNROLL * L::N];
         for i in 0..L::UNROLL {
             l.store(&mut out[i * L::N..], e[i]);
         }
     }
-    let sum = l.add(e[0], e[1]);
-    if L::UNROLL > 2 { l.add(sum, l.add(e[2], e[3])) } else { sum }
+    match L::UNROLL {
+        1 => e[0],
+        2 => l.add(e[0], e[1]),
+        _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+    }
+}
+
+/// The sum of eight vectors, most of which may be 0.
+#[inline(always)]
+fn sum_in_pairs<L: Lanes<T>, T: Float>(l: L, v: &[L::V; 8]) -> L::V {
+    let (a, b) = (l.add(v[0], v[1]), l.add(v[2], v[3]));
+    let (c, d) = (l.add(v[4], v[5]), l.add(v[6], v[7]));
+    l.add(l.add(a, b), l.add(c, d))
+}
+
+/// The exponentials of a row of at most [`FEW`] vectors, and their sum as an unevaluated sum.
+#[inline(always)]
+fn few_exponentials<L: Lanes<T>, T: Float, const MODE: u8>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &impl Row<T>,
+    e: &mut [L::V; FEW],
+) -> (f64, f64) {
+    let zero = l.splat(T::ZERO);
+    let mut seen = zero;
+    let full = row.len() / L::N;
+    for (i, e) in e[..full].iter_mut().enumerate() {
+        *e = eval::<L, T, MODE>(l, exp, row.load(l, i * L::N), &mut seen);
+    }
+    let mut count = full;
+    if full * L::N < row.len() {
+        e[full] = eval::<L, T, MODE>(l, exp, row.load_tail(l, full * L::N, row.len()), &mut seen);
+        count += 1;
+    }
+    if l.exp_overflowed(seen) {
+        return (f64::INFINITY, 0.0);
+    }
+    if T::EPSILON == f64::EPSILON {
+        let (mut high, mut low) = (zero, zero);
+        for &e in &e[..count] {
+            (high, low) = two_sum(l, high, low, e);
+        }
+        return sum_lanes(l, high, low);
+    }
+    let sum = match count {
+        1 => e[0],
+        2 => l.add(e[0], e[1]),
+        3 | 4 => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+        _ => sum_in_pairs(l, e),
+    };
+    (l.sum(sum), 0.0)
 }
 
 /// `high + low + e` with the rounding error of the first addition in `low` (Knuth's two-sum).
@@ -335,35 +464,38 @@ fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, s
 fn moved_block_sum<L: Lanes<T>, T: Float, const STORE: bool>(
     l: L,
     base: Base<T>,
-    io: &mut Io<'_, T>,
+    row: &mut impl Row<T>,
     start: usize,
     end: usize,
 ) -> (f64, f64) {
     let exp = Exp::new(l, base);
     if base.shift == T::ZERO {
-        block_sum::<L, T, MOVED, STORE>(l, &exp, io, start, end)
+        block_sum::<L, T, MOVED, STORE>(l, &exp, row, start, end)
     } else {
-        block_sum::<L, T, SHIFTED, STORE>(l, &exp, io, start, end)
+        block_sum::<L, T, SHIFTED, STORE>(l, &exp, row, start, end)
     }
 }
 
 /// The sum of the exponentials of a row. `plain` is [`Base::PLAIN`]'s exponential, made once for many rows.
 #[inline(always)]
-fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, x: &[T]) -> Sum<T> {
-    let io = &mut Io::reading(x);
+pub(super) fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+    let len = row.len();
+    if len <= FEW * L::N {
+        return few_sum(l, plain, row, &mut [l.splat(T::ZERO); FEW]);
+    }
     let mut sum = Sum::EMPTY;
     let mut at = 0;
-    while at < x.len() {
-        let end = x.len().min(at + BLOCK);
+    while at < len {
+        let end = len.min(at + BLOCK);
         let (mut part, mut low) = if sum.base == Base::PLAIN {
-            block_sum::<L, T, PLAIN, false>(l, plain, io, at, end)
+            block_sum::<L, T, PLAIN, false>(l, plain, row, at, end)
         } else {
-            moved_block_sum::<L, T, false>(l, sum.base, io, at, end)
+            moved_block_sum::<L, T, false>(l, sum.base, row, at, end)
         };
-        if !(part <= HIGHEST && (part >= LOWEST || sum.high > 0.0)) {
+        if !fits(part, sum.high) {
             // The block overflows the base, or is the first and vanishes relative to it, or is not made of numbers.
-            let max = maximum(l, &x[at..end]);
-            if has_nan(&x[at..end]) || max == T::INFINITY && has_nan(&x[end..]) {
+            let max = maximum(l, row, at, end);
+            if has_nan(l, row, at, end) || max == T::INFINITY && has_nan(l, row, end, len) {
                 return Sum::NAN;
             }
             if max == T::INFINITY {
@@ -371,7 +503,7 @@ fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, x: &[T]) -> Sum<T> {
             }
             if max > T::NEG_INFINITY {
                 sum.rebase(Base::near(max));
-                (part, low) = moved_block_sum::<L, T, false>(l, sum.base, io, at, end);
+                (part, low) = moved_block_sum::<L, T, false>(l, sum.base, row, at, end);
             }
         }
         sum.add(part);
@@ -381,18 +513,47 @@ fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, x: &[T]) -> Sum<T> {
     sum
 }
 
+/// Whether a block's sum is good relative to the base that it was taken with; `before` is the sum of the blocks before.
+#[inline(always)]
+fn fits(part: f64, before: f64) -> bool {
+    part <= HIGHEST && (part >= LOWEST || before > 0.0 && part >= 0.0)
+}
+
+/// The sum of the exponentials of a row of at most [`FEW`] vectors, and these relative to its base.
+#[inline(always)]
+fn few_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &impl Row<T>, e: &mut [L::V; FEW]) -> Sum<T> {
+    let (high, low) = few_exponentials::<L, T, PLAIN>(l, plain, row, e);
+    if fits(high, 0.0) {
+        return Sum { high, low, ..Sum::EMPTY };
+    }
+    let len = row.len();
+    let max = maximum(l, row, 0, len);
+    if has_nan(l, row, 0, len) {
+        return Sum::NAN;
+    }
+    if max == T::INFINITY {
+        return Sum { high: f64::INFINITY, ..Sum::EMPTY };
+    }
+    if max == T::NEG_INFINITY {
+        return Sum::EMPTY;
+    }
+    let base = Base::near(max);
+    let (high, low) = few_exponentials::<L, T, SHIFTED>(l, &Exp::new(l, base), row, e);
+    Sum { high, low, base }
+}
+
 /// As [`row_sum`], and stores the exponentials relative to the base of the sum. Not in place.
 #[inline(always)]
-fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) -> Sum<T> {
+fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
     let mut sum = Sum::EMPTY;
-    let mut at = 0;
-    while at < io.src_len {
-        let end = io.src_len.min(at + BLOCK);
-        let (part, low) = block_sum::<L, T, PLAIN, true>(l, plain, io, at, end);
+    let (len, mut at) = (row.len(), 0);
+    while at < len {
+        let end = len.min(at + BLOCK);
+        let (part, low) = block_sum::<L, T, PLAIN, true>(l, plain, row, at, end);
         sum.add(part);
         sum.low += low;
-        if !(part <= HIGHEST && sum.high >= LOWEST) {
-            return sum_below_maximum::<L, T, true>(l, io);
+        if !((0.0..=HIGHEST).contains(&part) && sum.high >= LOWEST) {
+            return sum_below_maximum::<L, T, true>(l, row);
         }
         at = end;
     }
@@ -400,17 +561,21 @@ fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>
 }
 
 /// The sum after a pass for the maximum, whose base holds any row; where `STORE`, also stores the exponentials, also in
-/// place. NaN where the row has no softmax.
+/// place. NaN where the row has no softmax, 0 where all logits are -inf.
 #[inline(always)]
-pub(super) fn sum_below_maximum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, io: &mut Io<'_, T>) -> Sum<T> {
-    let max = maximum(l, io.src());
+pub(super) fn sum_below_maximum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, row: &mut impl Row<T>) -> Sum<T> {
+    let len = row.len();
+    let max = maximum(l, row, 0, len);
+    if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
+        return Sum::EMPTY;
+    }
     if !(max > T::NEG_INFINITY && max < T::INFINITY) {
         return Sum::NAN;
     }
     let mut sum = Sum { base: Base::near(max), ..Sum::EMPTY };
-    for start in (0..io.src_len).step_by(BLOCK) {
-        let end = io.src_len.min(start + BLOCK);
-        let (part, low) = moved_block_sum::<L, T, STORE>(l, sum.base, io, start, end);
+    for start in (0..len).step_by(BLOCK) {
+        let end = len.min(start + BLOCK);
+        let (part, low) = moved_block_sum::<L, T, STORE>(l, sum.base, row, start, end);
         sum.add(part);
         sum.low += low;
     }
@@ -419,20 +584,19 @@ pub(super) fn sum_below_maximum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, 
 
 /// Writes `f` of every vector of the row; `STREAM`s the aligned middle past the caches.
 #[inline(always)]
-pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, io: &mut Io<'_, T>, f: impl Fn(L::V) -> L::V) {
-    let len = io.src_len;
+pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut impl Row<T>, f: impl Fn(L::V) -> L::V) {
+    let len = row.len();
     let mut at = 0;
     if STREAM {
         // Up to the first whole vector of the destination.
-        let head = io.dst.align_offset(L::N * size_of::<T>()).min(L::N).min(len);
-        let v = f(l.load_tail(&io.src()[..head], T::ZERO));
-        l.store_tail(&mut io.dst()[..head], v);
-        at = head;
+        at = row.dst().as_ptr().align_offset(L::N * size_of::<T>()).min(L::N).min(len);
+        let v = f(row.load_tail(l, 0, at));
+        l.store_tail(&mut row.dst()[..at], v);
     }
-    let aligned = STREAM && (io.dst.addr() + at * size_of::<T>()).is_multiple_of(L::N * size_of::<T>());
+    let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(L::N * size_of::<T>());
     while len - at >= L::N {
-        let v = f(l.load(&io.src()[at..at + L::N]));
-        let out = &mut io.dst()[at..at + L::N];
+        let v = f(row.load(l, at));
+        let out = &mut row.dst()[at..at + L::N];
         if aligned {
             l.stream(out, v);
         } else {
@@ -441,8 +605,8 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, io: &mut Io<'
         at += L::N;
     }
     if at < len {
-        let v = f(l.load_tail(&io.src()[at..], T::ZERO));
-        l.store_tail(&mut io.dst()[at..], v);
+        let v = f(row.load_tail(l, at, len));
+        l.store_tail(&mut row.dst()[at..], v);
     }
     if STREAM {
         l.fence();
@@ -455,17 +619,51 @@ fn streams<T>(len: usize) -> bool {
     len >= STREAM_BYTES / size_of::<T>()
 }
 
-/// Softmax of one row.
+/// Softmax of one row: its results, and the sum of its exponentials, which is not positive where there are no results.
 #[inline(always)]
-fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
-    if L::RECOMPUTE && streams::<T>(io.src_len) {
-        return softmax_row_streamed(l, plain, io);
+pub(super) fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+    let len = row.len();
+    if len <= FEW * L::N {
+        return softmax_of_few(l, plain, row);
     }
-    let sum = if io.is_in_place() { sum_below_maximum::<L, T, true>(l, io) } else { stored_sum(l, plain, io) };
+    let streamed = L::RECOMPUTE && streams::<T>(len);
+    let sum = if streamed {
+        row_sum(l, plain, row)
+    } else if row.is_in_place() {
+        sum_below_maximum::<L, T, true>(l, row)
+    } else {
+        stored_sum(l, plain, row)
+    };
     if !sum.is_positive() {
-        return io.dst().fill(T::NAN);
+        row.dst().fill(T::NAN);
+    } else if streamed {
+        recompute(l, &sum, row);
+    } else {
+        rescale(l, &sum, row.dst());
     }
-    rescale(l, &sum, io.dst());
+    sum
+}
+
+/// Softmax of a row of at most [`FEW`] vectors, which are kept on the stack.
+#[inline(always)]
+fn softmax_of_few<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+    let mut e = [l.splat(T::ZERO); FEW];
+    let sum = few_sum(l, plain, row, &mut e);
+    let out = row.dst();
+    if !sum.is_positive() {
+        out.fill(T::NAN);
+        return sum;
+    }
+    let (first, second) = sum.reciprocal();
+    let (first, second) = (l.splat(first), l.splat(second));
+    let full = out.len() / L::N;
+    for (i, &e) in e[..full].iter().enumerate() {
+        l.store(&mut out[i * L::N..], times(l, e, first, second));
+    }
+    if full * L::N < out.len() {
+        l.store_tail(&mut out[full * L::N..], times(l, e[full], first, second));
+    }
+    sum
 }
 
 /// Divides what was stored by its sum.
@@ -487,19 +685,9 @@ fn times<L: Lanes<T>, T: Float>(l: L, e: L::V, first: L::V, second: L::V) -> L::
     l.mul_add(e, first, l.mul(e, second))
 }
 
-/// Softmax of one row by two passes, the second of which writes past the caches.
-#[inline(always)]
-fn softmax_row_streamed<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
-    let sum = row_sum(l, plain, io.src());
-    if !sum.is_positive() {
-        return io.dst().fill(T::NAN);
-    }
-    recompute(l, &sum, io);
-}
-
 /// Writes the exponentials divided by their sum, past the caches.
 #[inline(always)]
-pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, io: &mut Io<'_, T>) {
+pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut impl Row<T>) {
     // The sum's exponent goes to the base, so that results keep their precision down to the smallest.
     let (_, e) = split(sum.total());
     let scale = f64::from_bits(((1023 - e as i64) as u64) << 52);
@@ -507,17 +695,24 @@ pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, io: &mut Io<'
     let (first, second) = Sum { high: sum.high * scale, low: sum.low * scale, base }.reciprocal();
     let (first, second) = (l.splat(first), l.splat(second));
     let exp = Exp::new(l, base);
-    if base.shift == T::ZERO {
+    if sum.base == Base::PLAIN {
         map::<L, T, true>(
             l,
-            io,
+            row,
+            #[inline(always)]
+            |x| times(l, exp.eval::<BOUNDED>(l, x), first, second),
+        );
+    } else if base.shift == T::ZERO {
+        map::<L, T, true>(
+            l,
+            row,
             #[inline(always)]
             |x| times(l, exp.eval::<MOVED>(l, x), first, second),
         );
     } else {
         map::<L, T, true>(
             l,
-            io,
+            row,
             #[inline(always)]
             |x| times(l, exp.eval::<SHIFTED>(l, x), first, second),
         );
@@ -527,35 +722,38 @@ pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, io: &mut Io<'
 /// Log-softmax of one row: `(x - high) - low` with the logarithm of the sum in two parts, so that a large common offset
 /// costs nothing.
 #[inline(always)]
-fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, io: &mut Io<'_, T>) {
-    let sum = row_sum(l, plain, io.src());
+pub(super) fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+    let sum = row_sum(l, plain, row);
     if !sum.is_positive() {
-        return io.dst().fill(T::NAN);
+        row.dst().fill(T::NAN);
+        return sum;
     }
     let (high, low) = sum.ln_parts();
     let first = T::from_f64(high);
     let (first, second) = (l.splat(first), l.splat(T::from_f64((high - first.to_f64()) + low)));
-    if streams::<T>(io.src_len) {
+    if streams::<T>(row.len()) {
         map::<L, T, true>(
             l,
-            io,
+            row,
             #[inline(always)]
             |x| l.sub(l.sub(x, first), second),
         );
     } else {
         map::<L, T, false>(
             l,
-            io,
+            row,
             #[inline(always)]
             |x| l.sub(l.sub(x, first), second),
         );
     }
+    sum
 }
 
-/// The exponential relative to [`Base::PLAIN`].
+/// The exponential relative to [`Base::PLAIN`]. Its constants are hidden from the compiler, which else, short of registers,
+/// loads each of them anew for every vector.
 #[inline(always)]
-fn plain<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
-    Exp::new(l, Base::PLAIN)
+pub(super) fn plain<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
+    core::hint::black_box(Exp::new(l, Base::PLAIN))
 }
 
 /// Softmax of a slice.
@@ -579,7 +777,7 @@ pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// The sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
-    row_sum(l, &plain(l), x)
+    row_sum(l, &plain(l), &mut Io::reading(x))
 }
 
 /// Softmax of every row.
@@ -605,6 +803,6 @@ pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mu
 pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, out: &mut [T]) {
     let plain = plain(l);
     for (i, out) in out.iter_mut().enumerate() {
-        *out = row_sum(l, &plain, x.row(i)).ln();
+        *out = row_sum(l, &plain, &mut Io::reading(x.row(i))).ln();
     }
 }

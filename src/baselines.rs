@@ -10,9 +10,20 @@ pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::exp(Some(isa), x, out);
 }
 
+/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen, which on AVX-512 shows
+/// in the results instead.
+pub fn exp_watched<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
+    T::exp_watched(Some(isa), x, out)
+}
+
 /// 2^x as the Sinkhorn iteration takes it.
 pub fn exp2<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::exp2(Some(isa), x, out);
+}
+
+/// The sum of e^x and no more: the least that a pass over the exponentials can be.
+pub fn sum_exp<T: Real>(isa: Isa, x: &[T]) -> f64 {
+    T::sum_exp(Some(isa), x)
 }
 
 /// Reads every element: their sum.

@@ -137,6 +137,10 @@ entry_points! {
     #[cfg(feature = "baselines")]
     baseline::exp2(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
+    baseline::exp_watched(x: &[T], out: &mut [T]) -> bool;
+    #[cfg(feature = "baselines")]
+    baseline::sum_exp(x: &[T]) -> f64;
+    #[cfg(feature = "baselines")]
     baseline::read(x: &[T]) -> f64;
     #[cfg(feature = "baselines")]
     baseline::copy(x: &[T], out: &mut [T]);

@@ -26,8 +26,8 @@ const LOG_SUM_EXP_ULPS: f64 = 2.0;
 /// Log-softmax: within 4 ulp of max(1, |result|).
 const LOG_SOFTMAX_ULPS: f64 = 4.0;
 
-/// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at which the polynomial of
-/// AVX-512 is exactly 0.
+/// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at which a polynomial for
+/// AVX-512 was exactly 0.
 const LOST: f64 = 237_645_232.0;
 
 /// Makes a test of each generic function, for both types.
@@ -182,7 +182,7 @@ fn short_rows_at_every_alignment<T: Float>() {
 fn long_rows<T: Float>() {
     let (isas, mut rng) = (isas(), rng(2));
     // Around one block, the unrolled step of each vector width, several blocks.
-    let lengths = [63, 64, 65, 127, 129, 257, 511, 512, 513, 1000, 4096 + 3];
+    let lengths = [63, 64, 65, 127, 129, 257, 511, 512, 513, 1000, 2047, 2048, 2049, 4096 + 3];
     Report::run("long rows", |report| {
         for kind in KINDS {
             for n in lengths {
@@ -414,9 +414,9 @@ fn special_values<T: Float>() {
     ];
     let (isas, mut rng) = (isas(), rng(6));
     Report::run("special values", |report| {
-        for n in [1, 2, 3, 5, 16, 17, 33, 64, 67, 511, 512, 513, 520, 1024, 1029, 1600] {
+        for n in [1, 2, 3, 5, 16, 17, 33, 64, 67, 511, 513, 1024, 2047, 2048, 2056, 4096, 4101, 6400] {
             let mut positions = vec![0, 1, n / 3, n / 2, n - 2.min(n), n - 1];
-            positions.extend([15, 16, 40, 511, 512, 530, 1023, 1024].into_iter().filter(|&at| at < n));
+            positions.extend([15, 16, 40, 511, 2047, 2048, 2070, 4095, 4096].into_iter().filter(|&at| at < n));
             positions.sort_unstable();
             positions.dedup();
             positions.retain(|&at| at < n);

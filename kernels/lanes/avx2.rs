@@ -3,10 +3,10 @@
 use super::{ExpSplit, Float, Lanes, TRUE_LANES};
 use crate::kernels::exp;
 use core::arch::x86_64::{
-    __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_sfence,
-    _mm_storeu_si128, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
-    _mm256_maskstore_pd, _mm256_maskstore_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_storeu_si256,
-    _mm256_stream_pd, _mm256_stream_ps,
+    __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_castps_si128, _mm_loadu_si128, _mm_prefetch,
+    _mm_sfence, _mm_store_sd, _mm_store_ss, _mm_storel_epi64, _mm_storeu_pd, _mm_storeu_ps, _mm_storeu_si128,
+    _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_storeu_pd,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_stream_pd, _mm256_stream_ps,
 };
 use pulp::x86::V3;
 
@@ -29,7 +29,7 @@ impl Lanes<f32> for V3 {
     type I = __m256i;
     type W = (__m256d, __m256d);
     const N: usize = 8;
-    const UNROLL: usize = 2;
+    const UNROLL: usize = 1;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE8;
 
@@ -58,9 +58,26 @@ impl Lanes<f32> for V3 {
     }
     #[inline(always)]
     fn store_tail(self, out: &mut [f32], v: __m256) {
-        let mask = first_32(self, out.len());
-        // SAFETY: only the lanes below out.len() are written; V3 proves AVX.
-        unsafe { _mm256_maskstore_ps(out.as_mut_ptr(), mask, v) }
+        // In halves: maskstore is microcode on AMD CPUs.
+        let mut half = self.avx._mm256_castps256_ps128(v);
+        let (mut to, n) = (out.as_mut_ptr(), out.len());
+        // SAFETY: 8, or 4 + 2 + 1 as far as these bits are set in n, elements are written, n in all; V3 proves AVX.
+        unsafe {
+            if n >= 8 {
+                return _mm256_storeu_ps(to, v);
+            }
+            if n & 4 != 0 {
+                _mm_storeu_ps(to, half);
+                (to, half) = (to.add(4), self.avx._mm256_extractf128_ps::<1>(v));
+            }
+            if n & 2 != 0 {
+                _mm_storel_epi64(to.cast(), _mm_castps_si128(half));
+                (to, half) = (to.add(2), self.sse._mm_movehl_ps(half, half));
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(to, half);
+            }
+        }
     }
     #[inline(always)]
     fn stream(self, out: &mut [f32], v: __m256) {
@@ -252,9 +269,21 @@ impl Lanes<f64> for V3 {
     }
     #[inline(always)]
     fn store_tail(self, out: &mut [f64], v: __m256d) {
-        let mask = first_64(self, out.len());
-        // SAFETY: only the lanes below out.len() are written; V3 proves AVX.
-        unsafe { _mm256_maskstore_pd(out.as_mut_ptr(), mask, v) }
+        let mut half = self.avx._mm256_castpd256_pd128(v);
+        let (mut to, n) = (out.as_mut_ptr(), out.len());
+        // SAFETY: 4, or 2 + 1 as far as these bits are set in n, elements are written, n in all; V3 proves AVX.
+        unsafe {
+            if n >= 4 {
+                return _mm256_storeu_pd(to, v);
+            }
+            if n & 2 != 0 {
+                _mm_storeu_pd(to, half);
+                (to, half) = (to.add(2), self.avx._mm256_extractf128_pd::<1>(v));
+            }
+            if n & 1 != 0 {
+                _mm_store_sd(to, half);
+            }
+        }
     }
     #[inline(always)]
     fn stream(self, out: &mut [f64], v: __m256d) {

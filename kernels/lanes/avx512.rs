@@ -178,13 +178,9 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_scalef_ps(Lanes::<f32>::mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
-    fn exp_watch(self, seen: __m512, shifted: __m512) -> __m512 {
-        self.avx512dq._mm512_or_ps(seen, shifted)
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, seen: __m512) -> bool {
-        let other = self.avx512f._mm512_set1_epi32(!((1.5 * 524_288.0_f32).to_bits() | 0x1fff) as i32);
-        self.avx512f._mm512_test_epi32_mask(self.avx512f._mm512_castps_si512(seen), other) != 0
+    fn exp_clamp_low(self, x: __m512, _: __m512) -> __m512 {
+        // scalef(NaN, -inf) is 0 and scalef(NaN, +inf) is +inf, which is what infinities come to.
+        x
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m512, low: __m512, high: __m512) -> __m512 {
@@ -347,13 +343,9 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_scalef_pd(Lanes::<f64>::mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
-    fn exp_watch(self, seen: __m512d, shifted: __m512d) -> __m512d {
-        self.avx512dq._mm512_or_pd(seen, shifted)
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, seen: __m512d) -> bool {
-        let other = self.avx512f._mm512_set1_epi64(!((1.5 * 281_474_976_710_656.0_f64).to_bits() | 0xffff) as i64);
-        self.avx512f._mm512_test_epi64_mask(self.avx512f._mm512_castpd_si512(seen), other) != 0
+    fn exp_clamp_low(self, x: __m512d, _: __m512d) -> __m512d {
+        // scalef(NaN, -inf) is 0 and scalef(NaN, +inf) is +inf, which is what infinities come to.
+        x
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m512d, low: __m512d, high: __m512d) -> __m512d {

@@ -89,7 +89,7 @@ float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
 pub(crate) struct ExpSplit<T: 'static> {
     /// log2 of the table's size; 0 is no table.
     pub bits: u32,
-    /// What is added to the exponent, so that it is not negative: [`Lanes::exp_watch`] can then look at its bits.
+    /// What is added to the exponent: where the result's exponent is made of bits, the format's bias.
     pub bias: f64,
     /// Below this exponent (relative to the base) the result is 0.
     pub lowest: f64,
@@ -230,23 +230,36 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
     /// `x` within `[low, high]`, NaN kept. `high` matters also where [`Lanes::exp_finish`] saturates: far out of range the
-    /// reduced argument is not small, and where `1 + p` happens to be 0, so is the result (f32: e^237645232).
+    /// reduced argument is not small.
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V;
-    /// `seen` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at.
+    /// `x`, or `low` where it is below and [`Lanes::exp_finish`] does not saturate by itself. Where it does, as on AVX-512,
+    /// -inf gives 0, and finite arguments 0, or +inf below -1e26 (f32) or -1e67 (f64).
+    #[inline(always)]
+    fn exp_clamp_low(self, x: Self::V, low: Self::V) -> Self::V {
+        self.max(low, x)
+    }
+    /// `seen` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at, where overflow does not show in
+    /// the results.
     ///
     /// The bits of `shifted` are those of the shift constant, 1.5 * 2^(mantissa bits - EXP.bits), with the biased exponent
     /// and the table's index added at the low end; arguments are clamped below, so that is never negative. f32 on AVX2:
     /// `0 10010011 1000000000 eeeeeeee iii`. An exponent that is too large carries into the zeros, or changes the leading
     /// bits altogether, as infinities and NaN do. Bits once seen stay.
-    fn exp_watch(self, seen: Self::V, shifted: Self::V) -> Self::V;
+    #[inline(always)]
+    fn exp_watch(self, seen: Self::V, _shifted: Self::V) -> Self::V {
+        seen
+    }
     /// Whether an exponent was too large, or no number: some bit is set above those of the biased exponents that
     /// [`Lanes::exp_finish`] can do with.
-    fn exp_overflowed(self, seen: Self::V) -> bool;
-    /// `x - k * ln 2` with an error far below one unit in the last place of 1.
     #[inline(always)]
-    fn exp_reduce(self, x: Self::V, k: Self::V) -> Self::V {
-        let t = self.neg_mul_add(k, self.splat(T::LN2_HI), x);
-        self.neg_mul_add(k, self.splat(T::LN2_LO), t)
+    fn exp_overflowed(self, _seen: Self::V) -> bool {
+        false
+    }
+    /// `x - k * ln 2` with an error far below one unit in the last place of 1; `high` and `low` are [`Float::LN2_HI`] and
+    /// [`Float::LN2_LO`] in every lane.
+    #[inline(always)]
+    fn exp_reduce(self, x: Self::V, k: Self::V, high: Self::V, low: Self::V) -> Self::V {
+        self.neg_mul_add(k, low, self.neg_mul_add(k, high, x))
     }
 }
 

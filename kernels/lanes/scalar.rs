@@ -153,7 +153,7 @@ macro_rules! scalar_lanes {
                 Lanes::<$t>::min(self, high, Lanes::<$t>::max(self, low, x))
             }
             #[inline(always)]
-            fn exp_reduce(self, $x: $t, $k: $t) -> $t {
+            fn exp_reduce(self, $x: $t, $k: $t, _: $t, _: $t) -> $t {
                 $reduce
             }
         }
