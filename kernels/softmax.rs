@@ -28,11 +28,6 @@ const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
 /// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
 const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
 
-/// Steps of [`Lanes::UNROLL`] vectors that are added in one loop, and such groups of steps that are added before the
-/// rounding of additions is kept.
-const STEPS: usize = 4;
-const GROUPS: usize = 4;
-
 /// Rows of at most so many vectors are kept on the stack between their exponentials and their sum.
 const FEW: usize = 8;
 
@@ -297,9 +292,8 @@ impl<T: Float> Row<T> for Io<'_, T> {
 /// The sum of the exponentials of one block, relative to the base of `exp`, as an unevaluated sum; where `STORE`, they are
 /// also stored.
 ///
-/// A group of at most [`STEPS`] steps is added up, groups are added in pairs, and then to the total with the rounding error
-/// kept: the error does not grow with the block, also where all roundings go the same way, as in rows of one value. The
-/// loop over steps is one whose length the compiler does not know: unrolled it would spill registers (a third slower on Zen 4).
+/// The exponentials of a step are added in pairs, and then to the total with the rounding error kept: the error does not
+/// grow with the block, also where all roundings go the same way, as in rows of one value.
 #[inline(always)]
 fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     l: L,
@@ -312,32 +306,19 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     let (mut high, mut low, mut seen) = (zero, zero, zero);
     let step = L::UNROLL * L::N;
     let mut at = start;
-    while at < end {
-        let mut groups = [zero; GROUPS];
-        for group in &mut groups {
-            let steps = ((end - at) / step).min(STEPS);
-            for _ in 0..steps {
-                *group = l.add(*group, step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen));
-                at += step;
-            }
-            if steps == 0 {
-                // Less than a step is left.
-                while at < end {
-                    let next = end.min(at + L::N);
-                    let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), &mut seen);
-                    if STORE {
-                        l.store_tail(&mut row.dst()[at..next], e);
-                    }
-                    *group = l.add(*group, e);
-                    at = next;
-                }
-            }
-            if at == end {
-                break;
-            }
-        }
-        let part = l.add(l.add(groups[0], groups[1]), l.add(groups[2], groups[3]));
+    while end - at >= step {
+        let part = step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen);
         (high, low) = two_sum(l, high, low, part);
+        at += step;
+    }
+    while at < end {
+        let next = end.min(at + L::N);
+        let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), &mut seen);
+        if STORE {
+            l.store_tail(&mut row.dst()[at..next], e);
+        }
+        (high, low) = two_sum(l, high, low, e);
+        at = next;
     }
     if l.exp_overflowed(seen) {
         return (f64::INFINITY, 0.0);
