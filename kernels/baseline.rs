@@ -136,7 +136,7 @@ pub(crate) fn recomputes<L: Lanes<T>, T: Float>(_: L, _: &[T]) -> bool {
 pub(crate) fn three_pass_reload<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut io = Io::new(x, out);
     let sum = sum_below_maximum::<L, T, true>(l, &mut io);
-    rescale(l, &sum, io.dst());
+    rescale(l, sum.divide(1.0), io.dst());
 }
 
 /// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials again (Dukhan &
@@ -144,5 +144,5 @@ pub(crate) fn three_pass_reload<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut 
 #[inline(always)]
 pub(crate) fn three_pass_recompute<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let sum = sum_below_maximum::<L, T, false>(l, &mut Io::reading(x));
-    recompute(l, &sum, &mut Io::new(x, out));
+    recompute(l, &sum, &mut Io::new(x, out), 1.0);
 }

@@ -237,7 +237,8 @@ impl<L: Lanes<T>, T: Float> Exp<L, T> {
         // less in all where there is no fused multiply-add.
         let c = &self.coefficients[..L::EXP.expm1.len()];
         let p = if L::EXP.expm1[0] == T::ONE {
-            l.mul_add(l.mul(t, t), horner(l, t, &c[1..]), t)
+            let square = l.mul(t, t);
+            l.mul_add(square, even_odd(l, t, square, &c[1..]), t)
         } else {
             l.mul(t, horner(l, t, c))
         };
@@ -279,8 +280,10 @@ impl<L: Lanes<T>, T: Float> Exp2<L, T> {
         let shifted = l.add(y, self.round);
         let k = l.sub(shifted, self.unbias);
         let t = l.sub(y, k);
-        let p = l.mul(t, horner(l, t, &self.coefficients[..L::EXP.exp2m1.len()]));
-        l.exp_finish(self.table, shifted, k, p)
+        let c = &self.coefficients[..L::EXP.exp2m1.len()];
+        // For a long polynomial a shorter chain is worth one more product.
+        let q = if c.len() > 8 { even_odd(l, t, l.mul(t, t), c) } else { horner(l, t, c) };
+        l.exp_finish(self.table, shifted, k, l.mul(t, q))
     }
 }
 
@@ -303,6 +306,21 @@ fn horner<L: Lanes<T>, T: Float>(l: L, t: L::V, coefficients: &[L::V]) -> L::V {
     p
 }
 
+/// The polynomial in `t` as one of even and one of odd powers, both in its `square`: as many operations as Horner's rule
+/// and the product that is the square, in half as long a chain of dependent ones.
+#[inline(always)]
+fn even_odd<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, coefficients: &[L::V]) -> L::V {
+    let last = coefficients.len() - 1;
+    let mut p = [coefficients[last], coefficients[last - 1]];
+    // p[0] has the parity of the last coefficient, p[1] the other.
+    for i in (0..last - 1).rev() {
+        let p = &mut p[(last - i) % 2];
+        *p = l.mul_add(*p, square, coefficients[i]);
+    }
+    let (even, odd) = if last % 2 == 0 { (p[0], p[1]) } else { (p[1], p[0]) };
+    l.mul_add(odd, t, even)
+}
+
 /// The nearest integer, ties to even, for |x| < 2^51 (core has no such function without std).
 #[inline(always)]
 fn rint(x: f64) -> f64 {
@@ -319,7 +337,7 @@ pub(crate) fn split(x: f64) -> (f64, f64) {
     // Subnormal numbers are scaled up first.
     let (x, e0) = if x < f64::MIN_POSITIVE { (x * 18_014_398_509_481_984.0, -54.0) } else { (x, 0.0) };
     // Adding 1 - sqrt(1/2) to the significand's bits carries into the exponent just where m would exceed sqrt(2).
-    let bits = x.to_bits() + (0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd);
+    let bits = x.to_bits().wrapping_add(0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd);
     let e = (bits >> 52) as i64 - 1023;
     let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) + 0x3fe6_a09e_667f_3bcd);
     (m, e as f64 + e0)

@@ -6,6 +6,7 @@
 //! | vocabulary | [`lanes`]`/scalar.rs` | `lanes/avx2.rs` | `lanes/avx512.rs` | `lanes/neon.rs` |
 //! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
 //! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
+//! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
@@ -16,6 +17,7 @@
 #[cfg(feature = "baselines")]
 pub(crate) mod baseline;
 pub(crate) mod exp;
+pub(crate) mod gradients;
 pub(crate) mod lanes;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
 pub(crate) mod sinkhorn;

@@ -8,7 +8,6 @@
 //!
 //! | | when | passes |
 //! |---|---|---|
-//! | [`few_exponentials`] | rows of at most [`FEW`] vectors | reads; writes |
 //! | [`row_sum`] | log-sum-exp, log-softmax, the first pass over long rows | reads once; a block that does not fit, twice |
 //! | [`stored_sum`], [`rescale`] | softmax of rows of ordinary size, not in place | reads, writes; updates |
 //! | [`sum_below_maximum`], [`rescale`] | softmax in place, and what [`stored_sum`] gives up | reads; reads, writes; updates |
@@ -19,7 +18,7 @@ use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements that are summed before their sum is looked at.
-const BLOCK: usize = 2048;
+const BLOCK: usize = 4096;
 
 /// A block's sum beyond this asks for a larger base: far from the overflow of f32, far beyond any sum of a block whose
 /// base fits.
@@ -28,8 +27,19 @@ const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
 /// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
 const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
 
-/// Rows of at most so many vectors are kept on the stack between their exponentials and their sum.
-const FEW: usize = 8;
+/// Vectors of exponentials that are added one after the other (in steps of [`Lanes::UNROLL`]) before the rounding of
+/// additions is kept.
+pub(super) const CHAIN: usize = 8;
+
+/// Rows that are worked on together: first the exponentials of all of them, then their sums, then their results. The CPU
+/// so has other rows to work on while a row's sum is reduced and divided by.
+pub(super) const ROWS: usize = 16;
+
+/// Elements of such rows, which stay in the nearest cache between the steps.
+const TOGETHER: usize = 4096;
+
+/// Rows of at most so many vectors are summed without a look at the sum of each.
+const SHORT: usize = 32;
 
 /// From this many bytes a row is read twice and streamed out instead of being stored and rescaled.
 const STREAM_BYTES: usize = 16 << 20;
@@ -73,31 +83,37 @@ impl<T: Float> Sum<T> {
         self.high + self.low
     }
 
-    /// The reciprocal of the total as an unevaluated sum of two `T`.
+    /// `weight` divided by the total, as an unevaluated sum of two `T`.
     #[inline(always)]
-    fn reciprocal(&self) -> (T, T) {
-        let mut r = 1.0 / self.total();
+    pub(super) fn divide(&self, weight: f64) -> (T, T) {
+        let mut r = weight / self.total();
         let mut low = 0.0;
         if T::EPSILON == f64::EPSILON {
-            r = 1.0 / self.high;
-            // 1 - r * high without an error, by Dekker's split of both into halves.
+            r = weight / self.high;
+            // weight - r * high without an error, by Dekker's split of both into halves.
             let split = |x: f64| {
                 let t = 134_217_729.0 * x; // 2^27 + 1
                 let high = t - (t - x);
                 (high, x - high)
             };
             let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
-            let rest = (((1.0 - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
-            low = r * (rest - r * self.low);
+            let rest = (((weight - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
+            low = (rest - r * self.low) / self.high;
         }
         let first = T::from_f64(r);
         (first, T::from_f64((r - first.to_f64()) + low))
     }
 
-    /// Neither empty nor beyond numbers.
+    /// What results are instead where there are none: `empty` without finite logits, NaN with +inf or NaN among them.
     #[inline(always)]
-    fn is_positive(&self) -> bool {
-        self.high > 0.0 && self.high < f64::INFINITY
+    pub(super) fn without_result(&self, empty: T) -> Option<T> {
+        if self.high > 0.0 && self.high < f64::INFINITY {
+            None
+        } else if self.high == 0.0 {
+            Some(empty)
+        } else {
+            Some(T::NAN)
+        }
     }
 
     /// The sum of both.
@@ -125,7 +141,7 @@ impl<T: Float> Sum<T> {
 
     /// The logarithm of the sum as an unevaluated sum of two numbers.
     #[inline(always)]
-    fn ln_parts(&self) -> (f64, f64) {
+    pub(super) fn ln_parts(&self) -> (f64, f64) {
         let (high, low) = ln_parts(self.total(), self.base.exponent);
         // The shift may be far from the largest element, so it is added without an error (two-sum), and then the first
         // is made the leading part.
@@ -238,6 +254,12 @@ impl<'a, T: Float> Io<'a, T> {
         Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, lifetime: core::marker::PhantomData }
     }
 
+    /// From `x` to `out`, or to nowhere where that is empty.
+    #[inline(always)]
+    fn to(x: &'a [T], out: &'a mut [T]) -> Self {
+        if out.is_empty() { Self::reading(x) } else { Self::new(x, out) }
+    }
+
     /// `n` elements of the source from `at` on; panics where there are fewer. One comparison, where slicing takes three.
     #[inline(always)]
     fn window(&self, at: usize, n: usize) -> &[T] {
@@ -289,11 +311,143 @@ impl<T: Float> Row<T> for Io<'_, T> {
     }
 }
 
+/// Rows of logits of one length.
+pub(super) trait Rows<T: Float> {
+    type Row<'a>: Row<T>
+    where
+        Self: 'a;
+    /// Their length.
+    fn cols(&self) -> usize;
+    /// Row `i`, with its results going to `out`: as long, or empty where the row is only read.
+    fn row_to<'a>(&'a self, i: usize, out: &'a mut [T]) -> Self::Row<'a>;
+}
+
+impl<T: Float> Rows<T> for MatRef<'_, T> {
+    type Row<'a>
+        = Io<'a, T>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        MatRef::cols(self)
+    }
+    #[inline(always)]
+    fn row_to<'a>(&'a self, i: usize, out: &'a mut [T]) -> Io<'a, T> {
+        Io::to(self.row(i), out)
+    }
+}
+
+/// Rows of logits `scale * x + mask`, and what is made of rows in which all are -inf.
+#[derive(Clone, Copy)]
+pub struct Logits<'a, T> {
+    pub(crate) x: MatRef<'a, T>,
+    /// Finite and not 0.
+    pub(crate) scale: T,
+    /// Of the same shape, or one row for all rows.
+    pub(crate) mask: Option<MatRef<'a, T>>,
+    /// Softmax of a row in which all are -inf: 0 (and its logarithm), or else NaN.
+    pub(crate) zeros: bool,
+}
+
+impl<'a, T: Float> Logits<'a, T> {
+    /// Logits that nothing is done to.
+    pub(crate) fn plain(x: MatRef<'a, T>) -> Self {
+        Self { x, scale: T::ONE, mask: None, zeros: false }
+    }
+
+    /// The logits themselves where nothing is done to them.
+    #[inline(always)]
+    fn only(&self) -> Option<MatRef<'a, T>> {
+        (self.scale == T::ONE && self.mask.is_none()).then_some(self.x)
+    }
+}
+
+impl<T: Float> Rows<T> for Logits<'_, T> {
+    type Row<'a>
+        = Masked<'a, T>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        self.x.cols()
+    }
+    #[inline(always)]
+    fn row_to<'a>(&'a self, i: usize, out: &'a mut [T]) -> Masked<'a, T> {
+        let mask = self.mask.map(|mask| Io::reading(mask.row(if mask.rows() == 1 { 0 } else { i })));
+        Masked { io: Io::to(self.x.row(i), out), scale: self.scale, mask }
+    }
+}
+
+/// A row of logits `scale * x + mask`, rounded once where the instruction set fuses; -inf wherever the mask is, also
+/// where x is NaN or +inf.
+pub(super) struct Masked<'a, T> {
+    io: Io<'a, T>,
+    scale: T,
+    mask: Option<Io<'a, T>>,
+}
+
+impl<T: Float> Masked<'_, T> {
+    #[inline(always)]
+    fn logits<L: Lanes<T>>(&self, l: L, x: L::V, mask: impl FnOnce(&Io<'_, T>) -> L::V) -> L::V {
+        let scale = l.splat(self.scale);
+        match &self.mask {
+            None => l.mul(x, scale),
+            Some(m) => {
+                let m = mask(m);
+                let masked = l.lt(m, l.splat(T::LOWEST));
+                l.select(masked, m, l.mul_add(x, scale, m))
+            }
+        }
+    }
+}
+
+impl<T: Float> Row<T> for Masked<'_, T> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.io.len()
+    }
+    #[inline(always)]
+    fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+        let mut v = [l.splat(T::ZERO); 4];
+        for (i, v) in v[..L::UNROLL].iter_mut().enumerate() {
+            *v = self.load(l, at + i * L::N);
+        }
+        v
+    }
+    #[inline(always)]
+    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
+        self.logits(
+            l,
+            self.io.load(l, at),
+            #[inline(always)]
+            |mask| mask.load(l, at),
+        )
+    }
+    #[inline(always)]
+    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
+        let fill = if self.scale < T::ZERO { T::INFINITY } else { T::NEG_INFINITY };
+        self.logits(
+            l,
+            l.load_tail(&self.io.src()[at..end], fill),
+            #[inline(always)]
+            |mask| l.load_tail(&mask.src()[at..end], T::ZERO),
+        )
+    }
+    #[inline(always)]
+    fn dst(&mut self) -> &mut [T] {
+        self.io.dst()
+    }
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        false
+    }
+}
+
 /// The sum of the exponentials of one block, relative to the base of `exp`, as an unevaluated sum; where `STORE`, they are
 /// also stored.
 ///
-/// The exponentials of a step are added in pairs, and then to the total with the rounding error kept: the error does not
-/// grow with the block, also where all roundings go the same way, as in rows of one value.
+/// A [`CHAIN`] of vectors is added plainly, four chains in pairs, and these to the total with the rounding error kept: the
+/// error does not grow with the block, also where all roundings go the same way, as in rows of one value.
 #[inline(always)]
 fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     l: L,
@@ -305,10 +459,26 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     let zero = l.splat(T::ZERO);
     let (mut high, mut low, mut seen) = (zero, zero, zero);
     let step = L::UNROLL * L::N;
+    // Hidden from the compiler, which else would unroll the loops over a chain and spill registers (a third slower).
+    let steps = core::hint::black_box(CHAIN / L::UNROLL);
     let mut at = start;
-    while end - at >= step {
-        let part = step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen);
+    while end - at >= CHAIN * L::N {
+        let mut chains = [zero; 4];
+        for chain in &mut chains {
+            for _ in 0..steps {
+                *chain = l.add(*chain, step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen));
+                at += step;
+            }
+            if end - at < CHAIN * L::N {
+                break;
+            }
+        }
+        let part = l.add(l.add(chains[0], chains[1]), l.add(chains[2], chains[3]));
         (high, low) = two_sum(l, high, low, part);
+    }
+    let mut rest = zero;
+    while end - at >= step {
+        rest = l.add(rest, step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen));
         at += step;
     }
     while at < end {
@@ -317,9 +487,10 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
         if STORE {
             l.store_tail(&mut row.dst()[at..next], e);
         }
-        (high, low) = two_sum(l, high, low, e);
+        rest = l.add(rest, e);
         at = next;
     }
+    (high, low) = two_sum(l, high, low, rest);
     if l.exp_overflowed(seen) {
         return (f64::INFINITY, 0.0);
     }
@@ -328,7 +499,7 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 
 /// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 with the rounding kept.
 #[inline(always)]
-fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
+pub(super) fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
     if T::EPSILON > f64::EPSILON {
         return (l.sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
     }
@@ -374,55 +545,9 @@ fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     }
 }
 
-/// The sum of eight vectors, most of which may be 0.
-#[inline(always)]
-fn sum_in_pairs<L: Lanes<T>, T: Float>(l: L, v: &[L::V; 8]) -> L::V {
-    let (a, b) = (l.add(v[0], v[1]), l.add(v[2], v[3]));
-    let (c, d) = (l.add(v[4], v[5]), l.add(v[6], v[7]));
-    l.add(l.add(a, b), l.add(c, d))
-}
-
-/// The exponentials of a row of at most [`FEW`] vectors, and their sum as an unevaluated sum.
-#[inline(always)]
-fn few_exponentials<L: Lanes<T>, T: Float, const MODE: u8>(
-    l: L,
-    exp: &Exp<L, T>,
-    row: &impl Row<T>,
-    e: &mut [L::V; FEW],
-) -> (f64, f64) {
-    let zero = l.splat(T::ZERO);
-    let mut seen = zero;
-    let full = row.len() / L::N;
-    for (i, e) in e[..full].iter_mut().enumerate() {
-        *e = eval::<L, T, MODE>(l, exp, row.load(l, i * L::N), &mut seen);
-    }
-    let mut count = full;
-    if full * L::N < row.len() {
-        e[full] = eval::<L, T, MODE>(l, exp, row.load_tail(l, full * L::N, row.len()), &mut seen);
-        count += 1;
-    }
-    if l.exp_overflowed(seen) {
-        return (f64::INFINITY, 0.0);
-    }
-    if T::EPSILON == f64::EPSILON {
-        let (mut high, mut low) = (zero, zero);
-        for &e in &e[..count] {
-            (high, low) = two_sum(l, high, low, e);
-        }
-        return sum_lanes(l, high, low);
-    }
-    let sum = match count {
-        1 => e[0],
-        2 => l.add(e[0], e[1]),
-        3 | 4 => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
-        _ => sum_in_pairs(l, e),
-    };
-    (l.sum(sum), 0.0)
-}
-
 /// `high + low + e` with the rounding error of the first addition in `low` (Knuth's two-sum).
 #[inline(always)]
-fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, e: L::V) -> (L::V, L::V) {
+pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, e: L::V) -> (L::V, L::V) {
     let sum = l.add(high, e);
     let part = l.sub(sum, high);
     let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(e, part));
@@ -460,12 +585,8 @@ fn moved_block_sum<L: Lanes<T>, T: Float, const STORE: bool>(
 /// The sum of the exponentials of a row. `plain` is [`Base::PLAIN`]'s exponential, made once for many rows.
 #[inline(always)]
 pub(super) fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
-    let len = row.len();
-    if len <= FEW * L::N {
-        return few_sum(l, plain, row, &mut [l.splat(T::ZERO); FEW]);
-    }
+    let (len, mut at) = (row.len(), 0);
     let mut sum = Sum::EMPTY;
-    let mut at = 0;
     while at < len {
         let end = len.min(at + BLOCK);
         let (mut part, mut low) = if sum.base == Base::PLAIN {
@@ -500,32 +621,13 @@ fn fits(part: f64, before: f64) -> bool {
     part <= HIGHEST && (part >= LOWEST || before > 0.0 && part >= 0.0)
 }
 
-/// The sum of the exponentials of a row of at most [`FEW`] vectors, and these relative to its base.
+/// As [`row_sum`], and stores the exponentials relative to the base of the sum.
 #[inline(always)]
-fn few_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &impl Row<T>, e: &mut [L::V; FEW]) -> Sum<T> {
-    let (high, low) = few_exponentials::<L, T, PLAIN>(l, plain, row, e);
-    if fits(high, 0.0) {
-        return Sum { high, low, ..Sum::EMPTY };
+pub(super) fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+    if row.is_in_place() {
+        // What a block stores could not be taken back.
+        return sum_below_maximum::<L, T, true>(l, row);
     }
-    let len = row.len();
-    let max = maximum(l, row, 0, len);
-    if has_nan(l, row, 0, len) {
-        return Sum::NAN;
-    }
-    if max == T::INFINITY {
-        return Sum { high: f64::INFINITY, ..Sum::EMPTY };
-    }
-    if max == T::NEG_INFINITY {
-        return Sum::EMPTY;
-    }
-    let base = Base::near(max);
-    let (high, low) = few_exponentials::<L, T, SHIFTED>(l, &Exp::new(l, base), row, e);
-    Sum { high, low, base }
-}
-
-/// As [`row_sum`], and stores the exponentials relative to the base of the sum. Not in place.
-#[inline(always)]
-fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
     let mut sum = Sum::EMPTY;
     let (len, mut at) = (row.len(), 0);
     while at < len {
@@ -575,14 +677,17 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
         l.store_tail(&mut row.dst()[..at], v);
     }
     let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(L::N * size_of::<T>());
+    while len - at >= 4 * L::N {
+        for i in 0..4 {
+            let v = f(row.load(l, at + i * L::N));
+            let out = &mut row.dst()[at..at + 4 * L::N];
+            write(l, aligned, &mut out[i * L::N..], v);
+        }
+        at += 4 * L::N;
+    }
     while len - at >= L::N {
         let v = f(row.load(l, at));
-        let out = &mut row.dst()[at..at + L::N];
-        if aligned {
-            l.stream(out, v);
-        } else {
-            l.store(out, v);
-        }
+        write(l, aligned, &mut row.dst()[at..], v);
         at += L::N;
     }
     if at < len {
@@ -594,63 +699,45 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
     }
 }
 
+/// Stores a vector, past the caches where `aligned`.
+#[inline(always)]
+fn write<L: Lanes<T>, T: Float>(l: L, aligned: bool, out: &mut [T], v: L::V) {
+    if aligned { l.stream(out, v) } else { l.store(out, v) }
+}
+
 /// Whether a row is so long that its output should not pass through the caches.
 #[inline(always)]
-fn streams<T>(len: usize) -> bool {
+pub(super) fn streams<T>(len: usize) -> bool {
     len >= STREAM_BYTES / size_of::<T>()
 }
 
-/// Softmax of one row: its results, and the sum of its exponentials, which is not positive where there are no results.
+/// Softmax of one row; `empty` where all logits are -inf.
 #[inline(always)]
-pub(super) fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
-    let len = row.len();
-    if len <= FEW * L::N {
-        return softmax_of_few(l, plain, row);
-    }
-    let streamed = L::RECOMPUTE && streams::<T>(len);
-    let sum = if streamed {
-        row_sum(l, plain, row)
-    } else if row.is_in_place() {
-        sum_below_maximum::<L, T, true>(l, row)
+fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
+    if L::RECOMPUTE && streams::<T>(row.len()) {
+        let sum = row_sum(l, plain, row);
+        match sum.without_result(empty) {
+            Some(x) => row.dst().fill(x),
+            None => recompute(l, &sum, row, 1.0),
+        }
     } else {
-        stored_sum(l, plain, row)
-    };
-    if !sum.is_positive() {
-        row.dst().fill(T::NAN);
-    } else if streamed {
-        recompute(l, &sum, row);
-    } else {
-        rescale(l, &sum, row.dst());
+        let sum = stored_sum(l, plain, row);
+        divide(l, row.dst(), &sum, sum.divide(1.0), empty);
     }
-    sum
 }
 
-/// Softmax of a row of at most [`FEW`] vectors, which are kept on the stack.
+/// Turns a row's stored exponentials into its results, given the reciprocal of their sum.
 #[inline(always)]
-fn softmax_of_few<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
-    let mut e = [l.splat(T::ZERO); FEW];
-    let sum = few_sum(l, plain, row, &mut e);
-    let out = row.dst();
-    if !sum.is_positive() {
-        out.fill(T::NAN);
-        return sum;
+pub(super) fn divide<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &Sum<T>, reciprocal: (T, T), empty: T) {
+    match sum.without_result(empty) {
+        Some(x) => stored.fill(x),
+        None => rescale(l, reciprocal, stored),
     }
-    let (first, second) = sum.reciprocal();
-    let (first, second) = (l.splat(first), l.splat(second));
-    let full = out.len() / L::N;
-    for (i, &e) in e[..full].iter().enumerate() {
-        l.store(&mut out[i * L::N..], times(l, e, first, second));
-    }
-    if full * L::N < out.len() {
-        l.store_tail(&mut out[full * L::N..], times(l, e[full], first, second));
-    }
-    sum
 }
 
 /// Divides what was stored by its sum.
 #[inline(always)]
-pub(super) fn rescale<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, stored: &mut [T]) {
-    let (first, second) = sum.reciprocal();
+pub(super) fn rescale<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T), stored: &mut [T]) {
     let (first, second) = (l.splat(first), l.splat(second));
     map::<L, T, false>(
         l,
@@ -666,14 +753,14 @@ fn times<L: Lanes<T>, T: Float>(l: L, e: L::V, first: L::V, second: L::V) -> L::
     l.mul_add(e, first, l.mul(e, second))
 }
 
-/// Writes the exponentials divided by their sum, past the caches.
+/// Writes the exponentials divided by their sum and times `weight`, past the caches.
 #[inline(always)]
-pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut impl Row<T>) {
+pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut impl Row<T>, weight: f64) {
     // The sum's exponent goes to the base, so that results keep their precision down to the smallest.
     let (_, e) = split(sum.total());
     let scale = f64::from_bits(((1023 - e as i64) as u64) << 52);
     let base = Base { exponent: sum.base.exponent + e, ..sum.base };
-    let (first, second) = Sum { high: sum.high * scale, low: sum.low * scale, base }.reciprocal();
+    let (first, second) = Sum { high: sum.high * scale, low: sum.low * scale, base }.divide(weight);
     let (first, second) = (l.splat(first), l.splat(second));
     let exp = Exp::new(l, base);
     if sum.base == Base::PLAIN {
@@ -700,16 +787,14 @@ pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut imp
     }
 }
 
-/// Log-softmax of one row: `(x - high) - low` with the logarithm of the sum in two parts, so that a large common offset
-/// costs nothing.
+/// Log-softmax of one row whose sum's logarithm is `high + low`: `(x - high) - low`, so that a large common offset costs
+/// nothing; `empty` where all logits are -inf.
 #[inline(always)]
-pub(super) fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
-    let sum = row_sum(l, plain, row);
-    if !sum.is_positive() {
-        row.dst().fill(T::NAN);
-        return sum;
+fn subtract<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &Sum<T>, (high, low): (f64, f64), empty: T) {
+    if let Some(x) = sum.without_result(empty) {
+        row.dst().fill(x);
+        return;
     }
-    let (high, low) = sum.ln_parts();
     let first = T::from_f64(high);
     let (first, second) = (l.splat(first), l.splat(T::from_f64((high - first.to_f64()) + low)));
     if streams::<T>(row.len()) {
@@ -727,7 +812,6 @@ pub(super) fn log_softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, ro
             |x| l.sub(l.sub(x, first), second),
         );
     }
-    sum
 }
 
 /// The exponential relative to [`Base::PLAIN`]. Its constants are hidden from the compiler, which else, short of registers,
@@ -740,19 +824,21 @@ pub(super) fn plain<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
 /// Softmax of a slice.
 #[inline(always)]
 pub(crate) fn softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    softmax_row(l, &plain(l), &mut Io::new(x, out));
+    softmax_row(l, &plain(l), &mut Io::new(x, out), T::NAN);
 }
 
 /// Softmax of a slice, in place.
 #[inline(always)]
 pub(crate) fn softmax_in_place<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
-    softmax_row(l, &plain(l), &mut Io::in_place(x));
+    softmax_row(l, &plain(l), &mut Io::in_place(x), T::NAN);
 }
 
 /// Log-softmax of a slice.
 #[inline(always)]
 pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    log_softmax_row(l, &plain(l), &mut Io::new(x, out));
+    let mut row = Io::new(x, out);
+    let sum = row_sum(l, &plain(l), &mut row);
+    subtract(l, &mut row, &sum, sum.ln_parts(), T::NAN);
 }
 
 /// The sum of the exponentials of a slice.
@@ -763,27 +849,168 @@ pub(crate) fn sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
 
 /// Softmax of every row.
 #[inline(always)]
-pub(crate) fn softmax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
-    let plain = plain(l);
-    for i in 0..x.rows() {
-        softmax_row(l, &plain, &mut Io::new(x.row(i), out.row_mut(i)));
+pub(crate) fn softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+    let empty = if x.zeros { T::ZERO } else { T::NAN };
+    match x.only() {
+        Some(x) => softmax_of(l, &x, out, empty),
+        None => softmax_of(l, &x, out, empty),
     }
 }
 
 /// Log-softmax of every row.
 #[inline(always)]
-pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
-    let plain = plain(l);
-    for i in 0..x.rows() {
-        log_softmax_row(l, &plain, &mut Io::new(x.row(i), out.row_mut(i)));
+pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+    let empty = if x.zeros { T::NEG_INFINITY } else { T::NAN };
+    match x.only() {
+        Some(x) => log_softmax_of(l, &x, out, empty),
+        None => log_softmax_of(l, &x, out, empty),
     }
 }
 
 /// The logarithm of the sum of exponentials of every row.
 #[inline(always)]
-pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, out: &mut [T]) {
+pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
+    match x.only() {
+        Some(x) => log_sum_exp_of(l, &x, out),
+        None => log_sum_exp_of(l, &x, out),
+    }
+}
+
+/// The rows that are worked on together, one group after the other.
+#[inline(always)]
+pub(super) fn groups(rows: usize, cols: usize) -> impl Iterator<Item = core::ops::Range<usize>> {
+    let together = (TOGETHER / cols.max(1)).clamp(1, ROWS);
+    (0..rows).step_by(together).map(move |start| start..rows.min(start + together))
+}
+
+/// The sums of a group of rows; where `STORE`, the exponentials relative to their bases are also stored.
+#[inline(always)]
+pub(super) fn group_sums<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    plain: &Exp<L, T>,
+    x: &impl Rows<T>,
+    out: &mut Option<MatMut<'_, T>>,
+    group: core::ops::Range<usize>,
+    sums: &mut [Sum<T>; ROWS],
+) {
+    if x.cols() <= SHORT * L::N {
+        let mut seen = l.splat(T::ZERO);
+        let mut parts = [(seen, seen); ROWS];
+        for (i, part) in group.clone().zip(&mut parts) {
+            *part = short_sum::<L, T, STORE>(l, plain, &mut x.row_to(i, row_of(out, i)), &mut seen);
+        }
+        let mut good = !l.exp_overflowed(seen);
+        for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&parts) {
+            let (high, low) = sum_lanes(l, high, low);
+            *sum = Sum { high, low, ..Sum::EMPTY };
+            good &= fits(high, 0.0);
+        }
+        if good {
+            return;
+        }
+    }
+    for (i, sum) in group.zip(sums) {
+        let mut row = x.row_to(i, row_of(out, i));
+        *sum = if STORE { stored_sum(l, plain, &mut row) } else { row_sum(l, plain, &mut row) };
+    }
+}
+
+/// Row `i`, or an empty slice where there is no matrix.
+#[inline(always)]
+pub(super) fn row_of<'a, T>(out: &'a mut Option<MatMut<'_, T>>, i: usize) -> &'a mut [T] {
+    match out {
+        Some(out) => out.row_mut(i),
+        None => &mut [],
+    }
+}
+
+/// The sums of the exponentials of a row of at most [`SHORT`] vectors, lane by lane, as an unevaluated sum; overflow is
+/// only noted. Chains of vectors are added as in [`block_sum`].
+#[inline(always)]
+fn short_sum<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    plain: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    seen: &mut L::V,
+) -> (L::V, L::V) {
+    let zero = l.splat(T::ZERO);
+    let (mut high, mut low) = (zero, zero);
+    let chain = CHAIN * L::N;
+    let (len, mut at) = (row.len(), 0);
+    while at < len {
+        let end = len.min(at + chain);
+        let mut sum = zero;
+        while end - at >= L::N {
+            let e = eval::<L, T, PLAIN>(l, plain, row.load(l, at), seen);
+            if STORE {
+                l.store(&mut row.dst()[at..], e);
+            }
+            sum = l.add(sum, e);
+            at += L::N;
+        }
+        if at < end {
+            let e = eval::<L, T, PLAIN>(l, plain, row.load_tail(l, at, end), seen);
+            if STORE {
+                l.store_tail(&mut row.dst()[at..end], e);
+            }
+            sum = l.add(sum, e);
+            at = end;
+        }
+        (high, low) = if end <= chain { (sum, low) } else { two_sum(l, high, low, sum) };
+    }
+    (high, low)
+}
+
+#[inline(always)]
+fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_, T>, empty: T) {
     let plain = plain(l);
-    for (i, out) in out.iter_mut().enumerate() {
-        *out = row_sum(l, &plain, &mut Io::reading(x.row(i))).ln();
+    let (rows, cols) = (out.rows(), out.cols());
+    if streams::<T>(cols) {
+        for i in 0..rows {
+            softmax_row(l, &plain, &mut x.row_to(i, out.row_mut(i)), empty);
+        }
+        return;
+    }
+    let mut out = Some(out);
+    let mut sums = [Sum::EMPTY; ROWS];
+    let mut reciprocals = [(T::ZERO, T::ZERO); ROWS];
+    for group in groups(rows, cols) {
+        group_sums::<L, T, true>(l, &plain, x, &mut out, group.clone(), &mut sums);
+        for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
+            *reciprocal = sum.divide(1.0);
+        }
+        for (i, (sum, &reciprocal)) in group.zip(sums.iter().zip(&reciprocals)) {
+            divide(l, row_of(&mut out, i), sum, reciprocal, empty);
+        }
+    }
+}
+
+#[inline(always)]
+fn log_softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: MatMut<'_, T>, empty: T) {
+    let plain = plain(l);
+    let (rows, cols) = (out.rows(), out.cols());
+    let mut out = Some(out);
+    let mut sums = [Sum::EMPTY; ROWS];
+    let mut logarithms = [(0.0, 0.0); ROWS];
+    for group in groups(rows, cols) {
+        group_sums::<L, T, false>(l, &plain, x, &mut None, group.clone(), &mut sums);
+        for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
+            *ln = sum.ln_parts();
+        }
+        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+            subtract(l, &mut x.row_to(i, row_of(&mut out, i)), sum, ln, empty);
+        }
+    }
+}
+
+#[inline(always)]
+fn log_sum_exp_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
+    let plain = plain(l);
+    let mut sums = [Sum::EMPTY; ROWS];
+    for group in groups(out.len(), x.cols()) {
+        group_sums::<L, T, false>(l, &plain, x, &mut None, group.clone(), &mut sums);
+        for (out, sum) in out[group].iter_mut().zip(&sums) {
+            *out = sum.ln();
+        }
     }
 }

@@ -11,9 +11,10 @@
 use crate::Isa;
 #[cfg(feature = "baselines")]
 use crate::kernels::baseline;
+use crate::kernels::gradients;
 use crate::kernels::lanes::Token;
 use crate::kernels::sinkhorn::{self, Measure, Problem, State, Workspace};
-use crate::kernels::softmax::{self, Sum};
+use crate::kernels::softmax::{self, Logits, Sum};
 use crate::kernels::swap::{self, Nearest, NearestMut, Swap};
 use crate::matrix::{MatMut, MatRef};
 
@@ -120,9 +121,13 @@ entry_points! {
     softmax::softmax_in_place(x: &mut [T]);
     softmax::log_softmax(x: &[T], out: &mut [T]);
     softmax::sum(x: &[T]) -> Sum<T>;
-    softmax::softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
-    softmax::log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
-    softmax::log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]);
+    softmax::softmax_rows(x: Logits<'_, T>, out: MatMut<'_, T>);
+    softmax::log_softmax_rows(x: Logits<'_, T>, out: MatMut<'_, T>);
+    softmax::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
+    gradients::softmax_backward(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
+    gradients::log_softmax_backward(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
+    gradients::cross_entropy(x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]);
+    gradients::cross_entropy_gradient(x: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>);
     sinkhorn::survey(cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]) -> Option<usize>;
     sinkhorn::iterate(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspace<'_, T>) -> f64;
     sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;

@@ -86,6 +86,15 @@ pub enum Error {
         /// Its index.
         index: usize,
     },
+    /// A row's class is not one of the columns.
+    Class {
+        /// The row.
+        row: usize,
+        /// Its class.
+        class: usize,
+        /// Classes there are: the number of columns.
+        classes: usize,
+    },
     /// The number of medoids is zero or exceeds the number of objects.
     MedoidCount {
         /// Medoids asked for.
@@ -167,6 +176,9 @@ impl fmt::Display for Error {
             Self::MassMismatch { a, b } => write!(f, "`a` sums to {a} and `b` to {b}, the totals must agree"),
             Self::Infeasible { side, index } => {
                 write!(f, "{side} {index} has mass, but every pair of it with mass is forbidden (infinite cost)")
+            }
+            Self::Class { row, class, classes } => {
+                write!(f, "class {class} of row {row} is out of range, must be below {classes} (the columns)")
             }
             Self::MedoidCount { k, objects } => write!(f, "`k` is {k}, must be 1 to {objects} (the objects)"),
             Self::Medoid { medoid, objects, duplicate: false } => {

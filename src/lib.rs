@@ -83,6 +83,7 @@
 pub mod baselines;
 mod dispatch;
 mod error;
+mod gradients;
 mod isa;
 #[allow(unsafe_code)] // Every block has its SAFETY reason; else only what multiversion expands is unsafe.
 #[path = "../kernels/mod.rs"]
@@ -95,6 +96,11 @@ mod sinkhorn;
 mod softmax;
 
 pub use error::{Error, IsaName};
+pub use gradients::{
+    cross_entropy_gradient_rows, cross_entropy_gradient_rows_on, cross_entropy_rows, cross_entropy_rows_on,
+    log_softmax_backward, log_softmax_backward_on, log_softmax_backward_rows, log_softmax_backward_rows_on,
+    softmax_backward, softmax_backward_on, softmax_backward_rows, softmax_backward_rows_on,
+};
 pub use isa::Isa;
 pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "std")]
@@ -102,9 +108,10 @@ pub use medoids::{Algorithm, Clustering, Init, KMedoids};
 #[cfg(feature = "std")]
 pub use sinkhorn::{Sinkhorn, Transport};
 pub use softmax::{
-    ExtSum, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_sum_exp, log_sum_exp_on,
-    log_sum_exp_rows, log_sum_exp_rows_on, softmax, softmax_in_place, softmax_in_place_on, softmax_on, softmax_rows,
-    softmax_rows_on,
+    ExtSum, SoftmaxOptions, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_softmax_rows_with,
+    log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,
+    log_sum_exp_rows_with, log_sum_exp_rows_with_on, softmax, softmax_in_place, softmax_in_place_on, softmax_on,
+    softmax_rows, softmax_rows_on, softmax_rows_with, softmax_rows_with_on,
 };
 
 /// The element types of the kernels: `f32` and `f64`.

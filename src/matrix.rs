@@ -74,7 +74,7 @@ impl<'a, T> MatRef<'a, T> {
     ///
     /// # Panics
     /// If `i >= rows()`, as indexing a slice does.
-    #[inline]
+    #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(i < self.rows, "row {i} of a matrix of {} rows", self.rows);
         let start = i * self.row_stride;
@@ -122,7 +122,7 @@ impl<'a, T> MatMut<'a, T> {
     ///
     /// # Panics
     /// If `i >= rows()`, as indexing a slice does.
-    #[inline]
+    #[inline(always)]
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "row {i} of a matrix of {} rows", self.rows);
         let start = i * self.row_stride;

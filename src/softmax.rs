@@ -1,6 +1,6 @@
 //! Softmax, log-softmax and log-sum-exp, and the sum of exponentials they rest on.
 
-use crate::kernels::softmax::Sum;
+use crate::kernels::softmax::{Logits, Sum};
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
 pub(crate) fn same_length<T>(x: &[T], out: &[T]) -> Result<(), Error> {
@@ -11,9 +11,14 @@ pub(crate) fn same_length<T>(x: &[T], out: &[T]) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn same_shape<T>(x: &MatRef<'_, T>, out: &MatMut<'_, T>) -> Result<(), Error> {
+pub(crate) fn same_shape<T>(argument: &'static str, x: &MatRef<'_, T>, out: &MatMut<'_, T>) -> Result<(), Error> {
     let (actual, expected) = ((out.rows(), out.cols()), (x.rows(), x.cols()));
-    if actual == expected { Ok(()) } else { Err(Error::Shape { argument: "out", actual, expected }) }
+    if actual == expected { Ok(()) } else { Err(Error::Shape { argument, actual, expected }) }
+}
+
+/// Whether a slice has an element per row.
+pub(crate) fn element_per_row<T>(argument: &'static str, actual: usize, x: &MatRef<'_, T>) -> Result<(), Error> {
+    if actual == x.rows() { Ok(()) } else { Err(Error::Length { argument, actual, expected: x.rows() }) }
 }
 
 /// Defines a function on the best instruction set and its `_on` twin from one body, which sees `isa: Option<Isa>`.
@@ -34,6 +39,7 @@ macro_rules! on_any_isa {
         }
     };
 }
+pub(crate) use on_any_isa;
 
 on_any_isa! {
     /// Softmax of one row: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
@@ -112,10 +118,10 @@ on_any_isa! {
     /// # Errors
     /// [`Error::Shape`] where `out` has another shape than `x`.
     fn softmax_rows / softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
-        same_shape(&x, &out)?;
+        same_shape("out", &x, &out)?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::softmax_rows(isa, x, out);
+            T::softmax_rows(isa, Logits::plain(x), out);
         }
         Ok(())
     };
@@ -127,10 +133,10 @@ on_any_isa! {
     /// # Errors
     /// [`Error::Shape`] where `out` has another shape than `x`.
     fn log_softmax_rows / log_softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
-        same_shape(&x, &out)?;
+        same_shape("out", &x, &out)?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::log_softmax_rows(isa, x, out);
+            T::log_softmax_rows(isa, Logits::plain(x), out);
         }
         Ok(())
     };
@@ -142,10 +148,129 @@ on_any_isa! {
     /// # Errors
     /// [`Error::Length`] where `out` does not have an element per row of `x`.
     fn log_sum_exp_rows / log_sum_exp_rows_on(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> = |isa| {
-        if out.len() != x.rows() {
-            return Err(Error::Length { argument: "out", actual: out.len(), expected: x.rows() });
+        element_per_row("out", out.len(), &x)?;
+        T::log_sum_exp_rows(isa, Logits::plain(x), out);
+        Ok(())
+    };
+}
+
+/// What is done to logits on the way: a scale (1/temperature), an additive mask, and what becomes of rows without any
+/// logit left. For [`softmax_rows_with`], [`log_softmax_rows_with`] and [`log_sum_exp_rows_with`].
+///
+/// The functions see `scale * x + mask`, rounded once to `T` (on scalar in f64 once each for product and sum); accuracy is
+/// relative to that. Where the mask is -inf the entry is masked: 0 in the softmax whatever the logit is, NaN and +inf too.
+///
+/// ```
+/// use mantex::{MatMut, MatRef, SoftmaxOptions};
+/// const MASKED: f32 = f32::NEG_INFINITY;
+/// let scores = [1.0_f32, 3.0, 5.0, 7.0];
+/// let causal = [0.0, MASKED, 0.0, 0.0];
+/// let options = SoftmaxOptions::new().scale(0.5).mask(MatRef::new(&causal, 2, 2)?);
+/// let mut p = [0.0; 4];
+/// mantex::softmax_rows_with(MatRef::new(&scores, 2, 2)?, MatMut::new(&mut p, 2, 2)?, &options)?;
+/// assert_eq!(p[..2], [1.0, 0.0]);
+/// assert!((p[3] - 1.0 / (1.0 + (-1.0_f32).exp())).abs() < 1e-6);
+/// # Ok::<(), mantex::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SoftmaxOptions<'a, T> {
+    scale: T,
+    mask: Option<MatRef<'a, T>>,
+    masked_rows_are_zero: bool,
+}
+
+impl<T: Real> Default for SoftmaxOptions<'_, T> {
+    fn default() -> Self {
+        Self { scale: T::ONE, mask: None, masked_rows_are_zero: false }
+    }
+}
+
+impl<'a, T: Real> SoftmaxOptions<'a, T> {
+    /// No scale, no mask, NaN for rows without logits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What logits are multiplied with, for example 1/temperature; any finite number but 0.
+    #[must_use]
+    pub fn scale(self, scale: T) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// What is added to the scaled logits: a matrix of their shape, or one row for all rows. -inf masks an entry.
+    #[must_use]
+    pub fn mask(self, mask: MatRef<'a, T>) -> Self {
+        Self { mask: Some(mask), ..self }
+    }
+
+    /// Whether the softmax of a row in which all logits are -inf (masked or given so) is 0, and its logarithm -inf,
+    /// instead of NaN.
+    #[must_use]
+    pub fn masked_rows_are_zero(self, zero: bool) -> Self {
+        Self { masked_rows_are_zero: zero, ..self }
+    }
+
+    /// The options with the logits they are for.
+    fn of(&self, x: MatRef<'a, T>) -> Result<Logits<'a, T>, Error> {
+        let scale = self.scale.to_f64();
+        if !scale.is_finite() || scale == 0.0 {
+            return Err(Error::Parameter { argument: "scale", value: scale, expected: "finite and not 0" });
         }
-        T::log_sum_exp_rows(isa, x, out);
+        if let Some(mask) = self.mask {
+            let (actual, expected) = ((mask.rows(), mask.cols()), (x.rows(), x.cols()));
+            if actual != expected && actual != (1, x.cols()) {
+                return Err(Error::Shape { argument: "mask", actual, expected });
+            }
+        }
+        Ok(Logits { x, scale: self.scale, mask: self.mask, zeros: self.masked_rows_are_zero })
+    }
+}
+
+on_any_isa! {
+    /// [`softmax_rows`] of logits with a scale and a mask.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `out` has another shape than `x`, or the mask has and is not one row as long; and
+    /// [`Error::Parameter`] where the scale is 0 or not finite.
+    fn softmax_rows_with / softmax_rows_with_on(
+        x: MatRef<'_, T>, out: MatMut<'_, T>, options: &SoftmaxOptions<'_, T>
+    ) -> Result<(), Error> = |isa| {
+        same_shape("out", &x, &out)?;
+        let logits = options.of(x)?;
+        if x.cols() > 0 {
+            T::softmax_rows(isa, logits, out);
+        }
+        Ok(())
+    };
+}
+
+on_any_isa! {
+    /// [`log_softmax_rows`] of logits with a scale and a mask.
+    ///
+    /// # Errors
+    /// As [`softmax_rows_with`].
+    fn log_softmax_rows_with / log_softmax_rows_with_on(
+        x: MatRef<'_, T>, out: MatMut<'_, T>, options: &SoftmaxOptions<'_, T>
+    ) -> Result<(), Error> = |isa| {
+        same_shape("out", &x, &out)?;
+        let logits = options.of(x)?;
+        if x.cols() > 0 {
+            T::log_softmax_rows(isa, logits, out);
+        }
+        Ok(())
+    };
+}
+
+on_any_isa! {
+    /// [`log_sum_exp_rows`] of logits with a scale and a mask: -inf for rows without logits.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where `out` does not have an element per row of `x`; else as [`softmax_rows_with`].
+    fn log_sum_exp_rows_with / log_sum_exp_rows_with_on(
+        x: MatRef<'_, T>, out: &mut [T], options: &SoftmaxOptions<'_, T>
+    ) -> Result<(), Error> = |isa| {
+        element_per_row("out", out.len(), &x)?;
+        T::log_sum_exp_rows(isa, options.of(x)?, out);
         Ok(())
     };
 }

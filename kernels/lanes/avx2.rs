@@ -29,7 +29,7 @@ impl Lanes<f32> for V3 {
     type I = __m256i;
     type W = (__m256d, __m256d);
     const N: usize = 8;
-    const UNROLL: usize = 4;
+    const UNROLL: usize = 2;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE8;
 
@@ -240,7 +240,7 @@ impl Lanes<f64> for V3 {
     type I = __m128i;
     type W = __m256d;
     const N: usize = 4;
-    const UNROLL: usize = 2;
+    const UNROLL: usize = 1;
     const RECOMPUTE: bool = false;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 

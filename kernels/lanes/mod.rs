@@ -44,6 +44,8 @@ pub trait Float:
     const NEG_INFINITY: Self;
     /// A quiet NaN.
     const NAN: Self;
+    /// The lowest finite number.
+    const LOWEST: Self;
 
     /// The nearest value of the type.
     fn from_f64(x: f64) -> Self;
@@ -65,6 +67,7 @@ macro_rules! float {
             const INFINITY: Self = $t::INFINITY;
             const NEG_INFINITY: Self = $t::NEG_INFINITY;
             const NAN: Self = $t::NAN;
+            const LOWEST: Self = $t::MIN;
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
