@@ -157,7 +157,7 @@ on_any_isa! {
 /// What is done to logits on the way: a scale (1/temperature), an additive mask, and what becomes of rows without any
 /// logit left. For [`softmax_rows_with`], [`log_softmax_rows_with`] and [`log_sum_exp_rows_with`].
 ///
-/// The functions see `scale * x + mask`, rounded once to `T` (on scalar in f64 once each for product and sum); accuracy is
+/// The functions see `scale * x + mask`, rounded once to `T` (on scalar once each for product and sum); accuracy is
 /// relative to that. Where the mask is -inf the entry is masked: 0 in the softmax whatever the logit is, NaN and +inf too.
 ///
 /// ```

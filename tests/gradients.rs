@@ -1,0 +1,386 @@
+//! The gradients of softmax and log-softmax and the cross-entropy against references in higher precision and finite
+//! differences, on every instruction set of this CPU.
+
+mod support;
+
+use mantex::{
+    Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows, cross_entropy_gradient_rows_on, cross_entropy_rows,
+    cross_entropy_rows_on, log_softmax_backward, log_softmax_backward_on, log_softmax_backward_rows,
+    log_softmax_backward_rows_on, log_softmax_on, softmax_backward, softmax_backward_on, softmax_backward_rows,
+    softmax_backward_rows_on, softmax_on, softmax_rows_on,
+};
+use rand::RngExt;
+use support::{
+    Dd, Float, Guarded, LANES, Reference, Report, bits_of, emulated, isas, normal, power_of_two, rng, row, ulp,
+    ulp_error, ulp_error_from_one,
+};
+
+/// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more, the sum's rounding to
+/// the type, and the rounding of the operations after it; for log-softmax also that of the exponential.
+const SOFTMAX_EPSILONS: f64 = 5.0;
+const LOG_SOFTMAX_EPSILONS: f64 = 6.0;
+/// Losses have log-softmax's bound.
+const LOSS_ULPS: f64 = 4.0;
+/// Softmax's 4 ulp, and one for the weight.
+const GRADIENT_ULPS: f64 = 5.0;
+
+macro_rules! for_both_types {
+    ($($test:ident)*) => {
+        mod f32 {
+            $(#[test] fn $test() { super::$test::<f32>(); })*
+        }
+        mod f64 {
+            $(#[test] fn $test() { super::$test::<f64>(); })*
+        }
+    };
+}
+
+for_both_types! {
+    backward_is_accurate
+    backward_rows_are_slices
+    cross_entropy_is_accurate
+    cross_entropy_of_special_values
+    entry_points_run_the_best
+    errors_leave_outputs_alone
+}
+
+fn epsilon<T: Float>() -> f64 {
+    power_of_two(1 - T::DIGITS)
+}
+
+/// Runs a gradient on misaligned and guarded buffers.
+fn guarded<T: Float>(
+    y: &[T],
+    dy: &[T],
+    offset: usize,
+    f: impl Fn(&[T], &[T], &mut [T]) -> Result<(), Error>,
+) -> Vec<T> {
+    let (y, dy) = (Guarded::new(y, offset), Guarded::new(dy, (offset * 3 + 1) % LANES));
+    let mut dx = Guarded::<T>::unwritten(y.get().len(), (offset * 7 + 3) % LANES);
+    f(y.get(), dy.get(), dx.get_mut()).expect("equal lengths");
+    y.check();
+    dy.check();
+    dx.check().to_vec()
+}
+
+/// Both gradients, at every length up to some vectors and some beyond, within the bounds and with the same bits at every
+/// alignment.
+fn backward_is_accurate<T: Float>() {
+    let (isas, mut rng) = (isas(), rng(21));
+    let long = if emulated() { 6_003 } else { 100_003 };
+    let lengths = (0..=3 * LANES + 1).chain([100, 127, 129, 257, 1000, 4099, long]);
+    Report::run("gradients", |report| {
+        for n in lengths {
+            for (kind, shift) in
+                [("normal, scale 1", 0.0), ("normal, scale 10", 5.0), ("all 0.7", 1e3), ("one hot", 0.0)]
+            {
+                let x = row::<T>(kind, n, &mut rng);
+                let dy = normal::<T>(n, 1.0, shift, &mut rng);
+                for &isa in &isas {
+                    let (mut y, mut log_y) = (x.clone(), x.clone());
+                    softmax_on(isa, &x, &mut y).expect("equal lengths");
+                    log_softmax_on(isa, &x, &mut log_y).expect("equal lengths");
+                    let wide = |x: &[T]| -> Vec<Dd> { x.iter().map(|x| Dd::from(x.wide())).collect() };
+                    let (wide_y, wide_dy) = (wide(&y), wide(&dy));
+                    let add = |sum: Dd, x: Dd| sum + x;
+                    let dot = wide_y.iter().zip(&wide_dy).map(|(&y, &dy)| y * dy).fold(Dd::ZERO, add);
+                    let size: f64 = y.iter().zip(&dy).map(|(y, dy)| (y.wide() * dy.wide()).abs()).sum();
+                    let run = |offset| guarded(&y, &dy, offset, |y, dy, dx| softmax_backward_on(isa, y, dy, dx));
+                    let dx = run(0);
+                    for i in 0..n {
+                        let error = (Dd::from(dx[i].wide()) - wide_y[i] * (wide_dy[i] - dot)).0.abs();
+                        let unit = epsilon::<T>() * y[i].wide() * (dy[i].wide().abs() + size);
+                        let case = || format!("{kind}, n = {n}, dx[{i}]");
+                        let error = if error <= ulp::<T>(0.0) { 0.0 } else { error / unit };
+                        report.observe::<T>("softmax", isa, error, SOFTMAX_EPSILONS, case);
+                    }
+                    let sum = wide_dy.iter().fold(Dd::ZERO, |sum, &x| sum + x);
+                    let size: f64 = dy.iter().map(|dy| dy.wide().abs()).sum();
+                    let run_log =
+                        |offset| guarded(&log_y, &dy, offset, |y, dy, dx| log_softmax_backward_on(isa, y, dy, dx));
+                    let log_dx = run_log(0);
+                    for i in 0..n {
+                        let e = T::reference_exp(Dd::from(log_y[i].wide()));
+                        let error = (Dd::from(log_dx[i].wide()) - (wide_dy[i] - e * sum)).0.abs();
+                        let unit = epsilon::<T>() * (dy[i].wide().abs() + e.0 * size);
+                        let case = || format!("{kind}, n = {n}, dx[{i}]");
+                        report.observe::<T>("log_softmax", isa, error / unit, LOG_SOFTMAX_EPSILONS, case);
+                    }
+                    for offset in if n < 1000 && !emulated() { vec![1, 5, 7] } else { vec![3] } {
+                        assert_eq!(bits_of(&run(offset)), bits_of(&dx), "{kind}, n = {n}, misaligned by {offset}");
+                        assert_eq!(bits_of(&run_log(offset)), bits_of(&log_dx), "{kind}, n = {n}, log, by {offset}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Rows of matrices with strides give what slices do, and nothing between them is written.
+fn backward_rows_are_slices<T: Float>() {
+    let mut rng = rng(22);
+    for isa in isas() {
+        for (rows, cols, stride) in [(5, 7, 9), (3, 16, 16), (1, 40, 40), (0, 4, 4), (4, 0, 1)] {
+            let y = normal::<T>(rows * stride, 0.3, -1.0, &mut rng);
+            let dy = normal::<T>(rows * stride, 1.0, 0.0, &mut rng);
+            let view = |x| MatRef::<T>::with_stride(x, rows, cols, stride).expect("it fits");
+            let mut dx = [Guarded::<T>::unwritten(rows * stride, 1), Guarded::<T>::unwritten(rows * stride, 1)];
+            let [plain, log] = &mut dx;
+            let target = |out| MatMut::with_stride(out, rows, cols, stride).expect("it fits");
+            softmax_backward_rows_on(isa, view(&y), view(&dy), target(plain.get_mut())).expect("equal shapes");
+            log_softmax_backward_rows_on(isa, view(&y), view(&dy), target(log.get_mut())).expect("equal shapes");
+            for i in 0..rows {
+                let at = i * stride..i * stride + cols;
+                let mut out = vec![T::of(0.0); cols];
+                softmax_backward_on(isa, &y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
+                assert_eq!(bits_of(&plain.check()[at.clone()]), bits_of(&out), "row {i} on {isa}");
+                log_softmax_backward_on(isa, &y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
+                assert_eq!(bits_of(&log.check()[at.clone()]), bits_of(&out), "log, row {i} on {isa}");
+                for out in [plain.check(), log.check()] {
+                    let gap = &out[at.end..(i + 1) * stride];
+                    assert!(gap.iter().all(|&x| Guarded::is_guard(x)), "written between rows on {isa}");
+                }
+            }
+        }
+    }
+}
+
+/// Central differences of losses of softmax, log-softmax and cross-entropy, in f64: their error is about h^2 and
+/// EPSILON/h, 1e-10 each.
+#[test]
+fn gradients_are_derivatives() {
+    let mut rng = rng(23);
+    let h = 1e-5;
+    for isa in isas() {
+        for n in [1, 2, 5, 19, 40] {
+            let x = normal::<f64>(n, 1.5, 0.3, &mut rng);
+            let weights = normal::<f64>(n, 1.0, 0.0, &mut rng);
+            let class = n / 2;
+            let loss = |x: &[f64], what: &str| -> f64 {
+                let r = Reference::new(x);
+                let terms = weights.iter().enumerate();
+                match what {
+                    "softmax" => terms.map(|(i, w)| w * r.softmax[i].0).sum(),
+                    "log_softmax" => terms.map(|(i, w)| w * r.log_softmax(x[i]).0).sum(),
+                    _ => -r.log_softmax(x[class]).0 * 0.7,
+                }
+            };
+            let (mut y, mut losses) = (x.clone(), [0.0]);
+            let mut dx = vec![f64::NAN; n];
+            for what in ["softmax", "log_softmax", "cross_entropy"] {
+                match what {
+                    "softmax" => {
+                        softmax_on(isa, &x, &mut y).expect("equal lengths");
+                        softmax_backward_on(isa, &y, &weights, &mut dx).expect("equal lengths");
+                    }
+                    "log_softmax" => {
+                        log_softmax_on(isa, &x, &mut y).expect("equal lengths");
+                        log_softmax_backward_on(isa, &y, &weights, &mut dx).expect("equal lengths");
+                    }
+                    _ => {
+                        let matrix = MatRef::new(&x, 1, n).expect("it fits");
+                        let out = MatMut::new(&mut dx, 1, n).expect("it fits");
+                        cross_entropy_gradient_rows_on(isa, matrix, &[class], 0.7, &mut losses, out).expect("it fits");
+                    }
+                }
+                for i in 0..n {
+                    let moved = |by: f64| {
+                        let mut x = x.clone();
+                        x[i] += by;
+                        loss(&x, what)
+                    };
+                    let derivative = (moved(h) - moved(-h)) / (2.0 * h);
+                    assert!((dx[i] - derivative).abs() < 1e-9, "{what} on {isa}, n = {n}: {} for {derivative}", dx[i]);
+                }
+            }
+        }
+    }
+}
+
+/// Losses and gradients of rows of every length and kind; with weight 1 the gradient has the bits of the softmax but for
+/// the class.
+fn cross_entropy_is_accurate<T: Float>() {
+    let (isas, mut rng) = (isas(), rng(24));
+    let long = if emulated() { 6_003 } else { 100_003 };
+    let lengths: Vec<usize> = (1..=2 * LANES + 1).chain([63, 64, 65, 257, 300, 1000, 4099, long]).collect();
+    Report::run("cross-entropy", |report| {
+        for &cols in &lengths {
+            for kind in ["normal, scale 1", "normal, scale 10", "offset 1e6", "late 500", "all -123.4", "largest, all"]
+            {
+                let rows = if cols < 1000 { 1 + 70 / cols } else { 1 };
+                let x: Vec<T> = (0..rows).flat_map(|_| row::<T>(kind, cols, &mut rng)).collect();
+                let matrix = MatRef::new(&x, rows, cols).expect("it fits");
+                let classes: Vec<usize> = (0..rows).map(|_| rng.random_range(0..cols)).collect();
+                let references: Vec<Reference> = (0..rows).map(|i| Reference::new(matrix.row(i))).collect();
+                for &isa in &isas {
+                    let mut softmax = vec![T::of(f64::NAN); x.len()];
+                    softmax_rows_on(isa, matrix, MatMut::new(&mut softmax, rows, cols).expect("it fits"))
+                        .expect("fits");
+                    let mut only = Guarded::<T>::unwritten(rows, 1);
+                    cross_entropy_rows_on(isa, matrix, &classes, only.get_mut()).expect("equal shapes");
+                    for weight in [1.0, -0.3, 1e-30, 1e25] {
+                        let weight = T::of(weight);
+                        let (mut losses, mut out) =
+                            (Guarded::<T>::unwritten(rows, 0), Guarded::<T>::unwritten(x.len(), 5));
+                        let gradient = MatMut::new(out.get_mut(), rows, cols).expect("it fits");
+                        cross_entropy_gradient_rows_on(isa, matrix, &classes, weight, losses.get_mut(), gradient)
+                            .expect("equal shapes");
+                        assert_eq!(bits_of(losses.check()), bits_of(only.check()), "{kind}, {rows} x {cols} on {isa}");
+                        for (i, r) in references.iter().enumerate() {
+                            let loss = -r.log_softmax(matrix.row(i)[classes[i]].wide());
+                            let ulps = ulp_error_from_one(losses.get()[i], loss.0, loss.1);
+                            let case = || format!("{kind}, {rows} x {cols}, row {i}, weight {weight}");
+                            report.observe::<T>("loss", isa, ulps, LOSS_ULPS, case);
+                            for (j, &g) in out.check()[i * cols..(i + 1) * cols].iter().enumerate() {
+                                let p = r.softmax[j] * Dd::from(weight.wide());
+                                let at = i * cols + j;
+                                if j == classes[i] {
+                                    let expected = p - Dd::from(weight.wide());
+                                    let error = (Dd::from(g.wide()) - expected).0.abs();
+                                    let allowed = GRADIENT_ULPS * ulp::<T>(p.0) + ulp::<T>(weight.wide());
+                                    assert!(error <= allowed, "{}: {g} for {}", case(), expected.0);
+                                } else if weight.wide() == 1.0 {
+                                    assert_eq!(g.bits(), softmax[at].bits(), "{}", case());
+                                } else if p.0.abs() >= T::SMALLEST && r.softmax[j].0 >= T::SMALLEST {
+                                    let ulps = ulp_error(g, p.0, p.1);
+                                    report.observe::<T>("gradient", isa, ulps, GRADIENT_ULPS, case);
+                                } else {
+                                    assert!(
+                                        g.wide().abs() <= T::SMALLEST * weight.wide().abs().max(1.0),
+                                        "{}: {g}",
+                                        case()
+                                    );
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+fn cross_entropy_of_special_values<T: Float>() {
+    const INF: f64 = f64::INFINITY;
+    for isa in isas() {
+        for cols in [2, 7, 16, 33, 300, 5000] {
+            for special in [-INF, INF, f64::NAN] {
+                for at in [0, cols / 2, cols - 1] {
+                    // Three rows, the middle one special; the classes of the others are ordinary columns.
+                    let mut x = vec![T::of(0.5); 3 * cols];
+                    x[cols + at] = T::of(special);
+                    let matrix = MatRef::new(&x, 3, cols).expect("it fits");
+                    let mut losses = [T::of(0.0); 3];
+                    let mut out = vec![T::of(7.0); x.len()];
+                    let gradient = MatMut::new(&mut out, 3, cols).expect("it fits");
+                    cross_entropy_gradient_rows_on(isa, matrix, &[0, at, 1], T::of(1.0), &mut losses, gradient)
+                        .expect("equal shapes");
+                    let (row, ln) = (&out[cols..2 * cols], (cols as f64).ln());
+                    for loss in [losses[0], losses[2]] {
+                        assert!((loss.wide() - ln).abs() < 1e-5, "a neighbour of {special} on {isa}: {loss}");
+                    }
+                    if special == -INF {
+                        assert_eq!(losses[1].wide(), INF, "{special} at {at} of {cols} on {isa}");
+                        assert_eq!(row[at].wide(), -1.0);
+                        let sum: f64 = row.iter().map(|x| x.wide()).sum();
+                        assert!(sum.abs() < 1e-5, "{sum}");
+                    } else {
+                        assert!(losses[1].wide().is_nan(), "{special} at {at} of {cols} on {isa}: {}", losses[1]);
+                        assert!(row.iter().all(|x| x.wide().is_nan()), "{special} at {at} of {cols} on {isa}");
+                    }
+                }
+            }
+            let x = vec![T::of(-INF); cols];
+            let mut losses = [T::of(0.0)];
+            cross_entropy_rows_on(isa, MatRef::new(&x, 1, cols).expect("it fits"), &[1], &mut losses).expect("fits");
+            assert!(losses[0].wide().is_nan(), "all -inf on {isa}");
+        }
+    }
+}
+
+fn entry_points_run_the_best<T: Float>() {
+    let (isa, mut rng) = (Isa::best(), rng(25));
+    let (rows, cols) = (4, 37);
+    let n = rows * cols;
+    let (y, dy) = (normal::<T>(n, 0.4, -1.0, &mut rng), normal::<T>(n, 1.0, 0.2, &mut rng));
+    let view = |x| MatRef::<T>::new(x, rows, cols).expect("it fits");
+    let both = |f: &dyn Fn(&mut [T], bool)| {
+        let (mut a, mut b) = (vec![T::of(0.0); n], vec![T::of(1.0); n]);
+        f(&mut a, true);
+        f(&mut b, false);
+        assert_eq!(bits_of(&a), bits_of(&b));
+    };
+    let fits = "equal shapes";
+    both(&|dx, on| if on { softmax_backward_on(isa, &y, &dy, dx) } else { softmax_backward(&y, &dy, dx) }.expect(fits));
+    both(&|dx, on| {
+        if on { log_softmax_backward_on(isa, &y, &dy, dx) } else { log_softmax_backward(&y, &dy, dx) }.expect(fits);
+    });
+    both(&|dx, on| {
+        let dx = MatMut::new(dx, rows, cols).expect("it fits");
+        let (y, dy) = (view(&y), view(&dy));
+        if on { softmax_backward_rows_on(isa, y, dy, dx) } else { softmax_backward_rows(y, dy, dx) }.expect(fits);
+    });
+    both(&|dx, on| {
+        let dx = MatMut::new(dx, rows, cols).expect("it fits");
+        let (y, dy) = (view(&y), view(&dy));
+        if on { log_softmax_backward_rows_on(isa, y, dy, dx) } else { log_softmax_backward_rows(y, dy, dx) }
+            .expect(fits);
+    });
+    let classes = [0, 36, 5, 17];
+    both(&|out, on| {
+        let (losses, out) = out.split_at_mut(rows);
+        out.fill(T::of(0.0));
+        let x = view(&y);
+        if on { cross_entropy_rows_on(isa, x, &classes, losses) } else { cross_entropy_rows(x, &classes, losses) }
+            .expect(fits);
+    });
+    both(&|out, on| {
+        let (mut losses, out) = ([T::of(0.0); 4], MatMut::new(out, rows, cols).expect("it fits"));
+        let (x, w) = (view(&y), T::of(0.25));
+        if on {
+            cross_entropy_gradient_rows_on(isa, x, &classes, w, &mut losses, out)
+        } else {
+            cross_entropy_gradient_rows(x, &classes, w, &mut losses, out)
+        }
+        .expect(fits);
+    });
+}
+
+fn errors_leave_outputs_alone<T: Float>() {
+    let x = vec![T::of(0.5); 12];
+    let view = |rows, cols| MatRef::new(&x[..rows * cols], rows, cols).expect("it fits");
+    for isa in isas() {
+        let untouched = |n: usize, f: &dyn Fn(&mut [T]) -> Result<(), Error>, expected: Error| {
+            let mut out = Guarded::<T>::unwritten(n, 0);
+            assert_eq!(f(out.get_mut()), Err(expected));
+            assert!(out.check().iter().all(|&x| Guarded::is_guard(x)));
+        };
+        let length = |argument, actual, expected| Error::Length { argument, actual, expected };
+        let shape = |argument, actual, expected| Error::Shape { argument, actual, expected };
+        for log in [false, true] {
+            let slices = if log { log_softmax_backward_on::<T> } else { softmax_backward_on };
+            untouched(6, &|dx| slices(isa, &x[..6], &x[..5], dx), length("dy", 5, 6));
+            untouched(7, &|dx| slices(isa, &x[..6], &x[..6], dx), length("dx", 7, 6));
+            let rows = if log { log_softmax_backward_rows_on::<T> } else { softmax_backward_rows_on };
+            let run = |y, dy, dx: &mut [T]| rows(isa, y, dy, MatMut::new(dx, 3, 4).expect("it fits"));
+            untouched(12, &|dx| run(view(3, 4), view(4, 3), dx), shape("dy", (4, 3), (3, 4)));
+            untouched(12, &|dx| run(view(2, 6), view(2, 6), dx), shape("dx", (3, 4), (2, 6)));
+        }
+        let loss =
+            |rows, classes: &'static [usize]| move |out: &mut [T]| cross_entropy_rows_on(isa, rows, classes, out);
+        untouched(3, &loss(view(3, 4), &[0, 1]), length("classes", 2, 3));
+        untouched(2, &loss(view(3, 4), &[0, 1, 2]), length("losses", 2, 3));
+        untouched(3, &loss(view(3, 4), &[0, 4, 5]), Error::Class { row: 1, class: 4, classes: 4 });
+        untouched(3, &loss(view(3, 0), &[0, 0, 0]), Error::Class { row: 0, class: 0, classes: 0 });
+        let gradient = |cols: usize, weight: f64| {
+            move |out: &mut [T]| {
+                let (losses, out) = out.split_at_mut(3);
+                let out = MatMut::new(&mut out[..3 * cols], 3, cols).expect("it fits");
+                cross_entropy_gradient_rows_on(isa, view(3, 4), &[0, 1, 2], T::of(weight), losses, out)
+            }
+        };
+        untouched(15, &gradient(3, 1.0), shape("gradient", (3, 3), (3, 4)));
+        let not_finite = Error::Parameter { argument: "weight", value: f64::INFINITY, expected: "finite" };
+        untouched(15, &gradient(4, f64::INFINITY), not_finite);
+    }
+}
