@@ -27,10 +27,6 @@ const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
 /// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
 const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
 
-/// Vectors of exponentials that are added one after the other (in steps of [`Lanes::UNROLL`]) before the rounding of
-/// additions is kept.
-pub(super) const CHAIN: usize = 8;
-
 /// Rows that are worked on together: first the exponentials of all of them, then their sums, then their results. The CPU
 /// so has other rows to work on while a row's sum is reduced and divided by.
 pub(super) const ROWS: usize = 16;
@@ -445,9 +441,6 @@ impl<T: Float> Row<T> for Masked<'_, T> {
 
 /// The sum of the exponentials of one block, relative to the base of `exp`, as an unevaluated sum; where `STORE`, they are
 /// also stored.
-///
-/// A [`CHAIN`] of vectors is added plainly, four chains in pairs, and these to the total with the rounding error kept: the
-/// error does not grow with the block, also where all roundings go the same way, as in rows of one value.
 #[inline(always)]
 fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     l: L,
@@ -456,45 +449,42 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     start: usize,
     end: usize,
 ) -> (f64, f64) {
+    let mut seen = l.splat(T::ZERO);
+    let (high, low) = lane_sums::<L, T, MODE, STORE>(l, exp, row, start, end, &mut seen);
+    if l.exp_overflowed(seen) { (f64::INFINITY, 0.0) } else { sum_lanes(l, high, low) }
+}
+
+/// As [`block_sum`], lane by lane; overflow is only noted.
+///
+/// The exponentials of a step are added in pairs, and then to the total with the rounding error kept: the error neither
+/// grows with the block, nor with what follows a large element.
+#[inline(always)]
+fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+    seen: &mut L::V,
+) -> (L::V, L::V) {
     let zero = l.splat(T::ZERO);
-    let (mut high, mut low, mut seen) = (zero, zero, zero);
+    let mut sum = (zero, zero);
     let step = L::UNROLL * L::N;
-    // Hidden from the compiler, which else would unroll the loops over a chain and spill registers (a third slower).
-    let steps = core::hint::black_box(CHAIN / L::UNROLL);
     let mut at = start;
-    while end - at >= CHAIN * L::N {
-        let mut chains = [zero; 4];
-        for chain in &mut chains {
-            for _ in 0..steps {
-                *chain = l.add(*chain, step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen));
-                at += step;
-            }
-            if end - at < CHAIN * L::N {
-                break;
-            }
-        }
-        let part = l.add(l.add(chains[0], chains[1]), l.add(chains[2], chains[3]));
-        (high, low) = two_sum(l, high, low, part);
-    }
-    let mut rest = zero;
     while end - at >= step {
-        rest = l.add(rest, step_sum::<L, T, MODE, STORE>(l, exp, row, at, &mut seen));
+        sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, seen));
         at += step;
     }
     while at < end {
         let next = end.min(at + L::N);
-        let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), &mut seen);
+        let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), seen);
         if STORE {
             l.store_tail(&mut row.dst()[at..next], e);
         }
-        rest = l.add(rest, e);
+        sum = add(l, sum, e);
         at = next;
     }
-    (high, low) = two_sum(l, high, low, rest);
-    if l.exp_overflowed(seen) {
-        return (f64::INFINITY, 0.0);
-    }
-    sum_lanes(l, high, low)
+    sum
 }
 
 /// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 with the rounding kept.
@@ -545,13 +535,14 @@ fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     }
 }
 
-/// `high + low + e` with the rounding error of the first addition in `low` (Knuth's two-sum).
+/// `high + low + e` with the rounding error of the first addition in `low` (Dekker's fast two-sum).
+///
+/// Where `e` is larger than `high` the error itself is rounded, to half an ulp of `e`. The sum of numbers that are not
+/// negative at least doubles whenever that happens, so all such errors together are below one ulp of it.
 #[inline(always)]
-pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, e: L::V) -> (L::V, L::V) {
+pub(super) fn add<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), e: L::V) -> (L::V, L::V) {
     let sum = l.add(high, e);
-    let part = l.sub(sum, high);
-    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(e, part));
-    (sum, l.add(low, error))
+    (sum, l.add(low, l.sub(e, l.sub(sum, high))))
 }
 
 /// The exponentials of `x`, watching for overflow instead of clamping where the base is the plain one.
@@ -897,7 +888,8 @@ pub(super) fn group_sums<L: Lanes<T>, T: Float, const STORE: bool>(
         let mut seen = l.splat(T::ZERO);
         let mut parts = [(seen, seen); ROWS];
         for (i, part) in group.clone().zip(&mut parts) {
-            *part = short_sum::<L, T, STORE>(l, plain, &mut x.row_to(i, row_of(out, i)), &mut seen);
+            let mut row = x.row_to(i, row_of(out, i));
+            *part = lane_sums::<L, T, PLAIN, STORE>(l, plain, &mut row, 0, x.cols(), &mut seen);
         }
         let mut good = !l.exp_overflowed(seen);
         for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&parts) {
@@ -922,43 +914,6 @@ pub(super) fn row_of<'a, T>(out: &'a mut Option<MatMut<'_, T>>, i: usize) -> &'a
         Some(out) => out.row_mut(i),
         None => &mut [],
     }
-}
-
-/// The sums of the exponentials of a row of at most [`SHORT`] vectors, lane by lane, as an unevaluated sum; overflow is
-/// only noted. Chains of vectors are added as in [`block_sum`].
-#[inline(always)]
-fn short_sum<L: Lanes<T>, T: Float, const STORE: bool>(
-    l: L,
-    plain: &Exp<L, T>,
-    row: &mut impl Row<T>,
-    seen: &mut L::V,
-) -> (L::V, L::V) {
-    let zero = l.splat(T::ZERO);
-    let (mut high, mut low) = (zero, zero);
-    let chain = CHAIN * L::N;
-    let (len, mut at) = (row.len(), 0);
-    while at < len {
-        let end = len.min(at + chain);
-        let mut sum = zero;
-        while end - at >= L::N {
-            let e = eval::<L, T, PLAIN>(l, plain, row.load(l, at), seen);
-            if STORE {
-                l.store(&mut row.dst()[at..], e);
-            }
-            sum = l.add(sum, e);
-            at += L::N;
-        }
-        if at < end {
-            let e = eval::<L, T, PLAIN>(l, plain, row.load_tail(l, at, end), seen);
-            if STORE {
-                l.store_tail(&mut row.dst()[at..end], e);
-            }
-            sum = l.add(sum, e);
-            at = end;
-        }
-        (high, low) = if end <= chain { (sum, low) } else { two_sum(l, high, low, sum) };
-    }
-    (high, low)
 }
 
 #[inline(always)]

@@ -13,7 +13,7 @@ macro_rules! scalar_lanes {
             type I = u32;
             type W = f64;
             const N: usize = 1;
-            const UNROLL: usize = 4;
+            const UNROLL: usize = 2;
             const RECOMPUTE: bool = false;
             const EXP: ExpSplit<$t> = $split;
 
