@@ -9,28 +9,15 @@
 //! exponentials at the best rate of log_sum_exp so far, whichever is longer. Buffers of the last level exceed the last-level cache, for
 //! input and output each (256 MiB: larger than most); huge pages are advised where the system has them.
 
+mod support;
+
 use mantex::{Algorithm, Init, Isa, KMedoids, MatRef, Real, Sinkhorn, baselines};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use support::{Buffer, quantile, seconds};
 
 /// Working sets: name and bytes of the input.
 const LEVELS: [(&str, usize); 4] = [("L1", 12 << 10), ("L2", 256 << 10), ("L3", 6 << 20), ("DRAM", 256 << 20)];
-
-/// Memory for `len` elements on huge pages where possible.
-struct Buffer(memmap2::MmapMut);
-
-impl Buffer {
-    fn new(bytes: usize) -> Self {
-        let map = memmap2::MmapMut::map_anon(bytes).expect("memory for a buffer");
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage); // Only advice: ordinary pages do where there are no huge ones.
-        Self(map)
-    }
-
-    fn of<T: bytemuck::Pod>(&mut self, bytes: usize) -> &mut [T] {
-        bytemuck::cast_slice_mut(&mut self.0[..bytes])
-    }
-}
 
 /// The passes of a kernel over its input, and the exponentials per element.
 #[derive(Clone, Copy)]
@@ -60,25 +47,12 @@ struct Line {
 
 impl Line {
     fn quantile(&self, q: f64) -> f64 {
-        let mut times = self.times.clone();
-        times.sort_by(f64::total_cmp);
-        times[((times.len() - 1) as f64 * q).round() as usize]
+        quantile(&self.times, q)
     }
 
     fn median(&self) -> f64 {
         self.quantile(0.5)
     }
-}
-
-/// Seconds that `run` takes, repeated until `least` have passed.
-fn seconds(least: Duration, mut run: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    let mut n = 0;
-    while n == 0 || start.elapsed() < least {
-        run();
-        n += 1;
-    }
-    start.elapsed().as_secs_f64() / f64::from(n)
 }
 
 /// Kernels over a row, in the order in which a round runs them.
@@ -272,10 +246,7 @@ fn run<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2]) {
 
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick");
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown CPU");
-    println!("mantex {}, {}", env!("CARGO_PKG_VERSION"), mantex::baselines::BUILD);
-    println!("CPU{model}, instruction set {}", Isa::best());
+    support::print_machine();
     let largest = LEVELS[LEVELS.len() - 1].1;
     let mut buffers = [Buffer::new(largest), Buffer::new(largest)];
     run::<f32>(quick, &mut buffers);

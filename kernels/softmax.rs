@@ -475,14 +475,27 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
         sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, seen));
         at += step;
     }
-    while at < end {
-        let next = end.min(at + L::N);
-        let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), seen);
+    while end - at >= L::N {
+        let e = eval::<L, T, MODE>(l, exp, row.load(l, at), seen);
         if STORE {
-            l.store_tail(&mut row.dst()[at..next], e);
+            l.store(&mut row.dst()[at..], e);
         }
         sum = add(l, sum, e);
-        at = next;
+        at += L::N;
+    }
+    if at < end && end >= L::N && !(STORE && row.is_in_place()) {
+        // A whole vector, which begins with what was there already: cheaper than the tail by itself.
+        let e = eval::<L, T, MODE>(l, exp, row.load(l, end - L::N), seen);
+        if STORE {
+            l.store(&mut row.dst()[end - L::N..], e);
+        }
+        sum = add(l, sum, l.last(e, end - at));
+    } else if at < end {
+        let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, end), seen);
+        if STORE {
+            l.store_tail(&mut row.dst()[at..end], e);
+        }
+        sum = add(l, sum, e);
     }
     sum
 }
@@ -668,6 +681,12 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
         l.store_tail(&mut row.dst()[..at], v);
     }
     let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(L::N * size_of::<T>());
+    // What is less than a vector at the end is written as a whole one that begins with what is there already: in place
+    // that has to be made before.
+    let last = ((len - at) % L::N > 0 && len >= L::N).then(
+        #[inline(always)]
+        || f(row.load(l, len - L::N)),
+    );
     while len - at >= 4 * L::N {
         for i in 0..4 {
             let v = f(row.load(l, at + i * L::N));
@@ -681,7 +700,9 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
         write(l, aligned, &mut row.dst()[at..], v);
         at += L::N;
     }
-    if at < len {
+    if let Some(v) = last {
+        l.store(&mut row.dst()[len - L::N..], v);
+    } else if at < len {
         let v = f(row.load_tail(l, at, len));
         l.store_tail(&mut row.dst()[at..], v);
     }

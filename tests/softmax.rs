@@ -705,7 +705,7 @@ fn masked_entries<T: Float>() {
 }
 
 fn bad_options<T: Float>() {
-    let x = vec![T::of(1.0); 12];
+    let x = [T::of(1.0); 12];
     let view = |rows, cols| MatRef::new(&x[..rows * cols], rows, cols).expect("it fits");
     let check = |options: SoftmaxOptions<'_, T>, error: Error| {
         let mut out = Guarded::<T>::unwritten(12, 0);

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
-use super::{ExpSplit, Float, Lanes, TRUE_LANES};
+use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
 use crate::kernels::exp;
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_castps_si128, _mm_loadu_si128, _mm_prefetch,
@@ -89,6 +89,11 @@ impl Lanes<f32> for V3 {
     fn fence(self) {
         // SAFETY: every x86-64 CPU has SSE.
         unsafe { _mm_sfence() }
+    }
+    #[inline(always)]
+    fn last(self, v: __m256, n: usize) -> __m256 {
+        let mask = Lanes::<f32>::load_index(self, &LAST_LANES[n.min(8)..]);
+        self.avx._mm256_and_ps(v, self.avx._mm256_castsi256_ps(mask))
     }
     #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
@@ -294,6 +299,11 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn fence(self) {
         Lanes::<f32>::fence(self);
+    }
+    #[inline(always)]
+    fn last(self, v: __m256d, n: usize) -> __m256d {
+        let mask = Lanes::<f32>::load_index(self, &LAST_LANES[2 * n.min(4)..]);
+        self.avx._mm256_and_pd(v, self.avx._mm256_castsi256_pd(mask))
     }
     #[inline(always)]
     fn add(self, a: __m256d, b: __m256d) -> __m256d {

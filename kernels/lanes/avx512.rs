@@ -65,6 +65,10 @@ impl Lanes<f32> for V4 {
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
+    fn last(self, v: __m512, n: usize) -> __m512 {
+        self.avx512f._mm512_maskz_mov_ps(!first(16 - n.min(16)), v)
+    }
+    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         self.avx512f._mm512_add_ps(a, b)
     }
@@ -234,6 +238,10 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn fence(self) {
         Lanes::<f32>::fence(self);
+    }
+    #[inline(always)]
+    fn last(self, v: __m512d, n: usize) -> __m512d {
+        self.avx512f._mm512_maskz_mov_pd(!first(8 - n.min(8)) as u8, v)
     }
     #[inline(always)]
     fn add(self, a: __m512d, b: __m512d) -> __m512d {

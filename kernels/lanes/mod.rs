@@ -123,6 +123,10 @@ static TRUE_LANES: [u64; 256] = {
     table
 };
 
+/// Eight 32-bit lanes from `n` on have all bits set in the last `n`, four from `4 + n` on too.
+#[cfg(any(mantex_avx2, mantex_neon))]
+static LAST_LANES: [u32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, !0, !0, !0, !0, !0, !0, !0, !0];
+
 /// Vectors of `T` in one instruction set. Every method is `#[inline(always)]` and one or a few instructions.
 ///
 /// A value of an implementing type is a capability token: holding it proves that the CPU has the instructions.
@@ -164,6 +168,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// Makes streamed stores visible in program order.
     #[inline(always)]
     fn fence(self) {}
+
+    /// 0 in all but the last `n` lanes, `n` from 1 to `N`.
+    fn last(self, v: Self::V, n: usize) -> Self::V;
 
     /// `a + b`.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;

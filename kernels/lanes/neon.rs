@@ -1,6 +1,6 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{ExpSplit, Float, Lanes, TRUE_LANES};
+use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
 use crate::kernels::exp;
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
@@ -62,6 +62,11 @@ impl Lanes<f32> for Neon {
     fn stream(self, out: &mut [f32], v: float32x4_t) {
         assert!(out.as_ptr().addr().is_multiple_of(16));
         self.store(out, v);
+    }
+    #[inline(always)]
+    fn last(self, v: float32x4_t, n: usize) -> float32x4_t {
+        let mask = Lanes::<f32>::load_index(self, &LAST_LANES[4 + n.min(4)..]);
+        self.neon.vreinterpretq_f32_u32(self.neon.vandq_u32(self.neon.vreinterpretq_u32_f32(v), mask))
     }
     #[inline(always)]
     fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
@@ -250,6 +255,11 @@ impl Lanes<f64> for Neon {
     fn stream(self, out: &mut [f64], v: float64x2_t) {
         assert!(out.as_ptr().addr().is_multiple_of(16));
         self.store(out, v);
+    }
+    #[inline(always)]
+    fn last(self, v: float64x2_t, n: usize) -> float64x2_t {
+        let mask = Lanes::<f32>::load_index(self, &LAST_LANES[4 + 2 * n.min(2)..]);
+        self.neon.vreinterpretq_f64_u32(self.neon.vandq_u32(self.neon.vreinterpretq_u32_f64(v), mask))
     }
     #[inline(always)]
     fn add(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {

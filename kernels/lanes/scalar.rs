@@ -44,6 +44,10 @@ macro_rules! scalar_lanes {
                 out[0] = v;
             }
             #[inline(always)]
+            fn last(self, v: $t, _: usize) -> $t {
+                v
+            }
+            #[inline(always)]
             fn add(self, a: $t, b: $t) -> $t {
                 a + b
             }
