@@ -19,7 +19,7 @@ use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements that are summed before their sum is looked at.
-const BLOCK: usize = 2048;
+pub(super) const BLOCK: usize = 2048;
 
 /// A block's sum beyond this asks for a larger base: far from the overflow of f32, far beyond any sum of a block whose
 /// base fits.
@@ -39,8 +39,8 @@ const STREAM_BYTES: usize = 16 << 20;
 /// `high` is 0 for an empty sum, infinite after +inf and NaN after NaN.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sum<T> {
-    high: f64,
-    low: f64,
+    pub(super) high: f64,
+    pub(super) low: f64,
     base: Base<T>,
 }
 
@@ -50,7 +50,7 @@ impl<T: Float> Sum<T> {
 
     /// Adds `x` times the base, keeping the rounding error (Knuth's two-sum).
     #[inline(always)]
-    fn add(&mut self, x: f64) {
+    pub(super) fn add(&mut self, x: f64) {
         let sum = self.high + x;
         let part = sum - self.high;
         self.low += (self.high - (sum - part)) + (x - part);
@@ -69,13 +69,13 @@ impl<T: Float> Sum<T> {
     }
 
     #[inline(always)]
-    fn total(&self) -> f64 {
+    pub(super) fn total(&self) -> f64 {
         self.high + self.low
     }
 
     /// The reciprocal of the total as an unevaluated sum of two `T`.
     #[inline(always)]
-    fn reciprocal(&self) -> (T, T) {
+    pub(super) fn reciprocal(&self) -> (T, T) {
         let mut r = 1.0 / self.total();
         let mut low = 0.0;
         if T::EPSILON == f64::EPSILON {
@@ -96,7 +96,7 @@ impl<T: Float> Sum<T> {
 
     /// Neither empty nor beyond numbers.
     #[inline(always)]
-    fn is_positive(&self) -> bool {
+    pub(super) fn is_positive(&self) -> bool {
         self.high > 0.0 && self.high < f64::INFINITY
     }
 
@@ -328,7 +328,7 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 
 /// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 with the rounding kept.
 #[inline(always)]
-fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
+pub(super) fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
     if T::EPSILON > f64::EPSILON {
         return (l.sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
     }
@@ -422,7 +422,7 @@ fn few_exponentials<L: Lanes<T>, T: Float, const MODE: u8>(
 
 /// `high + low + e` with the rounding error of the first addition in `low` (Knuth's two-sum).
 #[inline(always)]
-fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, e: L::V) -> (L::V, L::V) {
+pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, e: L::V) -> (L::V, L::V) {
     let sum = l.add(high, e);
     let part = l.sub(sum, high);
     let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(e, part));
@@ -596,7 +596,7 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
 
 /// Whether a row is so long that its output should not pass through the caches.
 #[inline(always)]
-fn streams<T>(len: usize) -> bool {
+pub(super) fn streams<T>(len: usize) -> bool {
     len >= STREAM_BYTES / size_of::<T>()
 }
 

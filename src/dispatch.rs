@@ -14,6 +14,7 @@ use crate::kernels::baseline;
 use crate::kernels::lanes::Token;
 use crate::kernels::sinkhorn::{self, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Sum};
+use crate::kernels::stablemax;
 use crate::kernels::swap::{self, Nearest, NearestMut, Swap};
 use crate::matrix::{MatMut, MatRef};
 
@@ -123,6 +124,14 @@ entry_points! {
     softmax::softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     softmax::log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     softmax::log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]);
+    stablemax::stablemax(x: &[T], out: &mut [T]);
+    stablemax::log_stablemax(x: &[T], out: &mut [T]);
+    stablemax::stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
+    stablemax::log_stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
+    stablemax::stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
+    stablemax::log_stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
+    stablemax::stablemax_backward_rows(x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
+    stablemax::log_stablemax_backward_rows(x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
     sinkhorn::survey(cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]) -> Option<usize>;
     sinkhorn::iterate(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspace<'_, T>) -> f64;
     sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;

@@ -35,6 +35,8 @@ macro_rules! on_any_isa {
     };
 }
 
+pub(crate) use on_any_isa;
+
 on_any_isa! {
     /// Softmax of one row: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
     ///
