@@ -331,22 +331,27 @@ fn rint(x: f64) -> f64 {
 pub(crate) const LN2_HI33: f64 = 6.931_471_803_691_238e-1;
 pub(crate) const LN2_LO33: f64 = 1.908_214_929_270_587_7e-10;
 
+/// The bits of sqrt(1/2).
+#[cfg(any(mantex_avx2, mantex_avx512, mantex_neon))]
+pub(crate) const SQRT_HALF_32: u32 = 0x3f35_04f3;
+pub(crate) const SQRT_HALF_64: u64 = 0x3fe6_a09e_667f_3bcd;
+
 /// Splits a positive finite number: `x = m * 2^e` with m in [sqrt(1/2), sqrt(2)).
 #[inline(always)]
 pub(crate) fn split(x: f64) -> (f64, f64) {
     // Subnormal numbers are scaled up first.
     let (x, e0) = if x < f64::MIN_POSITIVE { (x * 18_014_398_509_481_984.0, -54.0) } else { (x, 0.0) };
     // Adding 1 - sqrt(1/2) to the significand's bits carries into the exponent just where m would exceed sqrt(2).
-    let bits = x.to_bits().wrapping_add(0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd);
+    let bits = x.to_bits().wrapping_add(0x3ff0_0000_0000_0000 - SQRT_HALF_64);
     let e = (bits >> 52) as i64 - 1023;
-    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) + 0x3fe6_a09e_667f_3bcd);
+    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) + SQRT_HALF_64);
     (m, e as f64 + e0)
 }
 
 /// Natural logarithm of `m` in [sqrt(1/2), sqrt(2)], below one ulp: `s = f/(2+f)`, `ln(1+f) = f - f^2/2 + s (f^2/2 + R(s^2))`
 /// with the minimax polynomial R of fdlibm's e_log.c.
 #[inline(always)]
-fn ln_mantissa(m: f64) -> f64 {
+pub(crate) fn ln_mantissa(m: f64) -> f64 {
     const R: [f64; 7] = [
         6.666_666_666_666_735e-1,
         3.999_999_999_940_942e-1,
@@ -362,6 +367,33 @@ fn ln_mantissa(m: f64) -> f64 {
     let r = z * horner::<_, f64>(pulp::Scalar, z, &R);
     let half = 0.5 * f * f;
     f - (half - s * (half + r))
+}
+
+/// Coefficients of R(z) in `ln((1 + s) / (1 - s)) = 2 s + s z R(z)`, z = s^2: sollya's `fpminimax((log((1 + sqrt(x))/(1 -
+/// sqrt(x)))/sqrt(x) - 2)/x, 2 or 6, [|SG...|] or [|D...|], [1e-30;r], absolute)` with `r = 1.001 * ((sqrt(2) - 1)/(sqrt(2) +
+/// 1))^2`. Bounds of the logarithm's absolute error, by `dirtyinfnorm` of the difference: 9.4e-10 and 1.6e-18.
+pub(crate) const F32_LN: [f32; 3] = [0.666_666_87, 0.399_885_33, 0.295_875];
+pub(crate) const F64_LN: [f64; 7] = [
+    0.666_666_666_666_666_96,
+    0.399_999_999_998_990_4,
+    0.285_714_286_263_391_74,
+    0.222_222_110_680_798_92,
+    0.181_828_941_521_629_3,
+    0.153_315_535_907_106_92,
+    0.146_185_138_030_996_17,
+];
+
+/// `ln(x) = e * ln 2 + r` as (e, r), for positive normal numbers: e is an integer, |r| <= ln(2)/2 within two units in the
+/// last place. Others give anything. By `ln(1 + f) = f - s (f - z R(z))`, `s = f / (2 + f)` (fdlibm's e_log.c).
+#[inline(always)]
+pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
+    let (m, e) = l.split(x);
+    let one = l.splat(T::ONE);
+    let f = l.sub(m, one);
+    let s = l.div(f, l.add(m, one));
+    let z = l.mul(s, s);
+    let r = l.mul(z, horner(l, z, &splats(l, T::LN)[..T::LN.len()]));
+    (e, l.neg_mul_add(s, l.sub(f, r), f))
 }
 
 /// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low) of two `f64`: `high` is exact.

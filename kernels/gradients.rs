@@ -10,21 +10,12 @@
 use super::exp::{Base, Exp, MOVED};
 use super::lanes::{Float, Lanes};
 use super::softmax::{
-    ROWS, Rows, Sum, divide, group_sums, groups, plain, recompute, row_of, row_sum, streams, sum_lanes,
+    ROWS, Rows, Sum, divide, group_sums, groups, plain, recompute, row_of, row_sum, streams, sum_lanes, two_sum,
 };
 use crate::matrix::{MatMut, MatRef};
 
 /// Vectors whose values are added plainly before the rounding of additions is kept.
 const CHAIN: usize = 8;
-
-/// `high + low + x` with the rounding error of the first addition in `low`, whatever the signs (Knuth's two-sum).
-#[inline(always)]
-fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, x: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, x);
-    let part = l.sub(sum, high);
-    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
-    (sum, l.add(low, error))
-}
 
 /// The sum of `f` of the vectors of two rows of one length, with an error that does not grow with it: chains of vectors
 /// are added plainly, and to the total with the rounding error kept. `f` of zeros is 0.

@@ -7,6 +7,7 @@
 //! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
 //! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
 //! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
+//! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
@@ -22,4 +23,5 @@ pub(crate) mod lanes;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
 pub(crate) mod sinkhorn;
 pub(crate) mod softmax;
+pub(crate) mod stablemax;
 pub(crate) mod swap;

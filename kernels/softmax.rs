@@ -18,7 +18,7 @@ use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements that are summed before their sum is looked at.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 /// A block's sum beyond this asks for a larger base: far from the overflow of f32, far beyond any sum of a block whose
 /// base fits.
@@ -45,8 +45,8 @@ const STREAM_BYTES: usize = 16 << 20;
 /// `high` is 0 for an empty sum, infinite after +inf and NaN after NaN.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sum<T> {
-    high: f64,
-    low: f64,
+    pub(super) high: f64,
+    pub(super) low: f64,
     base: Base<T>,
 }
 
@@ -56,7 +56,7 @@ impl<T: Float> Sum<T> {
 
     /// Adds `x` times the base, keeping the rounding error (Knuth's two-sum).
     #[inline(always)]
-    fn add(&mut self, x: f64) {
+    pub(super) fn add(&mut self, x: f64) {
         let sum = self.high + x;
         let part = sum - self.high;
         self.low += (self.high - (sum - part)) + (x - part);
@@ -75,7 +75,7 @@ impl<T: Float> Sum<T> {
     }
 
     #[inline(always)]
-    fn total(&self) -> f64 {
+    pub(super) fn total(&self) -> f64 {
         self.high + self.low
     }
 
@@ -556,6 +556,15 @@ fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 pub(super) fn add<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), e: L::V) -> (L::V, L::V) {
     let sum = l.add(high, e);
     (sum, l.add(low, l.sub(e, l.sub(sum, high))))
+}
+
+/// `high + low + x` with the rounding error of the first addition in `low`, whatever the signs (Knuth's two-sum).
+#[inline(always)]
+pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, x: L::V) -> (L::V, L::V) {
+    let sum = l.add(high, x);
+    let part = l.sub(sum, high);
+    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
+    (sum, l.add(low, error))
 }
 
 /// The exponentials of `x`, watching for overflow instead of clamping where the base is the plain one.

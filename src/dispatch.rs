@@ -15,6 +15,7 @@ use crate::kernels::gradients;
 use crate::kernels::lanes::Token;
 use crate::kernels::sinkhorn::{self, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Logits, Sum};
+use crate::kernels::stablemax;
 use crate::kernels::swap::{self, Nearest, NearestMut, Swap};
 use crate::matrix::{MatMut, MatRef};
 
@@ -128,6 +129,14 @@ entry_points! {
     gradients::log_softmax_backward(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
     gradients::cross_entropy(x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]);
     gradients::cross_entropy_gradient(x: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>);
+    stablemax::stablemax(x: &[T], out: &mut [T]);
+    stablemax::log_stablemax(x: &[T], out: &mut [T]);
+    stablemax::stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
+    stablemax::log_stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
+    stablemax::stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
+    stablemax::log_stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
+    stablemax::stablemax_backward_rows(x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
+    stablemax::log_stablemax_backward_rows(x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
     sinkhorn::survey(cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]) -> Option<usize>;
     sinkhorn::iterate(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspace<'_, T>) -> f64;
     sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;

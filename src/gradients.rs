@@ -3,8 +3,8 @@
 use crate::softmax::{element_per_row, on_any_isa, same_shape};
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
-/// Checks that the other slices of a gradient are as long as the results it flows back from.
-fn same_lengths<T>(y: &[T], dy: &[T], dx: &[T]) -> Result<(), Error> {
+/// Checks that the other slices of a gradient are as long as the row it is of.
+pub(crate) fn same_lengths<T>(y: &[T], dy: &[T], dx: &[T]) -> Result<(), Error> {
     for (argument, actual) in [("dy", dy.len()), ("dx", dx.len())] {
         if actual != y.len() {
             return Err(Error::Length { argument, actual, expected: y.len() });
@@ -13,8 +13,8 @@ fn same_lengths<T>(y: &[T], dy: &[T], dx: &[T]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that the other matrices of a gradient have the shape of the results it flows back from.
-fn same_shapes<T>(y: &MatRef<'_, T>, dy: &MatRef<'_, T>, dx: &MatMut<'_, T>) -> Result<(), Error> {
+/// Checks that the other matrices of a gradient have the shape of the rows it is of.
+pub(crate) fn same_shapes<T>(y: &MatRef<'_, T>, dy: &MatRef<'_, T>, dx: &MatMut<'_, T>) -> Result<(), Error> {
     let expected = (y.rows(), y.cols());
     for (argument, actual) in [("dy", (dy.rows(), dy.cols())), ("dx", (dx.rows(), dx.cols()))] {
         if actual != expected {

@@ -94,6 +94,7 @@ mod medoids;
 #[cfg(feature = "std")]
 mod sinkhorn;
 mod softmax;
+mod stablemax;
 
 pub use error::{Error, IsaName};
 pub use gradients::{
@@ -112,6 +113,12 @@ pub use softmax::{
     log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,
     log_sum_exp_rows_with, log_sum_exp_rows_with_on, softmax, softmax_in_place, softmax_in_place_on, softmax_on,
     softmax_rows, softmax_rows_on, softmax_rows_with, softmax_rows_with_on,
+};
+pub use stablemax::{
+    log_stablemax, log_stablemax_backward, log_stablemax_backward_on, log_stablemax_backward_rows,
+    log_stablemax_backward_rows_on, log_stablemax_on, log_stablemax_rows, log_stablemax_rows_on, stablemax,
+    stablemax_backward, stablemax_backward_on, stablemax_backward_rows, stablemax_backward_rows_on, stablemax_on,
+    stablemax_rows, stablemax_rows_on,
 };
 
 /// The element types of the kernels: `f32` and `f64`.

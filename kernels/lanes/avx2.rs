@@ -1,7 +1,7 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
 use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
-use crate::kernels::exp;
+use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_castps_si128, _mm_loadu_si128, _mm_prefetch,
     _mm_sfence, _mm_store_sd, _mm_store_ss, _mm_storel_epi64, _mm_storeu_pd, _mm_storeu_ps, _mm_storeu_si128,
@@ -114,6 +114,25 @@ impl Lanes<f32> for V3 {
     #[inline(always)]
     fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         self.fma._mm256_fnmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_div_ps(a, b)
+    }
+    #[inline(always)]
+    fn abs(self, x: __m256) -> __m256 {
+        self.avx._mm256_andnot_ps(self.avx._mm256_set1_ps(-0.0), x)
+    }
+    #[inline(always)]
+    fn split(self, x: __m256) -> (__m256, __m256) {
+        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split.
+        let half = self.avx._mm256_set1_epi32(SQRT_HALF_32 as i32);
+        let carry = self.avx._mm256_set1_epi32((0x3f80_0000 - SQRT_HALF_32) as i32);
+        let bits = self.avx2._mm256_add_epi32(self.avx._mm256_castps_si256(x), carry);
+        let m = self.avx2._mm256_and_si256(bits, self.avx._mm256_set1_epi32(0x007f_ffff));
+        let m = self.avx._mm256_castsi256_ps(self.avx2._mm256_add_epi32(m, half));
+        let e = self.avx._mm256_cvtepi32_ps(self.avx2._mm256_srli_epi32::<23>(bits));
+        (m, self.avx._mm256_sub_ps(e, self.avx._mm256_set1_ps(127.0)))
     }
     #[inline(always)]
     fn max(self, a: __m256, b: __m256) -> __m256 {
@@ -324,6 +343,27 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn neg_mul_add(self, a: __m256d, b: __m256d, c: __m256d) -> __m256d {
         self.fma._mm256_fnmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn div(self, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_div_pd(a, b)
+    }
+    #[inline(always)]
+    fn abs(self, x: __m256d) -> __m256d {
+        self.avx._mm256_andnot_pd(self.avx._mm256_set1_pd(-0.0), x)
+    }
+    #[inline(always)]
+    fn split(self, x: __m256d) -> (__m256d, __m256d) {
+        let half = self.avx._mm256_set1_epi64x(SQRT_HALF_64 as i64);
+        let carry = self.avx._mm256_set1_epi64x((0x3ff0_0000_0000_0000 - SQRT_HALF_64) as i64);
+        let bits = self.avx2._mm256_add_epi64(self.avx._mm256_castpd_si256(x), carry);
+        let m = self.avx2._mm256_and_si256(bits, self.avx._mm256_set1_epi64x(0x000f_ffff_ffff_ffff));
+        let m = self.avx._mm256_castsi256_pd(self.avx2._mm256_add_epi64(m, half));
+        // As the low bits of 2^52, which converts them.
+        let shifter = 4_503_599_627_370_496.0_f64;
+        let e = self.avx2._mm256_srli_epi64::<52>(bits);
+        let e = self.avx2._mm256_or_si256(e, self.avx._mm256_set1_epi64x(shifter.to_bits() as i64));
+        (m, self.avx._mm256_sub_pd(self.avx._mm256_castsi256_pd(e), self.avx._mm256_set1_pd(shifter + 1023.0)))
     }
     #[inline(always)]
     fn max(self, a: __m256d, b: __m256d) -> __m256d {

@@ -1,7 +1,7 @@
 //! AVX-512 (F, BW, CD, DQ, VL): 16 lanes of f32 or 8 of f64.
 
 use super::{ExpSplit, Lanes};
-use crate::kernels::exp;
+use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm_sfence, _mm256_loadu_si256,
     _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_loadu_pd,
@@ -87,6 +87,25 @@ impl Lanes<f32> for V4 {
     #[inline(always)]
     fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         self.avx512f._mm512_fnmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_div_ps(a, b)
+    }
+    #[inline(always)]
+    fn abs(self, x: __m512) -> __m512 {
+        self.avx512f._mm512_abs_ps(x)
+    }
+    #[inline(always)]
+    fn split(self, x: __m512) -> (__m512, __m512) {
+        // As on AVX2, so that both give the same logarithms.
+        let half = self.avx512f._mm512_set1_epi32(SQRT_HALF_32 as i32);
+        let carry = self.avx512f._mm512_set1_epi32((0x3f80_0000 - SQRT_HALF_32) as i32);
+        let bits = self.avx512f._mm512_add_epi32(self.avx512f._mm512_castps_si512(x), carry);
+        let m = self.avx512f._mm512_and_si512(bits, self.avx512f._mm512_set1_epi32(0x007f_ffff));
+        let m = self.avx512f._mm512_castsi512_ps(self.avx512f._mm512_add_epi32(m, half));
+        let e = self.avx512f._mm512_cvtepi32_ps(self.avx512f._mm512_srli_epi32::<23>(bits));
+        (m, self.avx512f._mm512_sub_ps(e, self.avx512f._mm512_set1_ps(127.0)))
     }
     #[inline(always)]
     fn max(self, a: __m512, b: __m512) -> __m512 {
@@ -262,6 +281,24 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn neg_mul_add(self, a: __m512d, b: __m512d, c: __m512d) -> __m512d {
         self.avx512f._mm512_fnmadd_pd(a, b, c)
+    }
+    #[inline(always)]
+    fn div(self, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_div_pd(a, b)
+    }
+    #[inline(always)]
+    fn abs(self, x: __m512d) -> __m512d {
+        self.avx512f._mm512_abs_pd(x)
+    }
+    #[inline(always)]
+    fn split(self, x: __m512d) -> (__m512d, __m512d) {
+        let half = self.avx512f._mm512_set1_epi64(SQRT_HALF_64 as i64);
+        let carry = self.avx512f._mm512_set1_epi64((0x3ff0_0000_0000_0000 - SQRT_HALF_64) as i64);
+        let bits = self.avx512f._mm512_add_epi64(self.avx512f._mm512_castpd_si512(x), carry);
+        let m = self.avx512f._mm512_and_si512(bits, self.avx512f._mm512_set1_epi64(0x000f_ffff_ffff_ffff));
+        let m = self.avx512f._mm512_castsi512_pd(self.avx512f._mm512_add_epi64(m, half));
+        let e = self.avx512dq._mm512_cvtepi64_pd(self.avx512f._mm512_srli_epi64::<52>(bits));
+        (m, self.avx512f._mm512_sub_pd(e, self.avx512f._mm512_set1_pd(1023.0)))
     }
     #[inline(always)]
     fn max(self, a: __m512d, b: __m512d) -> __m512d {

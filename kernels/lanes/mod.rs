@@ -8,6 +8,8 @@ mod avx512;
 mod neon;
 mod scalar;
 
+use super::exp;
+
 /// An element type: `f32` or `f64`, with the constants that the kernels need of it.
 pub trait Float:
     Copy
@@ -34,6 +36,10 @@ pub trait Float:
     const BIAS: f64;
     /// Machine epsilon: the distance from 1 to the next larger number.
     const EPSILON: f64;
+    /// 2^80 or 2^640, five eighths of the exponents: what numbers out of a safe range are scaled by.
+    const SCALE: Self;
+    /// Coefficients of [`crate::kernels::exp::ln`].
+    const LN: &'static [Self];
     /// 0.
     const ZERO: Self;
     /// 1.
@@ -54,7 +60,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($t:ident, $ln2_hi:expr, $ln2_lo:expr) => {
+    ($t:ident, $ln2_hi:expr, $ln2_lo:expr, $scale:expr, $ln:expr) => {
         impl Float for $t {
             const LOG2_E: Self = core::$t::consts::LOG2_E;
             const LN2_HI: Self = $ln2_hi;
@@ -62,6 +68,8 @@ macro_rules! float {
             const SHIFTER: Self = 1.5 / Self::EPSILON;
             const BIAS: f64 = ($t::MAX_EXP - 1) as f64;
             const EPSILON: f64 = $t::EPSILON as f64;
+            const SCALE: Self = $scale;
+            const LN: &'static [Self] = $ln;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const INFINITY: Self = $t::INFINITY;
@@ -83,8 +91,8 @@ macro_rules! float {
 }
 
 // ln 2 = 0.693147180559945309417232121458176568..., split after rounding to the type.
-float!(f32, core::f32::consts::LN_2, -1.904_654_3e-9);
-float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
+float!(f32, core::f32::consts::LN_2, -1.904_654_3e-9, f32::from_bits((127 + 80) << 23), &exp::F32_LN);
+float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17, f64::from_bits((1023 + 640) << 52), &exp::F64_LN);
 
 /// How an instruction set splits `e^x = 2^(k/2^bits) * e^t`: with a table of `2^bits` powers of two in registers, the
 /// remainder `t` is short and so is its polynomial.
@@ -187,6 +195,17 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn neg_mul_add_once(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         self.neg_mul_add(a, b, c)
     }
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - quotient * b` without an error, where `quotient` is `a / b` rounded to a normal number.
+    #[inline(always)]
+    fn residual(self, a: Self::V, b: Self::V, quotient: Self::V) -> Self::V {
+        self.neg_mul_add(quotient, b, a)
+    }
+    /// The absolute value.
+    fn abs(self, x: Self::V) -> Self::V;
+    /// `x = m * 2^e` with m in [sqrt(1/2), sqrt(2)), for positive normal numbers; others give anything.
+    fn split(self, x: Self::V) -> (Self::V, Self::V);
     /// `if a > b { a } else { b }`: `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a < b { a } else { b }`: `b` where either is NaN.

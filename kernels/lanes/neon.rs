@@ -1,7 +1,7 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
 use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
-use crate::kernels::exp;
+use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
     vst1q_f32, vst1q_f64, vst1q_u32,
@@ -87,6 +87,24 @@ impl Lanes<f32> for Neon {
     #[inline(always)]
     fn neg_mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         self.neon.vfmsq_f32(c, a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        self.neon.vdivq_f32(a, b)
+    }
+    #[inline(always)]
+    fn abs(self, x: float32x4_t) -> float32x4_t {
+        self.neon.vabsq_f32(x)
+    }
+    #[inline(always)]
+    fn split(self, x: float32x4_t) -> (float32x4_t, float32x4_t) {
+        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split.
+        let carry = self.neon.vdupq_n_u32(0x3f80_0000 - SQRT_HALF_32);
+        let bits = self.neon.vaddq_u32(self.neon.vreinterpretq_u32_f32(x), carry);
+        let m = self.neon.vandq_u32(bits, self.neon.vdupq_n_u32(0x007f_ffff));
+        let m = self.neon.vreinterpretq_f32_u32(self.neon.vaddq_u32(m, self.neon.vdupq_n_u32(SQRT_HALF_32)));
+        let e = self.neon.vcvtq_f32_u32(self.neon.vshrq_n_u32::<23>(bits));
+        (m, self.neon.vsubq_f32(e, self.neon.vdupq_n_f32(127.0)))
     }
     #[inline(always)]
     fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
@@ -280,6 +298,23 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn neg_mul_add(self, a: float64x2_t, b: float64x2_t, c: float64x2_t) -> float64x2_t {
         self.neon.vfmsq_f64(c, a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        self.neon.vdivq_f64(a, b)
+    }
+    #[inline(always)]
+    fn abs(self, x: float64x2_t) -> float64x2_t {
+        self.neon.vabsq_f64(x)
+    }
+    #[inline(always)]
+    fn split(self, x: float64x2_t) -> (float64x2_t, float64x2_t) {
+        let carry = self.neon.vdupq_n_u64(0x3ff0_0000_0000_0000 - SQRT_HALF_64);
+        let bits = self.neon.vaddq_u64(self.neon.vreinterpretq_u64_f64(x), carry);
+        let m = self.neon.vandq_u64(bits, self.neon.vdupq_n_u64(0x000f_ffff_ffff_ffff));
+        let m = self.neon.vreinterpretq_f64_u64(self.neon.vaddq_u64(m, self.neon.vdupq_n_u64(SQRT_HALF_64)));
+        let e = self.neon.vcvtq_f64_u64(self.neon.vshrq_n_u64::<52>(bits));
+        (m, self.neon.vsubq_f64(e, self.neon.vdupq_n_f64(1023.0)))
     }
     #[inline(always)]
     fn max(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {

@@ -4,8 +4,19 @@ use super::{ExpSplit, Float, Lanes};
 use crate::kernels::exp;
 use pulp::Scalar;
 
+/// `a - quotient * b`, the product taken apart into halves of 26 and 27 bits (Dekker).
+#[inline(always)]
+fn residual(a: f64, b: f64, quotient: f64) -> f64 {
+    let halves = |x: f64| {
+        let high = f64::from_bits(x.to_bits() & !((1 << 27) - 1));
+        (high, x - high)
+    };
+    let ((q1, q2), (b1, b2)) = (halves(quotient), halves(b));
+    (((a - q1 * b1) - q1 * b2) - q2 * b1) - q2 * b2
+}
+
 macro_rules! scalar_lanes {
-    ($t:ident, $mantissa_bits:expr, $split:expr, |$x:ident, $k:ident| $reduce:expr) => {
+    ($t:ident, $mantissa_bits:expr, $split:expr, |$x:ident, $k:ident| $reduce:expr, $residual:expr) => {
         impl Lanes<$t> for Scalar {
             type V = $t;
             type M = bool;
@@ -71,6 +82,23 @@ macro_rules! scalar_lanes {
             fn neg_mul_add_once(self, a: $t, b: $t, c: $t) -> $t {
                 // A product that overflows must not turn an infinite c into NaN: fused, it would not.
                 if c.is_infinite() { c } else { $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64()) }
+            }
+            #[inline(always)]
+            fn div(self, a: $t, b: $t) -> $t {
+                a / b
+            }
+            #[inline(always)]
+            fn residual(self, a: $t, b: $t, quotient: $t) -> $t {
+                $residual(a, b, quotient)
+            }
+            #[inline(always)]
+            fn abs(self, x: $t) -> $t {
+                x.abs()
+            }
+            #[inline(always)]
+            fn split(self, x: $t) -> ($t, $t) {
+                let (m, e) = exp::split(x.to_f64());
+                (m as $t, e as $t)
             }
             #[inline(always)]
             fn max(self, a: $t, b: $t) -> $t {
@@ -166,5 +194,8 @@ macro_rules! scalar_lanes {
 
 // Without a fused multiply-add the product k * ln 2 has to be exact: in f64 it is for f32, and f64 takes ln 2 in a
 // part of 33 bits (exact for |k| < 2^20) and the rest (the split of fdlibm's e_log.c).
-scalar_lanes!(f32, 23, exp::F32_INTEGER, |x, k| (x as f64 - k as f64 * core::f64::consts::LN_2) as f32);
-scalar_lanes!(f64, 52, exp::F64_INTEGER, |x, k| (x - k * exp::LN2_HI33) - k * exp::LN2_LO33);
+scalar_lanes!(f32, 23, exp::F32_INTEGER, |x, k| (x as f64 - k as f64 * core::f64::consts::LN_2) as f32, |a, b, q| (a
+    as f64
+    - q as f64 * b as f64)
+    as f32);
+scalar_lanes!(f64, 52, exp::F64_INTEGER, |x, k| (x - k * exp::LN2_HI33) - k * exp::LN2_LO33, residual);

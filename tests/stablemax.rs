@@ -1,0 +1,425 @@
+//! The StableMax family against references in double-double, on every instruction set of this CPU.
+//!
+//! The tolerances are the contract's: StableMax 4 ulp, log-StableMax 4 ulp of max(1, |result|), gradients 16 EPSILON times
+//! the sizes of what they are made of. `cargo test --test stablemax -- --nocapture` prints the largest errors seen.
+
+mod support;
+
+use mantex::{
+    Error, Isa, MatMut, MatRef, log_stablemax, log_stablemax_backward, log_stablemax_backward_on,
+    log_stablemax_backward_rows, log_stablemax_backward_rows_on, log_stablemax_on, log_stablemax_rows,
+    log_stablemax_rows_on, stablemax, stablemax_backward, stablemax_backward_on, stablemax_backward_rows,
+    stablemax_backward_rows_on, stablemax_on, stablemax_rows, stablemax_rows_on,
+};
+use support::{
+    Dd, Float, Guarded, KINDS, LANES, Report, bits_of, distance, emulated, isas, normal, power_of_two, rng, row,
+    ulp_error, ulp_error_from_one,
+};
+
+const STABLEMAX_ULPS: f64 = 4.0;
+const LOG_STABLEMAX_ULPS: f64 = 4.0;
+const GRADIENT_EPSILONS: f64 = 16.0;
+
+const INF: f64 = f64::INFINITY;
+
+type Forward<T> = fn(Isa, &[T], &mut [T]) -> Result<(), Error>;
+type Backward<T> = fn(Isa, &[T], &[T], &mut [T]) -> Result<(), Error>;
+type ForwardRows<T> = fn(Isa, MatRef<'_, T>, MatMut<'_, T>) -> Result<(), Error>;
+type BackwardRows<T> = fn(Isa, MatRef<'_, T>, MatRef<'_, T>, MatMut<'_, T>) -> Result<(), Error>;
+
+/// Makes a test of each generic function, for both types.
+macro_rules! for_both_types {
+    ($($test:ident)*) => {
+        mod f32 {
+            $(#[test] fn $test() { super::$test::<f32>(); })*
+        }
+        mod f64 {
+            $(#[test] fn $test() { super::$test::<f64>(); })*
+        }
+    };
+}
+
+for_both_types! {
+    short_rows_at_every_alignment
+    long_rows
+    extreme_rows
+    special_values
+    huge_gradients
+    matrices
+    entry_points_run_the_best
+    errors_leave_outputs_alone
+}
+
+/// StableMax, the logarithms of u and of the sum, and the sums over the upstream gradient. Everything is scaled by powers
+/// of two where double-double would leave the range of f64.
+struct Reference {
+    /// u * 2^-60; infinite for -inf.
+    u: Vec<Dd>,
+    y: Vec<Dd>,
+    log_y: Vec<Dd>,
+    /// The sums of dy y, |dy| y, dy and |dy|.
+    sums: [Dd; 4],
+}
+
+impl Reference {
+    /// `None` where a row has no result.
+    fn new<T: Float>(x: &[T], dy: &[T]) -> Option<Self> {
+        let (half, ln_2) = (power_of_two(-60), Dd::from(2.0).ln());
+        let max = x.iter().fold(-INF, |max, x| if x.wide() > max { x.wide() } else { max });
+        if x.iter().any(|x| x.wide().is_nan()) || max.is_infinite() {
+            return None;
+        }
+        // Weights are scaled by 2^shift: the largest is not far from 1, or from what f64 holds.
+        let shift = if max >= power_of_two(500) { -60 } else { 60 * i32::from(max < -power_of_two(500)) };
+        let u: Vec<Dd> = (x.iter().map(|x| x.wide().abs()))
+            .map(|x| if x == INF { Dd::from(INF) } else { Dd::difference(x * half, -half) })
+            .collect();
+        let scaled = |x: Dd, e: i32| Dd(x.0 * power_of_two(e), x.1 * power_of_two(e));
+        let weights = x.iter().zip(&u).map(|(x, &u)| match x.wide() {
+            f64::NEG_INFINITY => Dd::ZERO,
+            0.0.. => scaled(u, 60 + shift),
+            _ => scaled(Dd::ONE / u, shift - 60),
+        });
+        let weights: Vec<Dd> = weights.collect();
+        let sum = weights.iter().fold(Dd::ZERO, |sum, &w| sum + w);
+        let ln_sum = T::reference_ln(sum) - ln_2 * Dd::from(f64::from(shift));
+        let log_y = x.iter().zip(&u).map(|(x, &u)| {
+            let ln = |u| T::reference_ln(u) + ln_2 * Dd::from(60.0);
+            match x.wide() {
+                f64::NEG_INFINITY => Dd::from(-INF),
+                0.0.. => ln(u) - ln_sum,
+                _ => -ln(u) - ln_sum,
+            }
+        });
+        let (log_y, y): (_, Vec<Dd>) = (log_y.collect(), weights.iter().map(|&w| w / sum).collect());
+        let mut sums = [Dd::ZERO; 4];
+        for (dy, &y) in dy.iter().map(|dy| dy.wide()).zip(&y) {
+            let (dy, size) = (Dd::from(dy), Dd::from(dy.abs()));
+            for (sum, term) in sums.iter_mut().zip([dy * y, size * y, dy, size]) {
+                *sum = *sum + term;
+            }
+        }
+        Some(Self { u, y, log_y, sums })
+    }
+
+    /// The gradients and the sizes of what they are made of: in both, `s'_j / S` is `y_j / u_j`.
+    fn gradients(&self, j: usize, dy: f64) -> [(Dd, f64); 2] {
+        let ([mean, mean_size, sum, size], y, half) = (self.sums, self.y[j], power_of_two(-60));
+        // Whichever of both scaled by 2^-60 underflows least.
+        let over_u = |x: Dd| match self.u[j] {
+            Dd(INF, _) => Dd::ZERO,
+            u if u.0 < 1.0 => x / Dd(u.0 / half, u.1 / half),
+            u => Dd(x.0 * half, x.1 * half) / u,
+        };
+        let (dy, dy_size) = (Dd::from(dy), Dd::from(dy.abs()));
+        [
+            (over_u((dy - mean) * y), over_u((dy_size + mean_size) * y).0),
+            (over_u(dy - sum * y), over_u(dy_size + size * y).0),
+        ]
+    }
+}
+
+/// StableMax, its logarithm, and both gradients of one row, from and to buffers at the given misalignment; nothing is
+/// written outside of them.
+fn run<T: Float>(isa: Isa, x: &[T], dy: &[T], offset: usize) -> [Vec<T>; 4] {
+    let (x, dy) = (Guarded::new(x, offset), Guarded::new(dy, (offset * 5 + 1) % LANES));
+    let take = |f: &dyn Fn(&mut [T]) -> Result<(), Error>| {
+        let mut out = Guarded::<T>::unwritten(x.get().len(), (offset * 7 + 3) % LANES);
+        f(out.get_mut()).expect("the lengths agree");
+        out.check().to_vec()
+    };
+    let outputs = [
+        take(&|out| stablemax_on(isa, x.get(), out)),
+        take(&|out| log_stablemax_on(isa, x.get(), out)),
+        take(&|out| stablemax_backward_on(isa, x.get(), dy.get(), out)),
+        take(&|out| log_stablemax_backward_on(isa, x.get(), dy.get(), out)),
+    ];
+    x.check();
+    dy.check();
+    outputs
+}
+
+/// All outputs of one row at the first of the alignments against the reference, and the same bits at the others.
+fn check_row<T: Float>(report: &mut Report, name: &str, x: &[T], dy: &[T], offsets: &[usize]) {
+    let reference = Reference::new(x, dy);
+    let (epsilon, smallest) = (support::ulp::<T>(1.0), power_of_two(T::MIN_EXPONENT));
+    for isa in isas() {
+        let outputs = run(isa, x, dy, offsets[0]);
+        for &offset in &offsets[1..] {
+            let again = run(isa, x, dy, offset);
+            assert_eq!(again.map(|y| bits_of(&y)), outputs.clone().map(|y| bits_of(&y)), "{name}, {offset} on {isa}");
+        }
+        let Some(r) = &reference else {
+            assert!(outputs.iter().flatten().all(|y| y.wide().is_nan()), "{name} on {isa}: not all NaN");
+            continue;
+        };
+        let [y, log_y, dx, log_dx] = &outputs;
+        for i in 0..x.len() {
+            let case = || format!("{name}, n = {}, x[{i}] = {:e}", x.len(), x[i].wide());
+            if x[i].wide() == -INF {
+                let values = [y[i], dx[i], log_dx[i], log_y[i]].map(|y| y.wide());
+                assert_eq!(values, [0.0, 0.0, 0.0, -INF], "{} on {isa}", case());
+            }
+            let ulps = if r.y[i].0 >= smallest {
+                ulp_error(y[i], r.y[i].0, r.y[i].1)
+            } else {
+                STABLEMAX_ULPS * distance(y[i], r.y[i].0, r.y[i].1) / smallest
+            };
+            report.observe::<T>("stablemax", isa, ulps, STABLEMAX_ULPS, case);
+            let ulps = ulp_error_from_one(log_y[i], r.log_y[i].0, r.log_y[i].1);
+            report.observe::<T>("log_stablemax", isa, ulps, LOG_STABLEMAX_ULPS, case);
+            let gradients = r.gradients(i, dy[i].wide()).into_iter().zip([dx[i], log_dx[i]]);
+            for (function, ((expected, size), dx)) in ["backward", "log_backward"].into_iter().zip(gradients) {
+                let error = (distance(dx, expected.0, expected.1) - smallest).max(0.0);
+                // 0 where the error is below the smallest normal number, whatever the size.
+                let epsilons = if error == 0.0 { 0.0 } else { error / (epsilon * size) };
+                report.observe::<T>(function, isa, epsilons, GRADIENT_EPSILONS, case);
+            }
+        }
+    }
+}
+
+fn short_rows_at_every_alignment<T: Float>() {
+    let mut rng = rng(31);
+    Report::run("short rows", |report| {
+        for n in 0..=3 * LANES + 1 {
+            for (i, kind) in KINDS.iter().enumerate() {
+                let dy = normal(n, 1.0, 0.1, &mut rng);
+                // All alignments go round.
+                let offsets = [0, 0, (n + i) % LANES, (3 * n + 5 * i) % LANES];
+                check_row(report, kind, &row::<T>(kind, n, &mut rng), &dy, &offsets);
+            }
+        }
+    });
+}
+
+fn long_rows<T: Float>() {
+    let mut rng = rng(32);
+    let longest = if emulated() { 6_003 } else { 100_003 };
+    Report::run("long rows", |report| {
+        for kind in KINDS {
+            for n in [511, 512, 513, 1000, 2047, 2048, 2049, 4096 + 3] {
+                let dy = normal(n, 1.0, 0.1, &mut rng);
+                check_row(report, kind, &row::<T>(kind, n, &mut rng), &dy, &[0, 5]);
+            }
+        }
+        for kind in ["normal, scale 1", "normal, scale 1000", "all 0.7", "all -123.4", "late huge", "lowest, all"] {
+            let dy = normal(longest, 1.0, 0.1, &mut rng);
+            check_row(report, kind, &row::<T>(kind, longest, &mut rng), &dy, &[0]);
+        }
+    });
+}
+
+/// Rows of every pair out of numbers from the smallest to the largest, alone and among others of their kind.
+fn extreme_rows<T: Float>() {
+    let mut rng = rng(33);
+    let top = 2 - T::MIN_EXPONENT;
+    let sizes = [-top + 3, -40, -1, 0, 1, 20, 63, top / 2, top * 5 / 8, top * 5 / 8 + 1, top - 3, top - 2, top - 1];
+    let mut numbers = vec![0.0, T::LARGEST.wide()];
+    numbers.extend(sizes.map(power_of_two));
+    numbers.extend((0..10).map(|i| power_of_two(sizes[i]) * 1.7));
+    numbers = numbers.into_iter().flat_map(|x| [x, -x]).collect();
+    Report::run("extreme rows", |report| {
+        for &a in &numbers {
+            for &b in &numbers {
+                for n in [1, 2, 3, 19] {
+                    let x: Vec<T> = (0..n).map(|i| T::of(if i % 3 == 0 { a } else { b })).collect();
+                    check_row(report, &format!("{a:e} and {b:e}"), &x, &normal(n, 1.0, 0.0, &mut rng), &[0]);
+                }
+            }
+        }
+    });
+}
+
+fn special_values<T: Float>() {
+    let mut rng = rng(34);
+    let sets: [&[f64]; 7] = [&[-INF], &[-INF, -INF], &[INF], &[f64::NAN], &[-INF, INF], &[-INF, f64::NAN], &[]];
+    Report::run("special values", |report| {
+        for n in [1, 2, 3, 5, 16, 17, 33, 64, 67, 513, 2048, 2056, 4101] {
+            let mut places = vec![0, 1, n / 3, n / 2, n - 1, n - 2.min(n), 15, 16, 40, 2047, 2048];
+            places.retain(|&at| at < n);
+            for kind in ["normal, scale 1", "lowest, all", "largest with both signs", "all -inf"] {
+                for (set, (i, &at)) in sets.iter().flat_map(|set| places.iter().enumerate().map(move |at| (set, at))) {
+                    let mut x: Vec<T> = if kind == "all -inf" { vec![T::of(-INF); n] } else { row(kind, n, &mut rng) };
+                    for (j, &special) in set.iter().enumerate() {
+                        x[places[(i + j) % places.len()]] = T::of(special);
+                    }
+                    let dy: Vec<T> = normal(n, 1.0, 0.0, &mut rng);
+                    check_row(report, &format!("{kind} with {set:?} at {at}"), &x, &dy, &[n % LANES]);
+                    let mut dy = dy;
+                    dy[at] = T::of([INF, -INF, f64::NAN][i % 3]);
+                    for isa in isas() {
+                        let [_, _, dx, log_dx] = run(isa, &x, &dy, 0);
+                        assert!(dx.iter().chain(&log_dx).all(|dx| dx.wide().is_nan()), "dy[{at}] of {n} on {isa}");
+                    }
+                }
+                let mut x = vec![T::of(-INF); n];
+                x[places[n % places.len()]] = T::of(-3.5);
+                check_row(report, "-inf but once", &x, &normal(n, 1.0, 0.0, &mut rng), &[0]);
+            }
+        }
+    });
+}
+
+/// Gradients are linear in dy, up to the largest numbers: a power of two changes no digit.
+fn huge_gradients<T: Float>() {
+    let mut rng = rng(35);
+    let power = T::of(power_of_two(-T::MIN_EXPONENT - 6));
+    for (n, kind) in [(1, 1.0), (2, 1.0), (3, 1e3), (19, 3.0), (100, 1e6), (2500, 1.0)] {
+        let x = normal::<T>(n, kind, 0.0, &mut rng);
+        let dy = normal::<T>(n, 0.5, 0.0, &mut rng);
+        let huge: Vec<T> = dy.iter().map(|&dy| dy * power).collect();
+        for isa in isas() {
+            let ([_, _, dx, log_dx], [_, _, huge, log_huge]) = (run(isa, &x, &dy, 0), run(isa, &x, &huge, 0));
+            let scaled = |dx: Vec<T>| bits_of(&dx.into_iter().map(|dx| dx * power).collect::<Vec<T>>());
+            assert_eq!(scaled(dx), bits_of(&huge), "n = {n} on {isa}");
+            assert_eq!(scaled(log_dx), bits_of(&log_huge), "logarithm, n = {n} on {isa}");
+        }
+    }
+    // The distance from the mean overflows.
+    let (x, dy) = ([-9.0, -1e9, -1e9].map(T::of), [T::LARGEST, T::LARGEST, T::of(-T::LARGEST.wide())]);
+    for isa in isas() {
+        let [_, _, dx, _] = run(isa, &x, &dy, 0);
+        // y = [1, 1e-8, 1e-8], S = 0.1: -1e-18 / 0.1 times twice the largest number.
+        assert!((dx[2].wide() / T::LARGEST.wide() * 1e17 / -2.0 - 1.0).abs() < 1e-6, "{dx:?} on {isa}");
+    }
+}
+
+/// Central differences of the sum of dy y: a step of 2^-17 leaves 6e-11 times a third derivative of a few units, and
+/// 4 ulp of y divided by the step, 1.2e-10. The logits keep away from 0, where the second derivative jumps.
+#[test]
+fn finite_differences() {
+    let (h, mut rng) = (power_of_two(-17), rng(36));
+    for (isa, n) in isas().into_iter().flat_map(|isa| [1, 2, 5, 17, 40].map(|n| (isa, n))) {
+        let x: Vec<f64> = normal(n, 2.0, 0.0, &mut rng).into_iter().map(|x: f64| x + 0.01_f64.copysign(x)).collect();
+        let dy = normal::<f64>(n, 1.0, 0.0, &mut rng);
+        let [_, _, dx, log_dx] = run(isa, &x, &dy, 0);
+        let size: f64 = dy.iter().map(|dy| dy.abs()).sum();
+        let forms: [(Forward<f64>, _); 2] = [(stablemax_on, dx), (log_stablemax_on, log_dx)];
+        for (f, dx) in forms {
+            for j in 0..n {
+                let loss = |step: f64| {
+                    let (mut x, mut y) = (x.clone(), vec![0.0; n]);
+                    x[j] += step;
+                    f(isa, &x, &mut y).expect("equal lengths");
+                    y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
+                };
+                let difference = (loss(h) - loss(-h)) / (2.0 * h);
+                assert!((difference - dx[j]).abs() < 2e-9 * size, "{difference} and {} on {isa}", dx[j]);
+            }
+        }
+    }
+}
+
+/// The rows forms give the bits of the single rows, whatever the strides, and touch nothing between rows.
+fn matrices<T: Float>() {
+    let mut rng = rng(37);
+    let forward: [(ForwardRows<T>, Forward<T>); 2] =
+        [(stablemax_rows_on, stablemax_on), (log_stablemax_rows_on, log_stablemax_on)];
+    let backward: [(BackwardRows<T>, Backward<T>); 2] = [
+        (stablemax_backward_rows_on, stablemax_backward_on),
+        (log_stablemax_backward_rows_on, log_stablemax_backward_on),
+    ];
+    for (rows, cols, extra) in [(1, 5, 9), (3, 0, 4), (33, 7, 3), (2, 100, 1), (4, 1030, 13), (7, 16, 0)] {
+        let (stride, out_stride, dy_stride) = (cols + extra, cols + 2 * extra, cols + 1);
+        let mut x: Vec<T> = normal(rows * stride, 3.0, 0.0, &mut rng);
+        x[..cols].fill(T::of(T::LARGEST.wide() * -0.9));
+        let dy: Vec<T> = normal(rows * dy_stride, 1.0, 0.0, &mut rng);
+        let x_view = MatRef::with_stride(&x, rows, cols, stride).expect("it fits");
+        let dy_view = MatRef::with_stride(&dy, rows, cols, dy_stride).expect("it fits");
+        let check = |on_rows: &dyn Fn(MatMut<'_, T>) -> Result<(), Error>, on_row: &dyn Fn(usize, &mut [T])| {
+            let mut out = Guarded::<T>::unwritten(rows * out_stride, 5);
+            on_rows(MatMut::with_stride(out.get_mut(), rows, cols, out_stride).expect("it fits")).expect("it fits");
+            for (i, out) in out.check().chunks(out_stride.max(1)).enumerate() {
+                let mut expected = vec![T::of(0.0); cols];
+                on_row(i, &mut expected);
+                assert_eq!(bits_of(&out[..cols]), bits_of(&expected), "row {i} of {rows} x {cols}");
+                assert!(out[cols..].iter().all(|&x| Guarded::is_guard(x)), "written after row {i}");
+            }
+        };
+        for isa in isas() {
+            for (on_rows, on_row) in forward {
+                let row = |i, out: &mut [T]| on_row(isa, x_view.row(i), out).expect("equal lengths");
+                check(&|out| on_rows(isa, x_view, out), &row);
+            }
+            for (on_rows, on_row) in backward {
+                let row = |i, out: &mut [T]| on_row(isa, x_view.row(i), dy_view.row(i), out).expect("equal lengths");
+                check(&|out| on_rows(isa, x_view, dy_view, out), &row);
+            }
+        }
+    }
+    // Without columns there is nothing to do, however many rows there are.
+    let (empty, out) = (MatRef::<T>::new(&[], usize::MAX, 0), || MatMut::new(&mut [], usize::MAX, 0).expect("it fits"));
+    let empty = empty.expect("it fits");
+    assert!(isas().into_iter().all(|isa| forward.iter().all(|(f, _)| f(isa, empty, out()).is_ok())));
+    assert!(isas().into_iter().all(|isa| backward.iter().all(|(f, _)| f(isa, empty, empty, out()).is_ok())));
+}
+
+/// The plain functions give the bits of their twins on `Isa::best()`.
+fn entry_points_run_the_best<T: Float>() {
+    let mut rng = rng(38);
+    for n in [0, 1, 3, 8, 17, 100, 513, 3000] {
+        for kind in ["normal, scale 10", "offset 1e6", "late huge", "lowest, all"] {
+            let (x, dy) = (row::<T>(kind, n, &mut rng), normal::<T>(n, 1.0, 0.0, &mut rng));
+            let take = |f: &dyn Fn(&mut [T]) -> Result<(), Error>| {
+                let mut out = vec![T::of(0.0); n];
+                f(&mut out).expect("the lengths agree");
+                bits_of(&out)
+            };
+            let matrix = |f: &dyn Fn(MatMut<'_, T>) -> Result<(), Error>| {
+                take(&|out| f(MatMut::new(out, 1, n).expect("it fits")))
+            };
+            let view = |x| MatRef::new(x, 1, n).expect("it fits");
+            let slices = [
+                take(&|out| stablemax(&x, out)),
+                take(&|out| log_stablemax(&x, out)),
+                take(&|out| stablemax_backward(&x, &dy, out)),
+                take(&|out| log_stablemax_backward(&x, &dy, out)),
+            ];
+            let rows = [
+                matrix(&|out| stablemax_rows(view(&x), out)),
+                matrix(&|out| log_stablemax_rows(view(&x), out)),
+                matrix(&|out| stablemax_backward_rows(view(&x), view(&dy), out)),
+                matrix(&|out| log_stablemax_backward_rows(view(&x), view(&dy), out)),
+            ];
+            let expected = run(Isa::best(), &x, &dy, 0).map(|y| bits_of(&y));
+            assert_eq!(slices, expected, "{kind}, n = {n}");
+            assert_eq!(rows, expected, "rows of {kind}, n = {n}");
+        }
+    }
+}
+
+fn errors_leave_outputs_alone<T: Float>() {
+    let x = vec![T::of(1.0); 24];
+    let isa = Isa::best();
+    for n in [0, 5, 7, 24] {
+        let mut out = Guarded::<T>::unwritten(n, 0);
+        let error = |argument| Err(Error::Length { argument, actual: n, expected: 6 });
+        let (row, wrong) = (&x[..6], &x[..n]);
+        let mut right = Guarded::<T>::unwritten(6, 0);
+        for f in [stablemax_on, log_stablemax_on] {
+            assert_eq!(f(isa, row, out.get_mut()), error("out"));
+        }
+        for f in [stablemax_backward_on, log_stablemax_backward_on] {
+            assert_eq!(f(isa, row, row, out.get_mut()), error("dx"));
+            assert_eq!(f(isa, row, wrong, right.get_mut()), error("dy"));
+        }
+        assert_eq!(stablemax(row, out.get_mut()), error("out"));
+        assert_eq!(log_stablemax_backward(row, wrong, right.get_mut()), error("dy"));
+        assert!(out.check().iter().chain(right.check()).all(|&x| Guarded::is_guard(x)));
+    }
+    let view = MatRef::new(&x, 4, 6).expect("it fits");
+    for (rows, cols) in [(6, 4), (4, 5), (3, 6), (24, 1), (0, 6), (4, 0)] {
+        let error = |argument| Err(Error::Shape { argument, actual: (rows, cols), expected: (4, 6) });
+        let wrong = MatRef::new(&x[..rows * cols], rows, cols).expect("it fits");
+        let (mut out, mut right) = (Guarded::<T>::unwritten(rows * cols, 0), Guarded::<T>::unwritten(24, 0));
+        for f in [stablemax_rows_on, log_stablemax_rows_on] {
+            assert_eq!(f(isa, view, MatMut::new(out.get_mut(), rows, cols).expect("it fits")), error("out"));
+        }
+        for f in [stablemax_backward_rows_on, log_stablemax_backward_rows_on] {
+            assert_eq!(f(isa, view, view, MatMut::new(out.get_mut(), rows, cols).expect("it fits")), error("dx"));
+            assert_eq!(f(isa, view, wrong, MatMut::new(right.get_mut(), 4, 6).expect("it fits")), error("dy"));
+        }
+        assert!(out.check().iter().chain(right.check()).all(|&x| Guarded::is_guard(x)));
+    }
+}
