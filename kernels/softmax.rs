@@ -37,6 +37,9 @@ const TOGETHER: usize = 4096;
 /// Rows of at most so many vectors are summed without a look at the sum of each.
 const SHORT: usize = 32;
 
+/// How many bytes ahead passes that only read, or stream, ask for their logits.
+const AHEAD: usize = 2048;
+
 /// From this many bytes a row is read twice and streamed out instead of being stored and rescaled.
 const STREAM_BYTES: usize = 16 << 20;
 
@@ -213,6 +216,8 @@ pub(crate) trait Row<T: Float> {
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
     /// The logits from `at` to `end`, at most a vector of them; the other lanes -inf.
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V;
+    /// A hint that the logits [`AHEAD`] of `at` are read soon.
+    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize);
     /// The results: as many, or none where the row is only read.
     fn dst(&mut self) -> &mut [T];
     /// Whether writing results changes the logits.
@@ -294,6 +299,10 @@ impl<T: Float> Row<T> for Io<'_, T> {
     #[inline(always)]
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
         l.load_tail(&self.src()[at..end], T::NEG_INFINITY)
+    }
+    #[inline(always)]
+    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
+        l.prefetch(self.src(), at + AHEAD / size_of::<T>());
     }
     #[inline(always)]
     fn dst(&mut self) -> &mut [T] {
@@ -430,6 +439,10 @@ impl<T: Float> Row<T> for Masked<'_, T> {
         )
     }
     #[inline(always)]
+    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
+        self.io.prefetch(l, at);
+    }
+    #[inline(always)]
     fn dst(&mut self) -> &mut [T] {
         self.io.dst()
     }
@@ -472,6 +485,9 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     let step = L::UNROLL * L::N;
     let mut at = start;
     while end - at >= step {
+        if !STORE {
+            row.prefetch(l, at);
+        }
         sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, seen));
         at += step;
     }
@@ -697,16 +713,26 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
         || f(row.load(l, len - L::N)),
     );
     while len - at >= 4 * L::N {
-        for i in 0..4 {
-            let v = f(row.load(l, at + i * L::N));
-            let out = &mut row.dst()[at..at + 4 * L::N];
-            write(l, aligned, &mut out[i * L::N..], v);
+        if STREAM {
+            for i in (0..4).filter(|i| (i * L::N * size_of::<T>()).is_multiple_of(64)) {
+                row.prefetch(l, at + i * L::N);
+            }
+        }
+        // A line of the cache is stored without much in between, as it waits to be complete.
+        let mut v = [l.splat(T::ZERO); 4];
+        for (i, v) in v.iter_mut().enumerate() {
+            *v = f(row.load(l, at + i * L::N));
+        }
+        let out = &mut row.dst()[at..at + 4 * L::N];
+        for (i, v) in v.into_iter().enumerate() {
+            let out = &mut out[i * L::N..];
+            if aligned { l.stream(out, v) } else { l.store(out, v) }
         }
         at += 4 * L::N;
     }
     while len - at >= L::N {
         let v = f(row.load(l, at));
-        write(l, aligned, &mut row.dst()[at..], v);
+        l.store(&mut row.dst()[at..], v);
         at += L::N;
     }
     if let Some(v) = last {
@@ -718,12 +744,6 @@ pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut imp
     if STREAM {
         l.fence();
     }
-}
-
-/// Stores a vector, past the caches where `aligned`.
-#[inline(always)]
-fn write<L: Lanes<T>, T: Float>(l: L, aligned: bool, out: &mut [T], v: L::V) {
-    if aligned { l.stream(out, v) } else { l.store(out, v) }
 }
 
 /// Whether a row is so long that its output should not pass through the caches.
@@ -783,7 +803,7 @@ pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut imp
     let base = Base { exponent: sum.base.exponent + e, ..sum.base };
     let (first, second) = Sum { high: sum.high * scale, low: sum.low * scale, base }.divide(weight);
     let (first, second) = (l.splat(first), l.splat(second));
-    let exp = Exp::new(l, base);
+    let exp = core::hint::black_box(Exp::new(l, base));
     if sum.base == Base::PLAIN {
         map::<L, T, true>(
             l,

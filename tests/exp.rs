@@ -83,12 +83,13 @@ fn ends<T: Float>() {
 }
 
 /// Where nothing watches for overflow, as on AVX-512, it shows in every result that is too large, whatever the reduced
-/// argument came to: infinite (of either sign), NaN, or large. All of f32 above 89.
+/// argument came to: infinite (of either sign), NaN, or large. All of f32 above 89; in emulation one piece in 997.
 #[test]
 fn no_overflow_is_lost() {
     for isa in isas().into_iter().filter(|isa| isa.name() == "avx512") {
         let mut out = vec![0.0; 1 << 14];
-        for start in (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(out.len()) {
+        let step = if emulated() { 997 * out.len() } else { out.len() };
+        for start in (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(step) {
             let x: Vec<f32> =
                 (0..out.len() as u32).map(|i| f32::from_bits((start + i).min(f32::INFINITY.to_bits()))).collect();
             baselines::exp_watched(isa, &x, &mut out);
