@@ -42,7 +42,7 @@ fn sum_of<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, 
 
 /// Writes `f` of the vectors of two rows of one length.
 #[inline(always)]
-fn combine<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], out: &mut [T], f: impl Fn(L::V, L::V) -> L::V) {
+pub(super) fn combine<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], out: &mut [T], f: impl Fn(L::V, L::V) -> L::V) {
     const STEP: usize = 4;
     let (mut a, mut b) = (a.chunks_exact(STEP * L::N), b.chunks_exact(STEP * L::N));
     let mut out = out.chunks_exact_mut(STEP * L::N);

@@ -12,6 +12,9 @@
 //! | [`stored_sum`], [`rescale`] | softmax of rows of ordinary size, not in place | reads, writes; updates |
 //! | [`sum_below_maximum`], [`rescale`] | softmax in place, and what [`stored_sum`] gives up | reads; reads, writes; updates |
 //! | [`row_sum`], [`recompute`] | softmax of long rows | reads; reads, streams |
+//!
+//! Rows that are short against the caches are worked on in groups ([`group_sums`]): the exponentials of all of them, their
+//! sums, the reciprocals or logarithms of these, the results.
 
 use super::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split};
 use super::lanes::{Float, Lanes};
@@ -486,7 +489,9 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     let mut at = start;
     while end - at >= step {
         if !STORE {
-            row.prefetch(l, at);
+            for line in (0..step).step_by(64 / size_of::<T>()) {
+                row.prefetch(l, at + line);
+            }
         }
         sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, seen));
         at += step;

@@ -10,6 +10,7 @@
 //! of u in the sum. The rounding of the sum itself and that of 1/u in it is kept and added.
 
 use super::exp::{ln, ln_mantissa, split};
+use super::gradients::combine;
 use super::lanes::{Float, Lanes};
 use super::softmax::{BLOCK, Io, Sum, map, streams, sum_lanes, two_sum};
 use crate::matrix::{MatMut, MatRef};
@@ -178,20 +179,6 @@ fn write<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T], f: impl Fn(L::V) -
     }
 }
 
-/// Writes `f` of every vector of `x` and `dy`.
-#[inline(always)]
-fn write_gradient<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T], f: impl Fn(L::V, L::V) -> L::V) {
-    let (len, mut at) = (dx.len(), 0);
-    while len - at >= L::N {
-        l.store(&mut dx[at..at + L::N], f(l.load(&x[at..]), l.load(&dy[at..])));
-        at += L::N;
-    }
-    if at < len {
-        let v = f(l.load_tail(&x[at..], T::ZERO), l.load_tail(&dy[at..], T::ZERO));
-        l.store_tail(&mut dx[at..], v);
-    }
-}
-
 /// StableMax of a slice.
 #[inline(always)]
 pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
@@ -253,7 +240,7 @@ pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T],
     let four_p = l.splat(p * T::from_f64(4.0));
     let (c, minus_mean, quarter) = (l.splat(c), l.splat(T::ZERO - mean), l.splat(T::from_f64(0.25)));
     let one = l.splat(T::ONE);
-    write_gradient(
+    combine(
         l,
         x,
         dy,
@@ -286,7 +273,7 @@ pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &
     let (c, p) = norm.factors();
     let (c, p, sum, quarter) = (l.splat(c), l.splat(p), l.splat(sum), l.splat(T::from_f64(0.25)));
     let (one, four) = (l.splat(T::ONE), l.splat(T::from_f64(4.0)));
-    write_gradient(
+    combine(
         l,
         x,
         dy,

@@ -5,8 +5,11 @@
 //! need no pass for the maximum. What that saves is memory traffic, and out of cache memory traffic is the time.
 //!
 //! # Softmax
-//! [`softmax`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`], the same over the rows of a matrix, and
-//! [`ExtSum`], a sum of exponentials that streams and merges.
+//! [`softmax`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`], the same over the rows of a matrix, there also with
+//! a scale and a mask ([`SoftmaxOptions`]); [`ExtSum`], a sum of exponentials that streams and merges; gradients
+//! ([`softmax_backward`], [`log_softmax_backward`]), cross-entropy from logits and classes ([`cross_entropy_rows`],
+//! [`cross_entropy_gradient_rows`]); and StableMax, which does without exponentials ([`stablemax`], [`log_stablemax`] and
+//! their gradients).
 //! ```
 //! use mantex::{MatMut, MatRef};
 //! let logits = [1.0_f32, 2.0, 3.0, 1e7, 1e7, f32::NEG_INFINITY];
@@ -56,6 +59,9 @@
 //! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); below that an absolute error below that |
 //! | log-softmax | 4 ulp of the larger of 1 and the result, also under a large common offset |
 //! | log-sum-exp | 2 ulp, or 2 ulp of 1 where the result is between -1 and 1 |
+//! | cross-entropy | as log-softmax; its gradient 5 ulp of the softmax times the weight |
+//! | StableMax | 4 ulp for normal results; its logarithm 4 ulp of the larger of 1 and the result |
+//! | gradients | a few EPSILON of the sizes of their terms: with each function |
 //!
 //! It holds for every finite input: `softmax([3e38, 3e38])` is `[0.5, 0.5]`.
 //!
@@ -67,6 +73,9 @@
 //! | any +inf | NaN in the whole row | NaN | +inf |
 //! | any NaN | NaN in the whole row | NaN | NaN |
 //! | empty | nothing to do | nothing to do | -inf |
+//!
+//! StableMax is as softmax. Masked entries of rows count as -inf whatever they hold; rows that are masked whole can be 0
+//! instead of NaN ([`SoftmaxOptions::masked_rows_are_zero`]).
 //!
 //! # Errors
 //! Functions that can be called wrongly return [`Error`], which names the argument, what it was and what it must be;

@@ -11,8 +11,8 @@ use mantex::{
 };
 use rand::RngExt;
 use support::{
-    Dd, Float, Guarded, LANES, Reference, Report, bits_of, emulated, isas, normal, power_of_two, rng, row, ulp,
-    ulp_error, ulp_error_from_one,
+    Dd, Float, Guarded, LANES, Reference, Report, bits_of, emulated, for_both_types, isas, normal, power_of_two, rng,
+    row, ulp, ulp_error, ulp_error_from_one,
 };
 
 /// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more, the sum's rounding to
@@ -23,17 +23,6 @@ const LOG_SOFTMAX_EPSILONS: f64 = 6.0;
 const LOSS_ULPS: f64 = 4.0;
 /// Softmax's 4 ulp, and one for the weight.
 const GRADIENT_ULPS: f64 = 5.0;
-
-macro_rules! for_both_types {
-    ($($test:ident)*) => {
-        mod f32 {
-            $(#[test] fn $test() { super::$test::<f32>(); })*
-        }
-        mod f64 {
-            $(#[test] fn $test() { super::$test::<f64>(); })*
-        }
-    };
-}
 
 for_both_types! {
     backward_is_accurate

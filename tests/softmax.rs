@@ -16,8 +16,8 @@ use proptest::test_runner::{Config, RngSeed};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use support::{
-    Dd, Float, Guarded, KINDS, LANES, Reference, Report, bits_of, distance, emulated, isas, normal, ramp, rng, row,
-    same_bits, ulp_error, ulp_error_from_one,
+    Dd, Float, Guarded, KINDS, LANES, Reference, Report, bits_of, distance, emulated, for_both_types, isas, normal,
+    ramp, rng, row, same_bits, ulp_error, ulp_error_from_one,
 };
 
 /// Softmax: within 4 ulp, at any length.
@@ -30,18 +30,6 @@ const LOG_SOFTMAX_ULPS: f64 = 4.0;
 /// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at which a polynomial for
 /// AVX-512 was exactly 0.
 const LOST: f64 = 237_645_232.0;
-
-/// Makes a test of each generic function, for both types.
-macro_rules! for_both_types {
-    ($($test:ident)*) => {
-        mod f32 {
-            $(#[test] fn $test() { super::$test::<f32>(); })*
-        }
-        mod f64 {
-            $(#[test] fn $test() { super::$test::<f64>(); })*
-        }
-    };
-}
 
 for_both_types! {
     short_rows_at_every_alignment

@@ -12,8 +12,8 @@ use mantex::{
     stablemax_backward_rows_on, stablemax_on, stablemax_rows, stablemax_rows_on,
 };
 use support::{
-    Dd, Float, Guarded, KINDS, LANES, Report, bits_of, distance, emulated, isas, normal, power_of_two, rng, row,
-    ulp_error, ulp_error_from_one,
+    Dd, Float, Guarded, KINDS, LANES, Report, bits_of, distance, emulated, for_both_types, isas, normal, power_of_two,
+    rng, row, ulp_error, ulp_error_from_one,
 };
 
 const STABLEMAX_ULPS: f64 = 4.0;
@@ -26,18 +26,6 @@ type Forward<T> = fn(Isa, &[T], &mut [T]) -> Result<(), Error>;
 type Backward<T> = fn(Isa, &[T], &[T], &mut [T]) -> Result<(), Error>;
 type ForwardRows<T> = fn(Isa, MatRef<'_, T>, MatMut<'_, T>) -> Result<(), Error>;
 type BackwardRows<T> = fn(Isa, MatRef<'_, T>, MatRef<'_, T>, MatMut<'_, T>) -> Result<(), Error>;
-
-/// Makes a test of each generic function, for both types.
-macro_rules! for_both_types {
-    ($($test:ident)*) => {
-        mod f32 {
-            $(#[test] fn $test() { super::$test::<f32>(); })*
-        }
-        mod f64 {
-            $(#[test] fn $test() { super::$test::<f64>(); })*
-        }
-    };
-}
 
 for_both_types! {
     short_rows_at_every_alignment

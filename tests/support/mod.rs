@@ -11,6 +11,21 @@ use std::collections::BTreeMap;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::LazyLock;
 
+/// Makes a test of each generic function, for both types.
+#[allow(unused_macros)] // Every test file uses a part.
+macro_rules! for_both_types {
+    ($($test:ident)*) => {
+        mod f32 {
+            $(#[test] fn $test() { super::$test::<f32>(); })*
+        }
+        mod f64 {
+            $(#[test] fn $test() { super::$test::<f64>(); })*
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use for_both_types;
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Element types
 
