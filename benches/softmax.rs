@@ -62,7 +62,7 @@ fn ratios<T: Real + bytemuck::Pod>(isa: Isa, buffers: &mut [Buffer; 2]) {
     let [x, out] = buffers;
     let bytes = LONGEST * size_of::<T>();
     // Outputs are not a multiple of 4 KiB after inputs: stores would be taken for the inputs loaded after them.
-    let (x, out) = (x.of::<T>(bytes), &mut out.of::<T>(bytes + 4096)[1040 / size_of::<T>()..][..LONGEST]);
+    let (x, out) = (x.of::<T>(bytes), &mut out.of::<T>(bytes + 4096)[1088 / size_of::<T>()..][..LONGEST]);
     x.copy_from_slice(&logits::<T>(1 << 20).repeat(LONGEST >> 20));
     out.fill(T::ONE);
     let line = |what: &str, ratio: f64, unit: &str, note: String| {

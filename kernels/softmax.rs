@@ -496,29 +496,62 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
         sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, seen));
         at += step;
     }
-    while end - at >= L::N {
-        let e = eval::<L, T, MODE>(l, exp, row.load(l, at), seen);
-        if STORE {
-            l.store(&mut row.dst()[at..], e);
-        }
-        sum = add(l, sum, e);
-        at += L::N;
+    if at == end {
+        return sum;
     }
-    if at < end && end >= L::N && !(STORE && row.is_in_place()) {
-        // A whole vector, which begins with what was there already: cheaper than the tail by itself.
-        let e = eval::<L, T, MODE>(l, exp, row.load(l, end - L::N), seen);
-        if STORE {
-            l.store(&mut row.dst()[end - L::N..], e);
+    if end < L::N || STORE && row.is_in_place() {
+        while at < end {
+            let next = end.min(at + L::N);
+            let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), seen);
+            if STORE {
+                l.store_tail(&mut row.dst()[at..next], e);
+            }
+            sum = add(l, sum, e);
+            at = next;
         }
-        sum = add(l, sum, l.last(e, end - at));
-    } else if at < end {
-        let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, end), seen);
-        if STORE {
-            l.store_tail(&mut row.dst()[at..end], e);
-        }
-        sum = add(l, sum, e);
+        return sum;
     }
-    sum
+    let rest = match (end - at).div_ceil(L::N) {
+        1 => rest_sum::<L, T, MODE, STORE, 1>(l, exp, row, at, end, seen),
+        2 => rest_sum::<L, T, MODE, STORE, 2>(l, exp, row, at, end, seen),
+        3 => rest_sum::<L, T, MODE, STORE, 3>(l, exp, row, at, end, seen),
+        _ => rest_sum::<L, T, MODE, STORE, 4>(l, exp, row, at, end, seen),
+    };
+    add(l, sum, rest)
+}
+
+/// The sum of the `K` vectors of exponentials from `at` to `end`; where `STORE`, they are stored. The last is a whole
+/// vector that begins with what was there already, which is cheaper than a tail by itself.
+#[inline(always)]
+fn rest_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: usize>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    at: usize,
+    end: usize,
+    seen: &mut L::V,
+) -> L::V {
+    if K > L::UNROLL {
+        // Never: so much is a step.
+        return l.splat(T::ZERO);
+    }
+    let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
+    let mut e = [l.splat(T::ZERO); 4];
+    for (i, e) in e[..K].iter_mut().enumerate() {
+        *e = eval::<L, T, MODE>(l, exp, row.load(l, start(i)), seen);
+    }
+    if STORE {
+        for (i, &e) in e[..K].iter().enumerate() {
+            l.store(&mut row.dst()[start(i)..], e);
+        }
+    }
+    e[K - 1] = l.last(e[K - 1], end - at - (K - 1) * L::N);
+    match K {
+        1 => e[0],
+        2 => l.add(e[0], e[1]),
+        3 => l.add(l.add(e[0], e[1]), e[2]),
+        _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+    }
 }
 
 /// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 with the rounding kept.
@@ -704,13 +737,15 @@ pub(super) fn sum_below_maximum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, 
 pub(super) fn map<L: Lanes<T>, T: Float, const STREAM: bool>(l: L, row: &mut impl Row<T>, f: impl Fn(L::V) -> L::V) {
     let len = row.len();
     let mut at = 0;
-    if STREAM {
+    let bytes = L::N * size_of::<T>();
+    // Vectors as long as a line of the cache take half the time where they are stored to one line each.
+    if STREAM || bytes == 64 && len >= 32 * L::N {
         // Up to the first whole vector of the destination.
-        at = row.dst().as_ptr().align_offset(L::N * size_of::<T>()).min(L::N).min(len);
+        at = row.dst().as_ptr().align_offset(bytes).min(L::N).min(len);
         let v = f(row.load_tail(l, 0, at));
         l.store_tail(&mut row.dst()[..at], v);
     }
-    let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(L::N * size_of::<T>());
+    let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
     // What is less than a vector at the end is written as a whole one that begins with what is there already: in place
     // that has to be made before.
     let last = ((len - at) % L::N > 0 && len >= L::N).then(
@@ -971,6 +1006,40 @@ pub(super) fn row_of<'a, T>(out: &'a mut Option<MatMut<'_, T>>, i: usize) -> &'a
     }
 }
 
+/// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False where the base does
+/// not fit some row: nothing is written then.
+#[inline(always)]
+fn single_vectors<L: Lanes<T>, T: Float>(
+    l: L,
+    plain: &Exp<L, T>,
+    x: &impl Rows<T>,
+    out: &mut Option<MatMut<'_, T>>,
+    group: core::ops::Range<usize>,
+) -> bool {
+    let zero = l.splat(T::ZERO);
+    let (mut e, mut seen) = ([zero; ROWS], zero);
+    for (i, e) in group.clone().zip(&mut e) {
+        let row = x.row_to(i, &mut []);
+        let logits = if x.cols() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, x.cols()) };
+        *e = eval::<L, T, PLAIN>(l, plain, logits, &mut seen);
+    }
+    let mut good = !l.exp_overflowed(seen);
+    let mut reciprocals = [(T::ZERO, T::ZERO); ROWS];
+    for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
+        let (high, low) = sum_lanes(l, e, zero);
+        good &= fits(high, 0.0);
+        *reciprocal = Sum { high, low, ..Sum::<T>::EMPTY }.divide(1.0);
+    }
+    if good {
+        for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
+            let y = times(l, e, l.splat(first), l.splat(second));
+            let out = row_of(out, i);
+            if out.len() == L::N { l.store(out, y) } else { l.store_tail(out, y) }
+        }
+    }
+    good
+}
+
 #[inline(always)]
 fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_, T>, empty: T) {
     let plain = plain(l);
@@ -985,6 +1054,9 @@ fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_,
     let mut sums = [Sum::EMPTY; ROWS];
     let mut reciprocals = [(T::ZERO, T::ZERO); ROWS];
     for group in groups(rows, cols) {
+        if cols <= L::N && single_vectors(l, &plain, x, &mut out, group.clone()) {
+            continue;
+        }
         group_sums::<L, T, true>(l, &plain, x, &mut out, group.clone(), &mut sums);
         for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
             *reciprocal = sum.divide(1.0);
