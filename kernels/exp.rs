@@ -275,7 +275,7 @@ impl<L: Lanes<T>, T: Float> Exp2<L, T> {
     /// The powers of `y`. Saturates as [`Exp::eval`] does; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
-        let y = l.exp_clamp(y, self.low, self.high);
+        let y = l.exp2_clamp(y, self.low, self.high);
         // One rounding to a multiple of 2^-bits; the bias is an integer and does not change which.
         let shifted = l.add(y, self.round);
         let k = l.sub(shifted, self.unbias);

@@ -18,8 +18,14 @@ use super::exp::{Exp2, exp2, log2};
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
-/// Rows that share one load of the column potentials and one load-add-store of the column sums.
-const ROWS: usize = 4;
+/// Rows that at most share one load of the column potentials and one load-add-store of the column sums.
+const ROWS: usize = 8;
+
+/// A matrix of so many bytes is in the caches already.
+const CACHED_BYTES: usize = 2 << 20;
+
+/// Bytes of exponentials of such rows that stay in the second-level cache beside what else passes through it.
+const EXPS_BYTES: usize = 256 << 10;
 
 /// Vectors summed in `T` before a row sum is carried on in `f64`.
 const FOLD_VECTORS: usize = 64;
@@ -214,7 +220,7 @@ fn product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
     l.mul(l.select(l.lt(zero, e), cost, zero), e)
 }
 
-/// The exponentials of R rows, to `exps`, and their sums.
+/// The exponentials of R rows, to `exps`, and their sums. `next` are rows that will be read later.
 #[inline(always)]
 fn exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     l: L,
@@ -222,6 +228,7 @@ fn exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     rows: [&[T]; R],
     shifts: [T; R],
     exps: &mut [T],
+    next: &[&[T]],
 ) -> [RowSum; R] {
     let zero = l.splat(T::ZERO);
     let cols = rows[0].len();
@@ -234,6 +241,7 @@ fn exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
         while at < end {
             let g = inner.columns(l, at);
             let whole = cols - at >= L::N;
+            ask_for(l, next, at);
             for i in 0..R {
                 let cost = if whole { l.load(&rows[i][at..]) } else { l.load_tail(&rows[i][at..], T::ZERO) };
                 let e = inner.exp.eval(l, inner.argument(l, l.splat(shifts[i]), g, cost));
@@ -300,7 +308,17 @@ fn careful_row<L: Lanes<T>, T: Float>(
     (shift.to_f64() - max, total)
 }
 
-/// Adds R rows of exponentials to the column sums, each times its factor.
+/// Asks for the line of the cache that begins with column `at` of each row, if one does.
+#[inline(always)]
+fn ask_for<L: Lanes<T>, T: Float>(l: L, rows: &[&[T]], at: usize) {
+    if (at * size_of::<T>()).is_multiple_of(64) {
+        for row in rows {
+            l.prefetch_far(row, at);
+        }
+    }
+}
+
+/// Adds R rows of exponentials to the column sums, each times its factor. `next` are rows that will be read later.
 #[inline(always)]
 fn add_to_columns<L: Lanes<T>, T: Float, const R: usize>(
     l: L,
@@ -308,10 +326,12 @@ fn add_to_columns<L: Lanes<T>, T: Float, const R: usize>(
     exps: &[T],
     factors: [T; R],
     sums: &mut [T],
+    next: &[&[T]],
 ) {
     let stride = exps_stride(cols);
     let mut at = 0;
     while at < cols {
+        ask_for(l, next, at);
         let mut sum = l.load(&sums[at..]);
         for i in 0..R {
             sum = l.mul_add(l.splat(factors[i]), l.load(&exps[i * stride + at..]), sum);
@@ -321,27 +341,51 @@ fn add_to_columns<L: Lanes<T>, T: Float, const R: usize>(
     }
 }
 
+/// How many rows at once, [`ROWS`], half of it or 1: as many as there are registers and cache for.
+#[inline(always)]
+fn block_rows<L: Lanes<T>, T: Float>(cols: usize) -> usize {
+    let fitting = EXPS_BYTES / (exps_stride(cols) * size_of::<T>());
+    if L::UNROLL == 4 && fitting >= ROWS {
+        ROWS
+    } else if fitting >= ROWS / 2 {
+        ROWS / 2
+    } else {
+        1
+    }
+}
+
 /// One block of rows, from row `first` of those with mass. To normalise (not `MEASURE`), leaves the shifts and sums of
-/// the rows in the workspace and adds rows that sum to `a`; to `MEASURE`, takes the potentials as they are, leaves
-/// |row sum - a| in the place of the sums and returns the rows' share of the plan's cost.
+/// the rows in the workspace and adds rows that sum to `a`, or beyond it by `relaxation`; to `MEASURE`, takes the potentials
+/// as they are, leaves |row sum - a| in the place of the sums and returns the rows' share of the plan's cost.
 #[inline(always)]
 fn block<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     l: L,
     p: &Problem<'_, T>,
     u: &[f64],
     grid: f64,
+    relaxation: f64,
     w: &mut Workspace<'_, T>,
     first: usize,
 ) -> f64 {
     let cols = p.cost.cols();
     let inner = Inner::new(l, p.k, w.high, w.low);
     let mut rows: [&[T]; R] = [&[]; R];
+    let mut next: [&[T]; R] = [&[]; R];
     let mut shifts = [T::ZERO; R];
     for i in 0..R {
         rows[i] = p.cost.row(p.rows[first + i]);
         shifts[i] = T::from_f64(round_to(grid, u[first + i]));
     }
-    let totals = exponentials::<L, T, R, MEASURE>(l, &inner, rows, shifts, w.exps);
+    let mut ahead = 0;
+    if p.rows.len() * cols * size_of::<T>() > CACHED_BYTES {
+        for &i in p.rows[first + R..].iter().take(R) {
+            next[ahead] = p.cost.row(i);
+            ahead += 1;
+        }
+    }
+    // The memory works all the time: a quarter of the next block is asked for while this one's columns are added.
+    let (next, last) = next[..ahead].split_at(ahead - ahead / 4);
+    let totals = exponentials::<L, T, R, MEASURE>(l, &inner, rows, shifts, w.exps, next);
     let mut factors = [T::ZERO; R];
     let mut cost = 0.0;
     for i in 0..R {
@@ -350,15 +394,27 @@ fn block<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
             let stride = exps_stride(cols);
             (shift, total) = careful_row(l, &inner, grid, rows[i], &mut w.exps[i * stride..(i + 1) * stride]);
         }
-        let a = p.a[first + i];
-        let factor = if MEASURE { a * exp2(u[first + i] - shift) } else { a / total.sum };
+        let (a, u) = (p.a[first + i], u[first + i]);
+        let factor = if MEASURE {
+            a * exp2(u - shift)
+        } else if relaxation == 1.0 {
+            a / total.sum
+        } else {
+            a * exp2(relaxed(u, shift - log2(total.sum), relaxation) - shift)
+        };
         factors[i] = T::from_f64(factor);
         w.shifts[first + i] = shift;
         w.sums[first + i] = if MEASURE { (factor * total.sum - a).abs() } else { total.sum };
         cost += factor * total.cost;
     }
-    add_to_columns(l, cols, w.exps, factors, w.partial);
+    add_to_columns(l, cols, w.exps, factors, w.partial, last);
     cost
+}
+
+/// What becomes of a potential whose update is `new`: beyond it by `relaxation`, which is 1 for the update itself.
+#[inline(always)]
+fn relaxed(old: f64, new: f64, relaxation: f64) -> f64 {
+    if relaxation == 1.0 { new } else { old + relaxation * (new - old) }
 }
 
 /// One read of the cost matrix: [`block`] over all rows with mass, and the column sums.
@@ -367,51 +423,69 @@ fn pass<L: Lanes<T>, T: Float, const MEASURE: bool>(
     l: L,
     p: &Problem<'_, T>,
     s: &State<'_>,
+    relaxation: f64,
     w: &mut Workspace<'_, T>,
 ) -> f64 {
     let grid = grid::<T>(s.span);
     split_columns(grid, s.g, w.high, w.low);
     w.partial.fill(T::ZERO);
     w.columns.fill(0.0);
+    let most = block_rows::<L, T>(p.cost.cols());
     let mut cost = 0.0;
     let mut at = 0;
     while at < p.rows.len() {
-        if p.rows.len() - at >= ROWS {
-            cost += block::<L, T, ROWS, MEASURE>(l, p, s.u, grid, w, at);
+        let left = p.rows.len() - at;
+        if L::UNROLL == 4 && most == ROWS && left >= ROWS {
+            cost += block::<L, T, ROWS, MEASURE>(l, p, s.u, grid, relaxation, w, at);
             at += ROWS;
+        } else if most >= ROWS / 2 && left >= ROWS / 2 {
+            cost += block::<L, T, { ROWS / 2 }, MEASURE>(l, p, s.u, grid, relaxation, w, at);
+            at += ROWS / 2;
         } else {
-            cost += block::<L, T, 1, MEASURE>(l, p, s.u, grid, w, at);
+            cost += block::<L, T, 1, MEASURE>(l, p, s.u, grid, relaxation, w, at);
             at += 1;
         }
         if at.is_multiple_of(FOLD_ROWS) || at == p.rows.len() {
-            for (sum, partial) in w.columns.iter_mut().zip(&mut *w.partial) {
-                *sum += partial.to_f64();
-                *partial = T::ZERO;
-            }
+            fold(w.columns, w.partial);
         }
     }
     cost
 }
 
-/// One full iteration: new U, then new G. Returns the L1 error of the row marginals *before* it, which comes for free
-/// (the column marginals were met then, by the iteration before).
+/// Carries column sums on in `f64`.
+#[inline(always)]
+fn fold<T: Float>(columns: &mut [f64], partial: &mut [T]) {
+    for (sum, partial) in columns.iter_mut().zip(partial) {
+        *sum += partial.to_f64();
+        *partial = T::ZERO;
+    }
+}
+
+/// One full iteration: new U, then new G, both beyond the update by `relaxation` (1: the update itself). Returns the L1
+/// error of the row marginals *before* it, which comes for free (the column marginals were met then, by the iteration
+/// before); where there is relaxation, with that of the columns between both.
 #[inline(always)]
 pub(crate) fn iterate<L: Lanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
+    relaxation: f64,
     s: &mut State<'_>,
     w: &mut Workspace<'_, T>,
 ) -> f64 {
-    pass::<L, T, false>(l, p, s, w);
+    pass::<L, T, false>(l, p, s, relaxation, w);
     // With the old U a row would have summed to a * 2^(old - new).
     for (((u, &shift), sum), &a) in s.u.iter_mut().zip(&*w.shifts).zip(&mut *w.sums).zip(p.a) {
         let new = shift - log2(*sum);
         *sum = a * (exp2(*u - new) - 1.0).abs();
-        *u = new;
+        *u = relaxed(*u, new, relaxation);
+    }
+    let mut error: f64 = w.sums.iter().sum();
+    if relaxation != 1.0 {
+        error += column_error(w.columns, p.b);
     }
     let floor = column_floor::<T>();
     for ((g, &sum), &log2_b) in s.g.iter_mut().zip(&*w.columns).zip(p.log2_b) {
-        *g = if sum >= floor { *g + (log2_b - log2(sum)) } else { *g };
+        *g = if sum >= floor { relaxed(*g, *g + (log2_b - log2(sum)), relaxation) } else { *g };
     }
     let mut count = 0;
     for (j, (&sum, &b)) in w.columns.iter().zip(p.b).enumerate() {
@@ -426,7 +500,13 @@ pub(crate) fn iterate<L: Lanes<T>, T: Float>(
         feed_columns(p, s, w, count);
     }
     s.span = span(s.u, s.g, p.b);
-    w.sums.iter().sum()
+    error
+}
+
+/// The L1 error of the column marginals.
+#[inline(always)]
+fn column_error(columns: &[f64], b: &[f64]) -> f64 {
+    columns.iter().zip(b).map(|(sum, b)| (sum - b).abs()).sum()
 }
 
 /// The new G of the first `count` starved columns, by sums relative to each column's maximum.
@@ -454,6 +534,220 @@ fn feed_columns<T: Float>(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspa
     }
 }
 
+/// Rows of an absorbed matrix that share one load of the column factors and one load-add-store of the column sums.
+const SCALED_ROWS: usize = 4;
+
+/// The longest row, in bytes, of which so many are worked on at once, and as many before them stay in the cache.
+const SCALED_BYTES: usize = 64 << 10;
+
+/// Elements of an absorbed matrix of `rows` rows: with rows of 0 up to a whole number of blocks.
+pub(crate) fn absorbed_len(rows: usize, cols: usize) -> Option<usize> {
+    rows.checked_next_multiple_of(SCALED_ROWS)?.checked_mul(exps_stride(cols))
+}
+
+/// Potentials as factors of a matrix that has absorbed them up to a point, `K_ij = 2^(U_i + G_j - k * C_ij)` with U and G
+/// of then: the potentials are now `U_i + log2(rows_i)` and `G_j + log2(columns_j)`.
+pub struct Absorbed<'a, T> {
+    /// [`absorbed_len`], 0 where nothing was written yet: rows at the distance of those of [`Workspace::exps`].
+    pub(crate) matrix: &'a mut [T],
+    /// One per row with mass.
+    pub(crate) rows: &'a mut [f64],
+    /// One per column.
+    pub(crate) columns: &'a mut [f64],
+}
+
+/// Absorbs the potentials into the matrix; U becomes what its rows were taken with. One read of the cost matrix.
+#[inline(always)]
+pub(crate) fn absorb<L: Lanes<T>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    s: &mut State<'_>,
+    to: &mut Absorbed<'_, T>,
+    w: &mut Workspace<'_, T>,
+) {
+    let cols = p.cost.cols();
+    let grid = grid::<T>(s.span);
+    split_columns(grid, s.g, w.high, w.low);
+    to.columns.fill(1.0);
+    let inner = Inner::new(l, p.k, w.high, w.low);
+    let rows = to.matrix.chunks_exact_mut(exps_stride(cols));
+    for (((&i, u), factor), exps) in p.rows.iter().zip(&mut *s.u).zip(&mut *to.rows).zip(rows) {
+        let row = p.cost.row(i);
+        let rounded = T::from_f64(round_to(grid, *u));
+        let [total] = exponentials::<L, T, 1, false>(l, &inner, [row], [rounded], exps, &[]);
+        let mut shift = rounded.to_f64();
+        if !row_range::<T>().contains(&total.sum) {
+            (shift, _) = careful_row(l, &inner, grid, row, exps);
+        }
+        if shift.is_finite() {
+            *factor = exp2(*u - shift);
+            *u = shift;
+        } else {
+            // A row of 0, which sends whoever scales it back to the potentials.
+            *factor = 1.0;
+        }
+    }
+}
+
+/// The potentials that the factors stand for.
+#[inline(always)]
+pub(crate) fn settle<L: Lanes<T>, T: Float>(_: L, p: &Problem<'_, T>, s: &mut State<'_>, from: &Absorbed<'_, T>) {
+    for (u, &factor) in s.u.iter_mut().zip(&*from.rows) {
+        *u += log2(factor);
+    }
+    for (g, &factor) in s.g.iter_mut().zip(&*from.columns) {
+        *g += log2(factor);
+    }
+    s.span = span(s.u, s.g, p.b);
+}
+
+/// As [`iterate`], on factors and without exponentials: one read of the absorbed matrix. None, and the factors as they
+/// were, where something leaves the range in which what underflowed in the matrix does not matter.
+#[inline(always)]
+pub(crate) fn iterate_scaled<L: Lanes<T>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    relaxation: f64,
+    k: &mut Absorbed<'_, T>,
+    w: &mut Workspace<'_, T>,
+) -> Option<f64> {
+    let rows = if exps_stride(p.cost.cols()) * size_of::<T>() <= SCALED_BYTES {
+        scaled_rows::<L, T, SCALED_ROWS>(l, p, relaxation, k, w)
+    } else {
+        scaled_rows::<L, T, 1>(l, p, relaxation, k, w)
+    };
+    let mut error = rows?;
+    if relaxation != 1.0 {
+        error += w.columns.iter().zip(&*k.columns).zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
+    }
+    let (range, floor) = (row_range::<T>(), column_floor::<T>());
+    let mut good = true;
+    for (((new, &old), &sum), &b) in w.maxima.iter_mut().zip(&*k.columns).zip(&*w.columns).zip(p.b) {
+        let update = b / sum;
+        let relaxed = if relaxation == 1.0 { update } else { old * exp2(relaxation * log2(update / old)) };
+        // Without mass the column of the matrix is 0, and its factor does not matter.
+        *new = if b > 0.0 { relaxed } else { 1.0 };
+        good &= b == 0.0 || sum >= floor && range.contains(&relaxed);
+    }
+    if !good {
+        return None;
+    }
+    k.rows.copy_from_slice(w.sums);
+    k.columns.copy_from_slice(w.maxima);
+    Some(error)
+}
+
+/// The new factors of the rows, to `w.sums`, and the column sums with these and without the factors of the columns. The rows
+/// of a block are summed while those of the block before, still in the cache, are added to the columns: the memory is always
+/// at work.
+#[inline(always)]
+fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
+    l: L,
+    p: &Problem<'_, T>,
+    relaxation: f64,
+    k: &Absorbed<'_, T>,
+    w: &mut Workspace<'_, T>,
+) -> Option<f64> {
+    let cols = p.cost.cols();
+    let stride = exps_stride(cols);
+    for (x, &v) in w.high.iter_mut().zip(&*k.columns) {
+        *x = T::from_f64(v);
+    }
+    w.high[cols..].fill(T::ZERO);
+    w.partial.fill(T::ZERO);
+    w.columns.fill(0.0);
+    let mut error = 0.0;
+    let mut factors = [T::ZERO; R];
+    let mut before: &[T] = &[];
+    for (block, rows) in k.matrix.chunks_exact(R * stride).enumerate() {
+        let first = block * R;
+        if first >= p.rows.len() {
+            break;
+        }
+        let totals = if block == 0 {
+            scaled_block::<L, T, R, true, false>(l, stride, rows, w.high, before, factors, w.partial)
+        } else {
+            scaled_block::<L, T, R, true, true>(l, stride, rows, w.high, before, factors, w.partial)
+        };
+        if first.is_multiple_of(FOLD_ROWS) {
+            fold(w.columns, w.partial);
+        }
+        factors = [T::ZERO; R];
+        for (i, (factor, &total)) in factors.iter_mut().zip(&totals).enumerate().take(p.rows.len() - first) {
+            let (a, old) = (p.a[first + i], k.rows[first + i]);
+            let new = if relaxation == 1.0 { 1.0 / total } else { old * exp2(-relaxation * log2(old * total)) };
+            if !(row_range::<T>().contains(&total) && row_range::<T>().contains(&new)) {
+                return None;
+            }
+            error += (a * (old * total) - a).abs();
+            w.sums[first + i] = new;
+            *factor = T::from_f64(a * new);
+        }
+        before = rows;
+    }
+    scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, before, factors, w.partial);
+    fold(w.columns, w.partial);
+    Some(error)
+}
+
+/// The sums of R `rows`, each element times that of `columns`, where `SUM`; R rows of the block `before`, each times its
+/// factor, added to `sums`, where `ADD`.
+#[inline(always)]
+fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const ADD: bool>(
+    l: L,
+    stride: usize,
+    rows: &[T],
+    columns: &[T],
+    before: &[T],
+    factors: [T; R],
+    sums: &mut [T],
+) -> [f64; R] {
+    let zero = l.splat(T::ZERO);
+    let len = columns.len();
+    let sums = &mut sums[..len];
+    let (mut row, mut added): ([&[T]; R], [&[T]; R]) = ([&[]; R], [&[]; R]);
+    let mut factor = [zero; R];
+    for i in 0..R {
+        if SUM {
+            row[i] = &rows[i * stride..][..len];
+        }
+        if ADD {
+            added[i] = &before[i * stride..][..len];
+            factor[i] = l.splat(factors[i]);
+        }
+    }
+    let mut totals = [l.widen(zero); R];
+    let mut at = 0;
+    while len - at >= L::N {
+        let end = len.min(at + FOLD_VECTORS * L::N);
+        let mut part = [zero; R];
+        while end - at >= L::N {
+            if SUM {
+                let x = l.load(&columns[at..]);
+                for i in 0..R {
+                    part[i] = l.mul_add(l.load(&row[i][at..]), x, part[i]);
+                }
+            }
+            if ADD {
+                let mut sum = l.load(&sums[at..]);
+                for i in 0..R {
+                    sum = l.mul_add(l.load(&added[i][at..]), factor[i], sum);
+                }
+                l.store(&mut sums[at..], sum);
+            }
+            at += L::N;
+        }
+        for i in 0..R {
+            totals[i] = l.add_wide(totals[i], l.widen(part[i]));
+        }
+    }
+    let mut results = [0.0; R];
+    for i in 0..R {
+        results[i] = l.sum_wide(totals[i]);
+    }
+    results
+}
+
 /// The marginal error and the cost of the plan that the potentials stand for.
 #[inline(always)]
 pub(crate) fn measure<L: Lanes<T>, T: Float>(
@@ -462,10 +756,9 @@ pub(crate) fn measure<L: Lanes<T>, T: Float>(
     s: &State<'_>,
     w: &mut Workspace<'_, T>,
 ) -> Measure {
-    let cost = pass::<L, T, true>(l, p, s, w);
+    let cost = pass::<L, T, true>(l, p, s, 1.0, w);
     let rows: f64 = w.sums.iter().sum();
-    let columns: f64 = w.columns.iter().zip(p.b).map(|(sum, b)| (sum - b).abs()).sum();
-    Measure { error: rows + columns, cost }
+    Measure { error: rows + column_error(w.columns, p.b), cost }
 }
 
 /// Writes the plan, for masses that sum to `total`.
@@ -489,7 +782,7 @@ pub(crate) fn plan<L: Lanes<T>, T: Float>(
         let inner = Inner::new(l, p.k, w.high, w.low);
         let row = p.cost.row(i);
         let rounded = T::from_f64(round_to(grid, u));
-        let [row_sum] = exponentials::<L, T, 1, false>(l, &inner, [row], [rounded], w.exps);
+        let [row_sum] = exponentials::<L, T, 1, false>(l, &inner, [row], [rounded], w.exps, &[]);
         let mut shift = rounded.to_f64();
         if !row_range::<T>().contains(&row_sum.sum) {
             (shift, _) = careful_row(l, &inner, grid, row, w.exps);

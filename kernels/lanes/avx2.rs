@@ -3,10 +3,10 @@
 use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
-    __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_castps_si128, _mm_loadu_si128, _mm_prefetch,
-    _mm_sfence, _mm_store_sd, _mm_store_ss, _mm_storel_epi64, _mm_storeu_pd, _mm_storeu_ps, _mm_storeu_si128,
-    _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps, _mm256_storeu_pd,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_stream_pd, _mm256_stream_ps,
+    __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_castps_si128, _mm_loadu_si128,
+    _mm_prefetch, _mm_sfence, _mm_store_sd, _mm_store_ss, _mm_storel_epi64, _mm_storeu_pd, _mm_storeu_ps,
+    _mm_storeu_si128, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_pd, _mm256_maskload_ps,
+    _mm256_storeu_pd, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_stream_pd, _mm256_stream_ps,
 };
 use pulp::x86::V3;
 
@@ -220,6 +220,11 @@ impl Lanes<f32> for V3 {
     fn prefetch(self, x: &[f32], at: usize) {
         // SAFETY: a prefetch is a hint, no address can make it fault; every x86-64 CPU has SSE.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, x: &[f32], at: usize) {
+        // SAFETY: as for `prefetch`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
     fn exp_table(self) -> __m256 {
@@ -447,6 +452,11 @@ impl Lanes<f64> for V3 {
     fn prefetch(self, x: &[f64], at: usize) {
         // SAFETY: a prefetch is a hint, no address can make it fault; every x86-64 CPU has SSE.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
+    fn prefetch_far(self, x: &[f64], at: usize) {
+        // SAFETY: as for `prefetch`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
     fn exp_table(self) {}

@@ -3,10 +3,10 @@
 use super::{ExpSplit, Lanes};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
-    __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm_sfence, _mm256_loadu_si256,
-    _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_loadu_pd,
-    _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_storeu_pd, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_stream_pd, _mm512_stream_ps,
+    __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
+    _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_storeu_pd,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_stream_pd, _mm512_stream_ps,
 };
 use pulp::x86::V4;
 
@@ -189,6 +189,11 @@ impl Lanes<f32> for V4 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
+    fn prefetch_far(self, x: &[f32], at: usize) {
+        // SAFETY: as for `prefetch`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn exp_table(self) -> __m512 {
         let (low, high) = Lanes::<f64>::exp_table(self);
         let low = self.avx512f._mm512_castps256_ps512(self.avx512f._mm512_cvtpd_ps(low));
@@ -208,6 +213,10 @@ impl Lanes<f32> for V4 {
     #[inline(always)]
     fn exp_clamp(self, x: __m512, low: __m512, high: __m512) -> __m512 {
         Lanes::<f32>::min(self, high, Lanes::<f32>::max(self, low, x))
+    }
+    #[inline(always)]
+    fn exp2_clamp(self, y: __m512, _: __m512, _: __m512) -> __m512 {
+        y
     }
 }
 
@@ -377,6 +386,11 @@ impl Lanes<f64> for V4 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) }
     }
     #[inline(always)]
+    fn prefetch_far(self, x: &[f64], at: usize) {
+        // SAFETY: as for `prefetch`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.as_ptr().wrapping_add(at).cast()) }
+    }
+    #[inline(always)]
     fn exp_table(self) -> (__m512d, __m512d) {
         let t = &exp::POWERS_OF_TWO_16;
         (self.load(&t[..8]), self.load(&t[8..]))
@@ -395,5 +409,9 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn exp_clamp(self, x: __m512d, low: __m512d, high: __m512d) -> __m512d {
         Lanes::<f64>::min(self, high, Lanes::<f64>::max(self, low, x))
+    }
+    #[inline(always)]
+    fn exp2_clamp(self, y: __m512d, _: __m512d, _: __m512d) -> __m512d {
+        y
     }
 }

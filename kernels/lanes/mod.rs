@@ -253,6 +253,10 @@ pub(crate) trait Lanes<T: Float>: Copy {
     #[inline(always)]
     fn prefetch(self, _x: &[T], _at: usize) {}
 
+    /// As [`Lanes::prefetch`], for what is read so much later that the nearest cache would not keep it.
+    #[inline(always)]
+    fn prefetch_far(self, _x: &[T], _at: usize) {}
+
     /// The powers of two.
     fn exp_table(self) -> Self::Table;
     /// `(1 + p) * 2^(k / 2^EXP.bits)`, where `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in its low bits
@@ -266,6 +270,12 @@ pub(crate) trait Lanes<T: Float>: Copy {
     #[inline(always)]
     fn exp_clamp_low(self, x: Self::V, low: Self::V) -> Self::V {
         self.max(low, x)
+    }
+    /// As [`Lanes::exp_clamp`], for powers of two: the argument is reduced without an error whatever its size, so that `y`
+    /// itself will do where [`Lanes::exp_finish`] saturates.
+    #[inline(always)]
+    fn exp2_clamp(self, y: Self::V, low: Self::V, high: Self::V) -> Self::V {
+        self.exp_clamp(y, low, high)
     }
     /// `seen` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at, where overflow does not show in
     /// the results.

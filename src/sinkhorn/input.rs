@@ -7,6 +7,8 @@ use crate::{Error, Isa, MatRef, Real};
 #[derive(Debug, Clone)]
 pub(super) struct Masses {
     pub(super) total: f64,
+    /// How many rows there are, those without mass too.
+    len: usize,
     /// The rows that have mass; `a` and `log2_a` are of these.
     pub(super) rows: Vec<usize>,
     pub(super) a: Vec<f64>,
@@ -25,11 +27,34 @@ impl Masses {
         }
         // A mass that vanishes beside the total is still there.
         let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::ZERO { f64::MIN_POSITIVE } else { 0.0 });
-        let rows: Vec<usize> = (0..a.len()).filter(|&i| a[i] > T::ZERO).collect();
+        let len = a.len();
+        let rows: Vec<usize> = (0..len).filter(|&i| a[i] > T::ZERO).collect();
         let a: Vec<f64> = rows.iter().map(|&i| share(&a[i])).collect();
         let b: Vec<f64> = b.iter().map(share).collect();
         let log2 = |masses: &[f64]| masses.iter().map(|mass| mass.log2()).collect();
-        Ok(Self { total, rows, log2_a: log2(&a), a, log2_b: log2(&b), b })
+        Ok(Self { total, len, rows, log2_a: log2(&a), a, log2_b: log2(&b), b })
+    }
+
+    /// Potentials that the caller gave, as the kernel wants them: those of the rows relative to their mass.
+    pub(super) fn potentials(&self, k: f64, f: &[f64], g: &[f64]) -> Result<(Vec<f64>, Vec<f64>), Error> {
+        same_length("f", f, self.len)?;
+        same_length("g", g, self.b.len())?;
+        let mut potentials = (Vec::new(), g.iter().map(|g| g * k).collect::<Vec<_>>());
+        for (row, (g, &b)) in potentials.1.iter_mut().zip(&self.b).enumerate() {
+            if b == 0.0 {
+                *g = f64::NEG_INFINITY;
+            } else if !g.is_finite() {
+                return Err(Error::Element { argument: "g", row, col: 0, value: *g / k, expected: "finite" });
+            }
+        }
+        for (&i, log2_a) in self.rows.iter().zip(&self.log2_a) {
+            let u = f[i] * k - log2_a - self.total.log2();
+            if !u.is_finite() {
+                return Err(Error::Element { argument: "f", row: i, col: 0, value: f[i], expected: "finite" });
+            }
+            potentials.0.push(u);
+        }
+        Ok(potentials)
     }
 
     pub(super) fn problem<'a, T: Real>(&'a self, cost: MatRef<'a, T>, k: T) -> Problem<'a, T> {

@@ -2,11 +2,14 @@
 
 mod input;
 mod memory;
+mod solver;
 
-use crate::kernels::sinkhorn::{Measure, Problem, State, span};
+use crate::kernels::sinkhorn::{Measure, Problem, State};
 use crate::{Error, Isa, MatMut, MatRef, Real};
+use core::ops::ControlFlow;
 use input::{Masses, check_costs, same_length};
 use memory::Memory;
+use solver::Solver;
 
 /// A solver for entropic optimal transport between two histograms.
 ///
@@ -49,12 +52,102 @@ pub struct Sinkhorn<T: Real> {
     max_iterations: usize,
     tolerance: T,
     isa: Option<Isa>,
+    method: Method,
+    memory_limit: usize,
+    relaxation: Relaxation,
+    epsilon_scaling: Option<f64>,
+    start: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+/// How [`Sinkhorn`] iterates. The potentials come out the same, to the stated accuracy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Method {
+    /// In the log domain: one exponential per entry and iteration, no memory of the size of the matrix.
+    Log,
+    /// By scaling a stored kernel matrix, `exp((f_i + g_j - C_ij) / epsilon)` with the potentials of when it was made (they
+    /// are *absorbed*; Schmitzer 2019, section 3.1): a multiplication and two additions per entry and iteration, for one
+    /// more matrix of the size of the cost matrix, whatever [`Sinkhorn::memory_limit`] says. Where the factors leave the range in which
+    /// that is accurate it goes on in the log domain and absorbs again.
+    Scaling,
+    /// In the log domain at first, and by scaling where enough iterations are to follow and the matrix is within
+    /// [`Sinkhorn::memory_limit`].
+    #[default]
+    Auto,
+}
+
+/// How far [`Sinkhorn`] moves the potentials beyond their updates: over-relaxation, which takes many times fewer
+/// iterations where the plain ones are slow (Thibault, Chizat, Dossal and Papadakis 2021, "Overrelaxed Sinkhorn-Knopp
+/// Algorithm for Regularized Optimal Transport").
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Relaxation {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By the factor that is best for the rate at which the error falls; plain iterations at first and wherever it does
+    /// not fall.
+    Auto,
+    /// By a factor between 0 and 2, 1 being none; above 1 it need not converge.
+    Factor(f64),
+}
+
+/// Where a solve is, told after every iteration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Iterations that are done.
+    pub iteration: usize,
+    /// The L1 error of the marginals before the last iteration, in the units of the masses; infinite after the first.
+    /// [`Transport::marginal_error`] is measured in the end.
+    pub error: f64,
+    /// The current epsilon, see [`Sinkhorn::epsilon_scaling`].
+    pub epsilon: f64,
 }
 
 impl<T: Real> Sinkhorn<T> {
     /// A solver with the regularisation `epsilon`, absolute, in the units of the cost.
     pub fn new(epsilon: T) -> Self {
-        Self { epsilon, max_iterations: 1000, tolerance: T::from_f64(default_tolerance::<T>()), isa: None }
+        Self {
+            epsilon,
+            max_iterations: 1000,
+            tolerance: T::from_f64(default_tolerance::<T>()),
+            isa: None,
+            method: Method::default(),
+            memory_limit: 1 << 30,
+            relaxation: Relaxation::default(),
+            epsilon_scaling: None,
+            start: None,
+        }
+    }
+
+    /// How it iterates. Default [`Method::Auto`].
+    pub fn method(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
+    /// The most bytes that [`Method::Auto`] may take for a kernel matrix, about the size of the cost matrix. Default 1 GiB.
+    pub fn memory_limit(self, bytes: usize) -> Self {
+        Self { memory_limit: bytes, ..self }
+    }
+
+    /// How far potentials are moved beyond their updates. Default [`Relaxation::Off`].
+    pub fn relaxation(self, relaxation: Relaxation) -> Self {
+        Self { relaxation, ..self }
+    }
+
+    /// Solve roughly for larger epsilons first: from the range of the finite costs down to epsilon, each the last divided by
+    /// `factor`, the potentials carried over (Schmitzer 2019, section 3.2). Helps where epsilon is small against the costs.
+    /// Their iterations count, too. `factor` is above 1; 2 to 10 are usual.
+    pub fn epsilon_scaling(self, factor: f64) -> Self {
+        Self { epsilon_scaling: Some(factor), ..self }
+    }
+
+    /// Start from the given potentials, in the units of the cost, instead of g = 0: those of a similar problem, or of
+    /// [`Transport::potentials`]. They are `f64` for both types, as rounding to `f32` would move the plan's entries by that
+    /// / epsilon. Where there is no mass they do not matter.
+    pub fn start(self, f: Vec<f64>, g: Vec<f64>) -> Self {
+        Self { start: Some((f, g)), ..self }
     }
 
     /// The number of iterations after which it stops in any case; one iteration is one update of f and one of g. Default
@@ -89,20 +182,36 @@ impl<T: Real> Sinkhorn<T> {
     ///   marginal error.
     /// - [`Error::Infeasible`]: a row or column has mass, but all its partners with mass are forbidden.
     pub fn solve(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
-        let epsilon = self.epsilon.to_f64();
-        let k = T::from_f64(core::f64::consts::LOG2_E / epsilon);
-        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::INFINITY) {
-            return Err(Error::Parameter {
-                argument: "epsilon",
-                value: epsilon,
-                expected: "positive and finite, and so must be its inverse",
-            });
-        }
-        let tolerance = self.tolerance.to_f64();
-        if !(0.0..f64::INFINITY).contains(&tolerance) {
-            let expected = "0 or positive, and finite";
-            return Err(Error::Parameter { argument: "tolerance", value: tolerance, expected });
-        }
+        self.solve_with(cost, a, b, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`solve`](Self::solve), and calls `watch` after every iteration, which can stop the run: the result is then that
+    /// of the iterations done.
+    ///
+    /// ```
+    /// use mantex::{MatRef, Sinkhorn};
+    /// use std::ops::ControlFlow;
+    /// use std::time::{Duration, Instant};
+    /// let end = Instant::now() + Duration::from_millis(100);
+    /// let cost = MatRef::new(&[0.0, 1.0, 1.0, 0.0], 2, 2)?;
+    /// let transport = Sinkhorn::new(0.01_f64).solve_with(cost, &[0.3, 0.7], &[0.6, 0.4], |progress| {
+    ///     println!("{}: error {:e}", progress.iteration, progress.error);
+    ///     if Instant::now() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    /// })?;
+    /// assert!(transport.iterations() >= 1);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve).
+    pub fn solve_with(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        mut watch: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Transport<T>, Error> {
+        let k = self.check()?;
         for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
             if len == 0 {
                 return Err(Error::Empty { argument });
@@ -114,41 +223,59 @@ impl<T: Real> Sinkhorn<T> {
         let row_minima = check_costs(self.isa, cost, a, b)?;
 
         let problem = masses.problem(cost, k);
-        let mut u: Vec<f64> = masses.rows.iter().map(|&i| k.to_f64() * row_minima[i].to_f64()).collect();
-        let mut g: Vec<f64> = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect();
-        let mut state = State { span: span(&u, &g, &masses.b), u: &mut u, g: &mut g };
-        let mut memory = Memory::new(masses.rows.len(), cost.cols());
-        self.check_span(state.span)?;
-
-        let mut iterations = 0;
-        let measure = loop {
-            // The error that comes with an iteration is that of the one before, which began with nothing.
-            let mut error = f64::INFINITY;
-            while iterations < self.max_iterations && !(tolerance > 0.0 && error * masses.total <= tolerance) {
-                let before = T::iterate(self.isa, &problem, &mut state, &mut memory.workspace());
-                error = if iterations > 0 { before } else { f64::INFINITY };
-                iterations += 1;
-                self.check_span(state.span)?;
+        let (u, g) = match &self.start {
+            None => {
+                let g = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY });
+                (masses.rows.iter().map(|&i| k.to_f64() * row_minima[i].to_f64()).collect(), g.collect())
             }
-            let measure = T::measure(self.isa, &problem, &state, &mut memory.workspace());
-            if iterations == self.max_iterations || measure.error * masses.total <= tolerance {
-                break measure;
-            }
+            Some((f, g)) => masses.potentials(k.to_f64(), f, g)?,
         };
-        let span = state.span;
+        let mut solver = Solver::new(self, problem, u, g)?;
+        let tolerance = self.tolerance.to_f64() / masses.total;
+        let mut limit = self.max_iterations;
+        if let Some(factor) = self.epsilon_scaling {
+            let flow = solver.approach(range(cost), factor, ROUGHLY.max(tolerance), masses.total, &mut watch)?;
+            limit = if flow.is_break() { solver.iterations } else { limit };
+        }
+        let measure = solver.run(tolerance, limit, masses.total, &mut watch)?;
+        let iterations = solver.iterations;
+        let (u, g, span) = solver.into_potentials();
         self.transport(masses, measure, Potentials { u, g, span, k }, iterations, (cost.rows(), cost.cols()))
     }
 
-    /// An error where the largest potential (in base-2 units) is too large to compute with.
-    fn check_span(&self, span: f64) -> Result<(), Error> {
-        if span <= LARGEST_SPAN {
-            return Ok(());
+    /// Checks the numbers that were set; log2(e) / epsilon.
+    fn check(&self) -> Result<T, Error> {
+        let parameter = |argument, value, expected| Err(Error::Parameter { argument, value, expected });
+        let epsilon = self.epsilon.to_f64();
+        let k = T::from_f64(core::f64::consts::LOG2_E / epsilon);
+        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::INFINITY) {
+            return parameter("epsilon", epsilon, "positive and finite, and so must be its inverse");
         }
-        Err(Error::Parameter {
+        let tolerance = self.tolerance.to_f64();
+        if !(0.0..f64::INFINITY).contains(&tolerance) {
+            return parameter("tolerance", tolerance, "0 or positive, and finite");
+        }
+        match self.relaxation {
+            Relaxation::Factor(factor) if !(factor > 0.0 && factor < 2.0) => {
+                return parameter("relaxation", factor, "between 0 and 2");
+            }
+            _ => {}
+        }
+        match self.epsilon_scaling {
+            Some(factor) if !(factor > 1.0 && factor < f64::INFINITY) => {
+                parameter("epsilon_scaling", factor, "above 1 and finite")
+            }
+            _ => Ok(k),
+        }
+    }
+
+    /// The error where the largest potential is too large to compute with.
+    fn epsilon_too_small(&self) -> Error {
+        Error::Parameter {
             argument: "epsilon",
             value: self.epsilon.to_f64(),
             expected: "more than 1e-12 of the potentials, which must not overflow",
-        })
+        }
     }
 
     /// The result, in the units of the caller.
@@ -170,7 +297,7 @@ impl<T: Real> Sinkhorn<T> {
         let all_finite =
             masses.rows.iter().all(|&i| finite(&f[i])) && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || finite(g));
         if !all_finite {
-            self.check_span(f64::INFINITY)?;
+            return Err(self.epsilon_too_small());
         }
         let marginal_error = T::from_f64(measure.error * masses.total);
         Ok(Transport {
@@ -187,9 +314,20 @@ impl<T: Real> Sinkhorn<T> {
     }
 }
 
-/// The largest potential, in base-2 units, with which arguments of exponentials are still good to a few bits after the
-/// point in both types.
-const LARGEST_SPAN: f64 = 1_099_511_627_776.0; // 2^40
+/// The error, relative to the masses, at which one epsilon of a schedule makes way for the next.
+const ROUGHLY: f64 = 0.02;
+
+/// The largest finite cost less the smallest, 0 where there is none.
+fn range<T: Real>(cost: MatRef<'_, T>) -> f64 {
+    let (mut min, mut max) = (T::INFINITY, T::LOWEST);
+    for row in cost.iter_rows() {
+        for &c in row {
+            min = if c < min { c } else { min };
+            max = if c > max && c < T::INFINITY { c } else { max };
+        }
+    }
+    (max.to_f64() - min.to_f64()).max(0.0)
+}
 
 /// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.
 fn default_tolerance<T: Real>() -> f64 {
@@ -244,6 +382,17 @@ impl<T: Real> Transport<T> {
     /// The potentials of the columns, in the units of the cost, -inf where the mass is 0.
     pub fn g(&self) -> &[T] {
         &self.g
+    }
+
+    /// Both potentials as the solver has them, in `f64`: what [`Sinkhorn::start`] takes.
+    pub fn potentials(&self) -> (Vec<f64>, Vec<f64>) {
+        let Potentials { u, g, k, .. } = &self.potentials;
+        let k = k.to_f64();
+        let mut f = vec![f64::NEG_INFINITY; self.f.len()];
+        for ((&i, u), mass) in self.masses.rows.iter().zip(u).zip(&self.masses.a) {
+            f[i] = (u + mass.log2() + self.masses.total.log2()) / k;
+        }
+        (f, g.iter().map(|g| g / k).collect())
     }
 
     /// The transport cost `sum_ij C_ij P_ij` (forbidden pairs count 0), without the entropy.
