@@ -3,7 +3,8 @@
 //! `cargo bench --bench sinkhorn` first prints ratios: of an iteration to the exponentials alone and to one read of the cost
 //! matrix, both timed in turns with it in one process on one core, as medians over rounds; and how many iterations and how
 //! much time a solve takes by each method. Then it runs criterion's benches, whose bytes are those of the cost matrix, read
-//! once. `-- ratios` prints the ratios alone; any other filter is criterion's and skips them.
+//! once. `-- ratios` prints the ratios alone, `-- ratios avx512 f32` or `-- ratios solves`
+//! some of them; any other filter is criterion's and skips them.
 //!
 //! A solve with tolerance 0 runs exactly the iterations asked for; the time of one is the difference between a solve of
 //! many and a solve of few, so that the checks before, absorbing and the measurement after do not count.
@@ -132,16 +133,32 @@ fn solves<T: Real + bytemuck::Pod>(n: usize, buffer: &mut Buffer) {
     }
 }
 
-fn print_ratios() {
+/// All ratios, or those that are named: types, instruction sets, `solves`.
+fn print_ratios(names: &[String]) {
+    let wanted = |name: &str, of: &[&str]| {
+        let mut named = names.iter().filter(|n| of.contains(&n.as_str())).peekable();
+        named.peek().is_none() || named.any(|n| n == name)
+    };
     support::print_machine();
     let mut buffer = Buffer::new(LARGEST);
-    for isa in Isa::available() {
-        ratios::<f32>(isa, &mut buffer);
-        ratios::<f64>(isa, &mut buffer);
+    let types = ["f32", "f64"];
+    let isas: Vec<Isa> = Isa::available().collect();
+    let isa_names: Vec<&str> = isas.iter().map(|isa| isa.name()).collect();
+    if !names.iter().any(|n| n == "solves") {
+        for isa in isas.iter().copied().filter(|isa| wanted(isa.name(), &isa_names)) {
+            if wanted("f32", &types) {
+                ratios::<f32>(isa, &mut buffer);
+            }
+            if wanted("f64", &types) {
+                ratios::<f64>(isa, &mut buffer);
+            }
+        }
     }
     for n in [1000, 4096] {
-        solves::<f32>(n, &mut buffer);
-        solves::<f64>(n, &mut buffer);
+        if names.is_empty() || names.iter().any(|n| n == "solves") {
+            solves::<f32>(n, &mut buffer);
+            solves::<f64>(n, &mut buffer);
+        }
     }
 }
 
@@ -166,10 +183,11 @@ fn iteration<T: Real>(c: &mut Criterion, name: &str) {
 
 fn main() {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    if filters.is_empty() || filters == ["ratios"] {
-        print_ratios();
+    let ratios = filters.first().is_some_and(|filter| filter == "ratios");
+    if filters.is_empty() || ratios {
+        print_ratios(filters.get(1..).unwrap_or_default());
     }
-    if filters != ["ratios"] {
+    if !ratios {
         let mut criterion = Criterion::default().configure_from_args();
         iteration::<f32>(&mut criterion, "f32");
         iteration::<f64>(&mut criterion, "f64");

@@ -14,18 +14,19 @@
 //! Range: a row whose sum leaves [`row_range`] is done again relative to its own maximum, and a column whose sum
 //! underflows is summed again relative to its maximum, in `f64`. Both are rare after the first iterations.
 
-use super::exp::{Exp2, exp2, log2};
+use super::exp::{Exp2, exp2, ln, log2};
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
-/// Rows that at most share one load of the column potentials and one load-add-store of the column sums.
-const ROWS: usize = 8;
+/// Rows that share one load of the column potentials and one load-add-store of the column sums. Loops over twice as many
+/// are not unrolled, or hold their addresses on the stack: on Zen 4 half as fast.
+const ROWS: usize = 4;
 
 /// A matrix of so many bytes is in the caches already.
-const CACHED_BYTES: usize = 2 << 20;
+const CACHED_BYTES: usize = 16 << 20;
 
-/// Bytes of exponentials of such rows that stay in the second-level cache beside what else passes through it.
-const EXPS_BYTES: usize = 256 << 10;
+/// Bytes of such rows that stay in the second-level cache beside what else passes through it.
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Vectors summed in `T` before a row sum is carried on in `f64`.
 const FOLD_VECTORS: usize = 64;
@@ -230,34 +231,74 @@ fn exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     exps: &mut [T],
     next: &[&[T]],
 ) -> [RowSum; R] {
-    let zero = l.splat(T::ZERO);
     let cols = rows[0].len();
     let stride = exps_stride(cols);
+    let whole = cols - cols % L::N;
     let mut totals = [RowSum::default(); R];
-    let mut at = 0;
-    while at < cols {
-        let end = cols.min(at + FOLD_VECTORS * L::N);
-        let (mut sums, mut costs) = ([zero; R], [zero; R]);
-        while at < end {
-            let g = inner.columns(l, at);
-            let whole = cols - at >= L::N;
-            ask_for(l, next, at);
-            for i in 0..R {
-                let cost = if whole { l.load(&rows[i][at..]) } else { l.load_tail(&rows[i][at..], T::ZERO) };
-                let e = inner.exp.eval(l, inner.argument(l, l.splat(shifts[i]), g, cost));
-                l.store(&mut exps[i * stride + at..], e);
-                sums[i] = l.add(sums[i], e);
-                if MEASURE {
-                    costs[i] = l.add(costs[i], product(l, cost, e));
-                }
-            }
-            at += L::N;
+    for start in (0..whole).step_by(FOLD_VECTORS * L::N) {
+        let end = whole.min(start + FOLD_VECTORS * L::N);
+        // Slices of one length: a single comparison then holds for all.
+        let mut cost: [&[T]; R] = [&[]; R];
+        let mut out = [(); R].map(|()| <&mut [T]>::default());
+        for (i, exps) in exps.chunks_mut(stride).take(R).enumerate() {
+            (cost[i], out[i]) = (&rows[i][start..end], &mut exps[start..end]);
         }
+        let inner = Inner { high: &inner.high[start..end], low: &inner.low[start..end], ..*inner };
+        let sums = part_exponentials::<L, T, R, MEASURE>(l, &inner, cost, shifts, out, next, start);
         for i in 0..R {
-            totals[i].sum += l.sum(sums[i]);
+            totals[i].sum += sums[i].sum;
+            totals[i].cost += sums[i].cost;
+        }
+    }
+    if whole < cols {
+        let g = inner.columns(l, whole);
+        for i in 0..R {
+            let cost = l.load_tail(&rows[i][whole..], T::ZERO);
+            let e = inner.exp.eval(l, inner.argument(l, l.splat(shifts[i]), g, cost));
+            l.store(&mut exps[i * stride + whole..], e);
+            totals[i].sum += l.sum(e);
             if MEASURE {
-                totals[i].cost += l.sum(costs[i]);
+                totals[i].cost += l.sum(product(l, cost, e));
             }
+        }
+    }
+    totals
+}
+
+/// As [`exponentials`], of slices of whole vectors, summed in `T`.
+#[inline(always)]
+fn part_exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
+    l: L,
+    inner: &Inner<'_, L, T>,
+    rows: [&[T]; R],
+    shifts: [T; R],
+    out: [&mut [T]; R],
+    next: &[&[T]],
+    start: usize,
+) -> [RowSum; R] {
+    let zero = l.splat(T::ZERO);
+    let (mut sums, mut costs) = ([zero; R], [zero; R]);
+    let len = inner.high.len();
+    let mut at = 0;
+    while len - at >= L::N {
+        let g = inner.columns(l, at);
+        ask_for(l, next, start + at);
+        for i in 0..R {
+            let cost = l.load(&rows[i][at..]);
+            let e = inner.exp.eval(l, inner.argument(l, l.splat(shifts[i]), g, cost));
+            l.store(&mut out[i][at..], e);
+            sums[i] = l.add(sums[i], e);
+            if MEASURE {
+                costs[i] = l.add(costs[i], product(l, cost, e));
+            }
+        }
+        at += L::N;
+    }
+    let mut totals = [RowSum::default(); R];
+    for i in 0..R {
+        totals[i].sum = l.sum(sums[i]);
+        if MEASURE {
+            totals[i].cost = l.sum(costs[i]);
         }
     }
     totals
@@ -328,30 +369,28 @@ fn add_to_columns<L: Lanes<T>, T: Float, const R: usize>(
     sums: &mut [T],
     next: &[&[T]],
 ) {
-    let stride = exps_stride(cols);
+    let len = cols.next_multiple_of(L::N);
+    let sums = &mut sums[..len];
+    let (mut row, mut factor): ([&[T]; R], _) = ([&[]; R], [l.splat(T::ZERO); R]);
+    for (i, exps) in exps.chunks(exps_stride(cols)).take(R).enumerate() {
+        (row[i], factor[i]) = (&exps[..len], l.splat(factors[i]));
+    }
     let mut at = 0;
-    while at < cols {
+    while len - at >= L::N {
         ask_for(l, next, at);
         let mut sum = l.load(&sums[at..]);
         for i in 0..R {
-            sum = l.mul_add(l.splat(factors[i]), l.load(&exps[i * stride + at..]), sum);
+            sum = l.mul_add(factor[i], l.load(&row[i][at..]), sum);
         }
         l.store(&mut sums[at..], sum);
         at += L::N;
     }
 }
 
-/// How many rows at once, [`ROWS`], half of it or 1: as many as there are registers and cache for.
+/// Whether the exponentials of [`ROWS`] rows stay in the cache until they are added; else rows are taken one by one.
 #[inline(always)]
-fn block_rows<L: Lanes<T>, T: Float>(cols: usize) -> usize {
-    let fitting = EXPS_BYTES / (exps_stride(cols) * size_of::<T>());
-    if L::UNROLL == 4 && fitting >= ROWS {
-        ROWS
-    } else if fitting >= ROWS / 2 {
-        ROWS / 2
-    } else {
-        1
-    }
+fn in_blocks<T: Float>(cols: usize) -> bool {
+    ROWS * exps_stride(cols) * size_of::<T>() <= BLOCK_BYTES
 }
 
 /// One block of rows, from row `first` of those with mass. To normalise (not `MEASURE`), leaves the shifts and sums of
@@ -430,17 +469,13 @@ fn pass<L: Lanes<T>, T: Float, const MEASURE: bool>(
     split_columns(grid, s.g, w.high, w.low);
     w.partial.fill(T::ZERO);
     w.columns.fill(0.0);
-    let most = block_rows::<L, T>(p.cost.cols());
+    let in_blocks = in_blocks::<T>(p.cost.cols());
     let mut cost = 0.0;
     let mut at = 0;
     while at < p.rows.len() {
-        let left = p.rows.len() - at;
-        if L::UNROLL == 4 && most == ROWS && left >= ROWS {
+        if in_blocks && p.rows.len() - at >= ROWS {
             cost += block::<L, T, ROWS, MEASURE>(l, p, s.u, grid, relaxation, w, at);
             at += ROWS;
-        } else if most >= ROWS / 2 && left >= ROWS / 2 {
-            cost += block::<L, T, { ROWS / 2 }, MEASURE>(l, p, s.u, grid, relaxation, w, at);
-            at += ROWS / 2;
         } else {
             cost += block::<L, T, 1, MEASURE>(l, p, s.u, grid, relaxation, w, at);
             at += 1;
@@ -465,7 +500,7 @@ fn fold<T: Float>(columns: &mut [f64], partial: &mut [T]) {
 /// error of the row marginals *before* it, which comes for free (the column marginals were met then, by the iteration
 /// before); where there is relaxation, with that of the columns between both.
 #[inline(always)]
-pub(crate) fn iterate<L: Lanes<T>, T: Float>(
+pub(crate) fn iterate<L: Lanes<T> + Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: f64,
@@ -473,19 +508,26 @@ pub(crate) fn iterate<L: Lanes<T>, T: Float>(
     w: &mut Workspace<'_, T>,
 ) -> f64 {
     pass::<L, T, false>(l, p, s, relaxation, w);
-    // With the old U a row would have summed to a * 2^(old - new).
-    for (((u, &shift), sum), &a) in s.u.iter_mut().zip(&*w.shifts).zip(&mut *w.sums).zip(p.a) {
-        let new = shift - log2(*sum);
-        *sum = a * (exp2(*u - new) - 1.0).abs();
-        *u = relaxed(*u, new, relaxation);
+    let mut error = 0.0;
+    for (((&u, &shift), &sum), &a) in s.u.iter().zip(&*w.shifts).zip(&*w.sums).zip(p.a) {
+        // With the old U the row sums to this times a.
+        let row = if u == shift { sum } else { sum * exp2(u - shift) };
+        error += (a * row - a).abs();
     }
-    let mut error: f64 = w.sums.iter().sum();
+    log2_each(l, w.sums);
+    for ((u, &shift), &log2_sum) in s.u.iter_mut().zip(&*w.shifts).zip(&*w.sums) {
+        *u = relaxed(*u, shift - log2_sum, relaxation);
+    }
     if relaxation != 1.0 {
         error += column_error(w.columns, p.b);
     }
     let floor = column_floor::<T>();
-    for ((g, &sum), &log2_b) in s.g.iter_mut().zip(&*w.columns).zip(p.log2_b) {
-        *g = if sum >= floor { relaxed(*g, *g + (log2_b - log2(sum)), relaxation) } else { *g };
+    for (x, &sum) in w.maxima.iter_mut().zip(&*w.columns) {
+        *x = if sum >= floor { sum } else { 1.0 };
+    }
+    log2_each(l, w.maxima);
+    for (((g, &log2_sum), &sum), &log2_b) in s.g.iter_mut().zip(&*w.maxima).zip(&*w.columns).zip(p.log2_b) {
+        *g = if sum >= floor { relaxed(*g, *g + (log2_b - log2_sum), relaxation) } else { *g };
     }
     let mut count = 0;
     for (j, (&sum, &b)) in w.columns.iter().zip(p.b).enumerate() {
@@ -501,6 +543,16 @@ pub(crate) fn iterate<L: Lanes<T>, T: Float>(
     }
     s.span = span(s.u, s.g, p.b);
     error
+}
+
+/// The logarithm to base 2 of each number, all of them positive and normal.
+#[inline(always)]
+fn log2_each<L: Lanes<f64>>(l: L, x: &mut [f64]) {
+    let log2_e = l.splat(core::f64::consts::LOG2_E);
+    for x in x.chunks_mut(L::N) {
+        let (e, r) = ln::<L, f64>(l, l.load_tail(x, 1.0));
+        l.store_tail(x, l.mul_add(r, log2_e, e));
+    }
 }
 
 /// The L1 error of the column marginals.
@@ -534,15 +586,9 @@ fn feed_columns<T: Float>(p: &Problem<'_, T>, s: &mut State<'_>, w: &mut Workspa
     }
 }
 
-/// Rows of an absorbed matrix that share one load of the column factors and one load-add-store of the column sums.
-const SCALED_ROWS: usize = 4;
-
-/// The longest row, in bytes, of which so many are worked on at once, and as many before them stay in the cache.
-const SCALED_BYTES: usize = 64 << 10;
-
 /// Elements of an absorbed matrix of `rows` rows: with rows of 0 up to a whole number of blocks.
 pub(crate) fn absorbed_len(rows: usize, cols: usize) -> Option<usize> {
-    rows.checked_next_multiple_of(SCALED_ROWS)?.checked_mul(exps_stride(cols))
+    rows.checked_next_multiple_of(ROWS)?.checked_mul(exps_stride(cols))
 }
 
 /// Potentials as factors of a matrix that has absorbed them up to a point, `K_ij = 2^(U_i + G_j - k * C_ij)` with U and G
@@ -611,8 +657,8 @@ pub(crate) fn iterate_scaled<L: Lanes<T>, T: Float>(
     k: &mut Absorbed<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<f64> {
-    let rows = if exps_stride(p.cost.cols()) * size_of::<T>() <= SCALED_BYTES {
-        scaled_rows::<L, T, SCALED_ROWS>(l, p, relaxation, k, w)
+    let rows = if in_blocks::<T>(p.cost.cols()) {
+        scaled_rows::<L, T, ROWS>(l, p, relaxation, k, w)
     } else {
         scaled_rows::<L, T, 1>(l, p, relaxation, k, w)
     };
@@ -637,9 +683,9 @@ pub(crate) fn iterate_scaled<L: Lanes<T>, T: Float>(
     Some(error)
 }
 
-/// The new factors of the rows, to `w.sums`, and the column sums with these and without the factors of the columns. The rows
-/// of a block are summed while those of the block before, still in the cache, are added to the columns: the memory is always
-/// at work.
+/// The new factors of the rows, to `w.sums`, and the column sums with these and without the factors of the columns. Where
+/// the matrix is in memory, the rows of a block are summed while those of the block before, still in the cache, are added to
+/// the columns: so the memory is always at work.
 #[inline(always)]
 fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
     l: L,
@@ -659,15 +705,17 @@ fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
     let mut error = 0.0;
     let mut factors = [T::ZERO; R];
     let mut before: &[T] = &[];
+    let in_cache = size_of_val(k.matrix) <= CACHED_BYTES;
     for (block, rows) in k.matrix.chunks_exact(R * stride).enumerate() {
         let first = block * R;
+        let next = if in_cache { &[] } else { k.matrix.get((block + 1) * R * stride..).unwrap_or_default() };
         if first >= p.rows.len() {
             break;
         }
-        let totals = if block == 0 {
-            scaled_block::<L, T, R, true, false>(l, stride, rows, w.high, before, factors, w.partial)
+        let totals = if before.is_empty() {
+            scaled_block::<L, T, R, true, false>(l, stride, rows, w.high, before, factors, w.partial, next)
         } else {
-            scaled_block::<L, T, R, true, true>(l, stride, rows, w.high, before, factors, w.partial)
+            scaled_block::<L, T, R, true, true>(l, stride, rows, w.high, before, factors, w.partial, next)
         };
         if first.is_multiple_of(FOLD_ROWS) {
             fold(w.columns, w.partial);
@@ -683,9 +731,16 @@ fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
             w.sums[first + i] = new;
             *factor = T::from_f64(a * new);
         }
-        before = rows;
+        if in_cache {
+            // In the nearest cache the rows are now, and later they are not.
+            scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, rows, factors, w.partial, &[]);
+        } else {
+            before = rows;
+        }
     }
-    scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, before, factors, w.partial);
+    if !before.is_empty() {
+        scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, before, factors, w.partial, &[]);
+    }
     fold(w.columns, w.partial);
     Some(error)
 }
@@ -701,27 +756,32 @@ fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const AD
     before: &[T],
     factors: [T; R],
     sums: &mut [T],
+    next: &[T],
 ) -> [f64; R] {
     let zero = l.splat(T::ZERO);
-    let len = columns.len();
-    let sums = &mut sums[..len];
-    let (mut row, mut added): ([&[T]; R], [&[T]; R]) = ([&[]; R], [&[]; R]);
-    let mut factor = [zero; R];
-    for i in 0..R {
-        if SUM {
-            row[i] = &rows[i * stride..][..len];
-        }
-        if ADD {
-            added[i] = &before[i * stride..][..len];
-            factor[i] = l.splat(factors[i]);
-        }
-    }
     let mut totals = [l.widen(zero); R];
-    let mut at = 0;
-    while len - at >= L::N {
-        let end = len.min(at + FOLD_VECTORS * L::N);
+    for start in (0..columns.len()).step_by(FOLD_VECTORS * L::N) {
+        let end = columns.len().min(start + FOLD_VECTORS * L::N);
+        let (columns, sums) = (&columns[start..end], &mut sums[start..end]);
+        let (mut row, mut added): ([&[T]; R], [&[T]; R]) = ([&[]; R], [&[]; R]);
+        let mut factor = [zero; R];
+        for i in 0..R {
+            if SUM {
+                row[i] = &rows[i * stride..][start..end];
+            }
+            if ADD {
+                added[i] = &before[i * stride..][start..end];
+                factor[i] = l.splat(factors[i]);
+            }
+        }
         let mut part = [zero; R];
-        while end - at >= L::N {
+        let mut at = 0;
+        while columns.len() - at >= L::N {
+            if !next.is_empty() && ((start + at) * size_of::<T>()).is_multiple_of(64) {
+                for i in 0..R {
+                    l.prefetch_far(next, i * stride + start + at);
+                }
+            }
             if SUM {
                 let x = l.load(&columns[at..]);
                 for i in 0..R {

@@ -1,14 +1,54 @@
 //! What the kernel's workspace borrows.
 
-use crate::Real;
 use crate::kernels::sinkhorn::{Absorbed, Workspace, absorbed_len, exps_len, padded};
+use crate::{MatRef, Real};
+
+/// Bytes of a line of the cache, and of a page.
+const LINE: usize = 64;
+const PAGE: usize = 4096;
+
+/// Zeros that begin at the start of a line of the cache: a vector as long as one would else touch two.
+struct Lines<T> {
+    elements: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Real> Lines<T> {
+    /// None where there is no memory for `len` elements.
+    fn new(len: usize) -> Option<Self> {
+        Self::within(len, LINE, |_| 0)
+    }
+
+    /// As far as can be from the place of `x` in its page: what is loaded from where was stored just before in another page
+    /// looks to the CPU like what was stored.
+    fn away_from(x: &[T], len: usize) -> Option<Self> {
+        let place = x.as_ptr().addr();
+        Self::within(len, 2 * PAGE, |start| (place.wrapping_sub(start).wrapping_add(PAGE / 2)) % PAGE / LINE * LINE)
+    }
+
+    /// With `spare` bytes before or after; `skip` says how many of them to leave out from the address of the first line on.
+    fn within(len: usize, spare: usize, skip: impl Fn(usize) -> usize) -> Option<Self> {
+        let spare = spare / size_of::<T>();
+        let mut elements = Vec::new();
+        elements.try_reserve_exact(len.checked_add(spare)?).ok()?;
+        elements.resize(len + spare, T::ZERO);
+        let first = elements.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
+        let start = first + skip(elements[first..].as_ptr().addr()) / size_of::<T>();
+        Some(Self { elements, start: start.min(spare), len })
+    }
+
+    fn get(&mut self) -> &mut [T] {
+        &mut self.elements[self.start..][..self.len]
+    }
+}
 
 /// The owner of a [`Workspace`].
 pub(super) struct Memory<T> {
-    high: Vec<T>,
-    low: Vec<T>,
-    exps: Vec<T>,
-    partial: Vec<T>,
+    high: Lines<T>,
+    low: Lines<T>,
+    exps: Lines<T>,
+    partial: Lines<T>,
     columns: Vec<f64>,
     shifts: Vec<f64>,
     sums: Vec<f64>,
@@ -17,13 +57,15 @@ pub(super) struct Memory<T> {
 }
 
 impl<T: Real> Memory<T> {
-    /// For `rows` rows with mass and `cols` columns.
-    pub(super) fn new(rows: usize, cols: usize) -> Self {
+    /// For `rows` rows with mass of the cost matrix.
+    pub(super) fn new(rows: usize, cost: MatRef<'_, T>) -> Self {
+        let cols = cost.cols();
+        let lines = |len| Lines::new(len).expect("memory for a few rows");
         Self {
-            high: vec![T::ZERO; padded(cols)],
-            low: vec![T::ZERO; padded(cols)],
-            exps: vec![T::ZERO; exps_len(cols)],
-            partial: vec![T::ZERO; padded(cols)],
+            high: lines(padded(cols)),
+            low: lines(padded(cols)),
+            exps: Lines::away_from(cost.row(0), exps_len(cols)).expect("memory for a few rows"),
+            partial: lines(padded(cols)),
             columns: vec![0.0; cols],
             shifts: vec![0.0; rows],
             sums: vec![0.0; rows],
@@ -34,10 +76,10 @@ impl<T: Real> Memory<T> {
 
     pub(super) fn workspace(&mut self) -> Workspace<'_, T> {
         Workspace {
-            high: &mut self.high,
-            low: &mut self.low,
-            exps: &mut self.exps,
-            partial: &mut self.partial,
+            high: self.high.get(),
+            low: self.low.get(),
+            exps: self.exps.get(),
+            partial: self.partial.get(),
             columns: &mut self.columns,
             shifts: &mut self.shifts,
             sums: &mut self.sums,
@@ -49,9 +91,7 @@ impl<T: Real> Memory<T> {
 
 /// The owner of an [`Absorbed`].
 pub(super) struct Matrix<T> {
-    elements: Vec<T>,
-    /// The first element at the start of a line of the cache.
-    start: usize,
+    elements: Lines<T>,
     rows: Vec<f64>,
     columns: Vec<f64>,
 }
@@ -59,20 +99,14 @@ pub(super) struct Matrix<T> {
 impl<T: Real> Matrix<T> {
     /// For `rows` rows with mass and `cols` columns; None where that would be more than `limit` bytes, or than there are.
     pub(super) fn new(rows: usize, cols: usize, limit: usize) -> Option<Self> {
-        const LINE: usize = 64;
-        let len = absorbed_len(rows, cols)?.checked_add(LINE / size_of::<T>())?;
+        let len = absorbed_len(rows, cols)?;
         if len.checked_mul(size_of::<T>())? > limit {
             return None;
         }
-        let mut elements = Vec::new();
-        elements.try_reserve_exact(len).ok()?;
-        elements.resize(len, T::ZERO);
-        let start = elements.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
-        Some(Self { elements, start, rows: vec![1.0; rows], columns: vec![1.0; cols] })
+        Some(Self { elements: Lines::new(len)?, rows: vec![1.0; rows], columns: vec![1.0; cols] })
     }
 
     pub(super) fn absorbed(&mut self) -> Absorbed<'_, T> {
-        let matrix = &mut self.elements[self.start..];
-        Absorbed { matrix, rows: &mut self.rows, columns: &mut self.columns }
+        Absorbed { matrix: self.elements.get(), rows: &mut self.rows, columns: &mut self.columns }
     }
 }

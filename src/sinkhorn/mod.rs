@@ -415,7 +415,7 @@ impl<T: Real> Transport<T> {
         let Potentials { mut u, mut g, span, k } = self.potentials.clone();
         let problem: Problem<'_, T> = self.masses.problem(cost, k);
         let state = State { u: &mut u, g: &mut g, span };
-        let mut memory = Memory::new(state.u.len(), cost.cols());
+        let mut memory = Memory::new(state.u.len(), cost);
         T::plan(self.isa, &problem, &state, &mut memory.workspace(), self.masses.total, out);
         Ok(())
     }

@@ -59,7 +59,7 @@ impl<'a, T: Real> Solver<'a, T> {
             span: span(&u, &g, problem.b),
             u,
             g,
-            memory: Memory::new(rows, cols),
+            memory: Memory::new(rows, problem.cost),
             matrix: matrix.flatten(),
             absorbed: false,
             in_log_domain: 0,
