@@ -2,11 +2,15 @@
 
 mod input;
 mod memory;
+mod transport;
 
-use crate::kernels::sinkhorn::{Measure, Problem, State, span};
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use crate::kernels::sinkhorn::{Measure, State, span};
+use crate::{Error, Isa, MatRef, Real};
 use input::{Masses, check_costs, same_length};
 use memory::Memory;
+use transport::Potentials;
+
+pub use transport::Transport;
 
 /// A solver for entropic optimal transport between two histograms.
 ///
@@ -194,80 +198,4 @@ const LARGEST_SPAN: f64 = 1_099_511_627_776.0; // 2^40
 /// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.
 fn default_tolerance<T: Real>() -> f64 {
     if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
-}
-
-/// The potentials as the kernel has them, see [`State`].
-#[derive(Debug, Clone)]
-struct Potentials<T> {
-    u: Vec<f64>,
-    g: Vec<f64>,
-    span: f64,
-    k: T,
-}
-
-/// What [`Sinkhorn::solve`] found.
-#[derive(Debug, Clone)]
-pub struct Transport<T: Real> {
-    converged: bool,
-    iterations: usize,
-    marginal_error: T,
-    f: Vec<T>,
-    g: Vec<T>,
-    cost: T,
-    isa: Option<Isa>,
-    masses: Masses,
-    potentials: Potentials<T>,
-}
-
-impl<T: Real> Transport<T> {
-    /// Whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance.
-    pub fn converged(&self) -> bool {
-        self.converged
-    }
-
-    /// Iterations that were done.
-    pub fn iterations(&self) -> usize {
-        self.iterations
-    }
-
-    /// `||P 1 - a||_1 + ||P^T 1 - b||_1` of the plan that the potentials stand for, measured after the last iteration.
-    pub fn marginal_error(&self) -> T {
-        self.marginal_error
-    }
-
-    /// The potentials of the rows, in the units of the cost, -inf where the mass is 0. Only the sums `f_i + g_j` matter:
-    /// a constant may be moved from one to the other.
-    pub fn f(&self) -> &[T] {
-        &self.f
-    }
-
-    /// The potentials of the columns, in the units of the cost, -inf where the mass is 0.
-    pub fn g(&self) -> &[T] {
-        &self.g
-    }
-
-    /// The transport cost `sum_ij C_ij P_ij` (forbidden pairs count 0), without the entropy.
-    pub fn cost(&self) -> T {
-        self.cost
-    }
-
-    /// Writes the plan, n x m. It comes from the solver's `f64` potentials: taken from the rounded [`f`](Self::f) and
-    /// [`g`](Self::g), its entries would be off by their rounding / epsilon. `cost` must be the matrix that was solved.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where `cost` or `out` does not have the shape of the solved problem.
-    pub fn plan_into(&self, cost: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
-        let expected = (self.f.len(), self.g.len());
-        for (argument, actual) in [("cost", (cost.rows(), cost.cols())), ("out", (out.rows(), out.cols()))] {
-            if actual != expected {
-                return Err(Error::Shape { argument, actual, expected });
-            }
-        }
-        let Potentials { mut u, mut g, span, k } = self.potentials.clone();
-        let problem: Problem<'_, T> = self.masses.problem(cost, k);
-        let state = State { u: &mut u, g: &mut g, span };
-        let mut memory = Memory::new(state.u.len(), cost.cols());
-        T::plan(self.isa, &problem, &state, &mut memory.workspace(), self.masses.total, out);
-        Ok(())
-    }
 }
