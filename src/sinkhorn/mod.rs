@@ -10,7 +10,7 @@ use input::{Masses, check_costs, same_length};
 use memory::Memory;
 use transport::Potentials;
 
-pub use transport::Transport;
+pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 
 /// A solver for entropic optimal transport between two histograms.
 ///
