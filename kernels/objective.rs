@@ -1,12 +1,13 @@
-//! The values of an entropic transport problem: of the plan of given potentials, and how far they can be from the optimum.
+//! The values of an entropic transport problem: of the plan of given potentials, and how far they can be from the
+//! optimum.
 //!
 //! With P the plan of the potentials and Q any plan with the marginals a and b, the primal value of Q exceeds the dual
 //! value of the potentials by `epsilon * sum_ij (Q ln(Q/P) - Q + P)`: no terms that cancel, whatever the costs. Q is P
-//! rounded as by Altschuler, Weed & Rigollet 2017, Algorithm 2: rows, then columns are scaled down to their mass where they have
-//! more, and what then lacks is added as a product.
+//! rounded as by Altschuler, Weed & Rigollet 2017, Algorithm 2: rows, then columns are scaled down to their mass where
+//! they have more, and what then lacks is added as a product.
 //!
-//! All in `f64` for both element types, in plain loops over columns, which the compiler vectorises. Two reads of the
-//! cost matrix, two exponentials and one logarithm per entry.
+//! All in `f64` for both element types, in plain loops over columns, which the compiler vectorises but for the one with
+//! the logarithm. Two reads of the cost matrix, two exponentials and one logarithm per entry.
 
 use super::exp::{exp2, log2};
 use super::lanes::{Float, Lanes};

@@ -48,8 +48,8 @@ impl<T: Real> Transport<T> {
         self.marginal_error
     }
 
-    /// The potentials of the rows, in the units of the cost, -inf where the mass is 0. Only the sums `f_i + g_j` matter:
-    /// a constant may be moved from one to the other.
+    /// The potentials of the rows, in the units of the cost, -inf where the mass is 0. Only the sums `f_i + g_j`
+    /// matter: a constant may be moved from one to the other.
     pub fn f(&self) -> &[T] {
         &self.f
     }
@@ -76,8 +76,8 @@ impl<T: Real> Transport<T> {
         Ok(())
     }
 
-    /// The rows of the plan in order, as [`plan_into`](Self::plan_into) writes them, without storing it: a few rows at a
-    /// time, and O(n + m) memory. `cost` must be the matrix that was solved.
+    /// The rows of the plan in order, as [`plan_into`](Self::plan_into) writes them, without storing it: a few rows at
+    /// a time, and O(n + m) memory. `cost` must be the matrix that was solved.
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
@@ -122,8 +122,8 @@ impl<T: Real> Transport<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] where `cost` does not have the shape of the solved problem; [`Error::Parameter`] where the threshold is
-    /// negative or NaN.
+    /// [`Error::Shape`] where `cost` does not have the shape of the solved problem; [`Error::Parameter`] where the
+    /// threshold is negative or NaN.
     pub fn plan_entries<'a>(&'a self, cost: MatRef<'a, T>, threshold: T) -> Result<PlanEntries<'a, T>, Error> {
         let rows = self.plan_rows(cost)?;
         if threshold >= T::ZERO {
@@ -132,9 +132,9 @@ impl<T: Real> Transport<T> {
         Err(Error::Parameter { argument: "threshold", value: threshold.to_f64(), expected: "0 or positive" })
     }
 
-    /// The values of the problem at the plan and the potentials, among them the [duality gap](Objective::gap), which bounds
-    /// how far they are from optimal. It reads the matrix twice, in `f64` and from the solver's `f64` potentials, and takes O(n + m)
-    /// memory. `cost` must be the matrix that was solved.
+    /// The values of the problem at the plan and the potentials, among them the [duality gap](Objective::gap), which
+    /// bounds how far they are from optimal. It reads the matrix twice, in `f64` and from the solver's `f64`
+    /// potentials, and takes O(n + m) memory. `cost` must be the matrix that was solved.
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
@@ -287,10 +287,10 @@ impl<T: Real> FusedIterator for PlanEntries<'_, T> {}
 /// The values of a problem at a [`Transport`], all in `f64`, because their differences matter: see
 /// [`Transport::objective`].
 ///
-/// P is the plan of the potentials f and g, which meets the marginals up to [`Transport::marginal_error`]; sums leave out
-/// what is 0: pairs that are forbidden or without mass. Epsilon is the solver's, for `f32` as [rounded](super::Sinkhorn#accuracy).
-/// Each is accurate to about 1e-13 of the largest term of its sum (where potentials / epsilon are moderate: to 1e-16 times
-/// that ratio).
+/// P is the plan of the potentials f and g, which meets the marginals up to [`Transport::marginal_error`]; sums leave
+/// out what is 0: pairs that are forbidden or without mass. Epsilon is the solver's, for `f32` as
+/// [rounded](super::Sinkhorn#accuracy). Relative to the magnitudes of its terms each is accurate to about 1e-13, or to
+/// 1e-16 times the largest potential / epsilon where that is more.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
@@ -301,12 +301,12 @@ pub struct Objective {
     /// The primal value of P, `cost - epsilon * entropy`. P is not quite feasible, so it may lie on either side of the
     /// optimum; `primal - dual` is `<f, P 1 - a> + <g, P^T 1 - b>`.
     pub primal: f64,
-    /// The dual value `<f, a> + <g, b> - epsilon * sum_ij P_ij`: a lower bound of the optimum. Here and in the gap, b is
-    /// scaled to the total of a; totals that differ, as rounding makes them, would leave no feasible plan.
+    /// The dual value `<f, a> + <g, b> - epsilon * sum_ij P_ij`: a lower bound of the optimum. Here and in the gap, b
+    /// is scaled to the total of a; totals that differ, as rounding makes them, would leave no feasible plan.
     pub dual: f64,
-    /// The duality gap: how much the primal value of a feasible plan exceeds [`dual`](Self::dual), so that `dual + gap` is
-    /// an upper bound of the optimum. The plan is P rounded to its marginals (Altschuler, Weed & Rigollet 2017, Algorithm
-    /// 2). Not negative, computed without cancellation, 0 at the optimum, and +inf where that rounding puts mass on a
-    /// forbidden pair: with forbidden pairs it is finite only if marginals are met to about 1e-13.
+    /// The duality gap: how much the primal value of a feasible plan exceeds [`dual`](Self::dual), so that `dual + gap`
+    /// is an upper bound of the optimum. The plan is P rounded to its marginals (Altschuler, Weed & Rigollet 2017,
+    /// Algorithm 2). Not negative, computed without cancellation, 0 at the optimum, and +inf where that rounding puts
+    /// mass on a forbidden pair: with forbidden pairs it is finite only if marginals are met to about 1e-13.
     pub gap: f64,
 }
