@@ -9,6 +9,7 @@
 //! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
 //! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
+//! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
 //!
@@ -20,6 +21,8 @@ pub(crate) mod baseline;
 pub(crate) mod exp;
 pub(crate) mod gradients;
 pub(crate) mod lanes;
+#[cfg_attr(not(feature = "std"), allow(dead_code))] // As that of `sinkhorn`.
+pub(crate) mod objective;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
 pub(crate) mod sinkhorn;
 pub(crate) mod softmax;

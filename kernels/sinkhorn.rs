@@ -821,7 +821,7 @@ pub(crate) fn measure<L: Lanes<T>, T: Float>(
     Measure { error: rows + column_error(w.columns, p.b), cost }
 }
 
-/// Writes the plan, for masses that sum to `total`.
+/// Writes the rows of the plan from row `first` on, as many as `out` has, for masses that sum to `total`.
 #[inline(always)]
 pub(crate) fn plan<L: Lanes<T>, T: Float>(
     l: L,
@@ -829,16 +829,25 @@ pub(crate) fn plan<L: Lanes<T>, T: Float>(
     s: &State<'_>,
     w: &mut Workspace<'_, T>,
     total: f64,
+    first: usize,
     mut out: MatMut<'_, T>,
 ) {
     let grid = grid::<T>(s.span);
     split_columns(grid, s.g, w.high, w.low);
+    let start = p.rows.partition_point(
+        #[inline(always)]
+        |&i| i < first,
+    );
     let mut written = 0;
-    for ((&i, &u), &a) in p.rows.iter().zip(&*s.u).zip(p.a) {
-        for without_mass in written..i {
+    for ((&i, &u), &a) in p.rows[start..].iter().zip(&s.u[start..]).zip(&p.a[start..]) {
+        let at = i - first;
+        if at >= out.rows() {
+            break;
+        }
+        for without_mass in written..at {
             out.row_mut(without_mass).fill(T::ZERO);
         }
-        written = i + 1;
+        written = at + 1;
         let inner = Inner::new(l, p.k, w.high, w.low);
         let row = p.cost.row(i);
         let rounded = T::from_f64(round_to(grid, u));
@@ -848,7 +857,7 @@ pub(crate) fn plan<L: Lanes<T>, T: Float>(
             (shift, _) = careful_row(l, &inner, grid, row, w.exps);
         }
         let factor = T::from_f64(total * a * exp2(u - shift));
-        for (out, &e) in out.row_mut(i).iter_mut().zip(&*w.exps) {
+        for (out, &e) in out.row_mut(at).iter_mut().zip(&*w.exps) {
             *out = factor * e;
         }
     }

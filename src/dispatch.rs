@@ -13,6 +13,7 @@ use crate::Isa;
 use crate::kernels::baseline;
 use crate::kernels::gradients;
 use crate::kernels::lanes::Token;
+use crate::kernels::objective::{self, Scratch, Values};
 use crate::kernels::sinkhorn::{self, Absorbed, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Logits, Sum};
 use crate::kernels::stablemax;
@@ -143,7 +144,8 @@ entry_points! {
     sinkhorn::iterate_scaled(p: &Problem<'_, T>, relaxation: f64, k: &mut Absorbed<'_, T>, w: &mut Workspace<'_, T>) -> Option<f64>;
     sinkhorn::settle(p: &Problem<'_, T>, s: &mut State<'_>, from: &Absorbed<'_, T>);
     sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;
-    sinkhorn::plan(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>, total: f64, out: MatMut<'_, T>);
+    sinkhorn::plan(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>, total: f64, first: usize, out: MatMut<'_, T>);
+    objective::objective(p: &Problem<'_, T>, s: &State<'_>, w: &mut Scratch<'_>) -> Values;
     swap::all_distances(row: &[T]) -> bool;
     swap::losses_with(rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]);
     swap::next_swap(d: MatRef<'_, T>, range: (usize, usize), limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;

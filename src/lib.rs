@@ -116,7 +116,7 @@ pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "std")]
 pub use medoids::{Algorithm, Clustering, Init, KMedoids};
 #[cfg(feature = "std")]
-pub use sinkhorn::{Method, Progress, Relaxation, Sinkhorn, Transport};
+pub use sinkhorn::{Entry, Method, Objective, PlanEntries, PlanRows, Progress, Relaxation, Sinkhorn, Transport};
 pub use softmax::{
     ExtSum, SoftmaxOptions, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_softmax_rows_with,
     log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use mantex::{Error, Isa, MatMut, MatRef, Real, Sinkhorn, Transport};
+use mantex::{Entry, Error, Isa, MatMut, MatRef, Real, Sinkhorn, Transport};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -495,58 +495,6 @@ fn costs_without_mass_do_not_matter() {
 }
 
 #[test]
-fn every_bad_input_has_its_error() {
-    fn one<T: Num>() {
-        let of = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect::<Vec<_>>();
-        let inf = f64::INFINITY;
-        let solve_with = |epsilon: f64, tolerance: f64, cost: &[f64], a: &[f64], b: &[f64]| {
-            let cost = of(cost);
-            let rows = if a.is_empty() { 0 } else { 2 };
-            let matrix = MatRef::new(&cost, rows, cost.len() / rows.max(1)).unwrap();
-            Sinkhorn::new(T::of(epsilon)).tolerance(T::of(tolerance)).solve(matrix, &of(a), &of(b)).unwrap_err()
-        };
-        let solve = |cost: &[f64], a: &[f64], b: &[f64]| solve_with(0.1, 1e-4, cost, a, b);
-        let good = [0.0, 1.0, 1.0, 0.0];
-        let half = [0.5, 0.5];
-        for epsilon in [0.0, -1.0, inf, -inf, f64::NAN, 1e-320] {
-            let error = solve_with(epsilon, 1e-4, &good, &half, &half);
-            assert!(matches!(error, Error::Parameter { argument: "epsilon", .. }), "{epsilon}: {error}");
-        }
-        for tolerance in [-1.0, f64::NAN, inf] {
-            let error = solve_with(0.1, tolerance, &good, &half, &half);
-            assert!(matches!(error, Error::Parameter { argument: "tolerance", .. }), "{error}");
-        }
-        assert_eq!(solve(&[], &[], &half), Error::Empty { argument: "cost" });
-        assert_eq!(solve(&[], &half, &[]), Error::Empty { argument: "cost" });
-        assert_eq!(solve(&good, &[1.0], &half), Error::Length { argument: "a", actual: 1, expected: 2 });
-        assert_eq!(solve(&good, &half, &[1.0, 0.0, 0.0]), Error::Length { argument: "b", actual: 3, expected: 2 });
-        for bad in [-0.1, f64::NAN, inf, -inf] {
-            let error = solve(&good, &[0.5, bad], &half);
-            assert!(matches!(error, Error::Element { argument: "a", row: 1, col: 0, .. }), "{error}");
-            let error = solve(&good, &half, &[bad, 0.5]);
-            assert!(matches!(error, Error::Element { argument: "b", row: 0, col: 0, .. }), "{error}");
-        }
-        assert!(matches!(solve(&good, &[0.0, 0.0], &half), Error::Parameter { argument: "a", .. }));
-        assert!(matches!(solve(&good, &half, &[0.0, -0.0]), Error::Parameter { argument: "b", .. }));
-        assert!(matches!(solve(&good, &half, &[0.5, 0.501]), Error::MassMismatch { .. }));
-        for bad in [f64::NAN, -inf] {
-            let error = solve(&[0.0, 1.0, bad, 0.0], &half, &half);
-            assert!(matches!(error, Error::Element { argument: "cost", row: 1, col: 0, .. }), "{error}");
-            // Also where there is no mass.
-            let error = solve(&[0.0, 1.0, bad, 0.0], &[1.0, 0.0], &half);
-            assert!(matches!(error, Error::Element { argument: "cost", row: 1, col: 0, .. }), "{error}");
-        }
-        assert_eq!(solve(&[0.0, 1.0, inf, inf], &half, &half), Error::Infeasible { side: "row", index: 1 });
-        assert_eq!(solve(&[inf, 1.0, inf, 0.0], &half, &half), Error::Infeasible { side: "column", index: 0 });
-        // Partners without mass are none.
-        assert_eq!(solve(&[inf, 1.0, 0.0, 0.0], &half, &[1.0, 0.0]), Error::Infeasible { side: "row", index: 0 });
-        assert_eq!(solve(&[inf, 1.0, 0.0, 0.0], &[1.0, 0.0], &half), Error::Infeasible { side: "column", index: 0 });
-    }
-    one::<f32>();
-    one::<f64>();
-}
-
-#[test]
 fn a_bad_cost_is_found_anywhere() {
     for isa in isas() {
         for m in [1, 2, 15, 16, 17, 33] {
@@ -565,7 +513,7 @@ fn a_bad_cost_is_found_anywhere() {
 }
 
 #[test]
-fn plan_into_checks_shapes_first() {
+fn the_plan_checks_its_arguments_first() {
     let case = Case::<f64>::random(3, 4, 0.5, 81);
     let transport = case.solve(&Sinkhorn::new(case.epsilon));
     let mut out = [7.0; 12];
@@ -573,13 +521,204 @@ fn plan_into_checks_shapes_first() {
     assert_eq!(error, Err(Error::Shape { argument: "out", actual: (4, 3), expected: (3, 4) }));
     let turned = MatRef::new(&case.cost, 4, 3).unwrap();
     let error = transport.plan_into(turned, MatMut::new(&mut out, 3, 4).unwrap());
-    assert_eq!(error, Err(Error::Shape { argument: "cost", actual: (4, 3), expected: (3, 4) }));
+    let shape = Error::Shape { argument: "cost", actual: (4, 3), expected: (3, 4) };
+    assert_eq!(error.as_ref(), Err(&shape));
+    assert_eq!(transport.plan_rows(turned).err().as_ref(), Some(&shape));
+    assert_eq!(transport.plan_entries(turned, 0.0).err().as_ref(), Some(&shape));
+    assert_eq!(transport.objective(turned), Err(shape));
     assert_eq!(out, [7.0; 12]);
+    for threshold in [-1e-9, f64::NAN] {
+        let error = transport.plan_entries(case.matrix(), threshold).unwrap_err();
+        assert!(matches!(error, Error::Parameter { argument: "threshold", .. }), "{error}");
+    }
     // Another matrix of the shape, whatever is in it, is no danger.
     let other = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e300, 1e300, 0.0, -0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
     for isa in isas() {
         let transport = case.solve(&Sinkhorn::new(case.epsilon).isa(isa));
-        transport.plan_into(MatRef::new(&other, 3, 4).unwrap(), MatMut::new(&mut out, 3, 4).unwrap()).unwrap();
+        let other = MatRef::new(&other, 3, 4).unwrap();
+        transport.plan_into(other, MatMut::new(&mut out, 3, 4).unwrap()).unwrap();
+        assert!(transport.plan_entries(other, 0.0).unwrap().count() <= 12);
+        transport.objective(other).unwrap();
+    }
+}
+
+#[test]
+fn rows_and_entries_are_those_of_the_plan() {
+    fn one<T: Num>() {
+        // One block of rows or several, with rows without mass at their edges.
+        let shapes: &[(usize, usize)] =
+            if emulated() { &[(7, 5), (18, 700)] } else { &[(1, 1), (7, 5), (1500, 3), (18, 700)] };
+        for &(n, m) in shapes {
+            let case = Case::<T>::random(n, m, 0.05, 91);
+            let case = if n > 1 { case.with_zeros().with_forbidden() } else { case };
+            for isa in isas() {
+                let transport = case.solve(&Sinkhorn::new(case.epsilon).max_iterations(3).isa(isa));
+                let plan = case.plan(&transport);
+                let mut rows = transport.plan_rows(case.matrix()).unwrap();
+                for (i, expected) in plan.chunks(m).enumerate() {
+                    let (index, row) = rows.next_row().unwrap();
+                    assert_eq!((index, wide(row)), (i, expected.to_vec()), "{isa} {n}x{m}");
+                }
+                assert!(rows.next_row().is_none() && rows.next_row().is_none());
+
+                let largest = plan.iter().fold(0.0, |max: f64, &p| max.max(p));
+                for threshold in [0.0, largest / 10.0, largest] {
+                    let mut entries = transport.plan_entries(case.matrix(), T::of(threshold)).unwrap();
+                    let expected = plan.iter().enumerate().filter(|(_, p)| **p > T::of(threshold).wide());
+                    for (at, &mass) in expected {
+                        let entry = Entry { row: at / m, column: at % m, mass: T::of(mass) };
+                        assert_eq!(entries.next(), Some(entry), "{isa} {n}x{m} above {threshold:e}");
+                    }
+                    assert!(entries.next().is_none() && entries.next().is_none(), "{isa} {n}x{m} above {threshold:e}");
+                }
+            }
+        }
+    }
+    one::<f32>();
+    one::<f64>();
+}
+
+/// `p (ln p - 1)`, 0 for 0.
+fn negative_entropy(p: f64) -> f64 {
+    if p > 0.0 { p * (p.ln() - 1.0) } else { 0.0 }
+}
+
+/// `<C, P> + epsilon sum P (ln P - 1)`, forbidden pairs without mass counting 0.
+fn primal(plan: &[f64], cost: &[f64], epsilon: f64) -> f64 {
+    plan.iter().zip(cost).map(|(&p, c)| if p > 0.0 { p * c } else { 0.0 } + epsilon * negative_entropy(p)).sum()
+}
+
+/// The plan rounded to the marginals as Algorithm 2 of Altschuler et al. says, word for word.
+fn rounded(plan: &[f64], a: &[f64], b: &[f64]) -> Vec<f64> {
+    let (n, m) = (a.len(), b.len());
+    let mut plan = plan.to_vec();
+    let row_sums = |plan: &[f64]| plan.chunks(m).map(|row| row.iter().sum()).collect::<Vec<f64>>();
+    let column_sums = |plan: &[f64]| (0..m).map(|j| plan.iter().skip(j).step_by(m).sum()).collect::<Vec<f64>>();
+    let factor = |mass: f64, sum: f64| if sum > mass { mass / sum } else { 1.0 };
+    let sums = row_sums(&plan);
+    (0..n * m).for_each(|at| plan[at] *= factor(a[at / m], sums[at / m]));
+    let sums = column_sums(&plan);
+    (0..n * m).for_each(|at| plan[at] *= factor(b[at % m], sums[at % m]));
+    let lack = |mass: &[f64], sums: Vec<f64>| mass.iter().zip(sums).map(|(x, s)| (x - s).max(0.0)).collect::<Vec<_>>();
+    let (rows, columns) = (lack(a, row_sums(&plan)), lack(b, column_sums(&plan)));
+    let total: f64 = rows.iter().sum();
+    if total > 0.0 {
+        (0..n * m).for_each(|at| plan[at] += rows[at / m] * columns[at % m] / total);
+    }
+    plan
+}
+
+/// The values of the objective as their definitions say, from the potentials and plan of the reference.
+#[track_caller]
+fn check_objective<T: Num>(case: &Case<T>, iterations: usize) {
+    let expected = reference(case, iterations);
+    let (cost, a, mut b) = (wide(&case.cost), wide(&case.a), wide(&case.b));
+    let total: f64 = a.iter().sum();
+    let level = total / b.iter().sum::<f64>();
+    b.iter_mut().for_each(|b| *b *= level);
+    let epsilon = case.epsilon.wide();
+    let inner =
+        |x: &[f64], mass: &[f64]| -> f64 { x.iter().zip(mass).filter(|(_, m)| **m > 0.0).map(|(x, m)| x * m).sum() };
+    let mass: f64 = expected.plan.iter().sum();
+    let dual = inner(&expected.f, &a) + inner(&expected.g, &b) - epsilon * mass;
+    let feasible = rounded(&expected.plan, &a, &b);
+    let forbidden: f64 = feasible.iter().zip(&cost).filter(|(_, c)| c.is_infinite()).map(|(p, _)| p).sum();
+    // Errors of potentials, and what they make of an entry of the plan and of a sum of them.
+    let potential = T::POTENTIAL * case.largest() + T::ENTRY * epsilon;
+    let entry = 4.0 * potential / epsilon + T::ENTRY;
+    let size = epsilon * expected.plan.iter().map(|&p| negative_entropy(p).abs() + p).sum::<f64>();
+    let spread =
+        expected.f.iter().chain(&expected.g).filter(|x| x.is_finite()).fold(0.0, |max: f64, x| max.max(x.abs()));
+    let linear = 4.0 * total * (potential + T::POTENTIAL * spread);
+    for isa in isas() {
+        let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(T::of(0.0)).isa(isa);
+        let objective = case.solve(&solver).objective(case.matrix()).unwrap();
+        let what = format!("{isa} {}x{} epsilon {epsilon:e} after {iterations}", case.n, case.m);
+        let entropy = -expected.plan.iter().map(|&p| negative_entropy(p)).sum::<f64>();
+        let energy = entry * (expected.cost.abs() + size);
+        for (name, actual, expected, tolerance) in [
+            ("cost", objective.cost, expected.cost, energy),
+            ("entropy", objective.entropy, entropy, entry * size / epsilon),
+            ("primal", objective.primal, primal(&expected.plan, &cost, epsilon), energy),
+            ("dual", objective.dual, dual, linear + entry * epsilon * mass),
+        ] {
+            assert!(
+                (actual - expected).abs() <= tolerance,
+                "{what}: {name} {actual:e}, not {expected:e} +- {tolerance:e}"
+            );
+        }
+        if forbidden > 1e-8 * total {
+            assert_eq!(objective.gap, f64::INFINITY, "{what}: {forbidden:e}");
+        } else if forbidden == 0.0 {
+            let gap = primal(&feasible, &cost, epsilon) - dual;
+            let tolerance = linear + energy + 8.0 * entry * total * case.largest();
+            assert!(
+                (objective.gap - gap).abs() <= tolerance,
+                "{what}: gap {:e}, not {gap:e} +- {tolerance:e}",
+                objective.gap
+            );
+            assert!(objective.gap >= 0.0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn values_are_those_of_their_definitions() {
+    fn one<T: Num>() {
+        for (n, m) in [(1, 1), (3, 20), (20, 3), (17, 33)] {
+            for epsilon in [1.0, 0.1, 1e-2, 1e-3, 1e-6] {
+                for iterations in [1, 6] {
+                    let case = Case::<T>::random(n, m, epsilon, 95);
+                    check_objective(&case, iterations);
+                    if n > 1 {
+                        check_objective(&case.clone().with_zeros(), iterations);
+                        check_objective(&case.with_zeros().with_forbidden(), iterations);
+                    }
+                }
+            }
+        }
+        // A total that is not 1, and negative costs.
+        let mut case = Case::<T>::random(6, 9, 0.1, 96);
+        case.a.iter_mut().chain(&mut case.b).for_each(|mass| *mass = T::of(mass.wide() * 8.0));
+        case.cost.iter_mut().for_each(|cost| *cost = T::of(cost.wide() - 1.0));
+        check_objective(&case, 3);
+    }
+    one::<f32>();
+    one::<f64>();
+}
+
+#[test]
+fn the_optimum_lies_in_the_gap() {
+    fn one<T: Num>(rounding: f64) {
+        for (n, m, epsilon) in [(9, 14, 0.3), (15, 8, 0.03)] {
+            let case = Case::<T>::random(n, m, epsilon, 97).with_zeros();
+            let objective = |iterations: usize, isa: Isa| {
+                let solver = Sinkhorn::new(case.epsilon).tolerance(T::of(0.0)).max_iterations(iterations).isa(isa);
+                case.solve(&solver).objective(case.matrix()).unwrap()
+            };
+            for isa in isas() {
+                let optimum = objective(3000, isa);
+                assert!(optimum.gap < 1e-12 * rounding, "{isa}: {:e}", optimum.gap);
+                for iterations in [0, 1, 4, 16, 64] {
+                    let values = objective(iterations, isa);
+                    let (low, high) = (values.dual - 1e-13 * rounding, values.dual + values.gap + 1e-13 * rounding);
+                    assert!((low..=high).contains(&optimum.dual), "{isa}: {:e} not in {low:e}..{high:e}", optimum.dual);
+                }
+            }
+        }
+    }
+    // The totals of f32 masses differ, and so do the totals that an f32 solver ends with.
+    one::<f32>(1e6);
+    one::<f64>(1.0);
+}
+
+#[test]
+fn the_gap_closes_with_forbidden_pairs() {
+    let case = Case::<f64>::random(6, 9, 1.0, 98).with_zeros().with_forbidden();
+    for isa in isas() {
+        let solver = Sinkhorn::new(case.epsilon).tolerance(0.0).max_iterations(3000).isa(isa);
+        let gap = case.solve(&solver).objective(case.matrix()).unwrap().gap;
+        assert!(gap < 1e-12, "{isa}: {gap:e}");
     }
 }
 
@@ -595,6 +734,8 @@ fn sound<T: Num>(case: &Case<T>) -> Result<(), TestCaseError> {
         prop_assert!(transport.marginal_error().wide() >= 0.0, "{} {}", isa, transport.marginal_error());
         prop_assert!(!transport.cost().wide().is_nan());
         prop_assert!(case.plan(&transport).iter().all(|&p| p >= 0.0));
+        let objective = transport.objective(case.matrix()).unwrap();
+        prop_assert!(objective.gap >= 0.0 && !objective.primal.is_nan() && !objective.dual.is_nan(), "{objective:?}");
     }
     Ok(())
 }

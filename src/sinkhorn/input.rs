@@ -8,7 +8,7 @@ use crate::{Error, Isa, MatRef, Real};
 pub(super) struct Masses {
     pub(super) total: f64,
     /// How many rows there are, those without mass too.
-    len: usize,
+    pub(super) len: usize,
     /// The rows that have mass; `a` and `log2_a` are of these.
     pub(super) rows: Vec<usize>,
     pub(super) a: Vec<f64>,

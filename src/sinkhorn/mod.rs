@@ -3,13 +3,16 @@
 mod input;
 mod memory;
 mod solver;
+mod transport;
 
-use crate::kernels::sinkhorn::{Measure, Problem, State};
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use crate::kernels::sinkhorn::Measure;
+use crate::{Error, Isa, MatRef, Real};
 use core::ops::ControlFlow;
 use input::{Masses, check_costs, same_length};
-use memory::Memory;
 use solver::Solver;
+use transport::Potentials;
+
+pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 
 /// A solver for entropic optimal transport between two histograms.
 ///
@@ -240,7 +243,7 @@ impl<T: Real> Sinkhorn<T> {
         let measure = solver.run(tolerance, limit, masses.total, &mut watch)?;
         let iterations = solver.iterations;
         let (u, g, span) = solver.into_potentials();
-        self.transport(masses, measure, Potentials { u, g, span, k }, iterations, (cost.rows(), cost.cols()))
+        self.transport(masses, measure, Potentials { u, g, span, k }, iterations)
     }
 
     /// Checks the numbers that were set; log2(e) / epsilon.
@@ -285,14 +288,9 @@ impl<T: Real> Sinkhorn<T> {
         measure: Measure,
         potentials: Potentials<T>,
         iterations: usize,
-        shape: (usize, usize),
     ) -> Result<Transport<T>, Error> {
-        let k = potentials.k.to_f64();
-        let mut f = vec![T::NEG_INFINITY; shape.0];
-        for ((&i, u), mass) in masses.rows.iter().zip(&potentials.u).zip(&masses.a) {
-            f[i] = T::from_f64((u + mass.log2() + masses.total.log2()) / k);
-        }
-        let g: Vec<T> = potentials.g.iter().map(|g| T::from_f64(g / k)).collect();
+        let (f, g) = potentials.of(&masses);
+        let [f, g] = [f, g].map(|x| x.into_iter().map(T::from_f64).collect::<Vec<T>>());
         let finite = |x: &T| x.to_f64().is_finite();
         let all_finite =
             masses.rows.iter().all(|&i| finite(&f[i])) && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || finite(g));
@@ -332,91 +330,4 @@ fn range<T: Real>(cost: MatRef<'_, T>) -> f64 {
 /// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.
 fn default_tolerance<T: Real>() -> f64 {
     if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
-}
-
-/// The potentials as the kernel has them, see [`State`].
-#[derive(Debug, Clone)]
-struct Potentials<T> {
-    u: Vec<f64>,
-    g: Vec<f64>,
-    span: f64,
-    k: T,
-}
-
-/// What [`Sinkhorn::solve`] found.
-#[derive(Debug, Clone)]
-pub struct Transport<T: Real> {
-    converged: bool,
-    iterations: usize,
-    marginal_error: T,
-    f: Vec<T>,
-    g: Vec<T>,
-    cost: T,
-    isa: Option<Isa>,
-    masses: Masses,
-    potentials: Potentials<T>,
-}
-
-impl<T: Real> Transport<T> {
-    /// Whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance.
-    pub fn converged(&self) -> bool {
-        self.converged
-    }
-
-    /// Iterations that were done.
-    pub fn iterations(&self) -> usize {
-        self.iterations
-    }
-
-    /// `||P 1 - a||_1 + ||P^T 1 - b||_1` of the plan that the potentials stand for, measured after the last iteration.
-    pub fn marginal_error(&self) -> T {
-        self.marginal_error
-    }
-
-    /// The potentials of the rows, in the units of the cost, -inf where the mass is 0. Only the sums `f_i + g_j` matter:
-    /// a constant may be moved from one to the other.
-    pub fn f(&self) -> &[T] {
-        &self.f
-    }
-
-    /// The potentials of the columns, in the units of the cost, -inf where the mass is 0.
-    pub fn g(&self) -> &[T] {
-        &self.g
-    }
-
-    /// Both potentials as the solver has them, in `f64`: what [`Sinkhorn::start`] takes.
-    pub fn potentials(&self) -> (Vec<f64>, Vec<f64>) {
-        let Potentials { u, g, k, .. } = &self.potentials;
-        let k = k.to_f64();
-        let mut f = vec![f64::NEG_INFINITY; self.f.len()];
-        for ((&i, u), mass) in self.masses.rows.iter().zip(u).zip(&self.masses.a) {
-            f[i] = (u + mass.log2() + self.masses.total.log2()) / k;
-        }
-        (f, g.iter().map(|g| g / k).collect())
-    }
-
-    /// The transport cost `sum_ij C_ij P_ij` (forbidden pairs count 0), without the entropy.
-    pub fn cost(&self) -> T {
-        self.cost
-    }
-
-    /// Writes the plan, n x m. It comes from the solver's `f64` potentials: taken from the rounded [`f`](Self::f) and
-    /// [`g`](Self::g), its entries would be off by their rounding / epsilon. `cost` must be the matrix that was solved.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where `cost` or `out` does not have the shape of the solved problem.
-    pub fn plan_into(&self, cost: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
-        let expected = (self.f.len(), self.g.len());
-        for (argument, actual) in [("cost", (cost.rows(), cost.cols())), ("out", (out.rows(), out.cols()))] {
-            if actual != expected {
-                return Err(Error::Shape { argument, actual, expected });
-            }
-        }
-        let Potentials { mut u, mut g, span, k } = self.potentials.clone();
-        let problem: Problem<'_, T> = self.masses.problem(cost, k);
-        let state = State { u: &mut u, g: &mut g, span };
-        let mut memory = Memory::new(state.u.len(), cost);
-        T::plan(self.isa, &problem, &state, &mut memory.workspace(), self.masses.total, out);
-        Ok(())
-    }
 }
