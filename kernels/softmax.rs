@@ -499,7 +499,8 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     if at == end {
         return sum;
     }
-    if end < L::N || STORE && row.is_in_place() {
+    // The rows of other modes are few, and the code would be much.
+    if MODE != PLAIN || end < L::N || STORE && row.is_in_place() {
         while at < end {
             let next = end.min(at + L::N);
             let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), seen);

@@ -2,10 +2,11 @@
 
 mod support;
 
-use mantex::{Entry, Error, Isa, MatMut, MatRef, Real, Sinkhorn, Transport};
+use mantex::{Entry, Error, Isa, MatMut, MatRef, Method, Real, Relaxation, Sinkhorn, Transport};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::ops::ControlFlow;
 use support::{emulated, isas};
 
 /// The element types, with the accuracy that is expected of each.
@@ -40,6 +41,8 @@ impl Num for f64 {
         self
     }
 }
+
+const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
 
 /// A problem whose numbers are exact in `T`.
 #[derive(Clone, Debug)]
@@ -142,6 +145,11 @@ struct Reference {
 
 /// f = eps (ln a - lse((g - C)/eps)), then g likewise, from g = 0.
 fn reference<T: Num>(case: &Case<T>, iterations: usize) -> Reference {
+    relaxed_reference(case, iterations, 1.0)
+}
+
+/// From f = 0 and g = 0, each moved by `w` times its update.
+fn relaxed_reference<T: Num>(case: &Case<T>, iterations: usize, w: f64) -> Reference {
     let (n, m, epsilon) = (case.n, case.m, case.epsilon.wide());
     let (cost, a, b) = (wide(&case.cost), wide(&case.a), wide(&case.b));
     let mut f = vec![0.0; n];
@@ -149,11 +157,13 @@ fn reference<T: Num>(case: &Case<T>, iterations: usize) -> Reference {
     for _ in 0..iterations {
         for i in 0..n {
             let lse = log_sum_exp((0..m).map(|j| (g[j] - cost[i * m + j]) / epsilon));
-            f[i] = if a[i] > 0.0 { epsilon * (a[i].ln() - lse) } else { f64::NEG_INFINITY };
+            let old = if w == 1.0 { 0.0 } else { (1.0 - w) * f[i] };
+            f[i] = if a[i] > 0.0 { old + w * epsilon * (a[i].ln() - lse) } else { f64::NEG_INFINITY };
         }
         for j in 0..m {
             let lse = log_sum_exp((0..n).map(|i| (f[i] - cost[i * m + j]) / epsilon));
-            g[j] = if b[j] > 0.0 { epsilon * (b[j].ln() - lse) } else { f64::NEG_INFINITY };
+            let old = if w == 1.0 { 0.0 } else { (1.0 - w) * g[j] };
+            g[j] = if b[j] > 0.0 { old + w * epsilon * (b[j].ln() - lse) } else { f64::NEG_INFINITY };
         }
     }
     let entry = |i: usize, j: usize| ((f[i] + g[j] - cost[i * m + j]) / epsilon).exp();
@@ -178,9 +188,10 @@ fn check<T: Num>(case: &Case<T>, iterations: usize) {
     let potential = T::POTENTIAL * case.largest() + T::ENTRY * epsilon;
     // A potential that is off by d makes entries of the plan off by the factor d / epsilon.
     let entry = 4.0 * potential / epsilon + T::ENTRY;
-    for isa in isas() {
-        let what = format!("{isa} {}x{} epsilon {epsilon:e}", case.n, case.m);
-        let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(T::of(0.0)).isa(isa);
+    for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+        let what = format!("{isa} {method:?} {}x{} epsilon {epsilon:e}", case.n, case.m);
+        let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(T::of(0.0));
+        let solver = solver.isa(isa).method(method);
         let transport = case.solve(&solver);
         assert_eq!(transport.iterations(), iterations, "{what}");
         for (name, actual, expected) in [("f", transport.f(), &expected.f), ("g", transport.g(), &expected.g)] {
@@ -377,6 +388,216 @@ fn converges_to_the_tolerance() {
     }
     one::<f32>(2e-6);
     one::<f64>(1e-12);
+}
+
+#[test]
+fn every_method_and_relaxation_finds_the_same_potentials() {
+    fn one<T: Num>() {
+        let (n, m) = if emulated() { (20, 33) } else { (60, 77) };
+        for (case, epsilon) in [
+            (Case::<T>::random(n, m, 0.05, 12), 0.05),
+            (Case::random(n, m, 0.05, 12).with_zeros().with_forbidden(), 0.05),
+            (Case::random(m, n, 1e-3, 13).with_zeros(), 1e-3),
+        ] {
+            let solver = Sinkhorn::new(case.epsilon).max_iterations(200_000).tolerance(T::of(100.0 * T::ENTRY));
+            let expected = case.solve(&solver.clone().method(Method::Log));
+            assert!(expected.converged(), "{epsilon}");
+            let tolerance = 5e4 * T::ENTRY * case.epsilon.wide() / epsilon.sqrt();
+            for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+                let solver = solver.clone().isa(isa).method(method);
+                for (relaxation, scaling) in
+                    [(Relaxation::Off, None), (Relaxation::Auto, None), (Relaxation::Auto, Some(3.0))]
+                {
+                    let solver = solver.clone().relaxation(relaxation);
+                    let solver = scaling.map_or(solver.clone(), |factor| solver.epsilon_scaling(factor));
+                    let transport = case.solve(&solver);
+                    let what = format!("{isa} {method:?} {relaxation:?} {scaling:?} epsilon {epsilon}");
+                    assert!(transport.converged(), "{what}: {}", transport.marginal_error());
+                    // A constant may be moved from f to g: compared are their sums.
+                    for i in (0..case.n).filter(|&i| case.a[i].wide() > 0.0) {
+                        for j in (0..case.m).filter(|&j| case.b[j].wide() > 0.0) {
+                            let sum = |t: &Transport<T>| t.f()[i].wide() + t.g()[j].wide();
+                            let difference = (sum(&transport) - sum(&expected)).abs();
+                            assert!(difference <= tolerance, "{what}: {difference:e} > {tolerance:e} at {i}, {j}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    one::<f32>();
+    one::<f64>();
+}
+
+#[test]
+fn relaxed_iterations_are_those_of_the_textbook() {
+    fn one<T: Num>() {
+        for (n, m, zeros) in [(9, 21, false), (34, 18, true)] {
+            let case = Case::<T>::random(n, m, 0.1, 14);
+            let case = if zeros { case.with_zeros() } else { case };
+            for (w, iterations) in [(1.5, 7), (0.7, 5), (1.0, 4)] {
+                let expected = relaxed_reference(&case, iterations, w);
+                for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+                    let solver = Sinkhorn::new(case.epsilon).tolerance(T::of(0.0)).max_iterations(iterations).isa(isa);
+                    let solver = solver.method(method).relaxation(Relaxation::Factor(w));
+                    let transport = case.solve(&solver.start(vec![0.0; n], vec![0.0; m]));
+                    let both = transport.f().iter().zip(&expected.f).chain(transport.g().iter().zip(&expected.g));
+                    for (actual, &expected) in both {
+                        let tolerance = 4.0 * T::POTENTIAL * (case.largest() + expected.abs());
+                        let close = actual.wide() == expected || (actual.wide() - expected).abs() <= tolerance;
+                        assert!(close, "{isa} {method:?} {w}: {actual} {expected}");
+                    }
+                    let error = (transport.marginal_error().wide() - expected.error).abs();
+                    assert!(error <= 100.0 * T::ENTRY, "{isa} {method:?} {w}: {error:e}");
+                }
+            }
+        }
+    }
+    one::<f32>();
+    one::<f64>();
+}
+
+#[test]
+fn relaxation_and_epsilon_scaling_save_iterations() {
+    let mut case = Case::<f64>::random(60, 50, 0.005, 15);
+    case.set_masses(vec![1.0; 60], vec![1.0; 50]);
+    let solver = Sinkhorn::new(case.epsilon).max_iterations(100_000).tolerance(1e-9);
+    let plain = case.solve(&solver);
+    let relaxed = case.solve(&solver.clone().relaxation(Relaxation::Auto));
+    assert!(plain.converged() && relaxed.converged());
+    let (plain, relaxed) = (plain.iterations(), relaxed.iterations());
+    assert!(3 * relaxed < plain, "{relaxed} of {plain}");
+
+    // From the range of the costs down by the factor each time, and then the epsilon itself.
+    let mut epsilons = Vec::new();
+    let solver = solver.epsilon_scaling(4.0).tolerance(1e-6);
+    let watch = |progress: &mantex::Progress| {
+        if epsilons.last() != Some(&progress.epsilon) {
+            epsilons.push(progress.epsilon);
+        }
+        ControlFlow::Continue(())
+    };
+    let transport = solver.solve_with(case.matrix(), &case.a, &case.b, watch).unwrap();
+    assert!(transport.converged());
+    let finite: Vec<f64> = wide(&case.cost);
+    let range = finite.iter().fold(0.0_f64, |max, &c| max.max(c)) - finite.iter().fold(1e9_f64, |min, &c| min.min(c));
+    assert!((epsilons[0] - range).abs() < 1e-12 * range, "{epsilons:?} {range}");
+    assert!(epsilons.len() >= 4, "{epsilons:?}");
+    for pair in epsilons[..epsilons.len() - 1].windows(2) {
+        assert!((pair[0] / pair[1] - 4.0).abs() < 1e-12, "{epsilons:?}");
+    }
+    let last = epsilons[epsilons.len() - 1];
+    assert!((last - case.epsilon).abs() < 1e-12 * last && last < epsilons[epsilons.len() - 2], "{epsilons:?}");
+}
+
+#[test]
+fn from_the_true_potentials_the_error_stays_small() {
+    let mut case = Case::<f32>::random(40, 50, 1.0, 22);
+    case.epsilon = (case.largest() / 1e4) as f32;
+    let double = Case::<f64> {
+        n: 40,
+        m: 50,
+        cost: wide(&case.cost),
+        a: wide(&case.a),
+        b: wide(&case.b),
+        epsilon: case.epsilon.into(),
+    };
+    let solver = Sinkhorn::new(double.epsilon).relaxation(Relaxation::Auto).epsilon_scaling(2.0);
+    let solved = double.solve(&solver.tolerance(1e-8).max_iterations(1_000_000));
+    assert!(solved.converged(), "{:e} after {}", solved.marginal_error(), solved.iterations());
+    let (f, g) = solved.potentials();
+    for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+        for iterations in [0, 1, 2, 5, 50] {
+            let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa).method(method);
+            let transport = case.solve(&solver.start(f.clone(), g.clone()));
+            let error = transport.marginal_error();
+            assert!(error < 1e-5, "{isa} {method:?} after {iterations}: {error:e}");
+            let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
+            assert!(measured < 1e-5, "{isa} {method:?} after {iterations}: {measured:e}");
+        }
+    }
+}
+
+#[test]
+fn a_start_must_fit() {
+    let case = Case::<f64>::random(6, 8, 0.1, 16).with_zeros();
+    let solve = |f: Vec<f64>, g: Vec<f64>| {
+        Sinkhorn::new(case.epsilon).start(f, g).solve(case.matrix(), &case.a, &case.b).map(|t| t.converged())
+    };
+    assert_eq!(solve(vec![0.0; 5], vec![0.0; 8]), Err(Error::Length { argument: "f", actual: 5, expected: 6 }));
+    assert_eq!(solve(vec![0.0; 6], vec![0.0; 9]), Err(Error::Length { argument: "g", actual: 9, expected: 8 }));
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        // Rows 1 and 4 and columns 1 and 5 have no mass.
+        let with = |n: usize, at: usize| (0..n).map(|i| if i == at { bad } else { 0.0 }).collect::<Vec<_>>();
+        let error = solve(with(6, 2), vec![0.0; 8]).unwrap_err();
+        assert!(matches!(error, Error::Element { argument: "f", row: 2, .. }), "{error}");
+        let error = solve(vec![0.0; 6], with(8, 6)).unwrap_err();
+        assert!(matches!(error, Error::Element { argument: "g", row: 6, .. }), "{error}");
+        assert_eq!(solve(with(6, 1), with(8, 5)), Ok(true));
+    }
+    assert_eq!(solve(vec![1e300; 6], vec![0.0; 8]).unwrap_err().to_string().split('`').nth(1), Some("epsilon"));
+}
+
+#[test]
+fn a_run_can_be_watched_and_stopped() {
+    let case = Case::<f64>::random(20, 30, 0.05, 17);
+    for method in METHODS {
+        let solver = Sinkhorn::new(case.epsilon).method(method).tolerance(1e-9).max_iterations(10_000);
+        let mut seen = Vec::new();
+        let whole = solver
+            .solve_with(case.matrix(), &case.a, &case.b, |progress| {
+                seen.push((progress.iteration, progress.error));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert!(whole.converged() && seen.len() == whole.iterations(), "{method:?}");
+        assert!(seen.iter().enumerate().all(|(i, &(iteration, _))| iteration == i + 1), "{method:?}");
+        assert!(seen[0].1 == f64::INFINITY && seen[1..].windows(2).all(|w| w[1].1 <= w[0].1 + 1e-12), "{seen:?}");
+        // The error told with an iteration is that of the one before it, as measured.
+        for at in [2, 7, seen.len()] {
+            let mut left = at - 1;
+            let stopped = solver
+                .solve_with(case.matrix(), &case.a, &case.b, |_| {
+                    left -= 1;
+                    if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .unwrap();
+            assert_eq!((stopped.iterations(), stopped.converged()), (at - 1, at == seen.len()), "{method:?}");
+            let (told, measured) = (seen[at - 1].1, stopped.marginal_error());
+            assert!((told - measured).abs() <= 1e-12 + 1e-9 * measured, "{method:?} {at}: {told:e} {measured:e}");
+        }
+    }
+    // Also in the first stage of a schedule.
+    let stopped = Sinkhorn::new(case.epsilon).epsilon_scaling(2.0);
+    let stopped = stopped.solve_with(case.matrix(), &case.a, &case.b, |_| ControlFlow::Break(())).unwrap();
+    assert_eq!((stopped.iterations(), stopped.converged()), (1, false));
+}
+
+#[test]
+fn without_memory_it_stays_in_the_log_domain() {
+    let case = Case::<f32>::random(30, 40, 0.02, 18);
+    let solver = Sinkhorn::new(case.epsilon).tolerance(0.0).max_iterations(40);
+    let [log, small, large] =
+        [solver.clone().method(Method::Log), solver.clone().memory_limit(4000), solver].map(|s| case.solve(&s));
+    assert_eq!((log.f(), log.g()), (small.f(), small.g()));
+    // The limit is what makes the difference.
+    assert_ne!((log.f(), log.g()), (large.f(), large.g()));
+}
+
+#[test]
+fn numbers_that_are_set_are_checked() {
+    let case = Case::<f64>::random(3, 4, 0.1, 19);
+    let argument = |solver: Sinkhorn<f64>| match solver.solve(case.matrix(), &case.a, &case.b) {
+        Err(Error::Parameter { argument, .. }) => argument,
+        other => panic!("{other:?}"),
+    };
+    for bad in [0.0, -1.0, 2.0, f64::NAN, f64::INFINITY] {
+        let solver = Sinkhorn::new(case.epsilon).relaxation(Relaxation::Factor(bad));
+        assert_eq!(argument(solver), "relaxation");
+    }
+    for bad in [1.0, 0.5, f64::NAN, f64::INFINITY] {
+        assert_eq!(argument(Sinkhorn::new(case.epsilon).epsilon_scaling(bad)), "epsilon_scaling");
+    }
 }
 
 #[test]

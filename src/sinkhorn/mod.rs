@@ -35,9 +35,11 @@ pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 /// ```
 ///
 /// # Speed and memory
-/// An iteration (one update of f and one of g) reads the cost matrix once and takes one exponential per entry; so do the
-/// check before the first and the measurement after the last. Besides the input, the solver holds about
-/// `8 * n + 13 * m` numbers; the plan is never stored.
+/// An iteration (one update of f and one of g) reads the cost matrix once and takes one exponential per entry, or reads a
+/// stored kernel matrix once and takes none: see [`Method`]. The check before the first reads the cost matrix, absorbing
+/// potentials and the measurement after the last also take its exponentials. Besides the input, the solver holds about
+/// `10 * n + 15 * m` numbers, and with a kernel matrix, whose rows are filled up to lines of the cache, `n * m` more; the
+/// plan is never stored.
 ///
 /// # Accuracy
 /// Potentials are iterated in `f64` for both element types. With `f32` costs, an entry of the plan that is not

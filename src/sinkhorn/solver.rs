@@ -112,7 +112,8 @@ impl<'a, T: Real> Solver<'a, T> {
         loop {
             let flow = self.iterate(target, limit, total, watch)?;
             let measure = self.measure();
-            if flow.is_break() || self.iterations >= limit || measure.error <= tolerance {
+            let met = T::from_f64(measure.error * total) <= self.settings.tolerance;
+            if flow.is_break() || self.iterations >= limit || met {
                 return Ok(measure);
             }
             target *= 0.5;
