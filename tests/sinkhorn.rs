@@ -1,5 +1,7 @@
 //! The Sinkhorn solver against a textbook log-domain iteration in `f64`, on every instruction set.
 
+#[path = "sinkhorn/batch.rs"]
+mod batch;
 mod support;
 
 use mantex::{Error, Isa, MatMut, MatRef, Real, Sinkhorn, Transport};

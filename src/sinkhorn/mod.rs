@@ -1,5 +1,6 @@
 //! Entropic optimal transport: the solver over the fused log-domain kernel.
 
+mod batch;
 mod input;
 mod memory;
 
@@ -7,6 +8,8 @@ use crate::kernels::sinkhorn::{Measure, Problem, State, span};
 use crate::{Error, Isa, MatMut, MatRef, Real};
 use input::{Masses, check_costs, same_length};
 use memory::Memory;
+
+pub use batch::Batch;
 
 /// A solver for entropic optimal transport between two histograms.
 ///
@@ -89,25 +92,7 @@ impl<T: Real> Sinkhorn<T> {
     ///   marginal error.
     /// - [`Error::Infeasible`]: a row or column has mass, but all its partners with mass are forbidden.
     pub fn solve(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
-        let epsilon = self.epsilon.to_f64();
-        let k = T::from_f64(core::f64::consts::LOG2_E / epsilon);
-        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::INFINITY) {
-            return Err(Error::Parameter {
-                argument: "epsilon",
-                value: epsilon,
-                expected: "positive and finite, and so must be its inverse",
-            });
-        }
-        let tolerance = self.tolerance.to_f64();
-        if !(0.0..f64::INFINITY).contains(&tolerance) {
-            let expected = "0 or positive, and finite";
-            return Err(Error::Parameter { argument: "tolerance", value: tolerance, expected });
-        }
-        for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
-            if len == 0 {
-                return Err(Error::Empty { argument });
-            }
-        }
+        let (k, tolerance) = self.parameters(cost)?;
         same_length("a", a, cost.rows())?;
         same_length("b", b, cost.cols())?;
         let masses = Masses::new(a, b, default_tolerance::<T>())?;
@@ -137,6 +122,30 @@ impl<T: Real> Sinkhorn<T> {
         };
         let span = state.span;
         self.transport(masses, measure, Potentials { u, g, span, k }, iterations, (cost.rows(), cost.cols()))
+    }
+
+    /// `log2(e) / epsilon` and the tolerance, if these can be computed with and there is a cost matrix.
+    fn parameters(&self, cost: MatRef<'_, T>) -> Result<(T, f64), Error> {
+        let epsilon = self.epsilon.to_f64();
+        let k = T::from_f64(core::f64::consts::LOG2_E / epsilon);
+        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::INFINITY) {
+            return Err(Error::Parameter {
+                argument: "epsilon",
+                value: epsilon,
+                expected: "positive and finite, and so must be its inverse",
+            });
+        }
+        let tolerance = self.tolerance.to_f64();
+        if !(0.0..f64::INFINITY).contains(&tolerance) {
+            let expected = "0 or positive, and finite";
+            return Err(Error::Parameter { argument: "tolerance", value: tolerance, expected });
+        }
+        for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
+            if len == 0 {
+                return Err(Error::Empty { argument });
+            }
+        }
+        Ok((k, tolerance))
     }
 
     /// An error where the largest potential (in base-2 units) is too large to compute with.
