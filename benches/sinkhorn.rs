@@ -8,6 +8,9 @@
 //!
 //! A solve with tolerance 0 runs exactly the iterations asked for; the time of one is the difference between a solve of
 //! many and a solve of few, so that the checks before, absorbing and the measurement after do not count.
+//!
+//! Batches of problems on one cost matrix, from checks to results, against a loop of `solve`, both with as many iterations.
+//! Elements are entries of the matrix times iterations times problems.
 
 mod support;
 
@@ -181,6 +184,46 @@ fn iteration<T: Real>(c: &mut Criterion, name: &str) {
     group.finish();
 }
 
+fn batch<T: Real>(c: &mut Criterion, name: &str) {
+    let of = T::from_f64;
+    const ITERATIONS: usize = 20;
+    let mut group = c.benchmark_group("sinkhorn_batch");
+    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
+    let mut rng = StdRng::seed_from_u64(2);
+    for (n, problems) in [(64, 1000), (512, 64)] {
+        let mut cost = vec![of(0.0); n * n];
+        costs(n, n, &mut cost);
+        let mut histograms = || -> Vec<T> {
+            let one = |rng: &mut StdRng| {
+                let masses: Vec<f64> = (0..n).map(|_| rng.random_range(0.1..1.0)).collect();
+                let total: f64 = masses.iter().sum();
+                masses.into_iter().map(move |mass| of(mass / total))
+            };
+            (0..problems).flat_map(|_| one(&mut rng)).collect()
+        };
+        let (a, b) = (histograms(), histograms());
+        let matrix = MatRef::new(&cost, n, n).expect("a square matrix");
+        let (a, b) = (MatRef::new(&a, problems, n), MatRef::new(&b, problems, n));
+        let (a, b) = (a.expect("a row for each problem"), b.expect("a row for each problem"));
+        group.throughput(Throughput::Elements((n * n * ITERATIONS * problems) as u64));
+        for isa in Isa::available() {
+            let solver = Sinkhorn::new(of(0.1)).tolerance(of(0.0)).max_iterations(ITERATIONS).isa(isa);
+            let id = |how: &str| BenchmarkId::from_parameter(format_args!("{name}/{isa}/n={n}/{how}"));
+            group.bench_function(id("batch"), |bencher| {
+                bencher.iter(|| solver.solve_batch(matrix, a, b).expect("good problems"));
+            });
+            group.bench_function(id("solve"), |bencher| {
+                bencher.iter(|| {
+                    for (a, b) in a.iter_rows().zip(b.iter_rows()) {
+                        black_box(solver.solve(matrix, a, b).expect("a good problem"));
+                    }
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 fn main() {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let ratios = filters.first().is_some_and(|filter| filter == "ratios");
@@ -191,6 +234,8 @@ fn main() {
         let mut criterion = Criterion::default().configure_from_args();
         iteration::<f32>(&mut criterion, "f32");
         iteration::<f64>(&mut criterion, "f64");
+        batch::<f32>(&mut criterion, "f32");
+        batch::<f64>(&mut criterion, "f64");
         criterion.final_summary();
     }
 }

@@ -10,6 +10,7 @@
 //! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
+//! | Sinkhorn iteration of a batch | [`batch`] | [`batch`] | [`batch`] | [`batch`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
 //!
@@ -18,6 +19,8 @@
 
 #[cfg(feature = "baselines")]
 pub(crate) mod baseline;
+#[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
+pub(crate) mod batch;
 pub(crate) mod exp;
 pub(crate) mod gradients;
 pub(crate) mod lanes;

@@ -123,7 +123,7 @@ fn column_floor<T: Float>() -> f64 {
 
 /// 2^floor(e) for a normal result.
 #[inline(always)]
-fn power_of_two(e: f64) -> f64 {
+pub(super) fn power_of_two(e: f64) -> f64 {
     f64::from_bits(((e + f64::BIAS) as u64) << 52)
 }
 

@@ -11,6 +11,7 @@
 use crate::Isa;
 #[cfg(feature = "baselines")]
 use crate::kernels::baseline;
+use crate::kernels::batch::{self, Kernel, Layout};
 use crate::kernels::gradients;
 use crate::kernels::lanes::Token;
 use crate::kernels::objective::{self, Scratch, Values};
@@ -146,6 +147,9 @@ entry_points! {
     sinkhorn::measure(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>) -> Measure;
     sinkhorn::plan(p: &Problem<'_, T>, s: &State<'_>, w: &mut Workspace<'_, T>, total: f64, first: usize, out: MatMut<'_, T>);
     objective::objective(p: &Problem<'_, T>, s: &State<'_>, w: &mut Scratch<'_>) -> Values;
+    batch::layout() -> Layout<T>;
+    batch::iterate_lanes(k: &Kernel<'_, T>, state: &mut batch::State<'_, T>);
+    batch::potentials(k: f64, shift: f64, offsets: &[f64], scalings: &mut [T]);
     swap::all_distances(row: &[T]) -> bool;
     swap::losses_with(rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]);
     swap::next_swap(d: MatRef<'_, T>, range: (usize, usize), limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;

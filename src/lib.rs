@@ -22,7 +22,8 @@
 //! ```
 //!
 //! # Entropic optimal transport
-//! [`Sinkhorn`] solves in the log domain with one read of the cost matrix per full iteration.
+//! [`Sinkhorn`] solves in the log domain with one read of the cost matrix per full iteration, or many problems on one cost
+//! matrix side by side ([`Sinkhorn::solve_batch`]).
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
 //! use mantex::{MatRef, Sinkhorn};
@@ -116,7 +117,7 @@ pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "std")]
 pub use medoids::{Algorithm, Clustering, Init, KMedoids};
 #[cfg(feature = "std")]
-pub use sinkhorn::{Entry, Method, Objective, PlanEntries, PlanRows, Progress, Relaxation, Sinkhorn, Transport};
+pub use sinkhorn::{Batch, Entry, Method, Objective, PlanEntries, PlanRows, Progress, Relaxation, Sinkhorn, Transport};
 pub use softmax::{
     ExtSum, SoftmaxOptions, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_softmax_rows_with,
     log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,

@@ -1,5 +1,7 @@
 //! The Sinkhorn solver against a textbook log-domain iteration in `f64`, on every instruction set.
 
+#[path = "sinkhorn/batch.rs"]
+mod batch;
 mod support;
 
 use mantex::{Entry, Error, Isa, MatMut, MatRef, Method, Real, Relaxation, Sinkhorn, Transport};

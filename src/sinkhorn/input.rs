@@ -21,10 +21,8 @@ pub(super) struct Masses {
 impl Masses {
     /// Checks the masses; their totals may differ by `mismatch` of the larger.
     pub(super) fn new<T: Real>(a: &[T], b: &[T], mismatch: f64) -> Result<Self, Error> {
-        let (total, total_b) = (total("a", a)?, total("b", b)?);
-        if (total - total_b).abs() > mismatch * total.max(total_b) {
-            return Err(Error::MassMismatch { a: total, b: total_b });
-        }
+        let (total, total_b) = (total("a", a, None)?, total("b", b, None)?);
+        same_total(total, total_b, mismatch)?;
         // A mass that vanishes beside the total is still there.
         let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::ZERO { f64::MIN_POSITIVE } else { 0.0 });
         let len = a.len();
@@ -66,12 +64,18 @@ pub(super) fn same_length<T>(argument: &'static str, x: &[T], expected: usize) -
     if x.len() == expected { Ok(()) } else { Err(Error::Length { argument, actual: x.len(), expected }) }
 }
 
-/// The sum of the masses, if every one is a mass and so is the sum.
-fn total<T: Real>(argument: &'static str, masses: &[T]) -> Result<f64, Error> {
-    for (row, mass) in masses.iter().enumerate() {
+/// An error where totals differ by more than `mismatch` of the larger.
+pub(super) fn same_total(a: f64, b: f64, mismatch: f64) -> Result<(), Error> {
+    if (a - b).abs() > mismatch * a.max(b) { Err(Error::MassMismatch { a, b }) } else { Ok(()) }
+}
+
+/// The sum of the masses, if every one is a mass and so is the sum. In a batch they are the row `problem` of a matrix.
+pub(super) fn total<T: Real>(argument: &'static str, masses: &[T], problem: Option<usize>) -> Result<f64, Error> {
+    for (i, mass) in masses.iter().enumerate() {
         let value = mass.to_f64();
         if !(0.0..f64::INFINITY).contains(&value) {
-            return Err(Error::Element { argument, row, col: 0, value, expected: "finite and not negative" });
+            let (row, col) = problem.map_or((i, 0), |problem| (problem, i));
+            return Err(Error::Element { argument, row, col, value, expected: "finite and not negative" });
         }
     }
     let value = masses.iter().map(|mass| mass.to_f64()).sum();
@@ -81,9 +85,14 @@ fn total<T: Real>(argument: &'static str, masses: &[T]) -> Result<f64, Error> {
     Ok(value)
 }
 
-/// Checks that every cost is a cost, and that no mass is left without a partner. Returns the minimum of each row over
-/// the columns with mass.
-pub(super) fn check_costs<T: Real>(isa: Option<Isa>, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
+/// Checks that every cost is a cost. Returns the minimum of each row over the columns with mass, and of each column over
+/// the rows with mass.
+pub(super) fn minima<T: Real>(
+    isa: Option<Isa>,
+    cost: MatRef<'_, T>,
+    a: &[T],
+    b: &[T],
+) -> Result<(Vec<T>, Vec<T>), Error> {
     let mut penalty = vec![T::INFINITY; padded(b.len())];
     for (penalty, &mass) in penalty.iter_mut().zip(b) {
         *penalty = if mass > T::ZERO { T::ZERO } else { T::INFINITY };
@@ -96,6 +105,13 @@ pub(super) fn check_costs<T: Real>(isa: Option<Isa>, cost: MatRef<'_, T>, a: &[T
         let (col, value) = bad.unwrap_or((0, f64::NAN));
         return Err(Error::Element { argument: "cost", row, col, value, expected: "finite, or +inf to forbid a pair" });
     }
+    Ok((row_minima, column_minima))
+}
+
+/// Checks that every cost is a cost, and that no mass is left without a partner. Returns the minimum of each row over
+/// the columns with mass.
+pub(super) fn check_costs<T: Real>(isa: Option<Isa>, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
+    let (row_minima, column_minima) = minima(isa, cost, a, b)?;
     for (side, masses, minima) in [("row", a, &row_minima), ("column", b, &column_minima)] {
         let mut pairs = masses.iter().zip(minima);
         if let Some(index) = pairs.position(|(&mass, &min)| mass > T::ZERO && min == T::INFINITY) {

@@ -1,5 +1,6 @@
 //! Entropic optimal transport: the solver over the fused log-domain kernel.
 
+mod batch;
 mod input;
 mod memory;
 mod solver;
@@ -12,6 +13,7 @@ use input::{Masses, check_costs, same_length};
 use solver::Solver;
 use transport::Potentials;
 
+pub use batch::Batch;
 pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 
 /// A solver for entropic optimal transport between two histograms.
@@ -216,12 +218,7 @@ impl<T: Real> Sinkhorn<T> {
         b: &[T],
         mut watch: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let k = self.check()?;
-        for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
-            if len == 0 {
-                return Err(Error::Empty { argument });
-            }
-        }
+        let (k, _) = self.parameters(cost)?;
         same_length("a", a, cost.rows())?;
         same_length("b", b, cost.cols())?;
         let masses = Masses::new(a, b, default_tolerance::<T>())?;
@@ -248,8 +245,8 @@ impl<T: Real> Sinkhorn<T> {
         self.transport(masses, measure, Potentials { u, g, span, k }, iterations)
     }
 
-    /// Checks the numbers that were set; log2(e) / epsilon.
-    fn check(&self) -> Result<T, Error> {
+    /// `log2(e) / epsilon` and the tolerance, if all that was set can be computed with and there is a cost matrix.
+    fn parameters(&self, cost: MatRef<'_, T>) -> Result<(T, f64), Error> {
         let parameter = |argument, value, expected| Err(Error::Parameter { argument, value, expected });
         let epsilon = self.epsilon.to_f64();
         let k = T::from_f64(core::f64::consts::LOG2_E / epsilon);
@@ -268,10 +265,16 @@ impl<T: Real> Sinkhorn<T> {
         }
         match self.epsilon_scaling {
             Some(factor) if !(factor > 1.0 && factor < f64::INFINITY) => {
-                parameter("epsilon_scaling", factor, "above 1 and finite")
+                return parameter("epsilon_scaling", factor, "above 1 and finite");
             }
-            _ => Ok(k),
+            _ => {}
         }
+        for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
+            if len == 0 {
+                return Err(Error::Empty { argument });
+            }
+        }
+        Ok((k, tolerance))
     }
 
     /// The error where the largest potential is too large to compute with.
