@@ -10,6 +10,8 @@
 //! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
+//! | sums over clusters | [`clusters`] | [`clusters`] | [`clusters`] | [`clusters`] |
+//! | distances between points | `distances` | `distances` | `distances` | `distances` |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
 //!
 //! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
@@ -17,6 +19,9 @@
 
 #[cfg(feature = "baselines")]
 pub(crate) mod baseline;
+pub(crate) mod clusters;
+#[cfg(feature = "std")]
+pub(crate) mod distances;
 pub(crate) mod exp;
 pub(crate) mod gradients;
 pub(crate) mod lanes;

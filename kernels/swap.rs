@@ -13,7 +13,8 @@
 //! Only objects with d < d2 ("hits") tell a candidate from one that is far from everything. Where there are many
 //! medoids, hits are few and are collected into a list; where there are few medoids, every object is worked on under masks.
 //!
-//! All sums are kept in `f64`, so for `f32` they are exact or nearly so.
+//! Objects may have weights, by which their share of every sum is multiplied. All sums are kept in `f64`, so for `f32`
+//! they are exact or nearly so.
 
 use super::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
@@ -44,6 +45,8 @@ pub struct Nearest<'a, T> {
     pub n1: &'a [u32],
     /// For each medoid the loss of removing it: the sum of `d2 - d1` over the objects nearest to it.
     pub removal: &'a [f64],
+    /// The weight of every object, padded alike with 0; empty where all weigh 1.
+    pub weights: &'a [f64],
     /// The sum of `d1`.
     pub loss: f64,
     /// Losses that differ by less are taken for equal: the order of summation may have made the difference.
@@ -67,6 +70,8 @@ pub struct NearestMut<'a, T> {
 pub struct Swap {
     /// The object that becomes a medoid.
     pub candidate: usize,
+    /// Its place among the candidates that were scanned.
+    pub place: usize,
     /// The position of the medoid it replaces.
     pub position: usize,
     /// The change of the loss.
@@ -80,9 +85,20 @@ fn load_row<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
     if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::INFINITY) }
 }
 
+/// `w` times the weights of the objects from `at` on, if they have any.
+#[inline(always)]
+fn weigh<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[f64], at: usize, w: L::W) -> L::W {
+    if WEIGHTED { l.mul_wide(w, l.load_wide(&weights[at..])) } else { w }
+}
+
 /// The sum of `min(row, d1)`: the loss with the row's object as one more medoid. `d1` is padded with zeros.
 #[inline(always)]
-fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &[T]) -> [f64; R] {
+fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
+    l: L,
+    rows: [&[T]; R],
+    d1: &[T],
+    weights: &[f64],
+) -> [f64; R] {
     let n = rows[0].len();
     let mut sums = [[l.widen(l.splat(T::ZERO)); 2]; R];
     for at in (0..n).step_by(2 * L::N) {
@@ -90,8 +106,8 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &
             if at < n {
                 let d1 = l.load(&d1[at..]);
                 for (row, sums) in rows.iter().zip(&mut sums) {
-                    let nearest = l.min(load_row(l, row, at), d1);
-                    sums[half] = l.add_wide(sums[half], l.widen(nearest));
+                    let nearest = l.widen(l.min(load_row(l, row, at), d1));
+                    sums[half] = l.add_wide(sums[half], weigh::<L, T, WEIGHTED>(l, weights, at, nearest));
                 }
             }
         }
@@ -103,18 +119,39 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &
     out
 }
 
-/// [`loss_with`] of every row: what BUILD minimises. With `d1` infinite (but zero in the padding) these are row sums.
 #[inline(always)]
-pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]) {
+fn losses_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    rows: MatRef<'_, T>,
+    d1: &[T],
+    weights: &[f64],
+    out: &mut [f64],
+) {
     let n = rows.rows();
     let mut at = 0;
     while n - at >= ROWS {
         let group = [rows.row(at), rows.row(at + 1), rows.row(at + 2), rows.row(at + 3)];
-        out[at..at + ROWS].copy_from_slice(&loss_with(l, group, d1));
+        out[at..at + ROWS].copy_from_slice(&loss_with::<L, T, ROWS, WEIGHTED>(l, group, d1, weights));
         at += ROWS;
     }
     for (out, r) in out[at..].iter_mut().zip(at..n) {
-        [*out] = loss_with(l, [rows.row(r)], d1);
+        [*out] = loss_with::<L, T, 1, WEIGHTED>(l, [rows.row(r)], d1, weights);
+    }
+}
+
+/// [`loss_with`] of every row: what BUILD minimises. With `d1` infinite (but zero in the padding) these are row sums.
+#[inline(always)]
+pub(crate) fn losses_with<L: Lanes<T>, T: Float>(
+    l: L,
+    rows: MatRef<'_, T>,
+    d1: &[T],
+    weights: &[f64],
+    out: &mut [f64],
+) {
+    if weights.is_empty() {
+        losses_weighted::<L, T, false>(l, rows, d1, weights, out);
+    } else {
+        losses_weighted::<L, T, true>(l, rows, d1, weights, out);
     }
 }
 
@@ -140,7 +177,12 @@ pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
 
 /// A and, in `t`, every T_i of one candidate, for exactly `K` medoids: each object is added to its medoid's sum by mask.
 #[inline(always)]
-fn scan_masked<L: Lanes<T>, T: Float, const K: usize>(l: L, row: &[T], near: &Nearest<'_, T>, t: &mut [f64]) -> f64 {
+fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const WEIGHTED: bool>(
+    l: L,
+    row: &[T],
+    near: &Nearest<'_, T>,
+    t: &mut [f64],
+) -> f64 {
     let zero = l.widen(l.splat(T::ZERO));
     let mut with = zero;
     let mut without = [zero; K];
@@ -149,7 +191,8 @@ fn scan_masked<L: Lanes<T>, T: Float, const K: usize>(l: L, row: &[T], near: &Ne
         let n1 = l.load_index(&near.n1[at..]);
         let kept = l.widen(l.min(d, l.load(&near.d1[at..])));
         let lost = l.sub_wide(l.widen(l.min(d, l.load(&near.d2[at..]))), kept);
-        with = l.add_wide(with, kept);
+        let lost = weigh::<L, T, WEIGHTED>(l, near.weights, at, lost);
+        with = l.add_wide(with, weigh::<L, T, WEIGHTED>(l, near.weights, at, kept));
         for (i, sum) in without.iter_mut().enumerate() {
             *sum = l.add_wide_where(l.eq_index(n1, l.splat_index(i as u32)), *sum, lost);
         }
@@ -163,7 +206,7 @@ fn scan_masked<L: Lanes<T>, T: Float, const K: usize>(l: L, row: &[T], near: &Ne
 /// A and, in `t`, every T_i of each of `R` candidates: per block, collects the hits without branches, then works on them
 /// one by one.
 #[inline(always)]
-fn scan_hits<L: Lanes<T>, T: Float, const R: usize>(
+fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     near: &Nearest<'_, T>,
@@ -193,8 +236,9 @@ fn scan_hits<L: Lanes<T>, T: Float, const R: usize>(
                 let o = o as usize;
                 let (d, d1, d2) = (rows[r][o], near.d1[o], near.d2[o]);
                 let (kept, other) = if d < d1 { (d, d1) } else { (d1, d) };
-                a[r] += kept.to_f64() - d1.to_f64();
-                t[near.n1[o] as usize] += other.to_f64() - d2.to_f64();
+                let weight = if WEIGHTED { near.weights[o] } else { 1.0 };
+                a[r] += weight * (kept.to_f64() - d1.to_f64());
+                t[near.n1[o] as usize] += weight * (other.to_f64() - d2.to_f64());
             }
         }
     }
@@ -214,60 +258,85 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
 /// The candidate's best swap, if it changes the loss by less than `limit`: of positions that differ by no more than
 /// `noise` the lowest.
 #[inline(always)]
-fn best_swap<L: Lanes<f64>>(l: L, candidate: usize, a: f64, t: &[f64], limit: f64, noise: f64) -> Option<Swap> {
+fn best_swap<L: Lanes<f64>>(
+    l: L,
+    candidate: usize,
+    place: usize,
+    a: f64,
+    t: &[f64],
+    limit: f64,
+    noise: f64,
+) -> Option<Swap> {
     let min = minimum(l, t);
     if a + min < limit {
         let position = t.iter().position(|&t| t <= min + noise)?;
-        Some(Swap { candidate, position, delta: a + t[position] })
+        Some(Swap { candidate, place, position, delta: a + t[position] })
     } else {
         None
     }
 }
 
-/// The first of the candidates `from..to` whose best swap changes the loss by less than `limit`, with that swap. `t`
-/// is scratch for [`scratch_len`] numbers.
+/// The first of the candidates whose best swap changes the loss by less than `limit`, with that swap. `t` is scratch for
+/// [`scratch_len`] numbers.
 #[inline(always)]
 pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
     l: L,
     d: MatRef<'_, T>,
-    range: (usize, usize),
+    candidates: &[usize],
     limit: f64,
     near: Nearest<'_, T>,
     t: &mut [f64],
 ) -> Option<Swap> {
-    let (mut c, to) = range;
+    if near.weights.is_empty() {
+        next_weighted::<L, T, false>(l, d, candidates, limit, near, t)
+    } else {
+        next_weighted::<L, T, true>(l, d, candidates, limit, near, t)
+    }
+}
+
+#[inline(always)]
+fn next_weighted<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    d: MatRef<'_, T>,
+    candidates: &[usize],
+    limit: f64,
+    near: Nearest<'_, T>,
+    t: &mut [f64],
+) -> Option<Swap> {
     let k = near.removal.len();
     if k <= MASKED {
-        for c in c..to {
+        for (place, &c) in candidates.iter().enumerate() {
             let a = match k {
-                1 => scan_masked::<L, T, 1>(l, d.row(c), &near, t),
-                2 => scan_masked::<L, T, 2>(l, d.row(c), &near, t),
-                3 => scan_masked::<L, T, 3>(l, d.row(c), &near, t),
-                4 => scan_masked::<L, T, 4>(l, d.row(c), &near, t),
-                5 => scan_masked::<L, T, 5>(l, d.row(c), &near, t),
-                _ => scan_masked::<L, T, 6>(l, d.row(c), &near, t),
+                1 => scan_masked::<L, T, 1, WEIGHTED>(l, d.row(c), &near, t),
+                2 => scan_masked::<L, T, 2, WEIGHTED>(l, d.row(c), &near, t),
+                3 => scan_masked::<L, T, 3, WEIGHTED>(l, d.row(c), &near, t),
+                4 => scan_masked::<L, T, 4, WEIGHTED>(l, d.row(c), &near, t),
+                5 => scan_masked::<L, T, 5, WEIGHTED>(l, d.row(c), &near, t),
+                _ => scan_masked::<L, T, 6, WEIGHTED>(l, d.row(c), &near, t),
             };
-            let swap = best_swap(l, c, a, &t[..k], limit, near.noise);
+            let swap = best_swap(l, c, place, a, &t[..k], limit, near.noise);
             if swap.is_some() {
                 return swap;
             }
         }
         return None;
     }
-    while to - c >= ROWS {
-        let rows = [d.row(c), d.row(c + 1), d.row(c + 2), d.row(c + 3)];
-        let a = scan_hits(l, rows, &near, &mut t[..ROWS * k]);
+    let mut at = 0;
+    while candidates.len() - at >= ROWS {
+        let group = &candidates[at..at + ROWS];
+        let rows = [d.row(group[0]), d.row(group[1]), d.row(group[2]), d.row(group[3])];
+        let a = scan_hits::<L, T, ROWS, WEIGHTED>(l, rows, &near, &mut t[..ROWS * k]);
         for r in 0..ROWS {
-            let swap = best_swap(l, c + r, a[r], &t[r * k..(r + 1) * k], limit, near.noise);
+            let swap = best_swap(l, group[r], at + r, a[r], &t[r * k..(r + 1) * k], limit, near.noise);
             if swap.is_some() {
                 return swap;
             }
         }
-        c += ROWS;
+        at += ROWS;
     }
-    for c in c..to {
-        let [a] = scan_hits(l, [d.row(c)], &near, &mut t[..k]);
-        let swap = best_swap(l, c, a, &t[..k], limit, near.noise);
+    for (place, &c) in candidates.iter().enumerate().skip(at) {
+        let [a] = scan_hits::<L, T, 1, WEIGHTED>(l, [d.row(c)], &near, &mut t[..k]);
+        let swap = best_swap(l, c, place, a, &t[..k], limit, near.noise);
         if swap.is_some() {
             return swap;
         }
@@ -285,6 +354,20 @@ pub(crate) fn scratch_len(k: usize) -> usize {
 /// the sum of the distances that change (of old and new the larger one), which bounds its rounding error.
 #[inline(always)]
 pub(crate) fn swap_change<L: Lanes<T>, T: Float>(l: L, row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64) {
+    if near.weights.is_empty() {
+        change_weighted::<L, T, false>(l, row, near, position)
+    } else {
+        change_weighted::<L, T, true>(l, row, near, position)
+    }
+}
+
+#[inline(always)]
+fn change_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    row: &[T],
+    near: Nearest<'_, T>,
+    position: usize,
+) -> (f64, f64) {
     let zero = l.splat(T::ZERO);
     let position = l.splat_index(position as u32);
     let mut change = l.widen(zero);
@@ -295,9 +378,10 @@ pub(crate) fn swap_change<L: Lanes<T>, T: Float>(l: L, row: &[T], near: Nearest<
         let d2 = l.load(&near.d2[at..]);
         let mine = l.eq_index(l.load_index(&near.n1[at..]), position);
         let new = l.min(d, l.select(mine, d2, d1));
-        change = l.add_wide(change, l.sub_wide(l.widen(new), l.widen(d1)));
+        let difference = l.sub_wide(l.widen(new), l.widen(d1));
+        change = l.add_wide(change, weigh::<L, T, WEIGHTED>(l, near.weights, at, difference));
         let larger = l.select(l.lt(new, d1), d1, l.select(l.lt(d1, new), new, zero));
-        moved = l.add_wide(moved, l.widen(larger));
+        moved = l.add_wide(moved, weigh::<L, T, WEIGHTED>(l, near.weights, at, l.widen(larger)));
     }
     (l.sum_wide(change), l.sum_wide(moved))
 }

@@ -33,7 +33,9 @@
 //! ```
 //!
 //! # k-medoids
-//! [`KMedoids`] clusters a dissimilarity matrix by FasterPAM or FastPAM1.
+//! [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the alternating algorithm, also with weights
+//! and a callback; [`distance_matrix`] makes one of points and [`expand_condensed`] of its upper triangle; [`silhouette`]
+//! and [`medoid_silhouette`] judge clusters, [`assign`] finds those of new objects.
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
 //! use mantex::{KMedoids, MatRef};
@@ -114,7 +116,10 @@ pub use gradients::{
 pub use isa::Isa;
 pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "std")]
-pub use medoids::{Algorithm, Clustering, Init, KMedoids};
+pub use medoids::{
+    Algorithm, Clustering, Init, KMedoids, Metric, Progress, assign, assign_on, distance_matrix, distance_matrix_on,
+    expand_condensed, medoid_silhouette, medoid_silhouette_on, silhouette, silhouette_on,
+};
 #[cfg(feature = "std")]
 pub use sinkhorn::{Sinkhorn, Transport};
 pub use softmax::{

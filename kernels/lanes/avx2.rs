@@ -30,6 +30,7 @@ impl Lanes<f32> for V3 {
     type W = (__m256d, __m256d);
     const N: usize = 8;
     const UNROLL: usize = 2;
+    const REGISTERS: usize = 16;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE8;
 
@@ -150,6 +151,11 @@ impl Lanes<f32> for V3 {
     fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
         self.avx._mm256_blendv_ps(b, a, m)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m256) -> __m256 {
+        self.avx._mm256_sqrt_ps(x)
+    }
     #[inline(always)]
     fn sum(self, v: __m256) -> f64 {
         let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
@@ -201,6 +207,19 @@ impl Lanes<f32> for V3 {
     #[inline(always)]
     fn sub_wide(self, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
         (self.avx._mm256_sub_pd(a.0, b.0), self.avx._mm256_sub_pd(a.1, b.1))
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> (__m256d, __m256d) {
+        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[4..]))
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: (__m256d, __m256d)) {
+        Lanes::<f64>::store(self, out, w.0);
+        Lanes::<f64>::store(self, &mut out[4..], w.1);
     }
     #[inline(always)]
     fn add_wide_where(self, m: __m256, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
@@ -265,6 +284,7 @@ impl Lanes<f64> for V3 {
     type W = __m256d;
     const N: usize = 4;
     const UNROLL: usize = 1;
+    const REGISTERS: usize = 16;
     const RECOMPUTE: bool = false;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
@@ -381,6 +401,11 @@ impl Lanes<f64> for V3 {
     fn select(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
         self.avx._mm256_blendv_pd(b, a, m)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m256d) -> __m256d {
+        self.avx._mm256_sqrt_pd(x)
+    }
     #[inline(always)]
     fn sum(self, v: __m256d) -> f64 {
         let v = self.sse2._mm_add_pd(self.avx._mm256_castpd256_pd128(v), self.avx._mm256_extractf128_pd::<1>(v));
@@ -434,6 +459,18 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn sub_wide(self, a: __m256d, b: __m256d) -> __m256d {
         self.avx._mm256_sub_pd(a, b)
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: __m256d, b: __m256d) -> __m256d {
+        Lanes::<f64>::mul(self, a, b)
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> __m256d {
+        Lanes::<f64>::load(self, x)
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: __m256d) {
+        Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
     fn add_wide_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {

@@ -24,6 +24,7 @@ impl Lanes<f32> for V4 {
     type W = (__m512d, __m512d);
     const N: usize = 16;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE16;
 
@@ -123,6 +124,11 @@ impl Lanes<f32> for V4 {
     fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
         self.avx512f._mm512_mask_blend_ps(m, b, a)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m512) -> __m512 {
+        self.avx512f._mm512_sqrt_ps(x)
+    }
     #[inline(always)]
     fn sum(self, v: __m512) -> f64 {
         let low = self.avx512f._mm512_cvtps_pd(self.avx512f._mm512_castps512_ps256(v));
@@ -175,6 +181,19 @@ impl Lanes<f32> for V4 {
         (self.avx512f._mm512_sub_pd(a.0, b.0), self.avx512f._mm512_sub_pd(a.1, b.1))
     }
     #[inline(always)]
+    fn mul_wide(self, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
+        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> (__m512d, __m512d) {
+        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[8..]))
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: (__m512d, __m512d)) {
+        Lanes::<f64>::store(self, out, w.0);
+        Lanes::<f64>::store(self, &mut out[8..], w.1);
+    }
+    #[inline(always)]
     fn add_wide_where(self, m: __mmask16, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
         let low = self.avx512f._mm512_mask_add_pd(a.0, m as u8, a.0, b.0);
         (low, self.avx512f._mm512_mask_add_pd(a.1, (m >> 8) as u8, a.1, b.1))
@@ -219,6 +238,7 @@ impl Lanes<f64> for V4 {
     type W = __m512d;
     const N: usize = 8;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f64> = exp::F64_TABLE16;
 
@@ -316,6 +336,11 @@ impl Lanes<f64> for V4 {
     fn select(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
         self.avx512f._mm512_mask_blend_pd(m, b, a)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m512d) -> __m512d {
+        self.avx512f._mm512_sqrt_pd(x)
+    }
     #[inline(always)]
     fn sum(self, v: __m512d) -> f64 {
         self.avx512f._mm512_reduce_add_pd(v)
@@ -362,6 +387,18 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn sub_wide(self, a: __m512d, b: __m512d) -> __m512d {
         self.avx512f._mm512_sub_pd(a, b)
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: __m512d, b: __m512d) -> __m512d {
+        Lanes::<f64>::mul(self, a, b)
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> __m512d {
+        Lanes::<f64>::load(self, x)
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: __m512d) {
+        Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
     fn add_wide_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {

@@ -153,6 +153,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     const N: usize;
     /// Exponentials that fit into the registers side by side.
     const UNROLL: usize;
+    /// Vector registers of the instruction set.
+    #[cfg_attr(not(feature = "std"), allow(dead_code))] // The distance matrix needs `std`.
+    const REGISTERS: usize;
     /// Whether long rows of softmax take each exponential twice and save memory traffic, or once. Measured by the bench
     /// `bandwidth`: on Zen 4 recomputing is ahead of reloading from memory but for f64 on AVX2 (0.78) and for scalar. NEON, of which only
     /// emulation was at hand, follows AVX2.
@@ -214,6 +217,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn lt(self, a: Self::V, b: Self::V) -> Self::M;
     /// `if m { a } else { b }`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// The square root.
+    #[cfg(feature = "std")]
+    fn sqrt(self, x: Self::V) -> Self::V;
     /// The sum of all lanes, in `f64` and in a fixed order.
     fn sum(self, v: Self::V) -> f64;
     /// The lanes, in order, as the first `N` elements.
@@ -244,6 +250,12 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
     /// `a - b`.
     fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// `a * b`.
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// The first `N` elements; panics where there are fewer.
+    fn load_wide(self, x: &[f64]) -> Self::W;
+    /// To the first `N` elements; panics where there are fewer.
+    fn store_wide(self, out: &mut [f64], w: Self::W);
     /// `if m { a + b } else { a }`.
     fn add_wide_where(self, m: Self::M, a: Self::W, b: Self::W) -> Self::W;
     /// The sum of all lanes, in a fixed order.

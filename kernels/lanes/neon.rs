@@ -19,6 +19,7 @@ impl Lanes<f32> for Neon {
     type W = (float64x2_t, float64x2_t);
     const N: usize = 4;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_INTEGER;
 
@@ -122,6 +123,11 @@ impl Lanes<f32> for Neon {
     fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         self.neon.vbslq_f32(m, a, b)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: float32x4_t) -> float32x4_t {
+        self.neon.vsqrtq_f32(x)
+    }
     #[inline(always)]
     fn sum(self, v: float32x4_t) -> f64 {
         let low = self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v));
@@ -179,6 +185,19 @@ impl Lanes<f32> for Neon {
         (self.neon.vsubq_f64(a.0, b.0), self.neon.vsubq_f64(a.1, b.1))
     }
     #[inline(always)]
+    fn mul_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
+        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> (float64x2_t, float64x2_t) {
+        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[2..]))
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: (float64x2_t, float64x2_t)) {
+        Lanes::<f64>::store(self, out, w.0);
+        Lanes::<f64>::store(self, &mut out[2..], w.1);
+    }
+    #[inline(always)]
     fn add_wide_where(
         self,
         m: uint32x4_t,
@@ -230,6 +249,7 @@ impl Lanes<f64> for Neon {
     type W = float64x2_t;
     const N: usize = 2;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = false;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
@@ -332,6 +352,11 @@ impl Lanes<f64> for Neon {
     fn select(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
         self.neon.vbslq_f64(m, a, b)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: float64x2_t) -> float64x2_t {
+        self.neon.vsqrtq_f64(x)
+    }
     #[inline(always)]
     fn sum(self, v: float64x2_t) -> f64 {
         self.neon.vaddvq_f64(v)
@@ -383,6 +408,18 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn sub_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
         self.neon.vsubq_f64(a, b)
+    }
+    #[inline(always)]
+    fn mul_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        Lanes::<f64>::mul(self, a, b)
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> float64x2_t {
+        Lanes::<f64>::load(self, x)
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: float64x2_t) {
+        Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
     fn add_wide_where(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
