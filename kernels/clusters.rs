@@ -14,7 +14,7 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
     _: L,
     d: MatRef<'_, T>,
     members: &[u32],
-    weights: &[f64],
+    weights: &[T],
     out: &mut [f64],
 ) {
     for (out, &c) in out.iter_mut().zip(members) {
@@ -24,7 +24,7 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
         for group in members.chunks(4) {
             for (sum, &o) in sums.iter_mut().zip(group) {
                 let o = o as usize;
-                let weight = if weights.is_empty() { 1.0 } else { weights[o] };
+                let weight = if weights.is_empty() { 1.0 } else { weights[o].to_f64() };
                 *sum += weight * row[o].to_f64();
             }
         }

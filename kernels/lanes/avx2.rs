@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
-use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
+use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES, true_lane_bytes};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _mm_castps_si128, _mm_loadu_si128, _mm_prefetch,
@@ -151,6 +151,10 @@ impl Lanes<f32> for V3 {
     fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
         self.avx._mm256_blendv_ps(b, a, m)
     }
+    #[inline(always)]
+    fn add_where(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_add_ps(a, self.avx._mm256_and_ps(m, b))
+    }
     #[cfg(feature = "std")]
     #[inline(always)]
     fn sqrt(self, x: __m256) -> __m256 {
@@ -196,6 +200,10 @@ impl Lanes<f32> for V3 {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: __m256, first: u8, out: &mut [u8]) -> usize {
+        true_lane_bytes(self.avx._mm256_movemask_ps(m) as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: __m256) -> (__m256d, __m256d) {
         let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
         (low, self.avx._mm256_cvtps_pd(self.avx._mm256_extractf128_ps::<1>(v)))
@@ -220,16 +228,6 @@ impl Lanes<f32> for V3 {
     fn store_wide(self, out: &mut [f64], w: (__m256d, __m256d)) {
         Lanes::<f64>::store(self, out, w.0);
         Lanes::<f64>::store(self, &mut out[4..], w.1);
-    }
-    #[inline(always)]
-    fn add_wide_where(self, m: __m256, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
-        let m = self.avx._mm256_castps_si256(m);
-        let low = self.avx2._mm256_cvtepi32_epi64(self.avx._mm256_castsi256_si128(m));
-        let high = self.avx2._mm256_cvtepi32_epi64(self.avx2._mm256_extracti128_si256::<1>(m));
-        (
-            Lanes::<f64>::add_wide_where(self, self.avx._mm256_castsi256_pd(low), a.0, b.0),
-            Lanes::<f64>::add_wide_where(self, self.avx._mm256_castsi256_pd(high), a.1, b.1),
-        )
     }
     #[inline(always)]
     fn sum_wide(self, w: (__m256d, __m256d)) -> f64 {
@@ -401,6 +399,10 @@ impl Lanes<f64> for V3 {
     fn select(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
         self.avx._mm256_blendv_pd(b, a, m)
     }
+    #[inline(always)]
+    fn add_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
+    }
     #[cfg(feature = "std")]
     #[inline(always)]
     fn sqrt(self, x: __m256d) -> __m256d {
@@ -449,6 +451,10 @@ impl Lanes<f64> for V3 {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: __m256d, first: u8, out: &mut [u8]) -> usize {
+        true_lane_bytes(self.avx._mm256_movemask_pd(m) as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: __m256d) -> __m256d {
         v
     }
@@ -471,10 +477,6 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn store_wide(self, out: &mut [f64], w: __m256d) {
         Lanes::<f64>::store(self, out, w);
-    }
-    #[inline(always)]
-    fn add_wide_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
-        self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
     }
     #[inline(always)]
     fn sum_wide(self, w: __m256d) -> f64 {

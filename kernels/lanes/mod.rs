@@ -113,7 +113,7 @@ pub(crate) struct ExpSplit<T: 'static> {
 }
 
 /// For every mask of eight lanes the numbers of its true lanes, in order, one byte each.
-#[cfg(any(mantex_avx2, mantex_neon))]
+#[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
 static TRUE_LANES: [u64; 256] = {
     let mut table = [0; 256];
     let mut mask = 0;
@@ -130,6 +130,16 @@ static TRUE_LANES: [u64; 256] = {
     }
     table
 };
+
+/// [`Lanes::true_lane_bytes`] of a mask of up to eight lanes.
+#[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
+#[inline(always)]
+fn true_lane_bytes(mask: u8, first: u8, out: &mut [u8]) -> usize {
+    // No sum exceeds a byte where it counts, and carries only go to what does not.
+    let lanes = TRUE_LANES[mask as usize].wrapping_add(u64::from(first) * 0x0101_0101_0101_0101);
+    out[..8].copy_from_slice(&lanes.to_le_bytes());
+    mask.count_ones() as usize
+}
 
 /// Eight 32-bit lanes from `n` on have all bits set in the last `n`, four from `4 + n` on too.
 #[cfg(any(mantex_avx2, mantex_neon))]
@@ -217,6 +227,11 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn lt(self, a: Self::V, b: Self::V) -> Self::M;
     /// `if m { a } else { b }`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// `if m { a + b } else { a }`, but for the sign of 0.
+    #[inline(always)]
+    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        self.select(m, self.add(a, b), a)
+    }
     /// The square root.
     #[cfg(feature = "std")]
     fn sqrt(self, x: Self::V) -> Self::V;
@@ -244,6 +259,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// follows them in the first `N` elements is overwritten; panics where `out` has fewer.
     fn true_lanes(self, m: Self::M, first: u32, out: &mut [u32]) -> usize;
 
+    /// As [`Lanes::true_lanes`], in bytes; panics where `out` has fewer than 8, or `N` if that is more.
+    fn true_lane_bytes(self, m: Self::M, first: u8, out: &mut [u8]) -> usize;
+
     /// The same values as `f64`.
     fn widen(self, v: Self::V) -> Self::W;
     /// `a + b`.
@@ -256,8 +274,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn load_wide(self, x: &[f64]) -> Self::W;
     /// To the first `N` elements; panics where there are fewer.
     fn store_wide(self, out: &mut [f64], w: Self::W);
-    /// `if m { a + b } else { a }`.
-    fn add_wide_where(self, m: Self::M, a: Self::W, b: Self::W) -> Self::W;
     /// The sum of all lanes, in a fixed order.
     fn sum_wide(self, w: Self::W) -> f64;
 

@@ -1,6 +1,6 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
+use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES, true_lane_bytes};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
@@ -173,6 +173,11 @@ impl Lanes<f32> for Neon {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: uint32x4_t, first: u8, out: &mut [u8]) -> usize {
+        let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
+        true_lane_bytes(mask as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) {
         (self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v)), self.neon.vcvt_high_f64_f32(v))
     }
@@ -196,19 +201,6 @@ impl Lanes<f32> for Neon {
     fn store_wide(self, out: &mut [f64], w: (float64x2_t, float64x2_t)) {
         Lanes::<f64>::store(self, out, w.0);
         Lanes::<f64>::store(self, &mut out[2..], w.1);
-    }
-    #[inline(always)]
-    fn add_wide_where(
-        self,
-        m: uint32x4_t,
-        a: (float64x2_t, float64x2_t),
-        b: (float64x2_t, float64x2_t),
-    ) -> (float64x2_t, float64x2_t) {
-        // Each 32-bit mask twice: a 64-bit mask.
-        (
-            Lanes::<f64>::add_wide_where(self, bytemuck::cast(self.neon.vzip1q_u32(m, m)), a.0, b.0),
-            Lanes::<f64>::add_wide_where(self, bytemuck::cast(self.neon.vzip2q_u32(m, m)), a.1, b.1),
-        )
     }
     #[inline(always)]
     fn sum_wide(self, w: (float64x2_t, float64x2_t)) -> f64 {
@@ -398,6 +390,11 @@ impl Lanes<f64> for Neon {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: uint64x2_t, first: u8, out: &mut [u8]) -> usize {
+        let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
+        true_lane_bytes(mask as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: float64x2_t) -> float64x2_t {
         v
     }
@@ -420,10 +417,6 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn store_wide(self, out: &mut [f64], w: float64x2_t) {
         Lanes::<f64>::store(self, out, w);
-    }
-    #[inline(always)]
-    fn add_wide_where(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vaddq_f64(a, bytemuck::cast(self.neon.vandq_u64(m, bytemuck::cast(b))))
     }
     #[inline(always)]
     fn sum_wide(self, w: float64x2_t) -> f64 {

@@ -152,6 +152,11 @@ macro_rules! scalar_lanes {
                 usize::from(m)
             }
             #[inline(always)]
+            fn true_lane_bytes(self, m: bool, first: u8, out: &mut [u8]) -> usize {
+                out[0] = first;
+                usize::from(m)
+            }
+            #[inline(always)]
             fn widen(self, v: $t) -> f64 {
                 v.to_f64()
             }
@@ -174,10 +179,6 @@ macro_rules! scalar_lanes {
             #[inline(always)]
             fn store_wide(self, out: &mut [f64], w: f64) {
                 out[0] = w;
-            }
-            #[inline(always)]
-            fn add_wide_where(self, m: bool, a: f64, b: f64) -> f64 {
-                a + if m { b } else { 0.0 }
             }
             #[inline(always)]
             fn sum_wide(self, w: f64) -> f64 {

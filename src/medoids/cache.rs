@@ -9,7 +9,7 @@ pub(super) struct Problem<'a, T> {
     pub(super) isa: Option<Isa>,
     pub(super) d: MatRef<'a, T>,
     /// As [`Nearest::weights`].
-    pub(super) weights: &'a [f64],
+    pub(super) weights: &'a [T],
 }
 
 impl<T: Real> Problem<'_, T> {
@@ -20,7 +20,7 @@ impl<T: Real> Problem<'_, T> {
 
     /// The weight of an object.
     pub(super) fn weight(&self, object: usize) -> f64 {
-        self.weights.get(object).copied().unwrap_or(1.0)
+        self.weights.get(object).map_or(1.0, |w| w.to_f64())
     }
 
     /// By how much the order of summation alone can make two losses of this size differ.
@@ -37,10 +37,10 @@ impl<T: Real> Problem<'_, T> {
     }
 }
 
-/// Weights as the kernels want them: as `f64`, and padded.
-pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<f64> {
-    let mut padded: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
-    padded.resize(weights.len().next_multiple_of(PAD), 0.0);
+/// Weights as the kernels want them: padded.
+pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
+    let mut padded = weights.to_vec();
+    padded.resize(weights.len().next_multiple_of(PAD), T::ZERO);
     padded
 }
 

@@ -387,6 +387,12 @@ impl<T: Real> Clustering<T> {
         self.search.iterations
     }
 
+    /// Candidates whose swaps were evaluated, over all iterations: each one read of a row, or of the row's part that
+    /// belongs to the candidate's cluster with [`Algorithm::Alternating`].
+    pub fn evaluated(&self) -> usize {
+        self.search.evaluated
+    }
+
     /// Whether the search ended at a local optimum, not at the limit of iterations or by a callback.
     pub fn converged(&self) -> bool {
         self.search.converged

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 pub(super) struct Search {
     pub(super) swaps: usize,
     pub(super) iterations: usize,
+    pub(super) evaluated: usize,
     pub(super) converged: bool,
 }
 
@@ -32,14 +33,21 @@ pub(super) fn search<T: Real>(
     while search.iterations < max_iterations && !search.converged {
         search.iterations += 1;
         let swaps = match algorithm {
-            Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => eager_swaps(cache, &candidates, &mut quiet),
+            Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => {
+                let (swaps, evaluated) = eager_swaps(cache, &candidates, &mut quiet);
+                search.evaluated += evaluated;
+                swaps
+            }
             Algorithm::FastPam1 => best_swap(cache, &candidates),
             Algorithm::Alternating => best_members(cache),
         };
         search.swaps += swaps;
         search.converged = match algorithm {
             Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => quiet == candidates.len(),
-            _ => swaps == 0,
+            _ => {
+                search.evaluated += candidates.len();
+                swaps == 0
+            }
         };
         let Search { swaps, iterations, .. } = search;
         if progress(Progress { iteration: iterations, swaps, loss: cache.loss() }).is_break() {
@@ -49,8 +57,9 @@ pub(super) fn search<T: Real>(
     search
 }
 
-/// One pass over the candidates, swapping at once; ends where as many in a row as there are had no swap.
-fn eager_swaps<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize], quiet: &mut usize) -> usize {
+/// One pass over the candidates, swapping at once; ends where as many in a row as there are had no swap. Returns the
+/// swaps and the candidates that were looked at.
+fn eager_swaps<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize], quiet: &mut usize) -> (usize, usize) {
     let (mut at, mut swaps) = (0, 0);
     while at < candidates.len() && *quiet < candidates.len() {
         let to = candidates.len().min(at + (candidates.len() - *quiet));
@@ -66,7 +75,7 @@ fn eager_swaps<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize], quiet: &
             *quiet = 0;
         }
     }
-    swaps
+    (swaps, at)
 }
 
 /// Makes the best of all swaps, if there is one that lowers the loss.
