@@ -1,18 +1,18 @@
 //! Distances between all pairs of points.
 //!
 //! Differences are taken first and then squared or made absolute, so nothing cancels: |x|² + |y|² - 2xy, with which a
-//! matrix product would do, loses the distances between near points. The vectors' lanes are points: a panel of two
-//! vectors of points is laid out dimension by dimension, and a tile of rows against it stays in registers over all
-//! dimensions. A tile's element depends on its two points only and is the same with both exchanged, so of two mirrored
-//! elements one is computed and both are written.
+//! matrix product would do, loses the distances between near points. The vectors' lanes are points: the points are laid out
+//! in panels of two vectors, dimension by dimension, and a tile of a few points of one panel against all of another stays
+//! in registers over all dimensions. A tile's element depends on its two points only and is the same with both exchanged,
+//! so of two mirrored elements one is computed and both are written.
 
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
 
 /// Dimensions summed up before the sum is added to that of the others: rounding grows with these, not with all.
 const DEPTH: usize = 256;
-/// Dimensions of a panel: it stays in the second-level cache while rows go by.
-const PANEL: usize = 2048;
+/// Dimensions that are laid out at once: a panel of them stays in the second-level cache while others go by.
+const CHUNK: usize = 2048;
 /// Vectors of points side by side in a panel.
 const VECTORS: usize = 2;
 /// No panel is wider.
@@ -31,9 +31,9 @@ pub enum Form {
     Absolute,
 }
 
-/// How many elements the scratch of [`distance_matrix`] needs for points of so many dimensions.
-pub(crate) fn panel_len(dimensions: usize) -> usize {
-    dimensions.min(PANEL) * WIDEST
+/// How many elements the scratch of [`distance_matrix`] needs for so many points of so many dimensions.
+pub(crate) fn panels_len(points: usize, dimensions: usize) -> usize {
+    points.next_multiple_of(WIDEST) * dimensions.min(CHUNK)
 }
 
 /// Whether every element is finite.
@@ -48,55 +48,45 @@ pub(crate) fn all_finite<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
     l.sum(bad) == 0.0
 }
 
-/// The dimensions `from..to` of `count` points from `start` on, dimension by dimension, each with `width` places, of which
-/// the last hold 0.
+/// Lays out the dimensions `from..to` of all points in panels of `width`, of which the last is filled up with its last
+/// point.
 #[inline(always)]
-fn pack<T: Float>(
-    points: MatRef<'_, T>,
-    (start, count): (usize, usize),
-    (from, to): (usize, usize),
-    width: usize,
-    panel: &mut [T],
-) {
-    for lane in 0..width {
-        let places = panel[lane..].iter_mut().step_by(width);
-        if lane < count {
-            for (place, &x) in places.zip(&points.row(start + lane)[from..to]) {
-                *place = x;
-            }
-        } else {
-            for place in places {
-                *place = T::ZERO;
+fn pack<T: Float>(points: MatRef<'_, T>, (from, to): (usize, usize), width: usize, panels: &mut [T]) {
+    let last = points.rows() - 1;
+    for (p, panel) in panels.chunks_exact_mut((to - from) * width).enumerate() {
+        for lane in 0..width {
+            let point = &points.row((p * width + lane).min(last))[from..to];
+            for (places, &x) in panel.chunks_exact_mut(width).zip(point) {
+                places[lane] = x;
             }
         }
     }
 }
 
-/// The sums of `R` points against the panel.
+/// The sums of the `R` points of panel `x` from `first` on against the points of panel `y`.
 #[inline(always)]
 fn tile<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
     l: L,
-    rows: [&[T]; R],
-    panel: &[T],
+    x: &[T],
+    first: usize,
+    y: &[T],
 ) -> [[L::V; VECTORS]; R] {
-    let (width, dimensions) = (VECTORS * L::N, rows[0].len());
+    let width = VECTORS * L::N;
     let zero = l.splat(T::ZERO);
     let one = l.splat(T::ONE);
     let mut totals = [[zero; VECTORS]; R];
-    for from in (0..dimensions).step_by(DEPTH) {
-        let to = dimensions.min(from + DEPTH);
-        let mut parts = rows;
-        for part in &mut parts {
-            *part = &part[from..to];
-        }
+    for (x, y) in x.chunks(DEPTH * width).zip(y.chunks(DEPTH * width)) {
         let mut sums = [[zero; VECTORS]; R];
-        for at in 0..to - from {
-            let lanes = &panel[(from + at) * width..][..width];
-            let points = [l.load(lanes), l.load(&lanes[L::N..])];
+        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact(width)) {
+            let mut points = [zero; VECTORS];
+            for (v, points) in points.iter_mut().enumerate() {
+                *points = l.load(&y[v * L::N..]);
+            }
+            let x = &x[first..first + R];
             for r in 0..R {
-                let x = l.splat(parts[r][at]);
+                let x = l.splat(x[r]);
                 for v in 0..VECTORS {
-                    let difference = l.sub(x, points[v]);
+                    let difference = l.sub(points[v], x);
                     sums[r][v] = if ABSOLUTE {
                         // Fused although there is no product: many CPUs have other units for that than for additions.
                         l.mul_add(l.abs(difference), one, sums[r][v])
@@ -106,13 +96,36 @@ fn tile<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
                 }
             }
         }
-        for r in 0..R {
-            for v in 0..VECTORS {
-                totals[r][v] = l.add(totals[r][v], sums[r][v]);
+        for (totals, sums) in totals.iter_mut().zip(&sums) {
+            for (total, &sum) in totals.iter_mut().zip(sums) {
+                *total = l.add(*total, sum);
             }
         }
     }
     totals
+}
+
+/// Writes a tile with rows and columns exchanged: `R` elements for each lane.
+#[inline(always)]
+fn transpose<L: Lanes<T>, T: Float, const R: usize>(l: L, tile: &[[L::V; VECTORS]; R], out: &mut [T]) {
+    for v in 0..VECTORS {
+        let mut rows = [tile[0][v]; R];
+        for (row, tile) in rows.iter_mut().zip(tile) {
+            *row = tile[v];
+        }
+        // Each round brings elements of rows twice as near together.
+        let mut near = 1;
+        while near < R {
+            let apart = rows;
+            for r in 0..R / 2 {
+                (rows[2 * r], rows[2 * r + 1]) = l.zip(apart[r], apart[r + R / 2]);
+            }
+            near *= 2;
+        }
+        for (r, &row) in rows.iter().enumerate() {
+            l.store(&mut out[(v * R + r) * L::N..], row);
+        }
+    }
 }
 
 #[inline(always)]
@@ -120,52 +133,64 @@ fn matrix<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
     l: L,
     points: MatRef<'_, T>,
     form: Form,
-    panel: &mut [T],
+    panels: &mut [T],
     mut out: MatMut<'_, T>,
 ) {
     let (n, dimensions, width) = (points.rows(), points.cols(), VECTORS * L::N);
-    let half = l.splat(T::from_f64(0.5));
-    for start in (0..n).step_by(width) {
-        let count = width.min(n - start);
-        for from in (0..dimensions).step_by(PANEL) {
-            let to = dimensions.min(from + PANEL);
-            let panel = &mut panel[..(to - from) * width];
-            pack(points, (start, count), (from, to), width, panel);
+    let mut mirrored = [T::ZERO; 8 * WIDEST];
+    for from in (0..dimensions).step_by(CHUNK) {
+        let to = dimensions.min(from + CHUNK);
+        let len = (to - from) * width;
+        let panels = &mut panels[..n.div_ceil(width) * len];
+        pack(points, (from, to), width, panels);
+        let panels = &*panels;
+        for start in (0..n).step_by(width) {
+            let count = width.min(n - start);
+            let y = &panels[start / width * len..][..len];
+            // Points up to those of the panel itself, of which both halves are computed.
             for i in (0..start + count).step_by(R) {
+                let x = &panels[i / width * len..][..len];
+                let mut sums = tile::<L, T, R, ABSOLUTE>(l, x, i % width, y);
                 let filled = R.min(n - i);
-                let mut rows = [points.row(i); R];
-                for (r, row) in rows.iter_mut().enumerate() {
-                    *row = &points.row((i + r).min(n - 1))[from..to];
-                }
-                let sums = tile::<L, T, R, ABSOLUTE>(l, rows, panel);
-                let mut distances = [[T::ZERO; WIDEST]; R];
-                for r in 0..R {
-                    for v in 0..VECTORS {
-                        let mut sum = sums[r][v];
-                        if from > 0 && r < filled && v * L::N < count {
-                            // What the dimensions before came to.
-                            let before = &out.row_mut(i + r)[start..start + count][v * L::N..];
-                            sum = l.add(sum, l.load_tail(before, T::ZERO));
+                if from > 0 {
+                    // What the dimensions before came to.
+                    for (r, sums) in sums[..filled].iter_mut().enumerate() {
+                        let before = &out.row_mut(i + r)[start..start + count];
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            *sum = l.add(*sum, l.load_tail(&before[count.min(v * L::N)..], T::ZERO));
                         }
-                        if to == dimensions {
-                            sum = match form {
-                                Form::Squares | Form::Absolute => sum,
-                                Form::Root => l.sqrt(sum),
-                                Form::Half => l.mul(sum, half),
-                            };
-                        }
-                        l.store(&mut distances[r][v * L::N..], sum);
                     }
                 }
-                for (r, distances) in distances[..filled].iter().enumerate() {
-                    out.row_mut(i + r)[start..start + count].copy_from_slice(&distances[..count]);
+                let last = to == dimensions;
+                if last {
+                    match form {
+                        Form::Squares | Form::Absolute => {}
+                        Form::Root => {
+                            for sum in sums.iter_mut().flatten() {
+                                *sum = l.sqrt(*sum);
+                            }
+                        }
+                        Form::Half => {
+                            let half = l.splat(T::from_f64(0.5));
+                            for sum in sums.iter_mut().flatten() {
+                                *sum = l.mul(*sum, half);
+                            }
+                        }
+                    }
                 }
-                // Among the panel's own points both halves are computed.
-                if to == dimensions && i < start {
-                    for j in 0..count {
-                        let mirrored = &mut out.row_mut(start + j)[i..i + filled];
-                        for (mirrored, distances) in mirrored.iter_mut().zip(&distances) {
-                            *mirrored = distances[j];
+                for (r, sums) in sums[..filled].iter().enumerate() {
+                    let row = &mut out.row_mut(i + r)[start..start + count];
+                    for (v, &sum) in sums.iter().enumerate() {
+                        l.store_tail(&mut row[count.min(v * L::N)..], sum);
+                    }
+                }
+                if last && i < start {
+                    transpose(l, &sums, &mut mirrored);
+                    for (j, mirrored) in mirrored.chunks_exact(R).take(count).enumerate() {
+                        let row = &mut out.row_mut(start + j)[i..i + filled];
+                        match (row.first_chunk_mut::<R>(), mirrored.first_chunk::<R>()) {
+                            (Some(row), Some(mirrored)) => *row = *mirrored,
+                            _ => row.copy_from_slice(&mirrored[..filled]),
                         }
                     }
                 }
@@ -174,20 +199,24 @@ fn matrix<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
     }
 }
 
-/// The distances between all points: symmetric, with a zero diagonal. `out` is n x n, `panel` scratch of [`panel_len`].
+/// The distances between all points: symmetric, with a zero diagonal. `out` is n x n, `panels` scratch of [`panels_len`].
 #[inline(always)]
 pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     l: L,
     points: MatRef<'_, T>,
     form: Form,
-    panel: &mut [T],
+    panels: &mut [T],
     out: MatMut<'_, T>,
 ) {
-    match (form == Form::Absolute, L::REGISTERS >= 32) {
-        (false, true) => matrix::<L, T, 8, false>(l, points, form, panel, out),
-        (false, false) => matrix::<L, T, 4, false>(l, points, form, panel, out),
-        (true, true) => matrix::<L, T, 8, true>(l, points, form, panel, out),
-        (true, false) => matrix::<L, T, 4, true>(l, points, form, panel, out),
+    // As many points as there are registers for their sums, and a divisor of the panel's width.
+    let rows = (L::REGISTERS / 4).min(VECTORS * L::N);
+    match (rows, form == Form::Absolute) {
+        (8, false) => matrix::<L, T, 8, false>(l, points, form, panels, out),
+        (4, false) => matrix::<L, T, 4, false>(l, points, form, panels, out),
+        (_, false) => matrix::<L, T, 2, false>(l, points, form, panels, out),
+        (8, true) => matrix::<L, T, 8, true>(l, points, form, panels, out),
+        (4, true) => matrix::<L, T, 4, true>(l, points, form, panels, out),
+        (_, true) => matrix::<L, T, 2, true>(l, points, form, panels, out),
     }
 }
 

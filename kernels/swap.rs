@@ -561,7 +561,49 @@ fn change_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
     (l.sum_wide(change), l.sum_wide(moved))
 }
 
-/// Puts the object of `row` at `position`, in place of the medoid that was there if any. Objects whose second nearest
+/// Adds the objects of `R` rows as medoids at positions from `first` on.
+#[inline(always)]
+fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], first: usize, near: &mut NearestMut<'_, T>) {
+    for at in (0..rows[0].len()).step_by(L::N) {
+        let (mut d1, mut n1) = (l.load(&near.d1[at..]), l.load_index(&near.n1[at..]));
+        let (mut d2, mut n2) = (l.load(&near.d2[at..]), l.load_index(&near.n2[at..]));
+        for (r, row) in rows.iter().enumerate() {
+            let position = l.splat_index((first + r) as u32);
+            let d = load_row(l, row, at);
+            let (nearest, second) = (l.lt(d, d1), l.lt(d, d2));
+            d2 = l.select(nearest, d1, l.select(second, d, d2));
+            n2 = l.select_index(nearest, n1, l.select_index(second, position, n2));
+            d1 = l.select(nearest, d, d1);
+            n1 = l.select_index(nearest, position, n1);
+        }
+        l.store(&mut near.d1[at..], d1);
+        l.store(&mut near.d2[at..], d2);
+        l.store_index(&mut near.n1[at..], n1);
+        l.store_index(&mut near.n2[at..], n2);
+    }
+}
+
+/// Adds medoids, several at a time so that the caches are read and written once for all of them, at positions from
+/// `first` on.
+#[inline(always)]
+pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
+    l: L,
+    d: MatRef<'_, T>,
+    medoids: &[usize],
+    first: usize,
+    mut near: NearestMut<'_, T>,
+) {
+    let mut at = 0;
+    while medoids.len() - at >= ROWS {
+        add_group::<L, T, ROWS>(l, group(d, medoids, at), first + at, &mut near);
+        at += ROWS;
+    }
+    for (i, &medoid) in medoids.iter().enumerate().skip(at) {
+        add_group(l, [d.row(medoid)], first + i, &mut near);
+    }
+}
+
+/// Puts the object of `row` at `position`, in place of the medoid that was there. Objects whose second nearest
 /// medoid is then unknown get [`NONE`] as such; their list is written to `unknown` (which needs [`PAD`] elements more than there
 /// are objects) and its length returned.
 #[inline(always)]

@@ -148,6 +148,7 @@ entry_points! {
     swap::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]);
     swap::next_swap(d: MatRef<'_, T>, candidates: &[usize], limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
     swap::swap_change(row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64);
+    swap::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
     swap::replace(row: &[T], position: usize, near: NearestMut<'_, T>, unknown: &mut [u32]) -> usize;
     clusters::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], out: &mut [f64]);
     clusters::add_rows(d: MatRef<'_, T>, rows: &[u32], columns: (usize, usize), sums: &mut [f64]);
@@ -155,7 +156,7 @@ entry_points! {
     #[cfg(feature = "std")]
     distances::all_finite(row: &[T]) -> bool;
     #[cfg(feature = "std")]
-    distances::distance_matrix(points: MatRef<'_, T>, form: Form, panel: &mut [T], out: MatMut<'_, T>);
+    distances::distance_matrix(points: MatRef<'_, T>, form: Form, panels: &mut [T], out: MatMut<'_, T>);
     #[cfg(all(feature = "std", feature = "baselines"))]
     distances::multiply_adds(x: &[T], steps: usize) -> (usize, f64);
     #[cfg(feature = "baselines")]

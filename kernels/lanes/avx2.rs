@@ -157,6 +157,13 @@ impl Lanes<f32> for V3 {
     }
     #[cfg(feature = "std")]
     #[inline(always)]
+    fn zip(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        let (low, high) = (self.avx._mm256_unpacklo_ps(a, b), self.avx._mm256_unpackhi_ps(a, b));
+        let first = self.avx._mm256_permute2f128_ps::<0x20>(low, high);
+        (first, self.avx._mm256_permute2f128_ps::<0x31>(low, high))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
     fn sqrt(self, x: __m256) -> __m256 {
         self.avx._mm256_sqrt_ps(x)
     }
@@ -402,6 +409,13 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn add_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
         self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+        let (low, high) = (self.avx._mm256_unpacklo_pd(a, b), self.avx._mm256_unpackhi_pd(a, b));
+        let first = self.avx._mm256_permute2f128_pd::<0x20>(low, high);
+        (first, self.avx._mm256_permute2f128_pd::<0x31>(low, high))
     }
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -130,6 +130,13 @@ impl Lanes<f32> for V4 {
     }
     #[cfg(feature = "std")]
     #[inline(always)]
+    fn zip(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        let low = self.avx512f._mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let high = self.avx512f._mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        (self.avx512f._mm512_permutex2var_ps(a, low, b), self.avx512f._mm512_permutex2var_ps(a, high, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
     fn sqrt(self, x: __m512) -> __m512 {
         self.avx512f._mm512_sqrt_ps(x)
     }
@@ -348,6 +355,13 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn add_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
         self.avx512f._mm512_mask_add_pd(a, m, a, b)
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+        let low = self.avx512f._mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+        let high = self.avx512f._mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+        (self.avx512f._mm512_permutex2var_pd(a, low, b), self.avx512f._mm512_permutex2var_pd(a, high, b))
     }
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -232,6 +232,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
         self.select(m, self.add(a, b), a)
     }
+    /// The lanes of both in turns, `a` first: the first `N`, and the others.
+    #[cfg(feature = "std")]
+    fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// The square root.
     #[cfg(feature = "std")]
     fn sqrt(self, x: Self::V) -> Self::V;

@@ -125,6 +125,11 @@ impl Lanes<f32> for Neon {
     }
     #[cfg(feature = "std")]
     #[inline(always)]
+    fn zip(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+        (self.neon.vzip1q_f32(a, b), self.neon.vzip2q_f32(a, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
     fn sqrt(self, x: float32x4_t) -> float32x4_t {
         self.neon.vsqrtq_f32(x)
     }
@@ -343,6 +348,11 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn select(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
         self.neon.vbslq_f64(m, a, b)
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
+        (self.neon.vzip1q_f64(a, b), self.neon.vzip2q_f64(a, b))
     }
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -119,6 +119,11 @@ macro_rules! scalar_lanes {
             }
             #[cfg(feature = "std")]
             #[inline(always)]
+            fn zip(self, a: $t, b: $t) -> ($t, $t) {
+                (a, b)
+            }
+            #[cfg(feature = "std")]
+            #[inline(always)]
             fn sqrt(self, x: $t) -> $t {
                 x.sqrt()
             }

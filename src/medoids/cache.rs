@@ -89,9 +89,7 @@ impl<'a, T: Real> Cache<'a, T> {
     /// With these medoids.
     pub(super) fn with_medoids(problem: Problem<'a, T>, medoids: &[usize]) -> Self {
         let mut cache = Self::new(problem);
-        for &medoid in medoids {
-            cache.push(medoid);
-        }
+        cache.add(medoids);
         cache
     }
 
@@ -146,23 +144,28 @@ impl<'a, T: Real> Cache<'a, T> {
 
     /// One more medoid.
     pub(super) fn push(&mut self, medoid: usize) {
-        self.medoids.push(medoid);
-        self.place(self.medoids.len() - 1);
+        self.add(&[medoid]);
     }
 
-    /// Writes the medoid at a position into the caches and returns how many objects `unknown` lists.
-    fn place(&mut self, position: usize) -> usize {
-        let medoid = self.medoids[position];
-        self.is_medoid[medoid] = true;
+    /// More medoids.
+    fn add(&mut self, medoids: &[usize]) {
+        let first = self.medoids.len();
+        self.medoids.extend_from_slice(medoids);
+        for &medoid in medoids {
+            self.is_medoid[medoid] = true;
+        }
         let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
-        T::replace(self.problem.isa, self.problem.d.row(medoid), position, near, &mut self.unknown)
+        T::add_medoids(self.problem.isa, self.problem.d, medoids, first, near);
     }
 
     /// Makes `candidate` the medoid at `position`.
     pub(super) fn swap(&mut self, candidate: usize, position: usize) {
         self.is_medoid[self.medoids[position]] = false;
         self.medoids[position] = candidate;
-        let count = self.place(position);
+        self.is_medoid[candidate] = true;
+        let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
+        let row = self.problem.d.row(candidate);
+        let count = T::replace(self.problem.isa, row, position, near, &mut self.unknown);
         let unknown = &self.unknown[..count];
         for &o in unknown {
             self.d2[o as usize] = T::INFINITY;

@@ -1,6 +1,6 @@
 //! Distance matrices of points.
 
-use crate::kernels::distances::{Form, panel_len};
+use crate::kernels::distances::{Form, panels_len};
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
 /// How far apart two points are. EPSILON is that of the type, D the number of dimensions; errors hold where no square
@@ -26,7 +26,7 @@ pub enum Metric {
 ///
 /// Of two mirrored elements one is computed, in O(n² D) time for D dimensions, at the rate of the CPU's multiply-adds from
 /// some 64 dimensions on. Differences are taken before they are squared, so near points far from the origin lose no
-/// digits. Memory beyond the matrix: 32 points, with [`Metric::Cosine`] a copy of all.
+/// digits. Memory beyond the matrix: a copy of the points (of 2048 dimensions at a time), with [`Metric::Cosine`] two.
 ///
 /// Distances that overflow are infinite; squares overflow from differences of 1e19 (`f32`) or 1e154 (`f64`) on.
 ///
@@ -76,18 +76,18 @@ fn run<T: Real>(isa: Option<Isa>, points: MatRef<'_, T>, out: MatMut<'_, T>, met
             return Err(Error::Element { argument: "points", row, col, value, expected: "finite" });
         }
     }
-    let mut panel = vec![T::ZERO; panel_len(dimensions)];
+    let mut panels = vec![T::ZERO; panels_len(n, dimensions)];
     let form = match metric {
         Metric::SquaredEuclidean => Form::Squares,
         Metric::Euclidean => Form::Root,
         Metric::Manhattan => Form::Absolute,
         Metric::Cosine => {
             let directions = directions(points)?;
-            T::distance_matrix(isa, MatRef::new(&directions, n, dimensions)?, Form::Half, &mut panel, out);
+            T::distance_matrix(isa, MatRef::new(&directions, n, dimensions)?, Form::Half, &mut panels, out);
             return Ok(());
         }
     };
-    T::distance_matrix(isa, points, form, &mut panel, out);
+    T::distance_matrix(isa, points, form, &mut panels, out);
     Ok(())
 }
 
