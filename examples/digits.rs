@@ -18,7 +18,7 @@ mod draw;
 mod score;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mantex::{Clustering, Isa, KMedoids, MatMut, MatRef, Sinkhorn, softmax_rows};
+use mantex::{Clustering, Isa, KMedoids, MatMut, MatRef, Metric, Sinkhorn, distance_matrix, softmax_rows};
 use score::{adjusted_rand_index, purity};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     println!("{} swaps, mean distance to the medoid {:.4} pixels\n", clustering.swaps(), clustering.loss() / n as f64);
 
     let truth: Vec<usize> = digits.iter().map(|d| d.label).collect();
-    let euclidean = euclidean_distances(&digits);
+    let euclidean = euclidean_distances(&digits)?;
     let plain: Clustering<f64> = KMedoids::new(CLUSTERS).fit(MatRef::new(&euclidean, n, n)?)?;
     println!("agreement with the labels   adjusted Rand   purity");
     let mut summary = Vec::new();
@@ -205,10 +205,12 @@ fn histogram(digit: &Digit) -> [f64; PIXELS] {
 }
 
 /// The Euclidean distance of every pair of images.
-fn euclidean_distances(digits: &[Digit]) -> Vec<f64> {
-    let square = |(&p, &q): (&u8, &u8)| (f64::from(p) - f64::from(q)).powi(2);
-    let distance = |a: &Digit, b: &Digit| a.ink.iter().zip(&b.ink).map(square).sum::<f64>().sqrt();
-    digits.iter().flat_map(|a| digits.iter().map(move |b| distance(a, b))).collect()
+fn euclidean_distances(digits: &[Digit]) -> Result<Vec<f64>, mantex::Error> {
+    let n = digits.len();
+    let ink: Vec<f64> = digits.iter().flat_map(|d| d.ink.map(f64::from)).collect();
+    let mut distances = vec![0.0; n * n];
+    distance_matrix(MatRef::new(&ink, n, PIXELS)?, MatMut::new(&mut distances, n, n)?, Metric::Euclidean)?;
+    Ok(distances)
 }
 
 /// How much each image belongs to each cluster, images x clusters: every row is a softmax of minus the distances to the

@@ -12,6 +12,8 @@
 //! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
 //! | Sinkhorn iteration of a batch | [`batch`] | [`batch`] | [`batch`] | [`batch`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
+//! | sums over clusters | [`clusters`] | [`clusters`] | [`clusters`] | [`clusters`] |
+//! | distances between points | `distances` | `distances` | `distances` | `distances` |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
 //!
 //! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
@@ -21,6 +23,9 @@
 pub(crate) mod baseline;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
 pub(crate) mod batch;
+pub(crate) mod clusters;
+#[cfg(feature = "std")]
+pub(crate) mod distances;
 pub(crate) mod exp;
 pub(crate) mod gradients;
 pub(crate) mod lanes;

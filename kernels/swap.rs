@@ -11,19 +11,28 @@
 //! ```
 //!
 //! Only objects with d < d2 ("hits") tell a candidate from one that is far from everything. Where there are many
-//! medoids, hits are few and are collected into a list; where there are few medoids, every object is worked on under masks.
+//! medoids, hits are few and are collected into a list; where there are few medoids, every object is worked on under masks, first
+//! in the type itself: what its rounding cannot rule out is summed again.
 //!
-//! All sums are kept in `f64`, so for `f32` they are exact or nearly so.
+//! Objects may have weights, by which their share of every sum is multiplied. All sums are kept in `f64`, so for `f32`
+//! they are exact or nearly so.
 
 use super::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
 
-/// Up to this many medoids objects are worked on under masks; from there on hits are collected.
-const MASKED: usize = 6;
-/// Candidates scanned together, sharing the reads of the caches.
-const ROWS: usize = 4;
+/// Up to this many medoids, with wide vectors, objects are worked on under masks; from there on hits are collected.
+const MASKED: usize = 12;
+/// Up to this many medoids the sums of hits are kept in two tables: more hits in a row have the same medoid, and merging
+/// costs less.
+const TWO_TABLES: usize = 64;
+/// Candidates scanned together, sharing the reads of the caches, and memory has more rows to fetch ahead.
+const ROWS: usize = 8;
+/// Rows summed up together for BUILD.
+const SUMMED_ROWS: usize = 4;
 /// Objects per block: the lists of hits of one block and the caches it reads fit the first-level cache.
-const BLOCK: usize = 512;
+const BLOCK: usize = 128;
+/// Objects whose masked sums are kept in the type itself before they are added up in `f64`.
+const SUMMED: usize = 1024;
 /// No lane count exceeds this; the caches are padded to a multiple of it.
 pub(crate) const PAD: usize = 16;
 /// No medoid: the position of a second nearest medoid that is not known.
@@ -31,6 +40,17 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// The positions of the nearest and second nearest medoid of padding: no medoid's, and known.
 #[cfg(feature = "std")]
 pub(crate) const PADDING: u32 = u32::MAX - 1;
+
+/// How many medoids masks pay for: narrow vectors share them among few objects.
+#[inline(always)]
+fn masked<L: Lanes<T>, T: Float>() -> usize {
+    match L::N {
+        0..4 => 4,
+        4..8 => 6,
+        8..16 => 9,
+        _ => MASKED,
+    }
+}
 
 /// What the scan reads of the present clustering. `d1`, `d2` and `n1` hold one entry per object, padded to a multiple of
 /// [`PAD`] with distance 0, which nothing undercuts, and position [`PADDING`].
@@ -44,6 +64,8 @@ pub struct Nearest<'a, T> {
     pub n1: &'a [u32],
     /// For each medoid the loss of removing it: the sum of `d2 - d1` over the objects nearest to it.
     pub removal: &'a [f64],
+    /// The weight of every object, padded alike with 0; empty where all weigh 1.
+    pub weights: &'a [T],
     /// The sum of `d1`.
     pub loss: f64,
     /// Losses that differ by less are taken for equal: the order of summation may have made the difference.
@@ -67,6 +89,8 @@ pub struct NearestMut<'a, T> {
 pub struct Swap {
     /// The object that becomes a medoid.
     pub candidate: usize,
+    /// Its place among the candidates that were scanned.
+    pub place: usize,
     /// The position of the medoid it replaces.
     pub position: usize,
     /// The change of the loss.
@@ -80,9 +104,20 @@ fn load_row<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
     if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::INFINITY) }
 }
 
+/// `w` times the weights of the objects from `at` on, if they have any.
+#[inline(always)]
+fn weigh<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, w: L::W) -> L::W {
+    if WEIGHTED { l.mul_wide(w, l.widen(l.load(&weights[at..]))) } else { w }
+}
+
 /// The sum of `min(row, d1)`: the loss with the row's object as one more medoid. `d1` is padded with zeros.
 #[inline(always)]
-fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &[T]) -> [f64; R] {
+fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
+    l: L,
+    rows: [&[T]; R],
+    d1: &[T],
+    weights: &[T],
+) -> [f64; R] {
     let n = rows[0].len();
     let mut sums = [[l.widen(l.splat(T::ZERO)); 2]; R];
     for at in (0..n).step_by(2 * L::N) {
@@ -90,8 +125,8 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &
             if at < n {
                 let d1 = l.load(&d1[at..]);
                 for (row, sums) in rows.iter().zip(&mut sums) {
-                    let nearest = l.min(load_row(l, row, at), d1);
-                    sums[half] = l.add_wide(sums[half], l.widen(nearest));
+                    let nearest = l.widen(l.min(load_row(l, row, at), d1));
+                    sums[half] = l.add_wide(sums[half], weigh::<L, T, WEIGHTED>(l, weights, at, nearest));
                 }
             }
         }
@@ -103,18 +138,33 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d1: &
     out
 }
 
-/// [`loss_with`] of every row: what BUILD minimises. With `d1` infinite (but zero in the padding) these are row sums.
 #[inline(always)]
-pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]) {
+fn losses_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    rows: MatRef<'_, T>,
+    d1: &[T],
+    weights: &[T],
+    out: &mut [f64],
+) {
     let n = rows.rows();
     let mut at = 0;
-    while n - at >= ROWS {
+    while n - at >= SUMMED_ROWS {
         let group = [rows.row(at), rows.row(at + 1), rows.row(at + 2), rows.row(at + 3)];
-        out[at..at + ROWS].copy_from_slice(&loss_with(l, group, d1));
-        at += ROWS;
+        out[at..at + SUMMED_ROWS].copy_from_slice(&loss_with::<L, T, SUMMED_ROWS, WEIGHTED>(l, group, d1, weights));
+        at += SUMMED_ROWS;
     }
     for (out, r) in out[at..].iter_mut().zip(at..n) {
-        [*out] = loss_with(l, [rows.row(r)], d1);
+        [*out] = loss_with::<L, T, 1, WEIGHTED>(l, [rows.row(r)], d1, weights);
+    }
+}
+
+/// [`loss_with`] of every row: what BUILD minimises. With `d1` infinite (but zero in the padding) these are row sums.
+#[inline(always)]
+pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]) {
+    if weights.is_empty() {
+        losses_weighted::<L, T, false>(l, rows, d1, weights, out);
+    } else {
+        losses_weighted::<L, T, true>(l, rows, d1, weights, out);
     }
 }
 
@@ -138,64 +188,232 @@ pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
     l.to_array(least)[..L::N].iter().all(|&x| x >= T::ZERO)
 }
 
-/// A and, in `t`, every T_i of one candidate, for exactly `K` medoids: each object is added to its medoid's sum by mask.
+/// A and every T_i of each of `R` candidates for up to `K` medoids, summed up in the type itself: each object is added to
+/// its medoid's sum by mask. Terms of a sum have one sign, so its relative error is [`masked_error`] at most.
 #[inline(always)]
-fn scan_masked<L: Lanes<T>, T: Float, const K: usize>(l: L, row: &[T], near: &Nearest<'_, T>, t: &mut [f64]) -> f64 {
-    let zero = l.widen(l.splat(T::ZERO));
-    let mut with = zero;
-    let mut without = [zero; K];
-    for at in (0..row.len()).step_by(L::N) {
-        let d = load_row(l, row, at);
-        let n1 = l.load_index(&near.n1[at..]);
-        let kept = l.widen(l.min(d, l.load(&near.d1[at..])));
-        let lost = l.sub_wide(l.widen(l.min(d, l.load(&near.d2[at..]))), kept);
-        with = l.add_wide(with, kept);
-        for (i, sum) in without.iter_mut().enumerate() {
-            *sum = l.add_wide_where(l.eq_index(n1, l.splat_index(i as u32)), *sum, lost);
+fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+    l: L,
+    rows: [&[T]; R],
+    next: [&[T]; R],
+    near: &Nearest<'_, T>,
+) -> ([f64; R], [[f64; K]; R]) {
+    let n = rows[0].len();
+    let zero = l.splat(T::ZERO);
+    let mut a = [0.0; R];
+    let mut t = [[0.0; K]; R];
+    for start in (0..n).step_by(SUMMED) {
+        let end = n.min(start + SUMMED);
+        let (ahead, ahead_at) = if start + SUMMED < n { (rows, start + SUMMED) } else { (next, 0) };
+        let mut with = [zero; R];
+        let mut without = [[zero; R]; K];
+        for at in (start..end).step_by(L::N) {
+            let (d1, d2) = (l.load(&near.d1[at..]), l.load(&near.d2[at..]));
+            let mut lost = [zero; R];
+            for r in 0..R {
+                let d = load_row(l, rows[r], at);
+                l.prefetch(ahead[r], ahead_at + (at - start));
+                let kept = l.min(d, d1);
+                lost[r] = l.sub(l.min(d, d2), kept);
+                let mut gained = l.sub(kept, d1);
+                if WEIGHTED {
+                    let weights = l.load(&near.weights[at..]);
+                    lost[r] = l.mul(lost[r], weights);
+                    gained = l.mul(gained, weights);
+                }
+                with[r] = l.add(with[r], gained);
+            }
+            let n1 = l.load_index(&near.n1[at..]);
+            for (i, sums) in without.iter_mut().enumerate() {
+                let mine = l.eq_index(n1, l.splat_index(i as u32));
+                for (sum, &lost) in sums.iter_mut().zip(&lost) {
+                    *sum = l.add_where(mine, *sum, lost);
+                }
+            }
+        }
+        for r in 0..R {
+            a[r] += l.sum(with[r]);
+            // By way of memory: a loop that is not unrolled over the sums would keep them there all the time.
+            let mut lanes = [[T::ZERO; PAD]; K];
+            for (lanes, sums) in lanes.iter_mut().zip(&without) {
+                l.store(lanes, sums[r]);
+            }
+            for (t, lanes) in t[r].iter_mut().zip(&lanes) {
+                *t += l.sum(l.load(lanes));
+            }
         }
     }
-    for (t, &sum) in t.iter_mut().zip(&without) {
-        *t = l.sum_wide(sum);
+    (a, t)
+}
+
+/// The relative error of the sums of [`scan_masked`]: a term has up to three roundings of half an EPSILON (and one more
+/// in its sum's lanes), and is in a sum of as many as a lane takes of a block.
+#[inline(always)]
+fn masked_error<L: Lanes<T>, T: Float>() -> f64 {
+    (SUMMED / L::N + 8) as f64 * T::EPSILON
+}
+
+/// Whether some swap of a candidate with these sums, each off by `error` at most, can change the loss by less than
+/// `limit`. Sums that overflowed tell nothing.
+#[inline(always)]
+fn possible(a: f64, t: &[f64], error: f64, limit: f64) -> bool {
+    let mut min = f64::INFINITY;
+    let mut total = a;
+    for &t in t {
+        min = if t < min { t } else { min };
+        total += t;
     }
-    l.sum_wide(with) - near.loss
+    !total.is_finite() || a - error * a.abs() + min - error * min < limit
+}
+
+/// The exact change of the loss, and the best swap, of one candidate.
+#[inline(always)]
+fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    d: MatRef<'_, T>,
+    candidates: &[usize],
+    place: usize,
+    limit: f64,
+    near: &Nearest<'_, T>,
+    t: &mut [f64],
+) -> Option<Swap> {
+    let k = near.removal.len();
+    let row = d.row(candidates[place]);
+    let a = if k == 1 {
+        // There is no second medoid, whose distance T_1 starts with.
+        t[0] = 0.0;
+        change_weighted::<L, T, WEIGHTED>(l, row, near, 0).0
+    } else {
+        scan_hits::<L, T, 1, false, WEIGHTED>(l, [row], [row], near, &mut t[..k])[0]
+    };
+    best_swap(l, (candidates[place], place), a, &t[..k], limit, near.noise)
+}
+
+/// [`next_swap`] for up to `K` medoids: candidates by the `R` past [`scan_masked`], and those that may have a swap exactly.
+#[inline(always)]
+fn next_masked<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+    l: L,
+    d: MatRef<'_, T>,
+    candidates: &[usize],
+    limit: f64,
+    near: &Nearest<'_, T>,
+    t: &mut [f64],
+) -> Option<Swap> {
+    let k = near.removal.len();
+    let error = masked_error::<L, T>();
+    for from in (0..candidates.len()).step_by(R) {
+        let rows = group::<T, R>(d, candidates, from);
+        let (a, sums) = scan_masked::<L, T, K, R, WEIGHTED>(l, rows, group(d, candidates, from + R), near);
+        for r in 0..R.min(candidates.len() - from) {
+            if possible(a[r], &sums[r][..k], error, limit) {
+                let swap = exact_swap::<L, T, WEIGHTED>(l, d, candidates, from + r, limit, near, t);
+                if swap.is_some() {
+                    return swap;
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The rows of the `R` candidates from a place on; past the end the last one's.
+#[inline(always)]
+fn group<'a, T, const R: usize>(d: MatRef<'a, T>, candidates: &[usize], from: usize) -> [&'a [T]; R] {
+    let last = candidates.len() - 1;
+    let mut rows = [d.row(candidates[last]); R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = d.row(candidates[(from + r).min(last)]);
+    }
+    rows
+}
+
+/// Adds the objects of a block that a candidate is nearer to than their second nearest medoids are; `row` and `near` are
+/// those of the block. With another table, every other object goes there.
+#[inline(always)]
+fn add_hits<T: Float, const WEIGHTED: bool>(
+    list: &[u8],
+    row: &[T],
+    near: &Nearest<'_, T>,
+    t: &mut [f64],
+    mut other: Option<&mut [f64]>,
+) -> f64 {
+    let mut a = [0.0; 2];
+    let (pairs, rest) = if other.is_some() { list.as_chunks::<2>() } else { (&[][..], list) };
+    let add = |o: u8, t: &mut [f64], a: &mut f64| {
+        // Below BLOCK anyway: of a whole block the compiler then knows that it is an index.
+        let o = o as usize % BLOCK;
+        let (d, d1, d2) = (row[o], near.d1[o], near.d2[o]);
+        let (kept, larger) = if d < d1 { (d, d1) } else { (d1, d) };
+        let weight = if WEIGHTED { near.weights[o].to_f64() } else { 1.0 };
+        *a += weight * (kept.to_f64() - d1.to_f64());
+        t[near.n1[o] as usize] += weight * (larger.to_f64() - d2.to_f64());
+    };
+    if let Some(other) = &mut other {
+        for &[first, second] in pairs {
+            add(first, t, &mut a[0]);
+            add(second, other, &mut a[1]);
+        }
+    }
+    for &o in rest {
+        add(o, t, &mut a[0]);
+    }
+    a[0] + a[1]
 }
 
 /// A and, in `t`, every T_i of each of `R` candidates: per block, collects the hits without branches, then works on them
-/// one by one.
+/// one by one. `next` are the rows that are scanned after these. With `TWO` tables neighbouring hits are added to different
+/// ones, as they often have the same medoid and would wait for each other; `t` is twice as long then.
 #[inline(always)]
-fn scan_hits<L: Lanes<T>, T: Float, const R: usize>(
+fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
+    next: [&[T]; R],
     near: &Nearest<'_, T>,
     t: &mut [f64],
 ) -> [f64; R] {
     let (n, k) = (rows[0].len(), near.removal.len());
-    let mut a = [0.0; R];
+    let (t, others) = t.split_at_mut(R * k);
     for t in t.chunks_exact_mut(k) {
         t.copy_from_slice(near.removal);
     }
-    let mut lists = [[0_u32; BLOCK + PAD]; R];
+    if TWO {
+        others.fill(0.0);
+    }
+    let mut a = [0.0; R];
+    let mut lists = [[0_u8; BLOCK + PAD]; R];
     for start in (0..n).step_by(BLOCK) {
         let end = n.min(start + BLOCK);
+        // The next block, so that memory has work while the lists are gone through.
+        let (ahead, ahead_at) = if start + BLOCK < n { (rows, start + BLOCK) } else { (next, 0) };
         let mut counts = [0; R];
         for at in (start..end).step_by(L::N) {
             let d2 = l.load(&near.d2[at..]);
             for r in 0..R {
                 let hit = l.lt(load_row(l, rows[r], at), d2);
-                counts[r] += l.true_lanes(hit, at as u32, &mut lists[r][counts[r]..]);
-                // The block after the next, so that memory has work while the lists are gone through.
-                l.prefetch(rows[r], at + BLOCK);
+                counts[r] += l.true_lane_bytes(hit, (at - start) as u8, &mut lists[r][counts[r]..]);
+                l.prefetch(ahead[r], ahead_at + (at - start));
             }
         }
         for r in 0..R {
             let t = &mut t[r * k..(r + 1) * k];
-            for &o in &lists[r][..counts[r]] {
-                let o = o as usize;
-                let (d, d1, d2) = (rows[r][o], near.d1[o], near.d2[o]);
-                let (kept, other) = if d < d1 { (d, d1) } else { (d1, d) };
-                a[r] += kept.to_f64() - d1.to_f64();
-                t[near.n1[o] as usize] += other.to_f64() - d2.to_f64();
-            }
+            let other = if TWO { Some(&mut others[r * k..(r + 1) * k]) } else { None };
+            let (list, row) = (&lists[r][..counts[r]], &rows[r][start..end]);
+            let (d1, d2, n1) = (&near.d1[start..end], &near.d2[start..end], &near.n1[start..end]);
+            let weights = if WEIGHTED { &near.weights[start..end] } else { near.weights };
+            a[r] += if let (Some(row), Some(d1), Some(d2), Some(n1)) = (
+                row.first_chunk::<BLOCK>(),
+                d1.first_chunk::<BLOCK>(),
+                d2.first_chunk::<BLOCK>(),
+                n1.first_chunk::<BLOCK>(),
+            ) {
+                add_hits::<T, WEIGHTED>(list, row, &Nearest { d1, d2, n1, weights, ..*near }, t, other)
+            } else {
+                add_hits::<T, WEIGHTED>(list, row, &Nearest { d1, d2, n1, weights, ..*near }, t, other)
+            };
+        }
+    }
+    if TWO {
+        for (t, other) in t.iter_mut().zip(others) {
+            *t += *other;
         }
     }
     a
@@ -214,60 +432,86 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
 /// The candidate's best swap, if it changes the loss by less than `limit`: of positions that differ by no more than
 /// `noise` the lowest.
 #[inline(always)]
-fn best_swap<L: Lanes<f64>>(l: L, candidate: usize, a: f64, t: &[f64], limit: f64, noise: f64) -> Option<Swap> {
+fn best_swap<L: Lanes<f64>>(
+    l: L,
+    (candidate, place): (usize, usize),
+    a: f64,
+    t: &[f64],
+    limit: f64,
+    noise: f64,
+) -> Option<Swap> {
     let min = minimum(l, t);
     if a + min < limit {
         let position = t.iter().position(|&t| t <= min + noise)?;
-        Some(Swap { candidate, position, delta: a + t[position] })
+        Some(Swap { candidate, place, position, delta: a + t[position] })
     } else {
         None
     }
 }
 
-/// The first of the candidates `from..to` whose best swap changes the loss by less than `limit`, with that swap. `t`
-/// is scratch for [`scratch_len`] numbers.
+/// The first of the candidates whose best swap changes the loss by less than `limit`, with that swap. `t` is scratch for
+/// [`scratch_len`] numbers.
 #[inline(always)]
 pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
     l: L,
     d: MatRef<'_, T>,
-    range: (usize, usize),
+    candidates: &[usize],
     limit: f64,
     near: Nearest<'_, T>,
     t: &mut [f64],
 ) -> Option<Swap> {
-    let (mut c, to) = range;
-    let k = near.removal.len();
-    if k <= MASKED {
-        for c in c..to {
-            let a = match k {
-                1 => scan_masked::<L, T, 1>(l, d.row(c), &near, t),
-                2 => scan_masked::<L, T, 2>(l, d.row(c), &near, t),
-                3 => scan_masked::<L, T, 3>(l, d.row(c), &near, t),
-                4 => scan_masked::<L, T, 4>(l, d.row(c), &near, t),
-                5 => scan_masked::<L, T, 5>(l, d.row(c), &near, t),
-                _ => scan_masked::<L, T, 6>(l, d.row(c), &near, t),
-            };
-            let swap = best_swap(l, c, a, &t[..k], limit, near.noise);
-            if swap.is_some() {
-                return swap;
-            }
-        }
-        return None;
+    if near.weights.is_empty() {
+        next_weighted::<L, T, false>(l, d, candidates, limit, &near, t)
+    } else {
+        next_weighted::<L, T, true>(l, d, candidates, limit, &near, t)
     }
-    while to - c >= ROWS {
-        let rows = [d.row(c), d.row(c + 1), d.row(c + 2), d.row(c + 3)];
-        let a = scan_hits(l, rows, &near, &mut t[..ROWS * k]);
+}
+
+#[inline(always)]
+fn next_weighted<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    d: MatRef<'_, T>,
+    candidates: &[usize],
+    limit: f64,
+    near: &Nearest<'_, T>,
+    t: &mut [f64],
+) -> Option<Swap> {
+    // As many candidates together as there are registers for their sums.
+    let (k, many) = (near.removal.len(), <L as Lanes<T>>::REGISTERS >= 32);
+    if k <= masked::<L, T>() {
+        return match k {
+            0..=2 if many => next_masked::<L, T, 2, 4, WEIGHTED>(l, d, candidates, limit, near, t),
+            3..=4 if many => next_masked::<L, T, 4, 4, WEIGHTED>(l, d, candidates, limit, near, t),
+            5..=6 if many => next_masked::<L, T, 6, 2, WEIGHTED>(l, d, candidates, limit, near, t),
+            7..=9 if many => next_masked::<L, T, 9, 2, WEIGHTED>(l, d, candidates, limit, near, t),
+            _ if many => next_masked::<L, T, MASKED, 2, WEIGHTED>(l, d, candidates, limit, near, t),
+            0..=2 => next_masked::<L, T, 2, 2, WEIGHTED>(l, d, candidates, limit, near, t),
+            3..=4 => next_masked::<L, T, 4, 2, WEIGHTED>(l, d, candidates, limit, near, t),
+            5..=6 => next_masked::<L, T, 6, 1, WEIGHTED>(l, d, candidates, limit, near, t),
+            7..=9 => next_masked::<L, T, 9, 1, WEIGHTED>(l, d, candidates, limit, near, t),
+            _ => next_masked::<L, T, MASKED, 1, WEIGHTED>(l, d, candidates, limit, near, t),
+        };
+    }
+    let mut at = 0;
+    while candidates.len() - at >= ROWS {
+        let rows = group::<T, ROWS>(d, candidates, at);
+        let next = group(d, candidates, at + ROWS);
+        let a = if k <= TWO_TABLES {
+            scan_hits::<L, T, ROWS, true, WEIGHTED>(l, rows, next, near, &mut t[..2 * ROWS * k])
+        } else {
+            scan_hits::<L, T, ROWS, false, WEIGHTED>(l, rows, next, near, &mut t[..ROWS * k])
+        };
         for r in 0..ROWS {
-            let swap = best_swap(l, c + r, a[r], &t[r * k..(r + 1) * k], limit, near.noise);
+            let t = &t[r * k..(r + 1) * k];
+            let swap = best_swap(l, (candidates[at + r], at + r), a[r], t, limit, near.noise);
             if swap.is_some() {
                 return swap;
             }
         }
-        c += ROWS;
+        at += ROWS;
     }
-    for c in c..to {
-        let [a] = scan_hits(l, [d.row(c)], &near, &mut t[..k]);
-        let swap = best_swap(l, c, a, &t[..k], limit, near.noise);
+    for place in at..candidates.len() {
+        let swap = exact_swap::<L, T, WEIGHTED>(l, d, candidates, place, limit, near, t);
         if swap.is_some() {
             return swap;
         }
@@ -278,13 +522,27 @@ pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
 /// How many numbers [`next_swap`] needs as scratch for k medoids.
 #[cfg(feature = "std")]
 pub(crate) fn scratch_len(k: usize) -> usize {
-    ROWS * k
+    if k <= TWO_TABLES { 2 * ROWS * k } else { ROWS * k }
 }
 
 /// The change of the loss if the medoid at `position` is replaced by the object of `row`, summed object by object, and
 /// the sum of the distances that change (of old and new the larger one), which bounds its rounding error.
 #[inline(always)]
 pub(crate) fn swap_change<L: Lanes<T>, T: Float>(l: L, row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64) {
+    if near.weights.is_empty() {
+        change_weighted::<L, T, false>(l, row, &near, position)
+    } else {
+        change_weighted::<L, T, true>(l, row, &near, position)
+    }
+}
+
+#[inline(always)]
+fn change_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    row: &[T],
+    near: &Nearest<'_, T>,
+    position: usize,
+) -> (f64, f64) {
     let zero = l.splat(T::ZERO);
     let position = l.splat_index(position as u32);
     let mut change = l.widen(zero);
@@ -295,14 +553,57 @@ pub(crate) fn swap_change<L: Lanes<T>, T: Float>(l: L, row: &[T], near: Nearest<
         let d2 = l.load(&near.d2[at..]);
         let mine = l.eq_index(l.load_index(&near.n1[at..]), position);
         let new = l.min(d, l.select(mine, d2, d1));
-        change = l.add_wide(change, l.sub_wide(l.widen(new), l.widen(d1)));
+        let difference = l.sub_wide(l.widen(new), l.widen(d1));
+        change = l.add_wide(change, weigh::<L, T, WEIGHTED>(l, near.weights, at, difference));
         let larger = l.select(l.lt(new, d1), d1, l.select(l.lt(d1, new), new, zero));
-        moved = l.add_wide(moved, l.widen(larger));
+        moved = l.add_wide(moved, weigh::<L, T, WEIGHTED>(l, near.weights, at, l.widen(larger)));
     }
     (l.sum_wide(change), l.sum_wide(moved))
 }
 
-/// Puts the object of `row` at `position`, in place of the medoid that was there if any. Objects whose second nearest
+/// Adds the objects of `R` rows as medoids at positions from `first` on.
+#[inline(always)]
+fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], first: usize, near: &mut NearestMut<'_, T>) {
+    for at in (0..rows[0].len()).step_by(L::N) {
+        let (mut d1, mut n1) = (l.load(&near.d1[at..]), l.load_index(&near.n1[at..]));
+        let (mut d2, mut n2) = (l.load(&near.d2[at..]), l.load_index(&near.n2[at..]));
+        for (r, row) in rows.iter().enumerate() {
+            let position = l.splat_index((first + r) as u32);
+            let d = load_row(l, row, at);
+            let (nearest, second) = (l.lt(d, d1), l.lt(d, d2));
+            d2 = l.select(nearest, d1, l.select(second, d, d2));
+            n2 = l.select_index(nearest, n1, l.select_index(second, position, n2));
+            d1 = l.select(nearest, d, d1);
+            n1 = l.select_index(nearest, position, n1);
+        }
+        l.store(&mut near.d1[at..], d1);
+        l.store(&mut near.d2[at..], d2);
+        l.store_index(&mut near.n1[at..], n1);
+        l.store_index(&mut near.n2[at..], n2);
+    }
+}
+
+/// Adds medoids, several at a time so that the caches are read and written once for all of them, at positions from
+/// `first` on.
+#[inline(always)]
+pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
+    l: L,
+    d: MatRef<'_, T>,
+    medoids: &[usize],
+    first: usize,
+    mut near: NearestMut<'_, T>,
+) {
+    let mut at = 0;
+    while medoids.len() - at >= ROWS {
+        add_group::<L, T, ROWS>(l, group(d, medoids, at), first + at, &mut near);
+        at += ROWS;
+    }
+    for (i, &medoid) in medoids.iter().enumerate().skip(at) {
+        add_group(l, [d.row(medoid)], first + i, &mut near);
+    }
+}
+
+/// Puts the object of `row` at `position`, in place of the medoid that was there. Objects whose second nearest
 /// medoid is then unknown get [`NONE`] as such; their list is written to `unknown` (which needs [`PAD`] elements more than there
 /// are objects) and its length returned.
 #[inline(always)]

@@ -65,3 +65,9 @@ pub fn three_pass_reload<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
 pub fn three_pass_recompute<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::three_pass_recompute(Some(isa), x, out);
 }
+
+/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and what came out.
+#[cfg(feature = "std")]
+pub fn multiply_adds<T: Real>(isa: Isa, x: &[T], steps: usize) -> (usize, f64) {
+    T::multiply_adds(Some(isa), x, steps)
+}

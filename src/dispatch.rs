@@ -12,6 +12,9 @@ use crate::Isa;
 #[cfg(feature = "baselines")]
 use crate::kernels::baseline;
 use crate::kernels::batch::{self, Kernel, Layout};
+use crate::kernels::clusters;
+#[cfg(feature = "std")]
+use crate::kernels::distances::{self, Form};
 use crate::kernels::gradients;
 use crate::kernels::lanes::Token;
 use crate::kernels::objective::{self, Scratch, Values};
@@ -151,10 +154,20 @@ entry_points! {
     batch::iterate_lanes(k: &Kernel<'_, T>, state: &mut batch::State<'_, T>);
     batch::potentials(k: f64, shift: f64, offsets: &[f64], scalings: &mut [T]);
     swap::all_distances(row: &[T]) -> bool;
-    swap::losses_with(rows: MatRef<'_, T>, d1: &[T], out: &mut [f64]);
-    swap::next_swap(d: MatRef<'_, T>, range: (usize, usize), limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
+    swap::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]);
+    swap::next_swap(d: MatRef<'_, T>, candidates: &[usize], limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
     swap::swap_change(row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64);
+    swap::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
     swap::replace(row: &[T], position: usize, near: NearestMut<'_, T>, unknown: &mut [u32]) -> usize;
+    clusters::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], out: &mut [f64]);
+    clusters::add_rows(d: MatRef<'_, T>, rows: &[u32], columns: (usize, usize), sums: &mut [f64]);
+    clusters::nearest(d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]);
+    #[cfg(feature = "std")]
+    distances::all_finite(row: &[T]) -> bool;
+    #[cfg(feature = "std")]
+    distances::distance_matrix(points: MatRef<'_, T>, form: Form, panels: &mut [T], out: MatMut<'_, T>);
+    #[cfg(all(feature = "std", feature = "baselines"))]
+    distances::multiply_adds(x: &[T], steps: usize) -> (usize, f64);
     #[cfg(feature = "baselines")]
     baseline::exp(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]

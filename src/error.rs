@@ -111,6 +111,25 @@ pub enum Error {
         /// Whether it appears twice (else it is out of range).
         duplicate: bool,
     },
+    /// A cluster label is not below the number of objects.
+    Label {
+        /// The object.
+        object: usize,
+        /// Its label.
+        label: usize,
+        /// Objects there are.
+        objects: usize,
+    },
+    /// Condensed dissimilarities are not n (n - 1) / 2 for any n.
+    Condensed {
+        /// How many there are.
+        len: usize,
+    },
+    /// A point has no direction, all its coordinates being 0, and so no cosine.
+    ZeroPoint {
+        /// Its row.
+        point: usize,
+    },
     /// A name that is no instruction set, or one that this CPU or build does not have.
     Isa {
         /// The name.
@@ -185,6 +204,13 @@ impl fmt::Display for Error {
                 write!(f, "medoid {medoid} is out of range, must be below {objects}")
             }
             Self::Medoid { medoid, duplicate: true, .. } => write!(f, "medoid {medoid} is given twice"),
+            Self::Label { object, label, objects } => {
+                write!(f, "label {label} of object {object} is out of range, must be below {objects} (the objects)")
+            }
+            Self::Condensed { len } => {
+                write!(f, "there are {len} condensed dissimilarities, must be n (n - 1) / 2 for n objects")
+            }
+            Self::ZeroPoint { point } => write!(f, "point {point} is zero, must have a direction for its cosine"),
             Self::Isa { name, known: true } => {
                 write!(f, "instruction set {name:?} is not available on this CPU or in this build")
             }

@@ -34,7 +34,9 @@
 //! ```
 //!
 //! # k-medoids
-//! [`KMedoids`] clusters a dissimilarity matrix by FasterPAM or FastPAM1.
+//! [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the alternating algorithm, also with weights
+//! and a callback; [`distance_matrix`] makes one of points and [`expand_condensed`] of its upper triangle; [`silhouette`]
+//! and [`medoid_silhouette`] judge clusters, [`assign`] finds those of new objects.
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
 //! use mantex::{KMedoids, MatRef};
@@ -115,9 +117,14 @@ pub use gradients::{
 pub use isa::Isa;
 pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "std")]
-pub use medoids::{Algorithm, Clustering, Init, KMedoids};
+pub use medoids::{
+    Algorithm, Clustering, Init, KMedoids, KMedoidsProgress, Metric, assign, assign_on, distance_matrix,
+    distance_matrix_on, expand_condensed, medoid_silhouette, medoid_silhouette_on, silhouette, silhouette_on,
+};
 #[cfg(feature = "std")]
-pub use sinkhorn::{Batch, Entry, Method, Objective, PlanEntries, PlanRows, Progress, Relaxation, Sinkhorn, Transport};
+pub use sinkhorn::{
+    Batch, Entry, Method, Objective, PlanEntries, PlanRows, Relaxation, Sinkhorn, SinkhornProgress, Transport,
+};
 pub use softmax::{
     ExtSum, SoftmaxOptions, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_softmax_rows_with,
     log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,

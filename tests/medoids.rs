@@ -2,35 +2,43 @@
 
 mod support;
 
-use mantex::{Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Real};
+use mantex::{Algorithm, Clustering, Error, Init, Isa, KMedoids, KMedoidsProgress, MatRef, Real};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
+use std::ops::ControlFlow;
 use support::{emulated, isas, rng};
 
-/// A square matrix, row by row.
+/// A square matrix, row by row, and the weights of the objects if they have any.
 #[derive(Clone)]
 struct Square {
     n: usize,
     d: Vec<f64>,
+    weights: Option<Vec<f64>>,
 }
 
 impl Square {
     fn from_fn(n: usize, f: impl FnMut(usize, usize) -> f64) -> Self {
         let mut f = f;
-        Self { n, d: (0..n * n).map(|i| f(i / n, i % n)).collect() }
+        Self { n, d: (0..n * n).map(|i| f(i / n, i % n)).collect(), weights: None }
     }
 
     fn at(&self, c: usize, o: usize) -> f64 {
         self.d[c * self.n + o]
     }
 
+    fn weight(&self, o: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[o])
+    }
+
     fn loss(&self, medoids: &[usize]) -> f64 {
-        (0..self.n).map(|o| medoids.iter().map(|&m| self.at(m, o)).fold(f64::INFINITY, f64::min)).sum()
+        let nearest = |o: usize| medoids.iter().map(|&m| self.at(m, o)).fold(f64::INFINITY, f64::min);
+        (0..self.n).map(|o| self.weight(o) * nearest(o)).sum()
     }
 
     /// The values an `f32` matrix would hold.
     fn rounded(&self) -> Self {
-        Self { n: self.n, d: self.d.iter().map(|&x| f64::from(x as f32)).collect() }
+        let round = |x: &[f64]| x.iter().map(|&x| f64::from(x as f32)).collect::<Vec<f64>>();
+        Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
     }
 
     fn to<T: Real>(&self) -> Vec<T> {
@@ -44,7 +52,14 @@ impl Square {
             data.extend_from_slice(row);
             data.extend(std::iter::repeat_n(T::NAN, gap));
         }
-        options.fit(MatRef::with_stride(&data, self.n, self.n, self.n + gap).unwrap()).unwrap()
+        let d = MatRef::with_stride(&data, self.n, self.n, self.n + gap).unwrap();
+        match &self.weights {
+            None => options.fit(d).unwrap(),
+            Some(weights) => {
+                let weights: Vec<T> = weights.iter().map(|&w| T::from_f64(w)).collect();
+                options.fit_weighted(d, &weights).unwrap()
+            }
+        }
     }
 }
 
@@ -86,6 +101,16 @@ fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
         ("equal", Square::from_fn(n, |_, _| 1.0)),
         ("zero", Square::from_fn(n, |_, _| 0.0)),
     ]
+}
+
+/// The same with weights: fractions where sums are not exact anyway.
+fn weighted(cases: Vec<(&'static str, Square)>, seed: u64) -> Vec<(&'static str, Square)> {
+    let mut r = rng(seed);
+    let mut weigh = |name: &str, n: usize| -> Vec<f64> {
+        let whole = name != "random" && name != "asymmetric";
+        (0..n).map(|_| if whole { f64::from(r.random_range(1..6)) } else { r.random_range(0.1..10.0) }).collect()
+    };
+    cases.into_iter().map(|(name, d)| (name, Square { weights: Some(weigh(name, d.n)), ..d })).collect()
 }
 
 /// The best swap: of equally good ones the lowest candidate, then the lowest position.
@@ -167,6 +192,7 @@ fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
             let got: Clustering<T> = d.fit(&options, gap);
             assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), swaps), "{what}: PAM from BUILD");
             assert!(got.converged() && got.iterations() == swaps + 1, "{what}");
+            assert_eq!(got.evaluated(), d.n * got.iterations(), "{what}");
             check_consistent(d, k, &got, &what);
             let got: Clustering<T> = d.fit(&options.init(Init::Given(poor.clone())), gap);
             assert_eq!((got.medoids(), got.swaps()), (from_poor.as_slice(), poor_swaps), "{what}: PAM from given");
@@ -178,7 +204,11 @@ fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
 fn check_pam_all<T: Real>(round: bool) {
     let sizes: &[usize] = if emulated() { &[1, 2, 5, 17] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
-        for (name, d) in cases(n, seed as u64) {
+        let mut cases = cases(n, seed as u64);
+        if n == 5 || n == 17 {
+            cases.extend(weighted(cases.clone(), seed as u64));
+        }
+        for (name, d) in cases {
             let d = if round { d.rounded() } else { d };
             let mut ks = vec![1, 2, 3, 4, 5, 6, 7, 8, 12, 20, n / 2, n - 1, n];
             ks.retain(|&k| (1..=n).contains(&k) && (k * n <= 1000 || k == n / 2));
@@ -234,12 +264,12 @@ fn check_lengths<T: Real>(round: bool) {
     if emulated() {
         sizes.retain(|n| n % 8 < 2);
     }
-    sizes.extend(if emulated() { vec![67] } else { vec![127, 128, 129, 255, 259, 511, 512, 513, 530, 1025] });
+    sizes.extend(if emulated() { vec![67] } else { vec![127, 128, 129, 130, 255, 257, 513, 1023, 1025, 1030] });
     for n in sizes {
         let mut r = rng(n as u64);
         let d = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
         let d = if round { d.rounded() } else { d };
-        for k in [1, 2, 3, 4, 5, 6, 7, 8, 11, 30].into_iter().filter(|&k| k < n) {
+        for k in [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 30, 65].into_iter().filter(|&k| k < n) {
             let medoids: Vec<usize> = (0..k).map(|i| (i * 7919 + n / 2) % n).collect();
             if (1..k).any(|i| medoids[..i].contains(&medoids[i])) {
                 continue;
@@ -295,17 +325,30 @@ fn the_tail_decides() {
 fn check_fasterpam<T: Real>(round: bool) {
     let sizes: &[usize] = if emulated() { &[2, 9, 17] } else { &[2, 3, 9, 17, 25, 40] };
     for (seed, &n) in sizes.iter().enumerate() {
-        for (name, d) in cases(n, 100 + seed as u64) {
+        let mut cases = cases(n, 100 + seed as u64);
+        if n == 17 {
+            cases.extend(weighted(cases.clone(), 1));
+        }
+        for (name, d) in cases {
             let d = if round { d.rounded() } else { d };
             for k in [1, 2, 3, 7, 10, n].into_iter().filter(|&k| k <= n) {
                 let mut first: Option<Clustering<T>> = None;
                 for isa in isas() {
                     let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
-                    for init in [Init::Build, Init::Lab { seed: 1 }, Init::Random { seed: 2 }] {
-                        let options = KMedoids::new(k).isa(isa).init(init);
+                    let random = Algorithm::RandomFasterPam { seed: 3 };
+                    for (algorithm, init) in [
+                        (Algorithm::FasterPam, Init::Build),
+                        (Algorithm::FasterPam, Init::Lab { seed: 1 }),
+                        (Algorithm::FasterPam, Init::Random { seed: 2 }),
+                        (random, Init::Random { seed: 2 }),
+                    ] {
+                        let options = KMedoids::new(k).algorithm(algorithm).isa(isa).init(init);
                         let got: Clustering<T> = d.fit(&options, seed % 2);
                         check_consistent(&d, k, &got, &what);
                         assert!(got.converged(), "{what}");
+                        // The last n candidates had no swap.
+                        let range = d.n * (got.iterations() - 1)..=d.n * got.iterations();
+                        assert!(range.contains(&got.evaluated()) && got.evaluated() >= d.n, "{what}");
                         if let Some((c, i, loss)) = best_swap(&d, got.medoids()) {
                             let fall = got.loss().to_f64() - loss;
                             assert!(
@@ -335,6 +378,181 @@ fn fasterpam_ends_at_a_local_optimum_f32() {
 #[test]
 fn fasterpam_ends_at_a_local_optimum_f64() {
     check_fasterpam::<f64>(false);
+}
+
+/// Voronoi iteration by the book: the medoids, how many moved, and the iterations.
+fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
+    let (mut medoids, mut moves) = (medoids.to_vec(), 0);
+    for iteration in 1.. {
+        let nearest =
+            |o: usize| (0..medoids.len()).min_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+        let labels: Vec<Option<usize>> = (0..d.n).map(nearest).collect();
+        let mut next = medoids.clone();
+        for (i, medoid) in next.iter_mut().enumerate() {
+            let members: Vec<usize> = (0..d.n).filter(|&o| labels[o] == Some(i)).collect();
+            let loss = |c: usize| members.iter().map(|&o| d.weight(o) * d.at(c, o)).sum::<f64>();
+            let mut best = (*medoid, loss(*medoid));
+            for &c in members.iter().filter(|c| !medoids.contains(c)) {
+                // The present medoid stays where it is as good; of others the lowest.
+                if loss(c) < best.1 - 1e-12 * best.1 {
+                    best = (c, loss(c));
+                }
+            }
+            moves += usize::from(*medoid != best.0);
+            *medoid = best.0;
+        }
+        if next == medoids {
+            return (medoids, moves, iteration);
+        }
+        medoids = next;
+    }
+    unreachable!()
+}
+
+fn check_alternating<T: Real>(round: bool) {
+    let sizes: &[usize] = if emulated() { &[1, 9, 33] } else { &[1, 2, 5, 9, 17, 33, 60] };
+    for (seed, &n) in sizes.iter().enumerate() {
+        let mut cases = cases(n, 200 + seed as u64);
+        cases.extend(weighted(cases.clone(), 200));
+        for (name, d) in cases {
+            let d = if round { d.rounded() } else { d };
+            for k in [1, 2, 3, 8, n].into_iter().filter(|&k| k <= n) {
+                let start: Vec<usize> = (0..k).map(|i| n - 1 - i).collect();
+                let (medoids, moves, iterations) = alternate(&d, &start);
+                for isa in isas() {
+                    let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
+                    let options = KMedoids::new(k).algorithm(Algorithm::Alternating).isa(isa);
+                    let options = options.init(Init::Given(start.clone()));
+                    let got: Clustering<T> = d.fit(&options, seed % 2);
+                    assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), moves), "{what}");
+                    assert!(got.converged() && got.iterations() == iterations, "{what}");
+                    check_consistent(&d, k, &got, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn alternating_is_voronoi_iteration_f32() {
+    check_alternating::<f32>(true);
+}
+
+#[test]
+fn alternating_is_voronoi_iteration_f64() {
+    check_alternating::<f64>(false);
+}
+
+/// An object of weight w is as good as w equal objects.
+#[test]
+fn weights_are_copies() {
+    let n = 23;
+    let mut r = rng(77);
+    let p = points(n, &mut r, |r| f64::from(r.random_range(0..100)));
+    let weights: Vec<usize> = (0..n).map(|_| r.random_range(1..5)).collect();
+    let origins: Vec<usize> = (0..n).flat_map(|o| std::iter::repeat_n(o, weights[o])).collect();
+    let weighted = Square { weights: Some(weights.iter().map(|&w| w as f64).collect()), ..manhattan(&p) };
+    let copied = manhattan(&origins.iter().map(|&o| p[o]).collect::<Vec<_>>());
+    for k in [1, 2, 5, 8] {
+        for algorithm in [Algorithm::FasterPam, Algorithm::FastPam1, Algorithm::Alternating] {
+            for isa in isas() {
+                let options = KMedoids::new(k).algorithm(algorithm).isa(isa);
+                let (a, b): (Clustering<f64>, Clustering<f64>) = (weighted.fit(&options, 0), copied.fit(&options, 0));
+                assert_eq!(a.loss(), b.loss(), "{algorithm:?} {isa} k={k}");
+                let points = |clustering: &Clustering<f64>, of: &dyn Fn(usize) -> usize| {
+                    clustering.medoids().iter().map(|&m| p[of(m)]).collect::<Vec<_>>()
+                };
+                assert_eq!(points(&a, &|m| m), points(&b, &|m| origins[m]), "{algorithm:?} {isa} k={k}");
+            }
+        }
+    }
+    // Heavy enough, an object is a medoid.
+    for o in [0, 7, n - 1] {
+        let mut weights = vec![1.0; n];
+        weights[o] = 1e6;
+        let d = Square { weights: Some(weights), ..manhattan(&p) };
+        assert!(d.fit::<f32>(&KMedoids::new(2), 0).medoids().iter().any(|&m| p[m] == p[o]));
+    }
+}
+
+#[test]
+fn bad_weights_are_named() {
+    let d = [0.0_f32, 1.0, 1.0, 0.0];
+    let d = MatRef::new(&d, 2, 2).unwrap();
+    let k = KMedoids::new(1);
+    for weights in [&[][..], &[1.0], &[1.0; 3]] {
+        let expected = Error::Length { argument: "weights", actual: weights.len(), expected: 2 };
+        assert_eq!(k.fit_weighted(d, weights).unwrap_err(), expected);
+    }
+    for bad in [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        match k.fit_weighted(d, &[1.0, bad]).unwrap_err() {
+            Error::Element { argument: "weights", row: 1, col: 0, value, .. } => {
+                assert_eq!(value.to_bits(), f64::from(bad).to_bits());
+            }
+            other => panic!("{other}"),
+        }
+    }
+    // Weights alone can make the loss overflow.
+    let d = [0.0, 1e300, 1e300, 0.0];
+    let got = k.fit_weighted(MatRef::new(&d, 2, 2).unwrap(), &[1e300, 1e300]);
+    assert!(matches!(got, Err(Error::Parameter { argument: "dissimilarities", .. })), "{got:?}");
+}
+
+/// The callback sees every iteration, and where it breaks off the run ends as if that were the limit.
+#[test]
+fn progress_is_told_and_can_stop() {
+    let n = 60;
+    let mut r = rng(13);
+    let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0))).to::<f32>();
+    let d = MatRef::new(&d, n, n).unwrap();
+    let weights: Vec<f32> = (0..n).map(|i| 1.0 + (i % 3) as f32).collect();
+    let random = Algorithm::RandomFasterPam { seed: 1 };
+    for algorithm in [Algorithm::FasterPam, random, Algorithm::FastPam1, Algorithm::Alternating] {
+        let options = KMedoids::new(6).algorithm(algorithm).init(Init::Given((0..6).collect()));
+        let mut seen: Vec<KMedoidsProgress> = Vec::new();
+        let mut watch = |progress| {
+            seen.push(progress);
+            ControlFlow::Continue(())
+        };
+        let full = options.fit_with(d, &mut watch).unwrap();
+        assert_eq!(full, options.fit(d).unwrap());
+        assert!(full.iterations() > 1, "{algorithm:?}");
+        assert_eq!(seen.iter().map(|p| p.iteration).collect::<Vec<_>>(), (1..=full.iterations()).collect::<Vec<_>>());
+        let last = seen[seen.len() - 1];
+        assert_eq!((last.swaps, last.loss as f32), (full.swaps(), full.loss()));
+        for (i, progress) in seen.iter().enumerate() {
+            let limited = options.clone().max_iterations(i + 1);
+            let stop = |p: KMedoidsProgress| {
+                if p.iteration == i + 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let stopped = options.fit_with(d, stop).unwrap();
+            assert_eq!(stopped, limited.fit(d).unwrap());
+            assert_eq!(stopped.converged(), i + 1 == full.iterations());
+            assert_eq!((stopped.swaps(), stopped.loss()), (progress.swaps, progress.loss as f32));
+            assert!(i == 0 || progress.swaps == seen[i - 1].swaps || progress.loss < seen[i - 1].loss);
+            let stopped = options.fit_weighted_with(d, &weights, stop).unwrap();
+            assert_eq!(stopped, limited.fit_weighted(d, &weights).unwrap());
+        }
+        // Without iterations there is nothing to tell.
+        let never = |_| unreachable!();
+        assert_eq!(options.clone().max_iterations(0).fit_with(d, never).unwrap().iterations(), 0);
+    }
+}
+
+/// The seed decides the order of the candidates.
+#[test]
+fn a_random_order_follows_the_seed() {
+    let n = 80;
+    let mut r = rng(14);
+    let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0)));
+    let run = |algorithm| -> Clustering<f64> {
+        d.fit(&KMedoids::new(8).algorithm(algorithm).init(Init::Given((0..8).collect())), 0)
+    };
+    let runs: Vec<_> = (0..6).map(|seed| run(Algorithm::RandomFasterPam { seed })).collect();
+    assert!(runs.iter().all(|run| run.converged()));
+    assert_eq!(runs[0], run(Algorithm::RandomFasterPam { seed: 0 }));
+    assert!(runs.iter().any(|run| run.medoids() != runs[0].medoids()));
+    assert!(runs.iter().any(|r| r.medoids() != run(Algorithm::FasterPam).medoids()));
 }
 
 /// Without ties the instruction sets agree, on more objects than one block holds.
@@ -424,6 +642,22 @@ fn huge_dissimilarities_end() {
             let small = Square::from_fn(20, |a, b| d.at(a, b) * 1e-271);
             let got: Clustering<f32> = small.fit(&KMedoids::new(k).isa(isa), 0);
             check_consistent(&small.rounded(), k, &got, "huge");
+        }
+    }
+}
+
+/// Sums that overflow `f32`, and only that, hide no swap.
+#[test]
+fn sums_may_overflow_the_type() {
+    let n = 40;
+    let d = Square::from_fn(n, |a, b| if a == b { 0.0 } else { 1e38 * (1.0 + ((a * b) % 7) as f64 / 10.0) }).rounded();
+    for k in [1, 2, 3, 6, 12, 20] {
+        let start: Vec<usize> = (0..k).collect();
+        let (medoids, swaps) = pam(&d, &start);
+        for isa in isas() {
+            let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(Init::Given(start.clone())).isa(isa);
+            let got: Clustering<f32> = d.fit(&options, 0);
+            assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), swaps), "{isa} k={k}");
         }
     }
 }

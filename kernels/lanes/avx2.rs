@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
-use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
+use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES, true_lane_bytes};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_castps_si128, _mm_loadu_si128,
@@ -30,6 +30,7 @@ impl Lanes<f32> for V3 {
     type W = (__m256d, __m256d);
     const N: usize = 8;
     const UNROLL: usize = 2;
+    const REGISTERS: usize = 16;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE8;
 
@@ -151,6 +152,22 @@ impl Lanes<f32> for V3 {
         self.avx._mm256_blendv_ps(b, a, m)
     }
     #[inline(always)]
+    fn add_where(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+        self.avx._mm256_add_ps(a, self.avx._mm256_and_ps(m, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        let (low, high) = (self.avx._mm256_unpacklo_ps(a, b), self.avx._mm256_unpackhi_ps(a, b));
+        let first = self.avx._mm256_permute2f128_ps::<0x20>(low, high);
+        (first, self.avx._mm256_permute2f128_ps::<0x31>(low, high))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m256) -> __m256 {
+        self.avx._mm256_sqrt_ps(x)
+    }
+    #[inline(always)]
     fn sum(self, v: __m256) -> f64 {
         let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
         let high = self.avx._mm256_cvtps_pd(self.avx._mm256_extractf128_ps::<1>(v));
@@ -190,6 +207,10 @@ impl Lanes<f32> for V3 {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: __m256, first: u8, out: &mut [u8]) -> usize {
+        true_lane_bytes(self.avx._mm256_movemask_ps(m) as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: __m256) -> (__m256d, __m256d) {
         let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
         (low, self.avx._mm256_cvtps_pd(self.avx._mm256_extractf128_ps::<1>(v)))
@@ -203,14 +224,17 @@ impl Lanes<f32> for V3 {
         (self.avx._mm256_sub_pd(a.0, b.0), self.avx._mm256_sub_pd(a.1, b.1))
     }
     #[inline(always)]
-    fn add_wide_where(self, m: __m256, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
-        let m = self.avx._mm256_castps_si256(m);
-        let low = self.avx2._mm256_cvtepi32_epi64(self.avx._mm256_castsi256_si128(m));
-        let high = self.avx2._mm256_cvtepi32_epi64(self.avx2._mm256_extracti128_si256::<1>(m));
-        (
-            Lanes::<f64>::add_wide_where(self, self.avx._mm256_castsi256_pd(low), a.0, b.0),
-            Lanes::<f64>::add_wide_where(self, self.avx._mm256_castsi256_pd(high), a.1, b.1),
-        )
+    fn mul_wide(self, a: (__m256d, __m256d), b: (__m256d, __m256d)) -> (__m256d, __m256d) {
+        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> (__m256d, __m256d) {
+        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[4..]))
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: (__m256d, __m256d)) {
+        Lanes::<f64>::store(self, out, w.0);
+        Lanes::<f64>::store(self, &mut out[4..], w.1);
     }
     #[inline(always)]
     fn sum_wide(self, w: (__m256d, __m256d)) -> f64 {
@@ -270,6 +294,7 @@ impl Lanes<f64> for V3 {
     type W = __m256d;
     const N: usize = 4;
     const UNROLL: usize = 1;
+    const REGISTERS: usize = 16;
     const RECOMPUTE: bool = false;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
@@ -387,6 +412,22 @@ impl Lanes<f64> for V3 {
         self.avx._mm256_blendv_pd(b, a, m)
     }
     #[inline(always)]
+    fn add_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
+        self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+        let (low, high) = (self.avx._mm256_unpacklo_pd(a, b), self.avx._mm256_unpackhi_pd(a, b));
+        let first = self.avx._mm256_permute2f128_pd::<0x20>(low, high);
+        (first, self.avx._mm256_permute2f128_pd::<0x31>(low, high))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m256d) -> __m256d {
+        self.avx._mm256_sqrt_pd(x)
+    }
+    #[inline(always)]
     fn sum(self, v: __m256d) -> f64 {
         let v = self.sse2._mm_add_pd(self.avx._mm256_castpd256_pd128(v), self.avx._mm256_extractf128_pd::<1>(v));
         self.sse2._mm_cvtsd_f64(self.sse2._mm_add_sd(v, self.sse2._mm_unpackhi_pd(v, v)))
@@ -429,6 +470,10 @@ impl Lanes<f64> for V3 {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: __m256d, first: u8, out: &mut [u8]) -> usize {
+        true_lane_bytes(self.avx._mm256_movemask_pd(m) as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: __m256d) -> __m256d {
         v
     }
@@ -441,8 +486,16 @@ impl Lanes<f64> for V3 {
         self.avx._mm256_sub_pd(a, b)
     }
     #[inline(always)]
-    fn add_wide_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
-        self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
+    fn mul_wide(self, a: __m256d, b: __m256d) -> __m256d {
+        Lanes::<f64>::mul(self, a, b)
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> __m256d {
+        Lanes::<f64>::load(self, x)
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: __m256d) {
+        Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
     fn sum_wide(self, w: __m256d) -> f64 {

@@ -1,10 +1,10 @@
 //! AVX-512 (F, BW, CD, DQ, VL): 16 lanes of f32 or 8 of f64.
 
-use super::{ExpSplit, Lanes};
+use super::{ExpSplit, Lanes, true_lane_bytes};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
-    _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512,
     _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_storeu_pd,
     _mm512_storeu_ps, _mm512_storeu_si512, _mm512_stream_pd, _mm512_stream_ps,
 };
@@ -24,6 +24,7 @@ impl Lanes<f32> for V4 {
     type W = (__m512d, __m512d);
     const N: usize = 16;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_TABLE16;
 
@@ -124,6 +125,22 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_mask_blend_ps(m, b, a)
     }
     #[inline(always)]
+    fn add_where(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        self.avx512f._mm512_mask_add_ps(a, m, a, b)
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        let low = self.avx512f._mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let high = self.avx512f._mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        (self.avx512f._mm512_permutex2var_ps(a, low, b), self.avx512f._mm512_permutex2var_ps(a, high, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m512) -> __m512 {
+        self.avx512f._mm512_sqrt_ps(x)
+    }
+    #[inline(always)]
     fn sum(self, v: __m512) -> f64 {
         let low = self.avx512f._mm512_cvtps_pd(self.avx512f._mm512_castps512_ps256(v));
         let high = self.avx512f._mm512_cvtps_pd(self.avx512dq._mm512_extractf32x8_ps::<1>(v));
@@ -162,6 +179,16 @@ impl Lanes<f32> for V4 {
         m.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: __mmask16, first: u8, out: &mut [u8]) -> usize {
+        assert!(out.len() >= 16);
+        let lanes = self.avx512f._mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let lanes = self.avx512f._mm512_add_epi32(lanes, Lanes::<f32>::splat_index(self, u32::from(first)));
+        let lanes = self.avx512f._mm512_cvtepi32_epi8(self.avx512f._mm512_maskz_compress_epi32(m, lanes));
+        // SAFETY: room for 16 bytes (asserted), any alignment will do; every x86-64 CPU has SSE2.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), lanes) };
+        m.count_ones() as usize
+    }
+    #[inline(always)]
     fn widen(self, v: __m512) -> (__m512d, __m512d) {
         let low = self.avx512f._mm512_cvtps_pd(self.avx512f._mm512_castps512_ps256(v));
         (low, self.avx512f._mm512_cvtps_pd(self.avx512dq._mm512_extractf32x8_ps::<1>(v)))
@@ -175,9 +202,17 @@ impl Lanes<f32> for V4 {
         (self.avx512f._mm512_sub_pd(a.0, b.0), self.avx512f._mm512_sub_pd(a.1, b.1))
     }
     #[inline(always)]
-    fn add_wide_where(self, m: __mmask16, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
-        let low = self.avx512f._mm512_mask_add_pd(a.0, m as u8, a.0, b.0);
-        (low, self.avx512f._mm512_mask_add_pd(a.1, (m >> 8) as u8, a.1, b.1))
+    fn mul_wide(self, a: (__m512d, __m512d), b: (__m512d, __m512d)) -> (__m512d, __m512d) {
+        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> (__m512d, __m512d) {
+        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[8..]))
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: (__m512d, __m512d)) {
+        Lanes::<f64>::store(self, out, w.0);
+        Lanes::<f64>::store(self, &mut out[8..], w.1);
     }
     #[inline(always)]
     fn sum_wide(self, w: (__m512d, __m512d)) -> f64 {
@@ -228,6 +263,7 @@ impl Lanes<f64> for V4 {
     type W = __m512d;
     const N: usize = 8;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f64> = exp::F64_TABLE16;
 
@@ -326,6 +362,22 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_mask_blend_pd(m, b, a)
     }
     #[inline(always)]
+    fn add_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
+        self.avx512f._mm512_mask_add_pd(a, m, a, b)
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+        let low = self.avx512f._mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+        let high = self.avx512f._mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+        (self.avx512f._mm512_permutex2var_pd(a, low, b), self.avx512f._mm512_permutex2var_pd(a, high, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: __m512d) -> __m512d {
+        self.avx512f._mm512_sqrt_pd(x)
+    }
+    #[inline(always)]
     fn sum(self, v: __m512d) -> f64 {
         self.avx512f._mm512_reduce_add_pd(v)
     }
@@ -361,6 +413,10 @@ impl Lanes<f64> for V4 {
         m.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: __mmask8, first: u8, out: &mut [u8]) -> usize {
+        true_lane_bytes(m, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: __m512d) -> __m512d {
         v
     }
@@ -373,8 +429,16 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_sub_pd(a, b)
     }
     #[inline(always)]
-    fn add_wide_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
-        self.avx512f._mm512_mask_add_pd(a, m, a, b)
+    fn mul_wide(self, a: __m512d, b: __m512d) -> __m512d {
+        Lanes::<f64>::mul(self, a, b)
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> __m512d {
+        Lanes::<f64>::load(self, x)
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: __m512d) {
+        Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
     fn sum_wide(self, w: __m512d) -> f64 {

@@ -113,7 +113,7 @@ pub(crate) struct ExpSplit<T: 'static> {
 }
 
 /// For every mask of eight lanes the numbers of its true lanes, in order, one byte each.
-#[cfg(any(mantex_avx2, mantex_neon))]
+#[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
 static TRUE_LANES: [u64; 256] = {
     let mut table = [0; 256];
     let mut mask = 0;
@@ -130,6 +130,16 @@ static TRUE_LANES: [u64; 256] = {
     }
     table
 };
+
+/// [`Lanes::true_lane_bytes`] of a mask of up to eight lanes.
+#[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
+#[inline(always)]
+fn true_lane_bytes(mask: u8, first: u8, out: &mut [u8]) -> usize {
+    // No sum exceeds a byte where it counts, and carries only go to what does not.
+    let lanes = TRUE_LANES[mask as usize].wrapping_add(u64::from(first) * 0x0101_0101_0101_0101);
+    out[..8].copy_from_slice(&lanes.to_le_bytes());
+    mask.count_ones() as usize
+}
 
 /// Eight 32-bit lanes from `n` on have all bits set in the last `n`, four from `4 + n` on too.
 #[cfg(any(mantex_avx2, mantex_neon))]
@@ -153,6 +163,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     const N: usize;
     /// Exponentials that fit into the registers side by side.
     const UNROLL: usize;
+    /// Vector registers of the instruction set.
+    #[cfg_attr(not(feature = "std"), allow(dead_code))] // The distance matrix needs `std`.
+    const REGISTERS: usize;
     /// Whether long rows of softmax take each exponential twice and save memory traffic, or once. Measured by the bench
     /// `bandwidth`: on Zen 4 recomputing is ahead of reloading from memory but for f64 on AVX2 (0.78) and for scalar. NEON, of which only
     /// emulation was at hand, follows AVX2.
@@ -214,6 +227,17 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn lt(self, a: Self::V, b: Self::V) -> Self::M;
     /// `if m { a } else { b }`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// `if m { a + b } else { a }`, but for the sign of 0.
+    #[inline(always)]
+    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        self.select(m, self.add(a, b), a)
+    }
+    /// The lanes of both in turns, `a` first: the first `N`, and the others.
+    #[cfg(feature = "std")]
+    fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// The square root.
+    #[cfg(feature = "std")]
+    fn sqrt(self, x: Self::V) -> Self::V;
     /// The sum of all lanes, in `f64` and in a fixed order.
     fn sum(self, v: Self::V) -> f64;
     /// The lanes, in order, as the first `N` elements.
@@ -238,14 +262,21 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// follows them in the first `N` elements is overwritten; panics where `out` has fewer.
     fn true_lanes(self, m: Self::M, first: u32, out: &mut [u32]) -> usize;
 
+    /// As [`Lanes::true_lanes`], in bytes; panics where `out` has fewer than 8, or `N` if that is more.
+    fn true_lane_bytes(self, m: Self::M, first: u8, out: &mut [u8]) -> usize;
+
     /// The same values as `f64`.
     fn widen(self, v: Self::V) -> Self::W;
     /// `a + b`.
     fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
     /// `a - b`.
     fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W;
-    /// `if m { a + b } else { a }`.
-    fn add_wide_where(self, m: Self::M, a: Self::W, b: Self::W) -> Self::W;
+    /// `a * b`.
+    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    /// The first `N` elements; panics where there are fewer.
+    fn load_wide(self, x: &[f64]) -> Self::W;
+    /// To the first `N` elements; panics where there are fewer.
+    fn store_wide(self, out: &mut [f64], w: Self::W);
     /// The sum of all lanes, in a fixed order.
     fn sum_wide(self, w: Self::W) -> f64;
 

@@ -1,6 +1,6 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES};
+use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES, true_lane_bytes};
 use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
@@ -19,6 +19,7 @@ impl Lanes<f32> for Neon {
     type W = (float64x2_t, float64x2_t);
     const N: usize = 4;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
     const EXP: ExpSplit<f32> = exp::F32_INTEGER;
 
@@ -122,6 +123,16 @@ impl Lanes<f32> for Neon {
     fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         self.neon.vbslq_f32(m, a, b)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+        (self.neon.vzip1q_f32(a, b), self.neon.vzip2q_f32(a, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: float32x4_t) -> float32x4_t {
+        self.neon.vsqrtq_f32(x)
+    }
     #[inline(always)]
     fn sum(self, v: float32x4_t) -> f64 {
         let low = self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v));
@@ -167,6 +178,11 @@ impl Lanes<f32> for Neon {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: uint32x4_t, first: u8, out: &mut [u8]) -> usize {
+        let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
+        true_lane_bytes(mask as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) {
         (self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v)), self.neon.vcvt_high_f64_f32(v))
     }
@@ -179,17 +195,17 @@ impl Lanes<f32> for Neon {
         (self.neon.vsubq_f64(a.0, b.0), self.neon.vsubq_f64(a.1, b.1))
     }
     #[inline(always)]
-    fn add_wide_where(
-        self,
-        m: uint32x4_t,
-        a: (float64x2_t, float64x2_t),
-        b: (float64x2_t, float64x2_t),
-    ) -> (float64x2_t, float64x2_t) {
-        // Each 32-bit mask twice: a 64-bit mask.
-        (
-            Lanes::<f64>::add_wide_where(self, bytemuck::cast(self.neon.vzip1q_u32(m, m)), a.0, b.0),
-            Lanes::<f64>::add_wide_where(self, bytemuck::cast(self.neon.vzip2q_u32(m, m)), a.1, b.1),
-        )
+    fn mul_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
+        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> (float64x2_t, float64x2_t) {
+        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[2..]))
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: (float64x2_t, float64x2_t)) {
+        Lanes::<f64>::store(self, out, w.0);
+        Lanes::<f64>::store(self, &mut out[2..], w.1);
     }
     #[inline(always)]
     fn sum_wide(self, w: (float64x2_t, float64x2_t)) -> f64 {
@@ -230,6 +246,7 @@ impl Lanes<f64> for Neon {
     type W = float64x2_t;
     const N: usize = 2;
     const UNROLL: usize = 4;
+    const REGISTERS: usize = 32;
     const RECOMPUTE: bool = false;
     const EXP: ExpSplit<f64> = exp::F64_INTEGER;
 
@@ -332,6 +349,16 @@ impl Lanes<f64> for Neon {
     fn select(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
         self.neon.vbslq_f64(m, a, b)
     }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn zip(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
+        (self.neon.vzip1q_f64(a, b), self.neon.vzip2q_f64(a, b))
+    }
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn sqrt(self, x: float64x2_t) -> float64x2_t {
+        self.neon.vsqrtq_f64(x)
+    }
     #[inline(always)]
     fn sum(self, v: float64x2_t) -> f64 {
         self.neon.vaddvq_f64(v)
@@ -373,6 +400,11 @@ impl Lanes<f64> for Neon {
         mask.count_ones() as usize
     }
     #[inline(always)]
+    fn true_lane_bytes(self, m: uint64x2_t, first: u8, out: &mut [u8]) -> usize {
+        let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
+        true_lane_bytes(mask as u8, first, out)
+    }
+    #[inline(always)]
     fn widen(self, v: float64x2_t) -> float64x2_t {
         v
     }
@@ -385,8 +417,16 @@ impl Lanes<f64> for Neon {
         self.neon.vsubq_f64(a, b)
     }
     #[inline(always)]
-    fn add_wide_where(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vaddq_f64(a, bytemuck::cast(self.neon.vandq_u64(m, bytemuck::cast(b))))
+    fn mul_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        Lanes::<f64>::mul(self, a, b)
+    }
+    #[inline(always)]
+    fn load_wide(self, x: &[f64]) -> float64x2_t {
+        Lanes::<f64>::load(self, x)
+    }
+    #[inline(always)]
+    fn store_wide(self, out: &mut [f64], w: float64x2_t) {
+        Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
     fn sum_wide(self, w: float64x2_t) -> f64 {

@@ -25,6 +25,7 @@ macro_rules! scalar_lanes {
             type W = f64;
             const N: usize = 1;
             const UNROLL: usize = 2;
+            const REGISTERS: usize = 16;
             const RECOMPUTE: bool = false;
             const EXP: ExpSplit<$t> = $split;
 
@@ -116,6 +117,16 @@ macro_rules! scalar_lanes {
             fn select(self, m: bool, a: $t, b: $t) -> $t {
                 if m { a } else { b }
             }
+            #[cfg(feature = "std")]
+            #[inline(always)]
+            fn zip(self, a: $t, b: $t) -> ($t, $t) {
+                (a, b)
+            }
+            #[cfg(feature = "std")]
+            #[inline(always)]
+            fn sqrt(self, x: $t) -> $t {
+                x.sqrt()
+            }
             #[inline(always)]
             fn sum(self, v: $t) -> f64 {
                 v.to_f64()
@@ -146,6 +157,11 @@ macro_rules! scalar_lanes {
                 usize::from(m)
             }
             #[inline(always)]
+            fn true_lane_bytes(self, m: bool, first: u8, out: &mut [u8]) -> usize {
+                out[0] = first;
+                usize::from(m)
+            }
+            #[inline(always)]
             fn widen(self, v: $t) -> f64 {
                 v.to_f64()
             }
@@ -158,8 +174,16 @@ macro_rules! scalar_lanes {
                 a - b
             }
             #[inline(always)]
-            fn add_wide_where(self, m: bool, a: f64, b: f64) -> f64 {
-                a + if m { b } else { 0.0 }
+            fn mul_wide(self, a: f64, b: f64) -> f64 {
+                a * b
+            }
+            #[inline(always)]
+            fn load_wide(self, x: &[f64]) -> f64 {
+                x[0]
+            }
+            #[inline(always)]
+            fn store_wide(self, out: &mut [f64], w: f64) {
+                out[0] = w;
             }
             #[inline(always)]
             fn sum_wide(self, w: f64) -> f64 {

@@ -1,13 +1,25 @@
-//! k-medoids clustering of a dissimilarity matrix.
+//! k-medoids clustering of a dissimilarity matrix, and what belongs to it: distance matrices, quality, new objects.
 
+mod assign;
 mod cache;
+mod condensed;
+mod distances;
+mod quality;
+mod search;
 mod start;
 
-use crate::{Error, Isa, MatRef, Real};
-use cache::Cache;
+pub use assign::{assign, assign_on};
+pub use condensed::expand_condensed;
+pub use distances::{Metric, distance_matrix, distance_matrix_on};
+pub use quality::{medoid_silhouette, medoid_silhouette_on, silhouette, silhouette_on};
 
-/// How the medoids are improved. Both stop at a local optimum, where no swap of a medoid for another object lowers the
-/// loss.
+use crate::{Error, Isa, MatMut, MatRef, Real};
+use cache::{Cache, Problem, pad_weights};
+use search::{Search, search};
+use std::ops::ControlFlow;
+
+/// How the medoids are improved. All but [`Algorithm::Alternating`] stop at a local optimum, where no swap of a medoid for
+/// another object lowers the loss.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
@@ -16,10 +28,22 @@ pub enum Algorithm {
     /// (Schubert & Rousseeuw 2021, section 4).
     #[default]
     FasterPam,
+    /// [`Algorithm::FasterPam`] that walks the candidates in a random order, the same in every pass: the result then does
+    /// not depend on how the objects are sorted.
+    RandomFasterPam {
+        /// The same seed gives the same order.
+        seed: u64,
+    },
     /// Makes the best of all k (n - k) swaps in each iteration: the swaps of PAM (Kaufman & Rousseeuw 1990), in O(n²)
     /// instead of O(k n²) per iteration (Schubert & Rousseeuw 2021, section 3; 2019). Of equally good swaps the one
     /// with the lowest candidate index, then the lowest medoid position.
     FastPam1,
+    /// Alternates between finding the clusters of the medoids and moving each medoid to the member of its cluster with
+    /// the lowest sum of dissimilarities to the others, as k-means does with its means (Voronoi iteration; Maranzana 1963;
+    /// Park & Jun, "A simple and fast algorithm for K-medoids clustering", 2009, section 2). O(n²/k) per iteration for
+    /// clusters of equal size, O(n²) at worst: the cheap baseline. It ends where no cluster has a better medoid, which
+    /// usually is a worse clustering than where no swap helps.
+    Alternating,
 }
 
 /// Where the search starts.
@@ -56,6 +80,10 @@ pub enum Init {
 ///
 /// A swap is made only where the loss falls by more than rounding can account for (that of the sums, and half a unit in
 /// the last place of each dissimilarity involved). So the loss falls strictly with every swap, and every run ends.
+///
+/// Objects may have weights ([`KMedoids::fit_weighted`]), runs may be watched and ended early ([`KMedoids::fit_with`]).
+/// [`distance_matrix`] makes the matrix of points, [`silhouette`] and [`medoid_silhouette`] judge the result,
+/// [`Clustering::predict`] finds the clusters of new objects.
 ///
 /// Time: [`Algorithm`] and [`Init`] say it. A swap costs another O(n), and usually O(n) to find second nearest medoids
 /// anew. Memory beyond the matrix: O(n + k).
@@ -105,8 +133,8 @@ impl KMedoids {
         Self { init, ..self }
     }
 
-    /// Stops after `n` iterations: passes over all candidates, of which FastPAM1 makes one per swap. With 0 the start is
-    /// returned as it is.
+    /// Stops after `n` iterations: passes over all candidates, of which FastPAM1 makes one per swap, or over all clusters
+    /// with [`Algorithm::Alternating`]. With 0 the start is returned as it is.
     #[must_use]
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
@@ -129,37 +157,134 @@ impl KMedoids {
     /// - [`Error::Element`] if a dissimilarity is NaN, infinite or negative.
     /// - [`Error::Parameter`] if the dissimilarities are so large that their sum overflows `f64`.
     pub fn fit<T: Real>(&self, dissimilarities: MatRef<'_, T>) -> Result<Clustering<T>, Error> {
-        let (d, n, k) = (dissimilarities, dissimilarities.rows(), self.k);
-        if d.cols() != n {
-            return Err(Error::NotSquare { argument: "dissimilarities", rows: n, cols: d.cols() });
-        }
+        self.run(dissimilarities, None, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// [`KMedoids::fit`] that calls `progress` after every iteration, and ends with the medoids of that iteration where it
+    /// breaks off.
+    ///
+    /// # Errors
+    /// As [`KMedoids::fit`].
+    ///
+    /// ```
+    /// use mantex::{Init, KMedoids, MatRef};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let x = [0.0_f64, 0.1, 0.2, 7.0, 7.1, 7.3];
+    /// let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
+    /// let mut losses = Vec::new();
+    /// let start = KMedoids::new(2).init(Init::Given(vec![0, 1]));
+    /// let clustering = start.fit_with(MatRef::new(&d, 6, 6)?, |progress| {
+    ///     losses.push(progress.loss);
+    ///     if progress.iteration < 10 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    /// })?;
+    /// assert_eq!(losses.len(), clustering.iterations());
+    /// assert_eq!(losses.last(), Some(&clustering.loss()));
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    pub fn fit_with<T: Real>(
+        &self,
+        dissimilarities: MatRef<'_, T>,
+        mut progress: impl FnMut(KMedoidsProgress) -> ControlFlow<()>,
+    ) -> Result<Clustering<T>, Error> {
+        self.run(dissimilarities, None, &mut progress)
+    }
+
+    /// [`KMedoids::fit`] where every object counts as often as its weight says, in losses and wherever they are compared:
+    /// an object of weight 2 is as good as two equal ones. It costs one more read of 8 bytes per object and row, from a
+    /// near cache.
+    ///
+    /// # Errors
+    /// As [`KMedoids::fit`], and [`Error::Length`] if there is not one weight per object, [`Error::Element`] if a weight is
+    /// not positive and finite.
+    ///
+    /// ```
+    /// use mantex::{KMedoids, MatRef};
+    /// let x = [0.0_f64, 1.0, 10.0];
+    /// let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
+    /// let d = MatRef::new(&d, 3, 3)?;
+    /// assert_eq!(KMedoids::new(1).fit(d)?.medoids(), [1]);
+    /// assert_eq!(KMedoids::new(1).fit_weighted(d, &[3.0, 1.0, 1.0])?.medoids(), [0]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    pub fn fit_weighted<T: Real>(&self, dissimilarities: MatRef<'_, T>, weights: &[T]) -> Result<Clustering<T>, Error> {
+        self.run(dissimilarities, Some(weights), &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// [`KMedoids::fit_weighted`] with a callback as [`KMedoids::fit_with`] has it.
+    ///
+    /// # Errors
+    /// As [`KMedoids::fit_weighted`].
+    pub fn fit_weighted_with<T: Real>(
+        &self,
+        dissimilarities: MatRef<'_, T>,
+        weights: &[T],
+        mut progress: impl FnMut(KMedoidsProgress) -> ControlFlow<()>,
+    ) -> Result<Clustering<T>, Error> {
+        self.run(dissimilarities, Some(weights), &mut progress)
+    }
+
+    /// [`KMedoids::fit`] of dissimilarities in condensed form: the upper triangle without the diagonal, row by row, as
+    /// SciPy's `pdist` has it. They are expanded first ([`expand_condensed`]): another n x n matrix, so three times the
+    /// memory of the condensed form in all, and about as long as two copies of it.
+    ///
+    /// # Errors
+    /// As [`KMedoids::fit`], whose places in the matrix an [`Error::Element`] names, and [`Error::Condensed`] if there are
+    /// not n (n - 1) / 2 dissimilarities for any n. None are those of one object.
+    ///
+    /// ```
+    /// use mantex::KMedoids;
+    /// // d(0,1), d(0,2), d(0,3), d(1,2), d(1,3), d(2,3)
+    /// let clustering = KMedoids::new(2).fit_condensed(&[1.0_f32, 8.0, 9.0, 8.0, 8.0, 2.0])?;
+    /// assert_eq!(clustering.loss(), 3.0);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    pub fn fit_condensed<T: Real>(&self, condensed: &[T]) -> Result<Clustering<T>, Error> {
+        let n = condensed::objects(condensed.len())?;
+        let mut square = vec![T::ZERO; n * n];
+        expand_condensed(condensed, MatMut::new(&mut square, n, n)?)?;
+        self.fit(MatRef::new(&square, n, n)?)
+    }
+
+    fn run<T: Real>(
+        &self,
+        d: MatRef<'_, T>,
+        weights: Option<&[T]>,
+        progress: &mut dyn FnMut(KMedoidsProgress) -> ControlFlow<()>,
+    ) -> Result<Clustering<T>, Error> {
+        let (n, k) = (check_square(d)?, self.k);
         if k == 0 || k > n {
             return Err(Error::MedoidCount { k, objects: n });
         }
-        let given = match &self.init {
-            Init::Given(medoids) => Some(start::given(n, k, medoids)?),
-            _ => None,
-        };
+        if let Init::Given(medoids) = &self.init {
+            if medoids.len() != k {
+                return Err(Error::Length { argument: "medoids", actual: medoids.len(), expected: k });
+            }
+            start::check_medoids(n, medoids)?;
+        }
+        if let Some(weights) = weights {
+            check_weights(n, weights)?;
+        }
         check_elements(self.isa, d)?;
-        let medoids = given.unwrap_or_else(|| match self.init {
-            Init::Lab { seed } => start::lab(self.isa, d, k, seed),
-            Init::Random { seed } => start::random(n, k, seed),
-            _ => start::build(self.isa, d, k),
-        });
-        let mut cache = Cache::with_medoids(self.isa, d, &medoids);
-        cache.update_sums();
-        let search = match self.algorithm {
-            Algorithm::FasterPam => faster_pam(&mut cache, n, self.max_iterations),
-            Algorithm::FastPam1 => fast_pam1(&mut cache, n, self.max_iterations),
+        let weights = weights.map(pad_weights).unwrap_or_default();
+        let problem = Problem { isa: self.isa, d, weights: &weights };
+        let medoids = match &self.init {
+            Init::Build => start::build(problem, k),
+            Init::Lab { seed } => start::lab(problem, k, *seed),
+            Init::Random { seed } => start::random(n, k, *seed),
+            Init::Given(medoids) => medoids.clone(),
         };
+        let mut cache = Cache::with_medoids(problem, &medoids);
+        cache.update_sums();
+        let search = search(self.algorithm, &mut cache, self.max_iterations, progress);
         // Once more from scratch: of equally near medoids the one at the lowest position.
-        let mut cache = Cache::with_medoids(self.isa, d, cache.medoids());
+        let mut cache = Cache::with_medoids(problem, cache.medoids());
         cache.update_sums();
         if cache.loss() == f64::INFINITY {
             return Err(Error::Parameter {
                 argument: "dissimilarities",
                 value: cache.loss(),
-                expected: "small enough that the sum of those to the nearest medoids is finite",
+                expected: "small enough that the sum of those to the nearest medoids, times the weights, is finite",
             });
         }
         Ok(Clustering {
@@ -171,80 +296,58 @@ impl KMedoids {
     }
 }
 
-/// Every dissimilarity must be finite and not negative.
-fn check_elements<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>) -> Result<(), Error> {
-    for (row, elements) in d.iter_rows().enumerate() {
-        if T::all_distances(isa, elements) {
-            continue;
-        }
-        for (col, value) in elements.iter().map(|x| x.to_f64()).enumerate() {
-            if !(0.0..f64::INFINITY).contains(&value) {
-                let expected = "finite and not negative";
-                return Err(Error::Element { argument: "dissimilarities", row, col, value, expected });
-            }
+/// The number of objects.
+fn check_square<T>(d: MatRef<'_, T>) -> Result<usize, Error> {
+    if d.cols() != d.rows() {
+        return Err(Error::NotSquare { argument: "dissimilarities", rows: d.rows(), cols: d.cols() });
+    }
+    Ok(d.rows())
+}
+
+/// Every weight must be positive and finite.
+fn check_weights<T: Real>(n: usize, weights: &[T]) -> Result<(), Error> {
+    if weights.len() != n {
+        return Err(Error::Length { argument: "weights", actual: weights.len(), expected: n });
+    }
+    for (row, value) in weights.iter().map(|w| w.to_f64()).enumerate() {
+        if !(value > 0.0 && value < f64::INFINITY) {
+            let expected = "positive and finite";
+            return Err(Error::Element { argument: "weights", row, col: 0, value, expected });
         }
     }
     Ok(())
 }
 
-/// How the search went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Search {
-    swaps: usize,
-    iterations: usize,
-    converged: bool,
+/// Every dissimilarity must be finite and not negative.
+fn check_elements<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>) -> Result<(), Error> {
+    d.iter_rows().enumerate().try_for_each(|(row, elements)| check_row(isa, row, elements))
 }
 
-/// Walks the candidates cyclically, swapping at once, until n in a row had no swap.
-fn faster_pam<T: Real>(cache: &mut Cache<'_, T>, n: usize, max_iterations: usize) -> Search {
-    let mut search = Search { swaps: 0, iterations: 0, converged: false };
-    // Candidates in a row without a swap.
-    let mut quiet = 0;
-    while search.iterations < max_iterations && !search.converged {
-        search.iterations += 1;
-        let mut at = 0;
-        while at < n && quiet < n {
-            let to = n.min(at + (n - quiet));
-            let found = cache.next_swap(at, to, 0.0);
-            let next = found.map_or(to, |swap| swap.candidate + 1);
-            quiet += next - at;
-            at = next;
-            if let Some(swap) = found
-                && cache.lowers_loss(swap)
-            {
-                cache.swap(swap.candidate, swap.position);
-                search.swaps += 1;
-                quiet = 0;
-            }
-        }
-        search.converged = quiet == n;
+/// [`check_elements`] of one row.
+fn check_row<T: Real>(isa: Option<Isa>, row: usize, elements: &[T]) -> Result<(), Error> {
+    if T::all_distances(isa, elements) {
+        return Ok(());
     }
-    search
+    let values = elements.iter().map(|x| x.to_f64()).enumerate();
+    match { values }.find(|(_, value)| !(0.0..f64::INFINITY).contains(value)) {
+        Some((col, value)) => {
+            let expected = "finite and not negative";
+            Err(Error::Element { argument: "dissimilarities", row, col, value, expected })
+        }
+        None => Ok(()),
+    }
 }
 
-/// Makes the best of all swaps, as long as there is one that lowers the loss.
-fn fast_pam1<T: Real>(cache: &mut Cache<'_, T>, n: usize, max_iterations: usize) -> Search {
-    let mut search = Search { swaps: 0, iterations: 0, converged: false };
-    while search.iterations < max_iterations && !search.converged {
-        search.iterations += 1;
-        let mut best = None;
-        let (mut at, mut limit) = (0, 0.0);
-        while let Some(swap) = cache.next_swap(at, n, limit) {
-            at = swap.candidate + 1;
-            if cache.lowers_loss(swap) {
-                limit = swap.delta - cache.noise(cache.loss());
-                best = Some(swap);
-            }
-        }
-        match best {
-            Some(swap) => {
-                cache.swap(swap.candidate, swap.position);
-                search.swaps += 1;
-            }
-            None => search.converged = true,
-        }
-    }
-    search
+/// How far a run is, as [`KMedoids::fit_with`] tells after every iteration.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KMedoidsProgress {
+    /// Iterations so far, this one included.
+    pub iteration: usize,
+    /// Swaps so far.
+    pub swaps: usize,
+    /// The sum of the dissimilarities to the nearest medoids, as they are now.
+    pub loss: f64,
 }
 
 /// The result of [`KMedoids::fit`].
@@ -273,19 +376,52 @@ impl<T: Real> Clustering<T> {
         self.loss
     }
 
-    /// Swaps made.
+    /// Swaps made; with [`Algorithm::Alternating`] medoids moved.
     pub fn swaps(&self) -> usize {
         self.search.swaps
     }
 
-    /// Iterations: passes over all candidates (the last may have ended early), for FastPAM1 including the one that found
-    /// no swap.
+    /// Iterations: passes over all candidates (the last may have ended early) or clusters, for FastPAM1 and Alternating
+    /// including the one that found nothing to change.
     pub fn iterations(&self) -> usize {
         self.search.iterations
     }
 
-    /// Whether the search ended at a local optimum, not at the limit of iterations.
+    /// Candidates whose swaps were evaluated, over all iterations: each one read of a row, or of the row's part that
+    /// belongs to the candidate's cluster with [`Algorithm::Alternating`].
+    pub fn evaluated(&self) -> usize {
+        self.search.evaluated
+    }
+
+    /// Whether the search ended at a local optimum, not at the limit of iterations or by a callback.
     pub fn converged(&self) -> bool {
         self.search.converged
+    }
+
+    /// The clusters of new objects by their dissimilarities to the medoids, one row per new object and one column per
+    /// medoid: for each the position of the nearest medoid, of equally near ones the lowest, and the dissimilarity to it.
+    /// O(n k) for n new objects; [`assign`] does the same into given slices, [`assign_on`] on a given instruction set.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is not one column per medoid, [`Error::Element`] if a dissimilarity is NaN, infinite or
+    /// negative.
+    ///
+    /// ```
+    /// use mantex::{Init, KMedoids, MatRef};
+    /// let d = [0.0_f64, 9.0, 9.0, 0.0];
+    /// let clustering = KMedoids::new(2).init(Init::Given(vec![0, 1])).fit(MatRef::new(&d, 2, 2)?)?;
+    /// let (labels, distances) = clustering.predict(MatRef::new(&[4.0, 5.0, 7.0, 2.0, 3.0, 3.0], 3, 2)?)?;
+    /// assert_eq!((labels, distances), (vec![0, 1, 0], vec![4.0, 2.0, 3.0]));
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    pub fn predict(&self, dissimilarities: MatRef<'_, T>) -> Result<(Vec<usize>, Vec<T>), Error> {
+        let (rows, cols) = (dissimilarities.rows(), dissimilarities.cols());
+        if cols != self.medoids.len() {
+            let expected = (rows, self.medoids.len());
+            return Err(Error::Shape { argument: "dissimilarities", actual: (rows, cols), expected });
+        }
+        let (mut labels, mut distances) = (vec![0; rows], vec![T::ZERO; rows]);
+        assign(dissimilarities, &mut labels, &mut distances)?;
+        Ok((labels, distances))
     }
 }

@@ -1,10 +1,10 @@
 //! Where the search starts.
 
-use super::cache::Cache;
-use crate::{Error, Isa, MatRef, Real};
+use super::cache::{Cache, Problem};
+use crate::{Error, Real};
 
 /// SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
-struct Rng(u64);
+pub(super) struct Rng(pub(super) u64);
 
 impl Rng {
     fn next(&mut self) -> u64 {
@@ -20,7 +20,7 @@ impl Rng {
     }
 
     /// Moves `count` elements drawn without replacement to the front.
-    fn draw(&mut self, items: &mut [usize], count: usize) {
+    pub(super) fn draw(&mut self, items: &mut [usize], count: usize) {
         for i in 0..count {
             let j = i + self.below(items.len() - i);
             items.swap(i, j);
@@ -30,13 +30,14 @@ impl Rng {
 
 /// BUILD: the object with the lowest total dissimilarity, then one by one the object that lowers the loss most; among
 /// equals the one with the lowest index.
-pub(super) fn build<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>, k: usize) -> Vec<usize> {
-    let mut cache = Cache::new(isa, d);
-    let mut losses = vec![0.0; d.rows()];
+pub(super) fn build<T: Real>(problem: Problem<'_, T>, k: usize) -> Vec<usize> {
+    let n = problem.objects();
+    let mut cache = Cache::new(problem);
+    let mut losses = vec![0.0; n];
     for _ in 0..k {
         cache.losses_with(&mut losses);
-        let objects = (0..d.rows()).filter(|&o| !cache.is_medoid(o));
-        let better = |o: usize, best: usize| losses[o] < losses[best] - cache.noise(losses[best]);
+        let objects = (0..n).filter(|&o| !cache.is_medoid(o));
+        let better = |o: usize, best: usize| losses[o] < losses[best] - problem.noise(losses[best]);
         if let Some(best) = objects.reduce(|best, o| if better(o, best) { o } else { best }) {
             cache.push(best);
         }
@@ -45,19 +46,20 @@ pub(super) fn build<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>, k: usize) -> Ve
 }
 
 /// LAB: BUILD where each medoid is the best for, and of, its own random sample of 10 + ceil(sqrt(n)) objects.
-pub(super) fn lab<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>, k: usize, seed: u64) -> Vec<usize> {
-    let n = d.rows();
+pub(super) fn lab<T: Real>(problem: Problem<'_, T>, k: usize, seed: u64) -> Vec<usize> {
+    let n = problem.objects();
     let size = 10 + (n as f64).sqrt().ceil() as usize;
     let mut rng = Rng(seed);
-    let mut cache = Cache::new(isa, d);
+    let mut cache = Cache::new(problem);
     for _ in 0..k {
         let mut sample: Vec<usize> = (0..n).filter(|&o| !cache.is_medoid(o)).collect();
         let count = size.min(sample.len());
         rng.draw(&mut sample, count);
         sample.truncate(count);
         let loss_with = |c: usize| -> f64 {
-            let row = d.row(c);
-            sample.iter().map(|&o| if row[o] < cache.d1(o) { row[o] } else { cache.d1(o) }.to_f64()).sum()
+            let row = problem.d.row(c);
+            let nearest = |o: usize| if row[o] < cache.d1(o) { row[o] } else { cache.d1(o) };
+            sample.iter().map(|&o| problem.weight(o) * nearest(o).to_f64()).sum()
         };
         let losses: Vec<f64> = sample.iter().map(|&c| loss_with(c)).collect();
         if let Some(best) = (0..count).reduce(|best, i| if losses[i] < losses[best] { i } else { best }) {
@@ -75,11 +77,8 @@ pub(super) fn random(n: usize, k: usize, seed: u64) -> Vec<usize> {
     objects
 }
 
-/// Checks given medoids.
-pub(super) fn given(n: usize, k: usize, medoids: &[usize]) -> Result<Vec<usize>, Error> {
-    if medoids.len() != k {
-        return Err(Error::Length { argument: "medoids", actual: medoids.len(), expected: k });
-    }
+/// Whether these are different objects of `n`.
+pub(super) fn check_medoids(n: usize, medoids: &[usize]) -> Result<(), Error> {
     let mut seen = vec![false; n];
     for &medoid in medoids {
         if medoid >= n || seen[medoid] {
@@ -87,5 +86,5 @@ pub(super) fn given(n: usize, k: usize, medoids: &[usize]) -> Result<Vec<usize>,
         }
         seen[medoid] = true;
     }
-    Ok(medoids.to_vec())
+    Ok(())
 }

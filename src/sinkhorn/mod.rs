@@ -102,7 +102,7 @@ pub enum Relaxation {
 /// Where a solve is, told after every iteration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct SinkhornProgress {
     /// Iterations that are done.
     pub iteration: usize,
     /// The L1 error of the marginals before the last iteration, in the units of the masses; infinite after the first.
@@ -216,7 +216,7 @@ impl<T: Real> Sinkhorn<T> {
         cost: MatRef<'_, T>,
         a: &[T],
         b: &[T],
-        mut watch: impl FnMut(&Progress) -> ControlFlow<()>,
+        mut watch: impl FnMut(&SinkhornProgress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
         let (k, _) = self.parameters(cost)?;
         same_length("a", a, cost.rows())?;

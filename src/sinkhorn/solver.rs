@@ -1,7 +1,7 @@
 //! The iterations of a solve: which kernel runs them, how far they are relaxed, when they stop.
 
 use super::memory::{Matrix, Memory};
-use super::{Method, Progress, Relaxation, Sinkhorn};
+use super::{Method, Relaxation, Sinkhorn, SinkhornProgress};
 use crate::kernels::sinkhorn::{Measure, Problem, State, span};
 use crate::{Error, Isa, Real};
 use core::ops::ControlFlow;
@@ -79,7 +79,7 @@ impl<'a, T: Real> Solver<'a, T> {
         tolerance: f64,
         limit: usize,
         total: f64,
-        watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+        watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
         // The error that comes with an iteration is that of the one before, which began with nothing.
         let mut errors = [f64::INFINITY; 2];
@@ -91,7 +91,8 @@ impl<'a, T: Real> Solver<'a, T> {
             errors = [errors[1], if fresh { f64::INFINITY } else { before }];
             fresh = false;
             self.relaxer.observe(errors[1]);
-            let progress = Progress { iteration: self.iterations, error: errors[1] * total, epsilon: self.epsilon() };
+            let progress =
+                SinkhornProgress { iteration: self.iterations, error: errors[1] * total, epsilon: self.epsilon() };
             if watch(&progress).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -106,7 +107,7 @@ impl<'a, T: Real> Solver<'a, T> {
         tolerance: f64,
         limit: usize,
         total: f64,
-        watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+        watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
     ) -> Result<Measure, Error> {
         let mut target = tolerance;
         loop {
@@ -128,7 +129,7 @@ impl<'a, T: Real> Solver<'a, T> {
         factor: f64,
         tolerance: f64,
         total: f64,
-        watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+        watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
         let k = self.problem.k;
         let last = self.epsilon();
