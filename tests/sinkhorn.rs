@@ -383,14 +383,18 @@ fn converges_to_the_tolerance() {
     fn one<T: Num>(tolerance: f64) {
         for (n, m, epsilon) in [(20, 30, 0.5), (31, 17, 0.05), (64, 64, 0.02)] {
             let case = Case::<T>::random(n, m, epsilon, 11);
-            for isa in isas() {
-                let solver = Sinkhorn::new(case.epsilon).isa(isa).max_iterations(20_000);
-                for solver in [solver.clone(), solver.tolerance(T::of(tolerance))] {
+            for (isa, method) in isas_and_methods() {
+                let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method).max_iterations(20_000);
+                let default = if T::ENTRY > 1e-8 { 1e-4 } else { 1e-6 };
+                for (solver, tolerance) in [(solver.clone(), default), (solver.tolerance(T::of(tolerance)), tolerance)]
+                {
                     let transport = case.solve(&solver);
                     assert!(transport.converged(), "{isa} {n}x{m}: {:?}", transport.marginal_error());
-                    // The test before the measurement stops it no later than one iteration after the tolerance is met.
+                    // The test before the measurement stops it no later than one iteration after the tolerance is met; when
+                    // that is, the kernels see up to the rounding of their sums.
                     let before = solver.max_iterations(transport.iterations().saturating_sub(2));
-                    assert!(!case.solve(&before).converged(), "{isa} {n}x{m}");
+                    let error = case.solve(&before).marginal_error().wide();
+                    assert!(error > tolerance - 0.05 * T::ENTRY, "{isa} {method:?} {n}x{m}: {error:e}");
                     let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
                     assert!(measured <= transport.marginal_error().wide() + T::ENTRY, "{isa} {n}x{m}: {measured}");
                 }

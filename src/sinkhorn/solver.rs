@@ -35,6 +35,8 @@ pub(super) struct Solver<'a, T: Real> {
     /// Iterations since the last absorption.
     scaled: usize,
     relaxer: Relaxer,
+    /// The error that came with the last iteration.
+    told: f64,
     pub(super) iterations: usize,
 }
 
@@ -66,6 +68,7 @@ impl<'a, T: Real> Solver<'a, T> {
             patience: if settings.method == Method::Scaling { 1 } else { FIRST },
             scaled: 0,
             relaxer: Relaxer::new(settings.relaxation),
+            told: f64::INFINITY,
             iterations: 0,
         };
         solver.check_span()?;
@@ -89,6 +92,7 @@ impl<'a, T: Real> Solver<'a, T> {
             let before = self.step()?;
             self.iterations += 1;
             errors = [errors[1], if fresh { f64::INFINITY } else { before }];
+            self.told = before;
             fresh = false;
             self.relaxer.observe(errors[1]);
             let progress =
@@ -117,7 +121,8 @@ impl<'a, T: Real> Solver<'a, T> {
             if flow.is_break() || self.iterations >= limit || met {
                 return Ok(measure);
             }
-            target *= 0.5;
+            // The error told while iterating is not quite the one that is measured.
+            target = target.min(self.told * (tolerance / measure.error));
         }
     }
 
@@ -251,56 +256,58 @@ const STAGE: usize = 100;
 /// Near its solution Sinkhorn's iteration is a linear one whose error falls by a factor `rate` each time, and relaxation
 /// makes of it a successive over-relaxation (Thibault, Chizat, Dossal, Papadakis 2021; Lehmann, von Renesse, Sambale,
 /// Uschmajew 2022), for which Young's theory gives the best factor, `2 / (1 + sqrt(1 - rate))`, and, from the rate seen
-/// under some factor, that without. Far from the solution a factor above 1 may do harm: where the error does not fall, it
-/// is 1 again for a while.
+/// under some factor, that without. Far from the solution a factor above 1 may do harm: where the error does not fall,
+/// what is above 1 is halved, and rises again slowly.
 struct Relaxer {
     factor: f64,
     automatic: bool,
+    /// The highest factor that may be chosen now.
+    highest: f64,
     /// The error a window ago, and how many iterations ago that is.
     reference: f64,
     since: usize,
-    /// Iterations to wait before the next factor above 1, and after it failed.
-    hold: usize,
-    penalty: usize,
+    /// Iterations to leave out after a change.
+    settling: usize,
 }
 
 impl Relaxer {
-    /// Iterations over which a rate is seen.
-    const WINDOW: usize = 8;
-    const HIGHEST: f64 = 1.95;
+    const HIGHEST: f64 = 1.98;
 
     fn new(relaxation: Relaxation) -> Self {
         let factor = if let Relaxation::Factor(factor) = relaxation { factor } else { 1.0 };
         let automatic = relaxation == Relaxation::Auto;
-        Self { factor, automatic, reference: f64::INFINITY, since: 0, hold: 0, penalty: Self::WINDOW }
+        Self { factor, automatic, highest: Self::HIGHEST, reference: f64::INFINITY, since: 0, settling: 0 }
     }
 
     fn observe(&mut self, error: f64) {
         if !self.automatic {
             return;
         }
-        if !(self.reference < f64::INFINITY && error > 0.0) {
+        if self.settling > 0 || self.reference == f64::INFINITY || error == 0.0 {
+            self.settling = self.settling.saturating_sub(1);
             (self.reference, self.since) = (error, 0);
             return;
         }
         self.since += 1;
-        self.hold = self.hold.saturating_sub(1);
-        if self.since < Self::WINDOW {
+        // A rate shows once what a change stirred up has died down, which under a factor w takes some 1 / (2 - w) iterations.
+        if (self.since as f64) < (3.0 / (2.0 - self.factor)).max(8.0) {
             return;
         }
         let rate = (error / self.reference).powf(1.0 / self.since as f64);
-        let slower = self.factor;
-        if rate.is_nan() || rate >= 1.0 {
-            (self.hold, self.penalty) = (self.penalty, 2 * self.penalty);
-            self.factor = 1.0;
-        } else if self.hold == 0 && rate > self.factor - 1.0 {
-            // The rate without relaxation, by (rate + w - 1)^2 = rate_1 * w^2 * rate.
-            let w = self.factor;
-            let rate_1 = ((rate + w - 1.0) / w).powi(2) / rate;
-            self.factor = (2.0 / (1.0 + (1.0 - rate_1.min(1.0)).sqrt())).clamp(1.0, Self::HIGHEST);
+        let w = self.factor;
+        if rate < 1.0 {
+            self.highest += 0.1 * (Self::HIGHEST - self.highest);
+            if rate > w - 1.0 {
+                // The rate without relaxation, by (rate + w - 1)^2 = rate_1 * w^2 * rate.
+                let rate_1 = ((rate + w - 1.0) / w).powi(2) / rate;
+                let best = 2.0 / (1.0 + (1.0 - rate_1.min(1.0)).sqrt());
+                self.factor = best.min(self.highest).max(w);
+            }
+        } else {
+            self.factor = 1.0 + 0.5 * (w - 1.0);
+            self.highest = self.factor;
         }
-        // Under another factor the error is another sum: the next is the first of its kind.
-        self.reference = if self.factor == slower { error } else { f64::INFINITY };
-        self.since = 0;
+        (self.reference, self.since) = (error, 0);
+        self.settling = if self.factor == w { 0 } else { 2 };
     }
 }
