@@ -26,7 +26,7 @@ const ROWS: usize = 4;
 const CACHED_BYTES: usize = 16 << 20;
 
 /// Bytes of such rows that stay in the second-level cache beside what else passes through it.
-const BLOCK_BYTES: usize = 256 << 10;
+const BLOCK_BYTES: usize = 320 << 10;
 
 /// Vectors summed in `T` before a row sum is carried on in `f64`.
 const FOLD_VECTORS: usize = 64;
