@@ -706,16 +706,14 @@ fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
     let mut factors = [T::ZERO; R];
     let mut before: &[T] = &[];
     let in_cache = size_of_val(k.matrix) <= CACHED_BYTES;
-    for (block, rows) in k.matrix.chunks_exact(R * stride).enumerate() {
+    for (block, rows) in k.matrix.chunks_exact(R * stride).take(p.rows.len().div_ceil(R)).enumerate() {
         let first = block * R;
-        let next = if in_cache { &[] } else { k.matrix.get((block + 1) * R * stride..).unwrap_or_default() };
-        if first >= p.rows.len() {
-            break;
-        }
+        // With the next block behind it where that has to be asked for.
+        let rows = if in_cache { rows } else { &k.matrix[first * stride..] };
         let totals = if before.is_empty() {
-            scaled_block::<L, T, R, true, false>(l, stride, rows, w.high, before, factors, w.partial, next)
+            scaled_block::<L, T, R, true, false>(l, stride, rows, w.high, before, factors, w.partial)
         } else {
-            scaled_block::<L, T, R, true, true>(l, stride, rows, w.high, before, factors, w.partial, next)
+            scaled_block::<L, T, R, true, true>(l, stride, rows, w.high, before, factors, w.partial)
         };
         if first.is_multiple_of(FOLD_ROWS) {
             fold(w.columns, w.partial);
@@ -733,19 +731,19 @@ fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
         }
         if in_cache {
             // In the nearest cache the rows are now, and later they are not.
-            scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, rows, factors, w.partial, &[]);
+            scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, rows, factors, w.partial);
         } else {
             before = rows;
         }
     }
     if !before.is_empty() {
-        scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, before, factors, w.partial, &[]);
+        scaled_block::<L, T, R, false, true>(l, stride, &[], w.high, before, factors, w.partial);
     }
     fold(w.columns, w.partial);
     Some(error)
 }
 
-/// The sums of R `rows`, each element times that of `columns`, where `SUM`; R rows of the block `before`, each times its
+/// The sums of R `rows`, each element times that of `columns`, where `SUM` (more rows than that are asked for); R rows of the block `before`, each times its
 /// factor, added to `sums`, where `ADD`.
 #[inline(always)]
 fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const ADD: bool>(
@@ -756,7 +754,6 @@ fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const AD
     before: &[T],
     factors: [T; R],
     sums: &mut [T],
-    next: &[T],
 ) -> [f64; R] {
     let zero = l.splat(T::ZERO);
     let mut totals = [l.widen(zero); R];
@@ -777,9 +774,9 @@ fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const AD
         let mut part = [zero; R];
         let mut at = 0;
         while columns.len() - at >= L::N {
-            if !next.is_empty() && ((start + at) * size_of::<T>()).is_multiple_of(64) {
-                for i in 0..R {
-                    l.prefetch_far(next, i * stride + start + at);
+            if rows.len() > R * stride && ((start + at) * size_of::<T>()).is_multiple_of(64) {
+                for i in R..2 * R {
+                    l.prefetch_far(rows, i * stride + start + at);
                 }
             }
             if SUM {
