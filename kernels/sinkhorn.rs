@@ -13,6 +13,15 @@
 //!
 //! Range: a row whose sum leaves [`row_range`] is done again relative to its own maximum, and a column whose sum
 //! underflows is summed again relative to its maximum, in `f64`. Both are rare after the first iterations.
+//!
+//! Scaling: `K_ij = 2^(U_i + G_j - k * C_ij)` is stored once ([`absorb`]), and what the potentials move from there are factors
+//! of its rows and columns ([`iterate_scaled`], [`settle`]): the same iteration without exponentials, one read of K. What
+//! underflowed in K does not matter as long as factors and sums stay within [`row_range`] and [`column_floor`]; where they
+//! do not, the iteration is refused and the log domain takes over.
+//!
+//! Memory: a block of rows shares what is loaded and stored per column. Where the matrix is not in the caches the next block
+//! is asked for meanwhile, all the time, as the memory would else be idle while a block is added to the columns: on Zen 4 and
+//! for 4096 x 4096 f32, scaling takes 0.18 ns an entry so, and 0.25 without (a read 0.15).
 
 use super::exp::{Exp2, exp2, ln, log2};
 use super::lanes::{Float, Lanes};
@@ -119,6 +128,13 @@ fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
 #[inline(always)]
 fn column_floor<T: Float>() -> f64 {
     power_of_two(-T::BIAS * 0.5)
+}
+
+/// The nearest number of the type, the largest where that is infinite: a factor that meets entries of 0.
+#[inline(always)]
+fn at_most_finite<T: Float>(x: f64) -> T {
+    let y = T::from_f64(x);
+    if y == T::INFINITY { T::ZERO - T::LOWEST } else { y }
 }
 
 /// 2^floor(e) for a normal result.
@@ -441,7 +457,7 @@ fn block<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
         } else {
             a * exp2(relaxed(u, shift - log2(total.sum), relaxation) - shift)
         };
-        factors[i] = T::from_f64(factor);
+        factors[i] = at_most_finite(factor);
         w.shifts[first + i] = shift;
         w.sums[first + i] = if MEASURE { (factor * total.sum - a).abs() } else { total.sum };
         cost += factor * total.cost;
@@ -521,19 +537,19 @@ pub(crate) fn iterate<L: Lanes<T> + Lanes<f64>, T: Float>(
     if relaxation != 1.0 {
         error += column_error(w.columns, p.b);
     }
-    let floor = column_floor::<T>();
+    let good = |sum: f64| sum >= column_floor::<T>() && sum < f64::INFINITY;
     for (x, &sum) in w.maxima.iter_mut().zip(&*w.columns) {
-        *x = if sum >= floor { sum } else { 1.0 };
+        *x = if good(sum) { sum } else { 1.0 };
     }
     log2_each(l, w.maxima);
     for (((g, &log2_sum), &sum), &log2_b) in s.g.iter_mut().zip(&*w.maxima).zip(&*w.columns).zip(p.log2_b) {
-        *g = if sum >= floor { relaxed(*g, *g + (log2_b - log2_sum), relaxation) } else { *g };
+        *g = if good(sum) { relaxed(*g, *g + (log2_b - log2_sum), relaxation) } else { *g };
     }
     let mut count = 0;
     for (j, (&sum, &b)) in w.columns.iter().zip(p.b).enumerate() {
         // Counting without a branch: few columns are starved, or none.
         w.starved[count] = j;
-        count += usize::from(b > 0.0 && sum < floor);
+        count += usize::from(b > 0.0 && !good(sum));
         if count == w.starved.len() {
             break;
         }
@@ -853,7 +869,7 @@ pub(crate) fn plan<L: Lanes<T>, T: Float>(
         if !row_range::<T>().contains(&row_sum.sum) {
             (shift, _) = careful_row(l, &inner, grid, row, w.exps);
         }
-        let factor = T::from_f64(total * a * exp2(u - shift));
+        let factor: T = at_most_finite(total * a * exp2(u - shift));
         for (out, &e) in out.row_mut(at).iter_mut().zip(&*w.exps) {
             *out = factor * e;
         }

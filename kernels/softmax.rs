@@ -43,7 +43,9 @@ const SHORT: usize = 32;
 /// How many bytes ahead passes that only read, or stream, ask for their logits.
 const AHEAD: usize = 2048;
 
-/// From this many bytes a row is read twice and streamed out instead of being stored and rescaled.
+/// From this many bytes a row is read twice and streamed out instead of being stored and rescaled: half of the last-level
+/// cache of the machines that it was measured on (32 MiB on Zen 3 and Zen 4), which input and output then fill together. On
+/// Zen 4 the step is from 0.21 to 0.33 ns an element (f32, AVX-512).
 const STREAM_BYTES: usize = 16 << 20;
 
 /// A sum of exponentials: `(high + low) * e^shift * 2^exponent` with the base's shift and exponent.

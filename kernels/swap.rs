@@ -66,8 +66,6 @@ pub struct Nearest<'a, T> {
     pub removal: &'a [f64],
     /// The weight of every object, padded alike with 0; empty where all weigh 1.
     pub weights: &'a [T],
-    /// The sum of `d1`.
-    pub loss: f64,
     /// Losses that differ by less are taken for equal: the order of summation may have made the difference.
     pub noise: f64,
 }
@@ -252,17 +250,17 @@ fn masked_error<L: Lanes<T>, T: Float>() -> f64 {
     (SUMMED / L::N + 8) as f64 * T::EPSILON
 }
 
-/// Whether some swap of a candidate with these sums, each off by `error` at most, can change the loss by less than
-/// `limit`. Sums that overflowed tell nothing.
+/// Whether some swap of a candidate with these sums, each off by the relative `error` and by `slack` at most, can change the
+/// loss by less than `limit`. Sums that overflowed tell nothing.
 #[inline(always)]
-fn possible(a: f64, t: &[f64], error: f64, limit: f64) -> bool {
+fn possible(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
     let mut min = f64::INFINITY;
     let mut total = a;
     for &t in t {
         min = if t < min { t } else { min };
         total += t;
     }
-    !total.is_finite() || a - error * a.abs() + min - error * min < limit
+    !total.is_finite() || a - error * a.abs() + min - error * min - slack < limit
 }
 
 /// The exact change of the loss, and the best swap, of one candidate.
@@ -300,11 +298,14 @@ fn next_masked<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usiz
 ) -> Option<Swap> {
     let k = near.removal.len();
     let error = masked_error::<L, T>();
+    // Products with weights may underflow, each by less than the smallest normal number; differences do not.
+    let smallest = f64::from_bits(((1.0 - T::BIAS + <f64 as Float>::BIAS) as u64) << 52);
+    let slack = if WEIGHTED { 2.0 * d.cols() as f64 * smallest } else { 0.0 };
     for from in (0..candidates.len()).step_by(R) {
         let rows = group::<T, R>(d, candidates, from);
         let (a, sums) = scan_masked::<L, T, K, R, WEIGHTED>(l, rows, group(d, candidates, from + R), near);
         for r in 0..R.min(candidates.len() - from) {
-            if possible(a[r], &sums[r][..k], error, limit) {
+            if possible(a[r], &sums[r][..k], error, slack, limit) {
                 let swap = exact_swap::<L, T, WEIGHTED>(l, d, candidates, from + r, limit, near, t);
                 if swap.is_some() {
                     return swap;

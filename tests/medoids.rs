@@ -475,6 +475,29 @@ fn weights_are_copies() {
     }
 }
 
+/// Products of weights and distances that underflow in the type, for few medoids and many.
+#[test]
+fn tiny_weights_and_distances_find_the_same_medoids() {
+    let n = 40;
+    let mut r = rng(78);
+    let p = points(n, &mut r, |r| f64::from(r.random_range(0..1000)));
+    let distance = |[x, y]: [f64; 2], [v, u]: [f64; 2]| ((x - v).abs() + (y - u).abs()) as f32;
+    let of = |scale: f32| (0..n * n).map(|at| scale * distance(p[at / n], p[at % n])).collect::<Vec<f32>>();
+    // A power of two, so that nothing is rounded.
+    let tiny = 2.0_f32.powi(-78);
+    let (d, small) = (of(1.0), of(tiny));
+    for k in [2, 4, 7, 12, 20] {
+        for isa in isas() {
+            let options = KMedoids::new(k).init(Init::Given((0..k).collect())).isa(isa);
+            let fit =
+                |d: &[f32], weight: f32| options.fit_weighted(MatRef::new(d, n, n).unwrap(), &vec![weight; n]).unwrap();
+            let (expected, got) = (fit(&d, 1.0), fit(&small, tiny));
+            assert!(expected.swaps() > 0, "k={k}");
+            assert_eq!((got.medoids(), got.swaps()), (expected.medoids(), expected.swaps()), "{isa} k={k}");
+        }
+    }
+}
+
 #[test]
 fn bad_weights_are_named() {
     let d = [0.0_f32, 1.0, 1.0, 0.0];

@@ -224,6 +224,13 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1], 3, negative.clone());
     assert_eq!(out, [7.0; 3]);
 
+    // Sums that overflow have no mean.
+    let huge: Vec<f64> = (0..25).map(|at| if at / 5 == at % 5 { 0.0 } else { 1.7e308 }).collect();
+    let mut out = [7.0; 5];
+    let error = silhouette(MatRef::new(&huge, 5, 5).unwrap(), &[0, 0, 0, 1, 1], &mut out).unwrap_err();
+    assert!(matches!(error, Error::Parameter { argument: "dissimilarities", .. }), "{error}");
+    assert_eq!(out, [7.0; 5]);
+
     let (mut labels, mut distances) = ([9; 3], [7.0; 3]);
     let mut check = |d: MatRef<'_, f64>, lens: (usize, usize), expected: Error| {
         assert_eq!(assign(d, &mut labels[..lens.0], &mut distances[..lens.1]).unwrap_err(), expected);

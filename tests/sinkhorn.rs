@@ -594,6 +594,40 @@ fn a_run_can_be_watched_and_stopped() {
 }
 
 #[test]
+fn absurd_settings_come_to_an_end() {
+    let case = Case::<f64>::random(3, 4, 0.01, 20);
+    // As good as no fall of epsilon at all, and a tolerance that is infinite relative to the masses.
+    let solver = Sinkhorn::new(case.epsilon).max_iterations(5).tolerance(0.0);
+    for method in METHODS {
+        let transport = case.solve(&solver.clone().method(method).epsilon_scaling(1.0 + f64::EPSILON));
+        assert_eq!(transport.iterations(), 5);
+        let halves = |masses: &[f64]| masses.iter().map(|m| m / 2.0).collect::<Vec<_>>();
+        let (a, b) = (halves(&case.a), halves(&case.b));
+        let solver = Sinkhorn::new(1.0).method(method).tolerance(f64::MAX).start(vec![1e4; 3], vec![0.0; 4]);
+        let transport = solver.solve(case.matrix(), &a, &b).unwrap();
+        assert!(transport.converged(), "{method:?}");
+    }
+}
+
+#[test]
+fn forbidden_pairs_stay_empty_far_from_the_solution() {
+    let case = Case::<f32>::random(5, 19, 0.05, 23).with_zeros().with_forbidden();
+    for (isa, method) in isas_and_methods() {
+        let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method);
+        let far = f64::from(case.epsilon) * 200.0;
+        let transport = case.solve(&solver.clone().max_iterations(0).start(vec![far; 5], vec![0.0; 19]));
+        for (at, (p, cost)) in case.plan(&transport).iter().zip(&case.cost).enumerate() {
+            let with_mass = case.a[at / 19] > 0.0 && case.b[at % 19] > 0.0;
+            assert!(if with_mass && cost.is_finite() { *p >= 0.0 } else { *p == 0.0 }, "{isa} {method:?} {at}: {p}");
+        }
+        assert!(transport.marginal_error() > 1.0, "{isa} {method:?}: {}", transport.marginal_error());
+        // And from there the solution is found.
+        let transport = case.solve(&solver.max_iterations(10_000).start(vec![far; 5], vec![-far; 19]));
+        assert!(transport.converged(), "{isa} {method:?}: {}", transport.marginal_error());
+    }
+}
+
+#[test]
 fn without_memory_it_stays_in_the_log_domain() {
     let case = Case::<f32>::random(30, 40, 0.02, 18);
     let solver = Sinkhorn::new(case.epsilon).tolerance(0.0).max_iterations(40);

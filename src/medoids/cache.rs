@@ -206,7 +206,6 @@ impl<'a, T: Real> Cache<'a, T> {
             n1: &self.n1,
             removal: &self.removal,
             weights: self.problem.weights,
-            loss: self.loss,
         }
     }
 

@@ -191,8 +191,8 @@ impl KMedoids {
     }
 
     /// [`KMedoids::fit`] where every object counts as often as its weight says, in losses and wherever they are compared:
-    /// an object of weight 2 is as good as two equal ones. It costs one more read of 8 bytes per object and row, from a
-    /// near cache.
+    /// an object of weight 2 is as good as two equal ones. It costs one more read of a number per object and row, from
+    /// a near cache.
     ///
     /// # Errors
     /// As [`KMedoids::fit`], and [`Error::Length`] if there is not one weight per object, [`Error::Element`] if a weight is

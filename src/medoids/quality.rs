@@ -152,6 +152,10 @@ fn all<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>, labels: &[usize], out: &mut 
             }
         }
     }
+    if let Some(&value) = a.iter().chain(&b).find(|x| **x == f64::INFINITY) {
+        let expected = "such that its sums do not overflow";
+        return Err(Error::Parameter { argument: "dissimilarities", value, expected });
+    }
     let silhouettes = a.iter().zip(&b).map(|(&a, &b)| {
         let larger = a.max(b);
         if a.is_nan() || larger == 0.0 { 0.0 } else { (b - a) / larger }

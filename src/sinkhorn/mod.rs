@@ -38,8 +38,8 @@ pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 ///
 /// # Speed and memory
 /// An iteration (one update of f and one of g) reads the cost matrix once and takes one exponential per entry, or reads a
-/// stored kernel matrix once and takes none: see [`Method`]. The check before the first reads the cost matrix, absorbing
-/// potentials and the measurement after the last also take its exponentials. Besides the input, the solver holds about
+/// stored kernel matrix once and takes none: see [`Method`]. The check before the first reads the cost matrix; absorbing
+/// potentials, and a measurement whenever the error told with an iteration is within the tolerance, also take its exponentials. Besides the input, the solver holds about
 /// `10 * n + 15 * m` numbers, and with a kernel matrix, whose rows are filled up to lines of the cache, `n * m` more; the
 /// plan is never stored.
 ///
@@ -73,7 +73,7 @@ pub enum Method {
     /// In the log domain: one exponential per entry and iteration, no memory of the size of the matrix.
     Log,
     /// By scaling a stored kernel matrix, `exp((f_i + g_j - C_ij) / epsilon)` with the potentials of when it was made (they
-    /// are *absorbed*; Schmitzer 2019, section 3.1): a multiplication and two additions per entry and iteration, for one
+    /// are *absorbed*; Schmitzer 2019, section 3.1): two multiply-adds per entry and iteration, for one
     /// more matrix of the size of the cost matrix, whatever [`Sinkhorn::memory_limit`] says. Where the factors leave the range in which
     /// that is accurate it goes on in the log domain and absorbs again.
     Scaling,
@@ -92,7 +92,7 @@ pub enum Relaxation {
     /// Not at all.
     #[default]
     Off,
-    /// By the factor that is best for the rate at which the error falls; plain iterations at first and wherever it does
+    /// By the factor that is best for the rate at which the error falls; not at all at first, and less wherever it does
     /// not fall.
     Auto,
     /// By a factor between 0 and 2, 1 being none; above 1 it need not converge.
@@ -105,7 +105,8 @@ pub enum Relaxation {
 pub struct SinkhornProgress {
     /// Iterations that are done.
     pub iteration: usize,
-    /// The L1 error of the marginals before the last iteration, in the units of the masses; infinite after the first.
+    /// The L1 error of the marginals before the last iteration, in the units of the masses; infinite after the first at each
+    /// epsilon.
     /// [`Transport::marginal_error`] is measured in the end.
     pub error: f64,
     /// The current epsilon, see [`Sinkhorn::epsilon_scaling`].
@@ -164,7 +165,7 @@ impl<T: Real> Sinkhorn<T> {
     }
 
     /// Stop when the L1 error of the marginals, [`Transport::marginal_error`], is at most `tol`, in the units of the
-    /// masses; checking costs nothing. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0 it runs exactly
+    /// masses; checking costs nothing while iterating. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0 it runs exactly
     /// [`max_iterations`](Self::max_iterations).
     pub fn tolerance(self, tol: T) -> Self {
         Self { tolerance: tol, ..self }
@@ -181,9 +182,12 @@ impl<T: Real> Sinkhorn<T> {
     ///
     /// # Errors
     /// - [`Error::Parameter`]: epsilon is not positive and finite, or so small against the costs (1e-12 of the potentials)
-    ///   or so large that it cannot be computed with; the tolerance is negative or not finite; the total mass is 0 or overflows.
-    /// - [`Error::Empty`], [`Error::Length`]: no rows or columns; `a` or `b` do not have one mass per row or column.
-    /// - [`Error::Element`]: a mass that is negative or not finite; a cost that is NaN or -inf.
+    ///   or so large that it cannot be computed with; the tolerance is negative or not finite; the total mass is 0 or
+    ///   overflows; the relaxation is not between 0 and 2, the factor of epsilon scaling not above 1 and finite.
+    /// - [`Error::Empty`], [`Error::Length`]: no rows or columns; `a`, `b` or the potentials to start from do not have one
+    ///   number per row or column.
+    /// - [`Error::Element`]: a mass that is negative or not finite; a cost that is NaN or -inf; a potential to start from
+    ///   that is not finite where there is mass.
     /// - [`Error::MassMismatch`]: the totals of `a` and `b` differ by more than 1e-6 (`f64`) or 1e-4 (`f32`, whose totals
     ///   carry the rounding of their masses) of the larger. Within that, their difference is a lower bound of the
     ///   marginal error.
@@ -233,7 +237,7 @@ impl<T: Real> Sinkhorn<T> {
             Some((f, g)) => masses.potentials(k.to_f64(), f, g)?,
         };
         let mut solver = Solver::new(self, problem, u, g)?;
-        let tolerance = self.tolerance.to_f64() / masses.total;
+        let tolerance = (self.tolerance.to_f64() / masses.total).min(f64::MAX);
         let mut limit = self.max_iterations;
         if let Some(factor) = self.epsilon_scaling {
             let flow = solver.approach(range(cost), factor, ROUGHLY.max(tolerance), masses.total, &mut watch)?;
@@ -329,7 +333,7 @@ fn range<T: Real>(cost: MatRef<'_, T>) -> f64 {
             max = if c > max && c < T::INFINITY { c } else { max };
         }
     }
-    (max.to_f64() - min.to_f64()).max(0.0)
+    (max.to_f64() - min.to_f64()).clamp(0.0, f64::MAX)
 }
 
 /// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.

@@ -35,6 +35,8 @@ pub(super) struct Solver<'a, T: Real> {
     /// Iterations since the last absorption.
     scaled: usize,
     relaxer: Relaxer,
+    /// Whether there was no iteration yet at this epsilon.
+    fresh: bool,
     /// The error that came with the last iteration.
     told: f64,
     pub(super) iterations: usize,
@@ -68,6 +70,7 @@ impl<'a, T: Real> Solver<'a, T> {
             patience: if settings.method == Method::Scaling { 1 } else { FIRST },
             scaled: 0,
             relaxer: Relaxer::new(settings.relaxation),
+            fresh: true,
             told: f64::INFINITY,
             iterations: 0,
         };
@@ -84,16 +87,14 @@ impl<'a, T: Real> Solver<'a, T> {
         total: f64,
         watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
-        // The error that comes with an iteration is that of the one before, which began with nothing.
         let mut errors = [f64::INFINITY; 2];
-        let mut fresh = true;
         while self.iterations < limit && !(tolerance > 0.0 && errors[1] <= tolerance) {
             self.absorb_where_it_pays(errors, tolerance, limit - self.iterations);
             let before = self.step()?;
             self.iterations += 1;
-            errors = [errors[1], if fresh { f64::INFINITY } else { before }];
-            self.told = before;
-            fresh = false;
+            // The error that comes with an iteration is that of the one before, which began with nothing.
+            errors = [errors[1], if self.fresh { f64::INFINITY } else { before }];
+            (self.told, self.fresh) = (before, false);
             self.relaxer.observe(errors[1]);
             let progress =
                 SinkhornProgress { iteration: self.iterations, error: errors[1] * total, epsilon: self.epsilon() };
@@ -122,7 +123,8 @@ impl<'a, T: Real> Solver<'a, T> {
                 return Ok(measure);
             }
             // The error told while iterating is not quite the one that is measured.
-            target = target.min(self.told * (tolerance / measure.error));
+            let told = (self.told * (tolerance / measure.error)).max(f64::MIN_POSITIVE);
+            target = target.min(told);
         }
     }
 
@@ -139,7 +141,8 @@ impl<'a, T: Real> Solver<'a, T> {
         let k = self.problem.k;
         let last = self.epsilon();
         let mut epsilon = start;
-        while epsilon > last * factor.sqrt() {
+        // Not bounded by the factor, which may be hardly above 1.
+        while self.iterations < self.settings.max_iterations && epsilon > last * factor.sqrt() {
             self.set_k(T::from_f64(core::f64::consts::LOG2_E / epsilon))?;
             let limit = self.settings.max_iterations.min(self.iterations + STAGE);
             if self.iterate(tolerance, limit, total, watch)?.is_break() {
@@ -166,7 +169,7 @@ impl<'a, T: Real> Solver<'a, T> {
         self.g.iter_mut().for_each(|g| *g *= ratio);
         self.span = span(&self.u, &self.g, self.problem.b);
         self.problem.k = k;
-        self.in_log_domain = 0;
+        (self.in_log_domain, self.fresh) = (0, true);
         self.relaxer = Relaxer::new(self.settings.relaxation);
         self.check_span()
     }
