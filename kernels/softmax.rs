@@ -13,6 +13,10 @@
 //! | [`sum_below_maximum`], [`rescale`] | softmax in place, and what [`stored_sum`] gives up | reads; reads, writes; updates |
 //! | [`row_sum`], [`recompute`] | softmax of long rows | reads; reads, streams |
 //!
+//! NEON, of which no hardware was at hand, by inspection of the loops (rustc 1.95, `opt-level = 2`): four vectors of
+//! exponentials with their sum take 134 to 148 instructions for 16 `f32`, 36 of them multiply-adds, and 179 to 186 for 8
+//! `f64`, 56 of them multiply-adds; some 8 and 23 instructions an element.
+//!
 //! Rows that are short against the caches are worked on in groups ([`group_sums`]): the exponentials of all of them, their
 //! sums, the reciprocals or logarithms of these, the results.
 
