@@ -263,6 +263,18 @@ fn possible(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
     !total.is_finite() || a - error * a.abs() + min - error * min - slack < limit
 }
 
+/// The change of the loss where the object of `row` becomes the only medoid.
+#[inline(always)]
+fn difference<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near: &Nearest<'_, T>) -> f64 {
+    let mut change = l.widen(l.splat(T::ZERO));
+    for (i, chunk) in row.chunks(L::N).enumerate() {
+        let at = i * L::N;
+        let gained = l.sub_wide(l.widen(l.load_tail(chunk, T::ZERO)), l.widen(l.load(&near.d1[at..])));
+        change = l.add_wide(change, weigh::<L, T, WEIGHTED>(l, near.weights, at, gained));
+    }
+    l.sum_wide(change)
+}
+
 /// The exact change of the loss, and the best swap, of one candidate.
 #[inline(always)]
 fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
@@ -279,7 +291,7 @@ fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     let a = if k == 1 {
         // There is no second medoid, whose distance T_1 starts with.
         t[0] = 0.0;
-        change_weighted::<L, T, WEIGHTED>(l, row, near, 0).0
+        difference::<L, T, WEIGHTED>(l, row, near)
     } else {
         scan_hits::<L, T, 1, false, WEIGHTED>(l, [row], [row], near, &mut t[..k])[0]
     };
@@ -526,42 +538,6 @@ pub(crate) fn scratch_len(k: usize) -> usize {
     if k <= TWO_TABLES { 2 * ROWS * k } else { ROWS * k }
 }
 
-/// The change of the loss if the medoid at `position` is replaced by the object of `row`, summed object by object, and
-/// the sum of the distances that change (of old and new the larger one), which bounds its rounding error.
-#[inline(always)]
-pub(crate) fn swap_change<L: Lanes<T>, T: Float>(l: L, row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64) {
-    if near.weights.is_empty() {
-        change_weighted::<L, T, false>(l, row, &near, position)
-    } else {
-        change_weighted::<L, T, true>(l, row, &near, position)
-    }
-}
-
-#[inline(always)]
-fn change_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
-    l: L,
-    row: &[T],
-    near: &Nearest<'_, T>,
-    position: usize,
-) -> (f64, f64) {
-    let zero = l.splat(T::ZERO);
-    let position = l.splat_index(position as u32);
-    let mut change = l.widen(zero);
-    let mut moved = change;
-    for at in (0..row.len()).step_by(L::N) {
-        let d = load_row(l, row, at);
-        let d1 = l.load(&near.d1[at..]);
-        let d2 = l.load(&near.d2[at..]);
-        let mine = l.eq_index(l.load_index(&near.n1[at..]), position);
-        let new = l.min(d, l.select(mine, d2, d1));
-        let difference = l.sub_wide(l.widen(new), l.widen(d1));
-        change = l.add_wide(change, weigh::<L, T, WEIGHTED>(l, near.weights, at, difference));
-        let larger = l.select(l.lt(new, d1), d1, l.select(l.lt(d1, new), new, zero));
-        moved = l.add_wide(moved, weigh::<L, T, WEIGHTED>(l, near.weights, at, l.widen(larger)));
-    }
-    (l.sum_wide(change), l.sum_wide(moved))
-}
-
 /// Adds the objects of `R` rows as medoids at positions from `first` on.
 #[inline(always)]
 fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], first: usize, near: &mut NearestMut<'_, T>) {
@@ -604,38 +580,28 @@ pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
     }
 }
 
-/// Puts the object of `row` at `position`, in place of the medoid that was there. Objects whose second nearest
-/// medoid is then unknown get [`NONE`] as such; their list is written to `unknown` (which needs [`PAD`] elements more than there
-/// are objects) and its length returned.
+/// Lists the objects whose nearest medoids change where the object of `row` takes the place of the medoid at `position`: it
+/// undercuts their `bounds`, or they lose their nearest or second nearest medoid, whose positions are `near`. `out` needs
+/// [`PAD`] elements more than there are objects; returns how many are listed.
 #[inline(always)]
-pub(crate) fn replace<L: Lanes<T>, T: Float>(
+pub(crate) fn changed<L: Lanes<T>, T: Float>(
     l: L,
     row: &[T],
     position: usize,
-    near: NearestMut<'_, T>,
-    unknown: &mut [u32],
+    bounds: &[T],
+    near: (&[u32], &[u32]),
+    out: &mut [u32],
 ) -> usize {
-    let none = l.splat_index(NONE);
     let position = l.splat_index(position as u32);
     let mut count = 0;
     for at in (0..row.len()).step_by(L::N) {
-        let d = load_row(l, row, at);
-        let (d1, n1) = (l.load(&near.d1[at..]), l.load_index(&near.n1[at..]));
-        let (d2, n2) = (l.load(&near.d2[at..]), l.load_index(&near.n2[at..]));
-        // Without the old medoid: the second nearest moves up, and the place of the second is held by nobody, at a
-        // distance that every other medoid has at least.
-        let (was1, was2) = (l.eq_index(n1, position), l.eq_index(n2, position));
-        let d1 = l.select(was1, d2, d1);
-        let n1 = l.select_index(was1, n2, n1);
-        let n2 = l.select_index(was1, none, l.select_index(was2, none, n2));
-        // With the new one.
-        let (first, second) = (l.lt(d, d1), l.lt(d, d2));
-        l.store(&mut near.d2[at..], l.select(first, d1, l.select(second, d, d2)));
-        l.store(&mut near.d1[at..], l.select(first, d, d1));
-        let n2 = l.select_index(first, n1, l.select_index(second, position, n2));
-        l.store_index(&mut near.n2[at..], n2);
-        l.store_index(&mut near.n1[at..], l.select_index(first, position, n1));
-        count += l.true_lanes(l.eq_index(n2, none), at as u32, &mut unknown[count..]);
+        let first = l.load_index(&near.0[at..]);
+        let second = l.load_index(&near.1[at..]);
+        // The position itself marks a change.
+        let mark = l.select_index(l.eq_index(second, position), position, first);
+        let closer = l.lt(load_row(l, row, at), l.load(&bounds[at..]));
+        let mark = l.select_index(closer, position, mark);
+        count += l.true_lanes(l.eq_index(mark, position), at as u32, &mut out[count..]);
     }
     count
 }

@@ -156,9 +156,8 @@ entry_points! {
     swap::all_distances(row: &[T]) -> bool;
     swap::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]);
     swap::next_swap(d: MatRef<'_, T>, candidates: &[usize], limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
-    swap::swap_change(row: &[T], near: Nearest<'_, T>, position: usize) -> (f64, f64);
     swap::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
-    swap::replace(row: &[T], position: usize, near: NearestMut<'_, T>, unknown: &mut [u32]) -> usize;
+    swap::changed(row: &[T], position: usize, bounds: &[T], near: (&[u32], &[u32]), out: &mut [u32]) -> usize;
     clusters::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], out: &mut [f64]);
     clusters::add_rows(d: MatRef<'_, T>, rows: &[u32], columns: (usize, usize), sums: &mut [f64]);
     clusters::nearest(d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]);

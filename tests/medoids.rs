@@ -380,6 +380,36 @@ fn fasterpam_ends_at_a_local_optimum_f64() {
     check_fasterpam::<f64>(false);
 }
 
+/// With many medoids several are kept in reserve for every object: many swaps later, with medoids that left and came
+/// back, they are still the nearest ones.
+#[test]
+fn many_medoids_and_swaps_end_at_a_local_optimum() {
+    let (n, k) = if emulated() { (120, 60) } else { (300, 100) };
+    let mut r = rng(31);
+    let smooth = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0)));
+    let tied = manhattan(&points(n, &mut r, |r| f64::from(r.random_range(0..12))));
+    let asymmetric = Square::from_fn(n, |_, _| f64::from(r.random_range(1..1000)));
+    for (name, d) in [("smooth", smooth), ("tied", tied), ("asymmetric", asymmetric)] {
+        let data = d.to::<f64>();
+        for isa in isas() {
+            let what = format!("{name}/{isa}");
+            let options = KMedoids::new(k).init(Init::Random { seed: 5 }).isa(isa);
+            let mut told = f64::INFINITY;
+            let watch = |progress: KMedoidsProgress| {
+                told = progress.loss;
+                ControlFlow::Continue(())
+            };
+            let got = options.fit_with(MatRef::new(&data, n, n).unwrap(), watch).unwrap();
+            check_consistent(&d, k, &got, &what);
+            assert!(got.converged() && got.swaps() > k / 4, "{what}: {} swaps", got.swaps());
+            // The caches' loss, before the labels are found anew.
+            assert!((told - d.loss(got.medoids())).abs() <= 1e-12 * told, "{what}");
+            let (c, i, change) = plain_best_swap(&d, got.medoids());
+            assert!(change >= -1e-12 * told, "{what}: swap {i} for {c} changes the loss by {change}");
+        }
+    }
+}
+
 /// Voronoi iteration by the book: the medoids, how many moved, and the iterations.
 fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     let (mut medoids, mut moves) = (medoids.to_vec(), 0);

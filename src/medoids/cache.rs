@@ -1,4 +1,4 @@
-//! What is kept for every object between swaps: its nearest and second nearest medoid.
+//! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more in reserve.
 
 use crate::kernels::swap::{NONE, Nearest, NearestMut, PAD, PADDING, Swap, scratch_len};
 use crate::{Isa, MatRef, Real};
@@ -44,21 +44,66 @@ pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
     padded
 }
 
-/// The medoids and, for every object, its two nearest ones.
+/// Medoids ranked for an object: its two nearest ones, and those in reserve. With many medoids a search for a second
+/// nearest one is the dearest part of a swap, as it reads every medoid's row.
+const RANKED: usize = 6;
+
+/// Medoids by their distance from one object, as far as they are known: nearest first, of equals in the order they came.
+#[derive(Clone, Copy)]
+struct Ranking<T> {
+    len: usize,
+    /// Distance, and the object that is the medoid.
+    medoids: [(T, u32); RANKED],
+}
+
+impl<T: Real> Ranking<T> {
+    const EMPTY: Self = Self { len: 0, medoids: [(T::INFINITY, NONE); RANKED] };
+
+    /// Inserts a medoid; returns the distance of the one that has no place among the first `most`, if there is such.
+    fn insert(&mut self, distance: T, medoid: u32, most: usize) -> Option<T> {
+        let mut entry = (distance, medoid);
+        let mut place = 0;
+        while place < self.len && self.medoids[place].0 <= distance {
+            place += 1;
+        }
+        for kept in &mut self.medoids[place..self.len] {
+            core::mem::swap(kept, &mut entry);
+        }
+        if self.len == most {
+            return Some(entry.0);
+        }
+        self.medoids[self.len] = entry;
+        self.len += 1;
+        None
+    }
+}
+
+/// The medoids and, for every object, its nearest ones.
 pub(super) struct Cache<'a, T> {
     problem: Problem<'a, T>,
     medoids: Vec<usize>,
-    is_medoid: Vec<bool>,
+    /// Of every object its position among the medoids, or [`NONE`].
+    positions: Vec<u32>,
     d1: Vec<T>,
     d2: Vec<T>,
     n1: Vec<u32>,
     n2: Vec<u32>,
+    /// The medoids of every object, of which some may be medoids no more.
+    rankings: Vec<Ranking<T>>,
+    /// What every medoid without a place in an object's ranking has at least as its distance.
+    bounds: Vec<T>,
     /// What removing each medoid costs; see [`Cache::update_sums`].
     removal: Vec<f64>,
+    /// Changes made to `removal` since it was last summed up.
+    changes: usize,
     loss: f64,
     /// Scratch of the scan.
     t: Vec<f64>,
-    /// Scratch: objects whose second nearest medoid is to be found anew.
+    /// The swap that was last looked at, if nothing has changed since, and its objects: see [`Cache::list_changed`].
+    listed: Option<(usize, usize)>,
+    changed: Vec<u32>,
+    count: usize,
+    /// Scratch: those of them whose rankings it leaves with less than two.
     unknown: Vec<u32>,
 }
 
@@ -74,15 +119,21 @@ impl<'a, T: Real> Cache<'a, T> {
         Self {
             problem,
             medoids: Vec::new(),
-            is_medoid: vec![false; n],
+            positions: vec![NONE; n],
             d1: distances.clone(),
             d2: distances,
             n1: positions.clone(),
             n2: positions,
+            rankings: Vec::new(),
+            bounds: Vec::new(),
             removal: Vec::new(),
+            changes: 0,
             loss: f64::INFINITY,
             t: Vec::new(),
-            unknown: vec![0; n + PAD],
+            listed: None,
+            changed: vec![0; n + PAD],
+            count: 0,
+            unknown: Vec::new(),
         }
     }
 
@@ -102,7 +153,7 @@ impl<'a, T: Real> Cache<'a, T> {
     }
 
     pub(super) fn is_medoid(&self, object: usize) -> bool {
-        self.is_medoid[object]
+        self.positions[object] != NONE
     }
 
     /// Distance of an object to its nearest medoid.
@@ -151,37 +202,123 @@ impl<'a, T: Real> Cache<'a, T> {
     fn add(&mut self, medoids: &[usize]) {
         let first = self.medoids.len();
         self.medoids.extend_from_slice(medoids);
-        for &medoid in medoids {
-            self.is_medoid[medoid] = true;
+        for (position, &medoid) in (first..).zip(medoids) {
+            self.positions[medoid] = position as u32;
         }
         let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
         T::add_medoids(self.problem.isa, self.problem.d, medoids, first, near);
+        self.rankings.clear();
+        self.listed = None;
     }
 
     /// Makes `candidate` the medoid at `position`.
     pub(super) fn swap(&mut self, candidate: usize, position: usize) {
-        self.is_medoid[self.medoids[position]] = false;
+        self.list_changed(candidate, position);
+        self.listed = None;
+        self.positions[self.medoids[position]] = NONE;
         self.medoids[position] = candidate;
-        self.is_medoid[candidate] = true;
-        let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
+        self.positions[candidate] = position as u32;
         let row = self.problem.d.row(candidate);
-        let count = T::replace(self.problem.isa, row, position, near, &mut self.unknown);
-        let unknown = &self.unknown[..count];
-        for &o in unknown {
-            self.d2[o as usize] = T::INFINITY;
-        }
-        // Medoid by medoid, so that the objects of one row are read together.
-        for (i, &medoid) in self.medoids.iter().enumerate() {
-            let row = self.problem.d.row(medoid);
-            for &o in unknown {
-                let o = o as usize;
-                if row[o] < self.d2[o] && self.n1[o] as usize != i {
-                    self.d2[o] = row[o];
-                    self.n2[o] = i as u32;
+        self.unknown.clear();
+        for i in 0..self.count {
+            let o = self.changed[i] as usize;
+            self.removal[self.n1[o] as usize] -= self.removal_share(o);
+            let mut ranking = Ranking::EMPTY;
+            let before = &self.rankings[o];
+            for &(d, medoid) in &before.medoids[..before.len] {
+                // The candidate may have been a medoid before, and may have kept its place.
+                if self.positions[medoid as usize] != NONE && medoid as usize != candidate {
+                    ranking.insert(d, medoid, self.ranked());
                 }
             }
+            if row[o] < self.bounds[o]
+                && let Some(bound) = ranking.insert(row[o], candidate as u32, self.ranked())
+            {
+                self.bounds[o] = bound;
+            }
+            if ranking.len < 2 {
+                self.unknown.push(o as u32);
+            }
+            self.rankings[o] = ranking;
         }
-        self.update_sums();
+        self.rank_unknown();
+        for i in 0..self.count {
+            let o = self.changed[i] as usize;
+            let [first, second, ..] = self.rankings[o].medoids;
+            let position = |medoid: u32| if medoid == NONE { NONE } else { self.positions[medoid as usize] };
+            (self.d1[o], self.n1[o]) = (first.0, position(first.1));
+            (self.d2[o], self.n2[o]) = (second.0, position(second.1));
+            self.removal[self.n1[o] as usize] += self.removal_share(o);
+        }
+        self.changes += 2 * self.count;
+        if self.changes > self.problem.objects() {
+            self.update_sums();
+        } else {
+            self.loss = self.sum_of_d1();
+        }
+    }
+
+    /// How many medoids are ranked: with few medoids a search is cheap, and a swap changes the rankings of most objects.
+    fn ranked(&self) -> usize {
+        (self.medoids.len() / 16).clamp(2, RANKED)
+    }
+
+    /// Ranks the medoids of every object.
+    fn rank_all(&mut self) {
+        let n = self.problem.objects();
+        self.rankings.resize(n, Ranking::EMPTY);
+        self.bounds.clear();
+        self.bounds.resize(n, T::INFINITY);
+        self.bounds.resize(self.d1.len(), T::ZERO);
+        for position in 0..self.medoids.len() {
+            self.list_changed(self.medoids[position], position);
+            for i in 0..self.count {
+                self.rank(self.medoids[position], self.changed[i] as usize);
+            }
+        }
+    }
+
+    /// Ranks the medoids of the objects in `unknown` anew.
+    fn rank_unknown(&mut self) {
+        for &o in &self.unknown {
+            self.rankings[o as usize] = Ranking::EMPTY;
+            self.bounds[o as usize] = T::INFINITY;
+        }
+        // Medoid by medoid, so that the objects of one row are read together.
+        for i in 0..self.medoids.len() {
+            for j in 0..self.unknown.len() {
+                self.rank(self.medoids[i], self.unknown[j] as usize);
+            }
+        }
+    }
+
+    /// Gives a medoid its place in the ranking of an object, which has had all medoids but those yet to come.
+    #[inline]
+    fn rank(&mut self, medoid: usize, object: usize) {
+        let (d, most) = (self.problem.d.row(medoid)[object], self.ranked());
+        if d < self.bounds[object] {
+            self.rankings[object].insert(d, medoid as u32, most);
+            // Infinite as long as there is a place left.
+            self.bounds[object] = self.rankings[object].medoids[most - 1].0;
+        }
+    }
+
+    /// Lists the objects whose rankings change with `candidate` at `position`.
+    fn list_changed(&mut self, candidate: usize, position: usize) {
+        if self.listed == Some((candidate, position)) {
+            return;
+        }
+        if self.rankings.is_empty() {
+            self.rank_all();
+        }
+        self.listed = Some((candidate, position));
+        let (row, near) = (self.problem.d.row(candidate), (&self.n1[..], &self.n2[..]));
+        self.count = T::changed(self.problem.isa, row, position, &self.bounds, near, &mut self.changed);
+    }
+
+    /// What an object adds to the cost of removing its nearest medoid.
+    fn removal_share(&self, object: usize) -> f64 {
+        self.problem.weight(object) * (self.d2[object].to_f64() - self.d1[object].to_f64())
     }
 
     /// What the scan needs beside the caches: the loss of removing each medoid, and the loss itself.
@@ -190,17 +327,17 @@ impl<'a, T: Real> Cache<'a, T> {
         self.t.resize(scratch_len(k), 0.0);
         self.removal.clear();
         self.removal.resize(k, 0.0);
-        let problem = self.problem;
-        let objects = self.d1.iter().zip(&self.d2).zip(&self.n1[..problem.objects()]);
-        for (o, ((&d1, &d2), &n1)) in objects.enumerate() {
-            self.removal[n1 as usize] += problem.weight(o) * (d2.to_f64() - d1.to_f64());
+        for o in 0..self.problem.objects() {
+            self.removal[self.n1[o] as usize] += self.removal_share(o);
         }
+        self.changes = 0;
         self.loss = self.sum_of_d1();
     }
 
     fn nearest(&self) -> Nearest<'_, T> {
         Nearest {
-            noise: self.problem.noise(self.loss),
+            // Twice: the costs of removal have been changed as often as they have terms, at most.
+            noise: 2.0 * self.problem.noise(self.loss),
             d1: &self.d1,
             d2: &self.d2,
             n1: &self.n1,
@@ -218,12 +355,24 @@ impl<'a, T: Real> Cache<'a, T> {
     }
 
     /// Whether the swap lowers the loss by more than rounding can account for.
-    pub(super) fn lowers_loss(&self, swap: Swap) -> bool {
-        if self.is_medoid[swap.candidate] {
+    pub(super) fn lowers_loss(&mut self, Swap { candidate, position, .. }: Swap) -> bool {
+        if self.is_medoid(candidate) {
             return false;
         }
-        let row = self.problem.d.row(swap.candidate);
-        let (change, moved) = T::swap_change(self.problem.isa, row, self.nearest(), swap.position);
+        self.list_changed(candidate, position);
+        let row = self.problem.d.row(candidate);
+        let (mut change, mut moved) = (0.0, 0.0);
+        for &o in &self.changed[..self.count] {
+            let o = o as usize;
+            let old = self.d1[o];
+            let kept = if self.n1[o] as usize == position { self.d2[o] } else { old };
+            let new = if row[o] < kept { row[o] } else { kept };
+            if new != old {
+                let (old, new, weight) = (old.to_f64(), new.to_f64(), self.problem.weight(o));
+                change += weight * (new - old);
+                moved += weight * old.max(new);
+            }
+        }
         self.problem.falls(change, moved)
     }
 }
