@@ -3,41 +3,11 @@
 mod support;
 
 use mantex::{Error, Isa, MatMut, MatRef, log_sum_exp_on};
-#[cfg(feature = "std")]
-use std::process::{Command, Output};
 use support::isas;
+#[cfg(feature = "std")]
+use support::{child, printed};
 
 const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
-
-/// Runs one test of this file in a process of its own with `MANTEX_ISA` set, or unset.
-#[cfg(feature = "std")]
-fn child(test: &str, mantex_isa: Option<&str>) -> Output {
-    let test_file = std::env::current_exe().expect("the test's path");
-    // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
-    let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
-    let runner = std::env::var(runner).unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let mut child = match words.next() {
-        None => Command::new(test_file),
-        Some(emulator) => {
-            let mut child = Command::new(emulator);
-            child.args(words).arg(test_file);
-            child
-        }
-    };
-    child.args(["--exact", test, "--nocapture", "--include-ignored"]);
-    child.env_remove("MANTEX_ISA").env_remove("RUST_BACKTRACE");
-    if let Some(name) = mantex_isa {
-        child.env("MANTEX_ISA", name);
-    }
-    child.output().expect("the test starts again")
-}
-
-/// What a child printed.
-#[cfg(feature = "std")]
-fn printed(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Isa
@@ -152,7 +122,7 @@ fn the_environment_caps_the_best() {
     let isas = isas();
     settings.extend(isas.iter().map(|isa| (Some(isa.name()), *isa)));
     for (setting, expected) in settings {
-        let output = child(test, setting);
+        let output = child(test, setting.map(|name| ("MANTEX_ISA", name)));
         let printed = printed(&output);
         assert!(output.status.success() && printed.contains("1 passed"), "{setting:?}: {printed}");
         assert!(printed.contains(&format!("best is {expected}")), "{setting:?}: {printed}");
@@ -170,13 +140,13 @@ fn a_wrong_name_in_the_environment_panics() {
         (missing, "is not available on this CPU or in this build"),
     ] {
         for test in ["best_is_what_the_environment_says", "an_entry_point_alone"] {
-            let output = child(test, Some(name));
+            let output = child(test, Some(("MANTEX_ISA", name)));
             let printed = printed(&output);
             assert!(!output.status.success() && printed.contains("1 failed"), "{name:?}: {printed}");
             assert!(printed.contains("MANTEX_ISA: ") && printed.contains(reason), "{name:?}: {printed}");
         }
         // The road that names its instruction set does not ask the environment.
-        let output = child("a_given_instruction_set_alone", Some(name));
+        let output = child("a_given_instruction_set_alone", Some(("MANTEX_ISA", name)));
         assert!(output.status.success(), "{name:?}: {}", printed(&output));
     }
 }

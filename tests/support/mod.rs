@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use std::collections::BTreeMap;
 use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 /// Makes a test of each generic function, for both types.
@@ -30,7 +31,7 @@ pub(crate) use for_both_types;
 // Element types
 
 /// An element type under test.
-pub(crate) trait Float: Real {
+pub(crate) trait Float: Real + bytemuck::Pod {
     const NAME: &'static str;
     /// Bits of the significand, the hidden one included.
     const DIGITS: i32;
@@ -453,6 +454,35 @@ pub(crate) fn require(required: &str, isas: &[Isa]) {
 /// Whether large cases should shrink, because the CPU is probably an emulated one.
 pub(crate) fn emulated() -> bool {
     cfg!(target_arch = "aarch64") || std::env::var_os("MANTEX_EMULATED").is_some()
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Processes
+
+/// Runs one test of the calling test's file in a process of its own, with a variable in its environment; `MANTEX_ISA` is
+/// unset unless it is that variable.
+pub(crate) fn child(test: &str, variable: Option<(&str, &str)>) -> Output {
+    let test_file = std::env::current_exe().expect("the test's path");
+    // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
+    let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
+    let runner = std::env::var(runner).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut child = match words.next() {
+        None => Command::new(test_file),
+        Some(emulator) => {
+            let mut child = Command::new(emulator);
+            child.args(words).arg(test_file);
+            child
+        }
+    };
+    child.args(["--exact", test, "--nocapture", "--include-ignored"]);
+    child.env_remove("MANTEX_ISA").env_remove("RUST_BACKTRACE").envs(variable);
+    child.output().expect("the test starts again")
+}
+
+/// What a child printed.
+pub(crate) fn printed(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,470 @@
+//! No access beyond a slice, neither read nor write: inputs and outputs begin and end at pages without access. Then what
+//! else the entry points do outside of their arguments: allocations, and what the first call of a process sets up.
+#![cfg(unix)]
+#![allow(unsafe_code)] // Page protection, and an allocator that counts.
+
+mod support;
+
+use bytemuck::Pod;
+use mantex::*;
+use memmap2::{MmapMut, MmapRaw};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::marker::PhantomData;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Barrier;
+use support::{Float, bits_of, child, emulated, for_both_types, isas, normal, printed, rng, uniform};
+
+for_both_types! { rows_at_fences matrices_at_fences sinkhorn_at_fences medoids_at_fences distances_at_fences
+nothing_is_allocated sinkhorn_iterations_do_not_allocate medoids_swaps_do_not_allocate }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Fences
+
+/// A multiple of the page size of every target.
+const PAGE: usize = 64 << 10;
+
+unsafe extern "C" {
+    fn mprotect(address: *mut c_void, len: usize, protection: c_int) -> c_int;
+}
+
+/// Memory between two fences: pages without access, where any read or write kills the process.
+struct Fenced<T> {
+    map: MmapRaw,
+    bytes: usize,
+    elements: PhantomData<T>,
+}
+
+impl<T: Pod> Fenced<T> {
+    const NO_ACCESS: c_int = 0;
+
+    /// Space for `len` elements or some more.
+    fn new(len: usize) -> Self {
+        let bytes = (len.max(1) * size_of::<T>()).next_multiple_of(PAGE);
+        let map = MmapRaw::from(MmapMut::map_anon(bytes + 2 * PAGE).expect("memory"));
+        for start in [0, PAGE + bytes] {
+            // SAFETY: these whole pages belong to the map, and nothing refers to them.
+            let status = unsafe { mprotect(map.as_mut_ptr().add(start).cast(), PAGE, Self::NO_ACCESS) };
+            assert_eq!(status, 0, "{}", std::io::Error::last_os_error());
+        }
+        Self { map, bytes, elements: PhantomData }
+    }
+
+    /// A copy of `x` that begins at the fence before it, or ends at the one behind it.
+    fn put(&mut self, x: &[T], side: Side) -> &mut [T] {
+        assert!(size_of_val(x) <= self.bytes);
+        let start = match side {
+            Side::Before => PAGE,
+            Side::Behind => PAGE + self.bytes - size_of_val(x),
+        };
+        // SAFETY: by the assertion all of it lies between the fences, where the memory is initialised (to zero) and every
+        // pattern of bits is a T; pages and sizes are multiples of T's alignment; the slice borrows `self`.
+        let copy = unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(start).cast::<T>(), x.len()) };
+        copy.copy_from_slice(x);
+        copy
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Before,
+    Behind,
+}
+
+const SIDES: [Side; 2] = [Side::Before, Side::Behind];
+
+/// Reads the byte that `MANTEX_READ_AT` tells, counted from the start of the accessible memory.
+#[test]
+fn a_byte_alone() {
+    let at = std::env::var("MANTEX_READ_AT").map_or(0, |at| at.parse::<isize>().expect("a number"));
+    assert!(at.unsigned_abs() <= PAGE);
+    let fenced = Fenced::<u8>::new(1);
+    println!("reading");
+    // SAFETY: inside of the map, whose fences are there to stop this.
+    let byte = unsafe { fenced.map.as_ptr().offset(PAGE as isize + at).read_volatile() };
+    println!("has read {byte}");
+}
+
+/// The tests below rely on it.
+#[test]
+fn fences_stop_single_bytes() {
+    let page = PAGE as isize;
+    for (at, allowed) in [(-1, false), (0, true), (page - 1, true), (page, false)] {
+        let output = child("a_byte_alone", Some(("MANTEX_READ_AT", &at.to_string())));
+        let printed = printed(&output);
+        assert!(printed.contains("reading"), "{at}: {printed}");
+        assert_eq!(printed.contains("has read 0"), allowed, "{at}: {printed}");
+        assert_eq!(output.status.success(), allowed, "{at}: {printed}");
+        // SIGSEGV or, by its numbers in Linux and in BSD, SIGBUS: not a panic.
+        assert_eq!(matches!(output.status.signal(), Some(7 | 10 | 11)), !allowed, "{at}: {:?}", output.status);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The slice-level entry points
+
+/// What they read, of which each takes a part.
+struct Input<'a, T> {
+    x: MatRef<'a, T>,
+    y: MatRef<'a, T>,
+    classes: &'a [usize],
+}
+
+/// Writes a matrix, or one element per row.
+type EntryPoint<T> = fn(Isa, &Input<'_, T>, MatMut<'_, T>, &mut [T]) -> Result<(), Error>;
+
+/// Those of one row take the first.
+fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
+    vec![
+        ("softmax", |isa, i, mut out, _| softmax_on(isa, i.x.row(0), out.row_mut(0))),
+        ("softmax_in_place", |isa, i, mut out, _| {
+            out.row_mut(0).copy_from_slice(i.x.row(0));
+            softmax_in_place_on(isa, out.row_mut(0));
+            Ok(())
+        }),
+        ("log_softmax", |isa, i, mut out, _| log_softmax_on(isa, i.x.row(0), out.row_mut(0))),
+        ("log_sum_exp", |isa, i, _, each| {
+            each[0] = log_sum_exp_on(isa, i.x.row(0));
+            Ok(())
+        }),
+        ("ExtSum", |isa, i, _, each| {
+            each[0] = ExtSum::of_on(isa, i.x.row(0)).merge(ExtSum::of_on(isa, i.y.row(0))).ln();
+            Ok(())
+        }),
+        ("softmax_backward", |isa, i, mut out, _| softmax_backward_on(isa, i.x.row(0), i.y.row(0), out.row_mut(0))),
+        ("log_softmax_backward", |isa, i, mut out, _| {
+            log_softmax_backward_on(isa, i.x.row(0), i.y.row(0), out.row_mut(0))
+        }),
+        ("stablemax", |isa, i, mut out, _| stablemax_on(isa, i.x.row(0), out.row_mut(0))),
+        ("log_stablemax", |isa, i, mut out, _| log_stablemax_on(isa, i.x.row(0), out.row_mut(0))),
+        ("stablemax_backward", |isa, i, mut out, _| stablemax_backward_on(isa, i.x.row(0), i.y.row(0), out.row_mut(0))),
+        ("log_stablemax_backward", |isa, i, mut out, _| {
+            log_stablemax_backward_on(isa, i.x.row(0), i.y.row(0), out.row_mut(0))
+        }),
+        ("softmax_rows", |isa, i, out, _| softmax_rows_on(isa, i.x, out)),
+        ("softmax_rows_with", |isa, i, out, _| softmax_rows_with_on(isa, i.x, out, &options(i.y))),
+        ("log_softmax_rows", |isa, i, out, _| log_softmax_rows_on(isa, i.x, out)),
+        ("log_softmax_rows_with", |isa, i, out, _| log_softmax_rows_with_on(isa, i.x, out, &options(i.y))),
+        ("log_sum_exp_rows", |isa, i, _, each| log_sum_exp_rows_on(isa, i.x, each)),
+        ("log_sum_exp_rows_with", |isa, i, _, each| log_sum_exp_rows_with_on(isa, i.x, each, &options(i.y))),
+        ("softmax_backward_rows", |isa, i, out, _| softmax_backward_rows_on(isa, i.x, i.y, out)),
+        ("log_softmax_backward_rows", |isa, i, out, _| log_softmax_backward_rows_on(isa, i.x, i.y, out)),
+        ("stablemax_rows", |isa, i, out, _| stablemax_rows_on(isa, i.x, out)),
+        ("log_stablemax_rows", |isa, i, out, _| log_stablemax_rows_on(isa, i.x, out)),
+        ("stablemax_backward_rows", |isa, i, out, _| stablemax_backward_rows_on(isa, i.x, i.y, out)),
+        ("log_stablemax_backward_rows", |isa, i, out, _| log_stablemax_backward_rows_on(isa, i.x, i.y, out)),
+        ("cross_entropy_rows", |isa, i, _, each| match i.x.cols() {
+            0 => Ok(()), // There is no class.
+            _ => cross_entropy_rows_on(isa, i.x, i.classes, each),
+        }),
+        ("cross_entropy_gradient_rows", |isa, i, out, each| match i.x.cols() {
+            0 => Ok(()),
+            _ => cross_entropy_gradient_rows_on(isa, i.x, i.classes, T::of(0.25), each, out),
+        }),
+    ]
+}
+
+fn options<T: Float>(mask: MatRef<'_, T>) -> SoftmaxOptions<'_, T> {
+    SoftmaxOptions::new().scale(T::of(0.75)).mask(mask)
+}
+
+/// Between the fences every entry point gives the bits that it gives in ordinary buffers. Rows are `cols + gap` apart.
+fn slices_at_fences<T: Float>(shapes: impl Iterator<Item = (usize, usize, usize)>) {
+    const MOST: usize = 10_000;
+    let mut r = rng(71);
+    let [mut x_fence, mut y_fence, mut out_fence, mut each_fence] = [(); 4].map(|()| Fenced::<T>::new(MOST));
+    let mut class_fence = Fenced::new(MOST);
+    for (rows, cols, gap) in shapes {
+        let stride = cols + gap;
+        let len = (rows - 1) * stride + cols;
+        let (x, y) = (normal::<T>(len, 3.0, 0.0, &mut r), normal::<T>(len, 1.0, -1.0, &mut r));
+        let classes: Vec<usize> = (0..rows).map(|i| (cols - i % cols.max(1)).saturating_sub(1)).collect();
+        let (unwritten, each_unwritten) = (vec![T::of(99.0); len], vec![T::of(99.0); rows]);
+        for (isa, (name, call)) in
+            isas().into_iter().flat_map(|isa| entry_points::<T>().into_iter().map(move |e| (isa, e)))
+        {
+            let run = |x: &[T], y: &[T], classes: &[usize], out: &mut [T], each: &mut [T]| {
+                let [x, y] = [x, y].map(|x| MatRef::with_stride(x, rows, cols, stride).expect("it fits"));
+                let input = Input { x, y, classes };
+                let target = MatMut::with_stride(out, rows, cols, stride).expect("it fits");
+                call(isa, &input, target, each).expect("good arguments");
+                (bits_of(out), bits_of(each))
+            };
+            let expected = run(&x, &y, &classes, &mut unwritten.clone(), &mut each_unwritten.clone());
+            for side in SIDES {
+                let actual = run(
+                    x_fence.put(&x, side),
+                    y_fence.put(&y, side),
+                    class_fence.put(&classes, side),
+                    out_fence.put(&unwritten, side),
+                    each_fence.put(&each_unwritten, side),
+                );
+                assert!(actual == expected, "{name}/{}/{isa}/{rows} x {cols}, gap {gap}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn rows_at_fences<T: Float>() {
+    let short = (0..=200).filter(|len| !emulated() || len % 16 < 2 || len % 16 == 15);
+    let long = [511, 512, 513, 1024, 2047, 4097, 10_000];
+    let long = long[..if emulated() { 3 } else { 7 }].iter().copied();
+    slices_at_fences::<T>(short.chain(long).map(|len| (1, len, 0)));
+}
+
+fn matrices_at_fences<T: Float>() {
+    let cols = (0..=80).filter(|len| !emulated() || len % 16 < 2).chain([255, 513]);
+    slices_at_fences::<T>(cols.flat_map(|cols| [(2, cols, 0), (3, cols, 5), (9, cols, 1)]));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The solvers
+
+const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
+
+/// Costs of an n x m problem, rows `gap` elements further apart than need be, and two even masses.
+fn problem<T: Float>(n: usize, m: usize, gap: usize) -> [Vec<T>; 3] {
+    let cost = uniform(n * (m + gap) - gap, 0.0, 1.0, &mut rng(72));
+    [cost, vec![T::of(1.0 / n as f64); n], vec![T::of(1.0 / m as f64); m]]
+}
+
+fn sinkhorn_at_fences<T: Float>() {
+    let [mut cost_fence, mut a_fence, mut b_fence, mut plan_fence] = [(); 4].map(|()| Fenced::<T>::new(10_000));
+    let shapes = [(1, 1, 0), (1, 5, 0), (5, 1, 2), (3, 7, 2), (8, 16, 0), (17, 33, 7), (40, 3, 0), (31, 129, 1)];
+    for (n, m, gap) in shapes {
+        let [cost, a, b] = problem::<T>(n, m, gap);
+        for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+            let solver = Sinkhorn::new(T::of(0.1)).max_iterations(7).tolerance(T::of(0.0)).isa(isa).method(method);
+            let solve = |cost: &[T], a: &[T], b: &[T], plan: &mut [T]| {
+                let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
+                let t = solver.solve(cost, a, b).expect("a good problem");
+                t.plan_into(cost, MatMut::with_stride(plan, n, m, m + gap).expect("it fits")).expect("the same shape");
+                [bits_of(t.f()), bits_of(t.g()), bits_of(&[t.cost(), t.marginal_error()]), bits_of(plan)]
+            };
+            let unwritten = vec![T::of(99.0); cost.len()];
+            let expected = solve(&cost, &a, &b, &mut unwritten.clone());
+            for side in SIDES {
+                let actual = solve(
+                    cost_fence.put(&cost, side),
+                    a_fence.put(&a, side),
+                    b_fence.put(&b, side),
+                    plan_fence.put(&unwritten, side),
+                );
+                assert!(actual == expected, "{}/{isa}/{method:?}/{n} x {m}, gap {gap}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::FasterPam, Algorithm::FastPam1, Algorithm::Alternating];
+
+fn medoids_at_fences<T: Float>() {
+    let [mut fence, mut weight_fence, mut out_fence] = [(); 3].map(|()| Fenced::<T>::new(2000));
+    for n in (1..=40).filter(|n| !emulated() || n % 4 == 1) {
+        let stride = n + n % 3;
+        let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(73));
+        let weights = uniform::<T>(n, 0.5, 2.0, &mut rng(74));
+        let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+        for (isa, algorithm) in isas().into_iter().flat_map(|isa| ALGORITHMS.map(|algorithm| (isa, algorithm))) {
+            let fitter = KMedoids::new(1 + n / 5).algorithm(algorithm).isa(isa);
+            let fit = |distances: &[T], weights: &[T], out: &mut [T]| {
+                let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
+                let clusters = [fitter.fit(view), fitter.fit_weighted(view, weights)].map(|clusters| {
+                    let clusters = clusters.expect("a good problem");
+                    (clusters.medoids().to_vec(), clusters.labels().to_vec(), clusters.loss().bits())
+                });
+                // Of one object there are not two clusters.
+                let mean = silhouette_on(isa, view, &labels, out).map(T::bits);
+                assert_eq!(mean.is_ok(), n > 1);
+                (clusters, mean, bits_of(out))
+            };
+            let expected = fit(&distances, &weights, &mut weights.clone());
+            for side in SIDES {
+                let actual =
+                    fit(fence.put(&distances, side), weight_fence.put(&weights, side), out_fence.put(&weights, side));
+                assert!(actual == expected, "{}/{isa}/{algorithm:?}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn distances_at_fences<T: Float>() {
+    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(3000));
+    for n in (1..=40).filter(|n| !emulated() || n % 4 == 1) {
+        let (dimensions, gap) = (1 + n * 7 % 65, n % 3);
+        let points = uniform::<T>(n * (dimensions + gap) - gap, -1.0, 1.0, &mut rng(75));
+        let unwritten = vec![T::of(99.0); n * (n + gap) - gap];
+        for isa in isas() {
+            for metric in [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine] {
+                let run = |points: &[T], out: &mut [T]| {
+                    let points = MatRef::with_stride(points, n, dimensions, dimensions + gap).expect("it fits");
+                    let target = MatMut::with_stride(out, n, n, n + gap).expect("it fits");
+                    distance_matrix_on(isa, points, target, metric).expect("the right shape");
+                    bits_of(out)
+                };
+                let expected = run(&points, &mut unwritten.clone());
+                for side in SIDES {
+                    let actual = run(fence.put(&points, side), out_fence.put(&unwritten, side));
+                    assert!(actual == expected, "{metric:?}/{}/{isa}/{n} x {dimensions}/{side:?}", T::NAME);
+                }
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Allocations
+
+/// The system's allocator, which counts the calling thread's allocations.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: both functions are those of the system's allocator; the counter neither allocates nor unwinds. Reallocation and
+// zeroed memory are made of these two.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the same, and `alloc` has it from there.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocations of `f`, and its result.
+fn allocations<R>(f: impl FnOnce() -> R) -> (usize, R) {
+    let before = ALLOCATIONS.get();
+    let result = f();
+    (ALLOCATIONS.get() - before, result)
+}
+
+#[test]
+fn allocations_are_counted() {
+    assert_eq!(allocations(|| ()).0, 0);
+    assert_eq!(allocations(|| std::hint::black_box(vec![1_u8; 9])).0, 1);
+    let grows = || (0..1000).fold(Vec::new(), |mut v, i| (v.push(std::hint::black_box(i)), v).1);
+    assert!(allocations(grows).0 > 1);
+}
+
+fn nothing_is_allocated<T: Float>() {
+    // The last is a row that is streamed past the caches.
+    let shapes = [(1, 1), (1, 1000), (7, 33), (70, 10), (1, (16 << 20) / size_of::<T>() + 1)];
+    for (rows, cols) in &shapes[..if emulated() { 4 } else { 5 }] {
+        let x: Vec<T> = uniform(rows * cols, -5.0, 5.0, &mut rng(76));
+        let (mut out, mut each) = (x.clone(), vec![T::of(0.0); *rows]);
+        let classes = vec![cols / 2; *rows];
+        let view = MatRef::new(&x, *rows, *cols).expect("it fits");
+        let input = Input { x: view, y: view, classes: &classes };
+        for isa in isas() {
+            for (name, call) in entry_points::<T>() {
+                let out = MatMut::new(&mut out, *rows, *cols).expect("it fits");
+                let (count, result) = allocations(|| call(isa, &input, out, &mut each));
+                assert_eq!((count, result), (0, Ok(())), "{name}/{}/{isa}/{rows} x {cols}", T::NAME);
+            }
+        }
+    }
+}
+
+fn sinkhorn_iterations_do_not_allocate<T: Float>() {
+    let (n, m) = (23, 37);
+    let [cost, a, b] = problem::<T>(n, m, 0);
+    let cost = MatRef::new(&cost, n, m).expect("it fits");
+    for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+        let [few, many] = [5, 50].map(|iterations| {
+            let solver = Sinkhorn::new(T::of(0.05)).tolerance(T::of(0.0)).isa(isa).method(method);
+            let solver = solver.max_iterations(iterations);
+            let (count, transport) = allocations(|| solver.solve(cost, &a, &b).expect("a good problem"));
+            assert_eq!(transport.iterations(), iterations);
+            count
+        });
+        assert!(few > 0 && few == many, "{}/{isa}/{method:?}: {few}, then {many}", T::NAME);
+    }
+}
+
+fn medoids_swaps_do_not_allocate<T: Float>() {
+    let n = 60;
+    // Points on a line, with all medoids at its start; eager swaps need few passes.
+    let distances: Vec<T> = (0..n * n).map(|at| T::of(((at / n) as f64 - (at % n) as f64).abs())).collect();
+    let distances = MatRef::new(&distances, n, n).expect("it fits");
+    // Not the alternating algorithm, which builds its clusters anew in every iteration.
+    let cases = [(Algorithm::FasterPam, 1), (Algorithm::RandomFasterPam { seed: 3 }, 1), (Algorithm::FastPam1, 5)];
+    for (isa, (algorithm, most)) in isas().into_iter().flat_map(|isa| cases.map(|case| (isa, case))) {
+        let [few, many] = [most, 50].map(|iterations| {
+            let fitter = KMedoids::new(12).algorithm(algorithm).init(Init::Given((0..12).collect())).isa(isa);
+            let fitter = fitter.max_iterations(iterations);
+            allocations(|| fitter.fit(distances).expect("a good problem"))
+        });
+        assert!(few.1.iterations() == most && many.1.iterations() > most, "{algorithm:?}: {}", many.1.iterations());
+        assert!(few.0 > 0 && few.0 == many.0, "{}/{isa}/{algorithm:?}: {}, then {}", T::NAME, few.0, many.0);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// First calls
+
+/// The plain functions, in the order of their first calls.
+fn plain_functions<T: Float>() -> [fn(&[T]) -> Vec<u64>; 4] {
+    const N: usize = 24;
+    [
+        |x| {
+            let mut out = vec![T::of(0.0); x.len()];
+            softmax(x, &mut out).expect("equal lengths");
+            bits_of(&out)
+        },
+        |x| vec![log_sum_exp(x).bits()],
+        |x| {
+            let mass = [T::of(1.0 / N as f64); N];
+            let cost = MatRef::new(x, N, N).expect("it fits");
+            let t = Sinkhorn::new(T::of(0.1)).max_iterations(20).solve(cost, &mass, &mass).expect("a good problem");
+            [bits_of(t.f()), bits_of(t.g())].concat()
+        },
+        |x| {
+            let clusters = KMedoids::new(4).fit(MatRef::new(x, N, N).expect("it fits")).expect("a good problem");
+            [vec![clusters.loss().bits()], clusters.labels().iter().map(|&label| label as u64).collect()].concat()
+        },
+    ]
+}
+
+/// Eight threads call each function at the same time, the first for the first time.
+fn together<T: Float>() {
+    let x: Vec<T> = uniform(24 * 24, 0.1, 1.0, &mut rng(78));
+    let start = Barrier::new(8);
+    let calls = || {
+        plain_functions::<T>().map(|function| {
+            start.wait();
+            function(&x)
+        })
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(calls)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    let expected = plain_functions::<T>().map(|function| function(&x));
+    assert!(results.iter().all(|result| *result == expected), "{}", T::NAME);
+}
+
+#[test]
+fn first_calls_alone() {
+    together::<f32>();
+    together::<f64>();
+}
+
+/// In a process in which no other test has called anything, for every instruction set.
+#[test]
+fn first_calls_may_come_together() {
+    for isa in isas() {
+        let output = child("first_calls_alone", Some(("MANTEX_ISA", isa.name())));
+        let printed = printed(&output);
+        assert!(output.status.success() && printed.contains("1 passed"), "{isa}: {printed}");
+    }
+}
