@@ -74,6 +74,12 @@ enum Side {
 
 const SIDES: [Side; 2] = [Side::Before, Side::Behind];
 
+/// The instruction sets to test. Emulated AVX2 (QEMU 7.2) reads also what a masked load leaves out, which no CPU does, and
+/// so dies at a fence.
+fn fenced_isas() -> Vec<Isa> {
+    isas().into_iter().filter(|isa| !emulated() || isa.name() != "avx2").collect()
+}
+
 /// Reads the byte that `MANTEX_READ_AT` tells, counted from the start of the accessible memory.
 #[test]
 fn a_byte_alone() {
@@ -182,7 +188,7 @@ fn slices_at_fences<T: Float>(shapes: impl Iterator<Item = (usize, usize, usize)
         let classes: Vec<usize> = (0..rows).map(|i| (cols - i % cols.max(1)).saturating_sub(1)).collect();
         let (unwritten, each_unwritten) = (vec![T::of(99.0); len], vec![T::of(99.0); rows]);
         for (isa, (name, call)) in
-            isas().into_iter().flat_map(|isa| entry_points::<T>().into_iter().map(move |e| (isa, e)))
+            fenced_isas().into_iter().flat_map(|isa| entry_points::<T>().into_iter().map(move |e| (isa, e)))
         {
             let run = |x: &[T], y: &[T], classes: &[usize], out: &mut [T], each: &mut [T]| {
                 let [x, y] = [x, y].map(|x| MatRef::with_stride(x, rows, cols, stride).expect("it fits"));
@@ -234,7 +240,7 @@ fn sinkhorn_at_fences<T: Float>() {
     let shapes = [(1, 1, 0), (1, 5, 0), (5, 1, 2), (3, 7, 2), (8, 16, 0), (17, 33, 7), (40, 3, 0), (31, 129, 1)];
     for (n, m, gap) in shapes {
         let [cost, a, b] = problem::<T>(n, m, gap);
-        for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+        for (isa, method) in fenced_isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
             let solver = Sinkhorn::new(T::of(0.1)).max_iterations(7).tolerance(T::of(0.0)).isa(isa).method(method);
             let solve = |cost: &[T], a: &[T], b: &[T], plan: &mut [T]| {
                 let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
@@ -266,7 +272,7 @@ fn medoids_at_fences<T: Float>() {
         let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(73));
         let weights = uniform::<T>(n, 0.5, 2.0, &mut rng(74));
         let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
-        for (isa, algorithm) in isas().into_iter().flat_map(|isa| ALGORITHMS.map(|algorithm| (isa, algorithm))) {
+        for (isa, algorithm) in fenced_isas().into_iter().flat_map(|isa| ALGORITHMS.map(|algorithm| (isa, algorithm))) {
             let fitter = KMedoids::new(1 + n / 5).algorithm(algorithm).isa(isa);
             let fit = |distances: &[T], weights: &[T], out: &mut [T]| {
                 let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
@@ -295,7 +301,7 @@ fn distances_at_fences<T: Float>() {
         let (dimensions, gap) = (1 + n * 7 % 65, n % 3);
         let points = uniform::<T>(n * (dimensions + gap) - gap, -1.0, 1.0, &mut rng(75));
         let unwritten = vec![T::of(99.0); n * (n + gap) - gap];
-        for isa in isas() {
+        for isa in fenced_isas() {
             for metric in [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine] {
                 let run = |points: &[T], out: &mut [T]| {
                     let points = MatRef::with_stride(points, n, dimensions, dimensions + gap).expect("it fits");
@@ -412,8 +418,10 @@ fn medoids_swaps_do_not_allocate<T: Float>() {
 // ---------------------------------------------------------------------------------------------------------------------
 // First calls
 
+type PlainFunction<T> = fn(&[T]) -> Vec<u64>;
+
 /// The plain functions, in the order of their first calls.
-fn plain_functions<T: Float>() -> [fn(&[T]) -> Vec<u64>; 4] {
+fn plain_functions<T: Float>() -> [PlainFunction<T>; 4] {
     const N: usize = 24;
     [
         |x| {
