@@ -14,10 +14,19 @@ use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Barrier;
-use support::{Float, bits_of, child, emulated, for_both_types, isas, normal, printed, rng, uniform};
+use support::{Float, bits_of, child, emulated, for_both_types, isas, normal, printed, rng, same_bits, uniform};
 
-for_both_types! { rows_at_fences matrices_at_fences sinkhorn_at_fences medoids_at_fences distances_at_fences
-nothing_is_allocated sinkhorn_iterations_do_not_allocate medoids_swaps_do_not_allocate }
+for_both_types! {
+    rows_at_fences
+    matrices_at_fences
+    streamed_rows_at_fences
+    sinkhorn_at_fences
+    medoids_at_fences
+    distances_at_fences
+    nothing_is_allocated
+    sinkhorn_iterations_do_not_allocate
+    medoids_swaps_do_not_allocate
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Fences
@@ -188,7 +197,7 @@ fn slices_at_fences<T: Float>(shapes: impl Iterator<Item = (usize, usize, usize)
         let classes: Vec<usize> = (0..rows).map(|i| (cols - i % cols.max(1)).saturating_sub(1)).collect();
         let (unwritten, each_unwritten) = (vec![T::of(99.0); len], vec![T::of(99.0); rows]);
         for (isa, (name, call)) in
-            fenced_isas().into_iter().flat_map(|isa| entry_points::<T>().into_iter().map(move |e| (isa, e)))
+            fenced_isas().into_iter().flat_map(|isa| entry_points().into_iter().map(move |entry| (isa, entry)))
         {
             let run = |x: &[T], y: &[T], classes: &[usize], out: &mut [T], each: &mut [T]| {
                 let [x, y] = [x, y].map(|x| MatRef::with_stride(x, rows, cols, stride).expect("it fits"));
@@ -222,6 +231,29 @@ fn rows_at_fences<T: Float>() {
 fn matrices_at_fences<T: Float>() {
     let cols = (0..=80).filter(|len| !emulated() || len % 16 < 2).chain([255, 513]);
     slices_at_fences::<T>(cols.flat_map(|cols| [(2, cols, 0), (3, cols, 5), (9, cols, 1)]));
+}
+
+/// Rows that are written past the caches, in whole cache lines but for their ends; the last element is on its own.
+fn streamed_rows_at_fences<T: Float>() {
+    if emulated() {
+        return; // Too much for an emulated CPU.
+    }
+    let len = (16 << 20) / size_of::<T>() + 1;
+    let x: Vec<T> = uniform(len, -5.0, 5.0, &mut rng(79));
+    let mut expected = vec![T::of(0.0); len];
+    let [mut x_fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(len));
+    for isa in fenced_isas() {
+        softmax_on(isa, &x, &mut expected).expect("equal lengths");
+        for side in SIDES {
+            let what = format!("{}/{isa}/{side:?}", T::NAME);
+            let out = out_fence.put(&x, side);
+            softmax_on(isa, x_fence.put(&x, side), out).expect("equal lengths");
+            assert!(same_bits(out, &expected), "{what}");
+            let out = out_fence.put(&x, side);
+            softmax_in_place_on(isa, out);
+            assert!(same_bits(out, &expected), "{what}, in place");
+        }
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
