@@ -1,5 +1,5 @@
-//! No access beyond a slice, neither read nor write: inputs and outputs begin and end at pages without access. Then what
-//! else the entry points do outside of their arguments: allocations, and what the first call of a process sets up.
+//! No access beyond a slice, neither read nor write: inputs and outputs begin and end at pages without access. Then
+//! what else the entry points do outside of their arguments: allocations, and what the first call of a process sets up.
 #![cfg(unix)]
 #![allow(unsafe_code)] // Page protection, and an allocator that counts.
 
@@ -67,7 +67,7 @@ impl<T: Pod> Fenced<T> {
             Side::Before => PAGE,
             Side::Behind => PAGE + self.bytes - size_of_val(x),
         };
-        // SAFETY: by the assertion all of it lies between the fences, where the memory is initialised (to zero) and every
+        // SAFETY: by the assertion all of it lies between the fences, where the memory is initialised (to zero) and any
         // pattern of bits is a T; pages and sizes are multiples of T's alignment; the slice borrows `self`.
         let copy = unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(start).cast::<T>(), x.len()) };
         copy.copy_from_slice(x);
@@ -83,8 +83,8 @@ enum Side {
 
 const SIDES: [Side; 2] = [Side::Before, Side::Behind];
 
-/// The instruction sets to test. Emulated AVX2 (QEMU 7.2) reads also what a masked load leaves out, which no CPU does, and
-/// so dies at a fence.
+/// The instruction sets to test. Emulated AVX2 (QEMU 7.2) reads also what a masked load leaves out, which no CPU does,
+/// and so dies at a fence.
 fn fenced_isas() -> Vec<Isa> {
     isas().into_iter().filter(|isa| !emulated() || isa.name() != "avx2").collect()
 }
@@ -361,8 +361,8 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: both functions are those of the system's allocator; the counter neither allocates nor unwinds. Reallocation and
-// zeroed memory are made of these two.
+// SAFETY: both functions are those of the system's allocator; the counter neither allocates nor unwinds. Reallocation
+// and zeroed memory are made of these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

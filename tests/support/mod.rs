@@ -459,8 +459,8 @@ pub(crate) fn emulated() -> bool {
 // ---------------------------------------------------------------------------------------------------------------------
 // Processes
 
-/// Runs one test of the calling test's file in a process of its own, with a variable in its environment; `MANTEX_ISA` is
-/// unset unless it is that variable.
+/// Runs one test of the calling test's file in a process of its own, with a variable in its environment; `MANTEX_ISA`
+/// is unset unless it is that variable.
 pub(crate) fn child(test: &str, variable: Option<(&str, &str)>) -> Output {
     let test_file = std::env::current_exe().expect("the test's path");
     // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
