@@ -48,7 +48,7 @@ pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
 /// nearest one is the dearest part of a swap, as it reads every medoid's row.
 const RANKED: usize = 6;
 
-/// Medoids by their distance from one object, as far as they are known: nearest first, of equals in the order they came.
+/// Medoids by their distance from one object, as far as they are known: nearest first, equals in the order they came.
 #[derive(Clone, Copy)]
 struct Ranking<T> {
     len: usize,
@@ -124,8 +124,8 @@ impl<'a, T: Real> Cache<'a, T> {
             d2: distances,
             n1: positions.clone(),
             n2: positions,
-            rankings: Vec::new(),
-            bounds: Vec::new(),
+            rankings: Vec::with_capacity(n),
+            bounds: Vec::with_capacity(padded),
             removal: Vec::new(),
             changes: 0,
             loss: f64::INFINITY,
@@ -133,7 +133,7 @@ impl<'a, T: Real> Cache<'a, T> {
             listed: None,
             changed: vec![0; n + PAD],
             count: 0,
-            unknown: Vec::new(),
+            unknown: Vec::with_capacity(n),
         }
     }
 
@@ -258,7 +258,7 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// How many medoids are ranked: with few medoids a search is cheap, and a swap changes the rankings of most objects.
+    /// How many medoids are ranked: where they are few a search is cheap, and a swap changes the rankings of most objects.
     fn ranked(&self) -> usize {
         (self.medoids.len() / 16).clamp(2, RANKED)
     }
