@@ -16,16 +16,10 @@ use proptest::test_runner::{Config, RngSeed};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use support::{
-    Dd, Float, Guarded, KINDS, LANES, Reference, Report, bits_of, distance, emulated, for_both_types, isas, normal,
-    ramp, rng, row, same_bits, ulp_error, ulp_error_from_one,
+    Dd, Float, Guarded, KINDS, LANES, LOG_SOFTMAX_ULPS, LOG_SUM_EXP_ULPS, Outputs, Reference, Report, SOFTMAX_ULPS,
+    bits_of, check_outputs, distance, emulated, for_both_types, isas, normal, ramp, rng, row, run_row, softmax_error,
+    ulp_error, ulp_error_from_one,
 };
-
-/// Softmax: within 4 ulp, at any length.
-const SOFTMAX_ULPS: f64 = 4.0;
-/// Log-sum-exp: within 2 ulp, or 2 ulp of 1 where the result is near 0.
-const LOG_SUM_EXP_ULPS: f64 = 2.0;
-/// Log-softmax: within 4 ulp of max(1, |result|).
-const LOG_SOFTMAX_ULPS: f64 = 4.0;
 
 /// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at which a polynomial for
 /// AVX-512 was exactly 0.
@@ -55,103 +49,14 @@ for_both_types! {
 // ---------------------------------------------------------------------------------------------------------------------
 // Accuracy
 
-/// What the functions over one row gave.
-struct Outputs<T> {
-    softmax: Vec<T>,
-    in_place: Vec<T>,
-    log_softmax: Vec<T>,
-    log_sum_exp: T,
-}
-
-impl<T: Float> Outputs<T> {
-    /// Whether all bits are the same.
-    fn same(&self, other: &Self) -> bool {
-        same_bits(&self.softmax, &other.softmax)
-            && same_bits(&self.in_place, &other.in_place)
-            && same_bits(&self.log_softmax, &other.log_softmax)
-            && self.log_sum_exp.bits() == other.log_sum_exp.bits()
-    }
-}
-
-/// A function from one row to another.
-type RowFunction<'a, T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error> + 'a;
-
-/// Runs every function over one row from and to buffers at the given misalignment, and checks that nothing is written
-/// outside of them and the input is left alone.
-fn run<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs<T> {
-    let input = Guarded::new(x, offset);
-    // In and out are misaligned differently, in all pairs as offset goes round.
-    let mut out = Guarded::<T>::unwritten(x.len(), (offset * 7 + 3) % LANES);
-    let mut take = |f: &RowFunction<'_, T>| {
-        out.get_mut().fill(T::of(f64::NAN));
-        f(input.get(), out.get_mut()).expect("the lengths agree");
-        out.check().to_vec()
-    };
-    let softmax = take(&|x, out| softmax_on(isa, x, out));
-    let log_softmax = take(&|x, out| log_softmax_on(isa, x, out));
-    let log_sum_exp = log_sum_exp_on(isa, input.get());
-    assert_eq!(ExtSum::of_on(isa, input.get()).ln().bits(), log_sum_exp.bits());
-    assert!(same_bits(input.check(), x), "the input changed");
-    let mut both = Guarded::new(x, offset);
-    softmax_in_place_on(isa, both.get_mut());
-    let in_place = both.check().to_vec();
-    Outputs { softmax, in_place, log_softmax, log_sum_exp }
-}
-
-/// The error of one softmax output in ulps; `None` below the range of the contract's bound.
-fn softmax_error<T: Float>(actual: T, x: T, expected: Dd, case: &dyn Fn() -> String) -> Option<f64> {
-    if x.wide() == f64::NEG_INFINITY && !expected.0.is_nan() {
-        assert_eq!(actual.bits(), T::of(0.0).bits(), "softmax of -inf is {actual} in {}", case());
-        None
-    } else if expected.0 < T::SMALLEST {
-        // Here results may be flushed to 0, but are nothing else.
-        assert!((0.0..=T::SMALLEST).contains(&actual.wide()), "softmax is {actual} for {expected:?} in {}", case());
-        None
-    } else {
-        Some(ulp_error(actual, expected.0, expected.1))
-    }
-}
-
-/// All outputs against the reference.
-fn check_outputs<T: Float>(report: &mut Report, isa: Isa, name: &str, x: &[T], r: &Reference, out: &Outputs<T>) {
-    let (n, emulated) = (x.len(), emulated());
-    let case = |i: usize| format!("{name}, n = {n}, x[{i}] = {:e}", x[i].wide());
-    let mut observe = |function, limit, error: &dyn Fn(usize) -> Option<f64>| {
-        let mut worst = (-1.0, 0);
-        let mut count = 0;
-        // In emulation, a sample of the longest rows, with both ends.
-        let sampled = |i: usize| !emulated || n < 1 << 20 || i.is_multiple_of(17) || i < 1000 || n - i < 1000;
-        for i in (0..n).filter(|&i| sampled(i)) {
-            if let Some(ulps) = error(i) {
-                count += 1;
-                if ulps > worst.0 {
-                    worst = (ulps, i);
-                }
-            }
-        }
-        report.observe_worst::<T>(function, isa, (worst.0, count), limit, || case(worst.1));
-    };
-    for (function, out) in [("softmax", &out.softmax), ("softmax_in_place", &out.in_place)] {
-        observe(function, SOFTMAX_ULPS, &|i| {
-            softmax_error(out[i], x[i], r.softmax[i], &|| format!("{}, {function} on {isa}", case(i)))
-        });
-    }
-    observe("log_softmax", LOG_SOFTMAX_ULPS, &|i| {
-        let expected = r.log_softmax(x[i].wide());
-        Some(ulp_error_from_one(out.log_softmax[i], expected.0, expected.1))
-    });
-    let ulps = ulp_error_from_one(out.log_sum_exp, r.log_sum_exp.0, r.log_sum_exp.1);
-    report.observe::<T>("log_sum_exp", isa, ulps, LOG_SUM_EXP_ULPS, || format!("{name}, n = {n}"));
-}
-
 /// Accuracy at the first of the alignments, the same bits at the others, and when run again where one is named twice.
 fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], offsets: &[usize]) {
     let reference = Reference::new(x);
     for &isa in isas {
-        let out = run(isa, x, offsets[0]);
+        let out = run_row(isa, x, offsets[0]);
         check_outputs(report, isa, name, x, &reference, &out);
         for &offset in &offsets[1..] {
-            let again = run(isa, x, offset);
+            let again = run_row(isa, x, offset);
             assert!(again.same(&out), "{name}, n = {}, misaligned by {offset} elements, differs on {isa}", x.len());
         }
     }
@@ -223,13 +128,13 @@ fn streamed_special_values<T: Float>() {
     Report::run("streamed -inf", |report| {
         let reference = Reference::new(&x);
         for &isa in &isas {
-            check_outputs(report, isa, "-inf", &x, &reference, &run(isa, &x, 3));
+            check_outputs(report, isa, "-inf", &x, &reference, &run_row(isa, &x, 3));
         }
     });
     for &isa in &isas {
         for (special, sum) in [(f64::INFINITY, f64::INFINITY), (f64::NAN, f64::NAN)] {
             x[n - 1] = T::of(special);
-            let out = run(isa, &x, 3);
+            let out = run_row(isa, &x, 3);
             assert!(all_nan(&out), "{special} in the tail on {isa}");
             assert_eq!(distance(out.log_sum_exp, sum, 0.0), 0.0);
             if emulated() {
@@ -261,7 +166,7 @@ fn constant_rows<T: Float>() {
                 let (lse, log_p) = (Dd::from(c.wide()) + ln, -ln);
                 for &isa in &isas {
                     let case = || format!("n = {n} times {:e}", c.wide());
-                    let out = run(isa, &x, 0);
+                    let out = run_row(isa, &x, 0);
                     for row in [&out.softmax, &out.in_place, &out.log_softmax] {
                         assert!(
                             row.iter().all(|p| p.bits() == row[0].bits()),
@@ -464,7 +369,7 @@ fn check_special<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T
         assert_eq!(distance(T::of(reference.log_sum_exp.0), sum, 0.0), 0.0, "{name}");
     }
     for &isa in isas {
-        let out = run(isa, x, x.len() % LANES);
+        let out = run_row(isa, x, x.len() % LANES);
         check_outputs(report, isa, name, x, &reference, &out);
         let none_finite = x.iter().all(|x| x.wide() == f64::NEG_INFINITY);
         assert!((sum.is_none() && !none_finite) || all_nan(&out), "{name}, n = {} on {isa}", x.len());
@@ -542,7 +447,7 @@ fn entry_points_run_the_best<T: Float>() {
     for n in [0, 1, 3, 8, 17, 100, 513, 3000] {
         for kind in ["normal, scale 10", "offset 1e6", "late huge"] {
             let x = row::<T>(kind, n, &mut rng);
-            let expected = run(isa, &x, 0);
+            let expected = run_row(isa, &x, 0);
             for _ in 0..2 {
                 let mut out = vec![T::of(f64::NAN); n];
                 softmax(&x, &mut out).expect("equal lengths");
