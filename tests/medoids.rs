@@ -230,6 +230,35 @@ fn fastpam1_makes_the_swaps_of_pam_f64() {
     check_pam_all::<f64>(false);
 }
 
+/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many of them the same, and
+/// arbitrary distances.
+fn check_ties<T: Real>(seed: u64) {
+    let mut r = rng(seed);
+    for i in 0..if emulated() { 60 } else { 2000 } {
+        let n = r.random_range(2..=12);
+        let d = if i % 2 == 0 {
+            let side = r.random_range(2..5);
+            manhattan(&points(n, &mut r, |r| f64::from(r.random_range(0..side))))
+        } else {
+            let largest = r.random_range(1..5);
+            let mut d = Square::from_fn(n, |_, _| f64::from(r.random_range(0..=largest)));
+            (0..n).for_each(|o| d.d[o * n + o] = 0.0);
+            d
+        };
+        check_pam::<T>("ties", &d, &[r.random_range(1..=n)], i % 3);
+    }
+}
+
+#[test]
+fn fastpam1_breaks_ties_as_pam_f32() {
+    check_ties::<f32>(41);
+}
+
+#[test]
+fn fastpam1_breaks_ties_as_pam_f64() {
+    check_ties::<f64>(42);
+}
+
 /// The textbook change of the loss of every swap of `c`, from the definition of R_i, A and B_i in one plain pass.
 fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
     let k = medoids.len();
