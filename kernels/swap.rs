@@ -26,7 +26,7 @@ const MASKED: usize = 12;
 /// costs less.
 const TWO_TABLES: usize = 64;
 /// Candidates scanned together, sharing the reads of the caches, and memory has more rows to fetch ahead.
-const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 8;
 /// Rows summed up together for BUILD.
 const SUMMED_ROWS: usize = 4;
 /// Objects per block: the lists of hits of one block and the caches it reads fit the first-level cache.
@@ -81,6 +81,34 @@ pub struct NearestMut<'a, T> {
     /// Position of the second nearest medoid.
     pub n2: &'a mut [u32],
 }
+
+/// What is scanned.
+#[derive(Clone, Copy)]
+pub struct Scan<'a, T> {
+    /// The distances between all objects.
+    pub d: MatRef<'a, T>,
+    /// The objects that might become medoids.
+    pub candidates: &'a [usize],
+    /// Only swaps that change the loss by less.
+    pub limit: f64,
+    /// Whether the elements of the candidates' rows are known to be finite and not negative.
+    pub checked: bool,
+}
+
+/// The sums of the candidates that were scanned together. Between two calls of [`next_swap`], of which the second goes on after
+/// the swap that the first found, they save a scan if they are kept up to date: see [`Sums::ready`].
+pub struct Sums<'a> {
+    /// A of each.
+    pub a: &'a mut [f64; ROWS],
+    /// Every T_i of each, one after the other; in all [`scratch_len`] numbers.
+    pub t: &'a mut [f64],
+    /// So many of the last ones are those of the next candidates.
+    pub ready: &'a mut usize,
+}
+
+/// An element is NaN, infinite or negative.
+#[derive(Clone, Copy, Debug)]
+pub struct NoDistance;
 
 /// A swap that lowers the loss by `-delta`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -166,9 +194,9 @@ pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: 
     }
 }
 
-/// Whether every element is finite and not negative.
+/// The least elements, lane by lane; something negative instead of NaN and infinity.
 #[inline(always)]
-pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
+fn least<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> L::V {
     let bad = l.splat(T::NEG_INFINITY);
     let mut least = [l.splat(T::ZERO); 4];
     let mut chunks = row.chunks_exact(4 * L::N);
@@ -182,26 +210,45 @@ pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
         let x = l.load_tail(chunk, T::ZERO);
         least[0] = l.min(l.select(l.lt(x, l.splat(T::INFINITY)), x, bad), least[0]);
     }
-    let least = l.min(l.min(least[0], least[1]), l.min(least[2], least[3]));
-    l.to_array(least)[..L::N].iter().all(|&x| x >= T::ZERO)
+    l.min(l.min(least[0], least[1]), l.min(least[2], least[3]))
+}
+
+/// Whether no lane is negative.
+#[inline(always)]
+fn no_negative<L: Lanes<T>, T: Float>(l: L, x: L::V) -> bool {
+    l.to_array(x)[..L::N].iter().all(|&x| x >= T::ZERO)
+}
+
+/// Whether every element is finite and not negative.
+#[inline(always)]
+pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
+    no_negative(l, least(l, row))
 }
 
 /// A and every T_i of each of `R` candidates for up to `K` medoids, summed up in the type itself: each object is added to
-/// its medoid's sum by mask. Terms of a sum have one sign, so its relative error is [`masked_error`] at most.
+/// its medoid's sum by mask. Terms of a sum have one sign, so its relative error is [`masked_error`] at most. Rows that are not
+/// `checked` are now, block by block as they are at hand: that saves a read of the matrix.
 #[inline(always)]
 fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
+    checked: bool,
     near: &Nearest<'_, T>,
-) -> ([f64; R], [[f64; K]; R]) {
+) -> Result<([f64; R], [[f64; K]; R]), NoDistance> {
     let n = rows[0].len();
     let zero = l.splat(T::ZERO);
+    let mut all = zero;
     let mut a = [0.0; R];
     let mut t = [[0.0; K]; R];
     for start in (0..n).step_by(SUMMED) {
         let end = n.min(start + SUMMED);
         let (ahead, ahead_at) = if start + SUMMED < n { (rows, start + SUMMED) } else { (next, 0) };
+        if !checked {
+            for row in rows {
+                all = l.min(least(l, &row[start..end]), all);
+            }
+        }
         let mut with = [zero; R];
         let mut without = [[zero; R]; K];
         for at in (start..end).step_by(L::N) {
@@ -240,7 +287,7 @@ fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIG
             }
         }
     }
-    (a, t)
+    if no_negative(l, all) { Ok((a, t)) } else { Err(NoDistance) }
 }
 
 /// The relative error of the sums of [`scan_masked`]: a term has up to three roundings of half an EPSILON (and one more
@@ -279,53 +326,52 @@ fn difference<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near
 #[inline(always)]
 fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
-    d: MatRef<'_, T>,
-    candidates: &[usize],
+    scan: Scan<'_, T>,
     place: usize,
-    limit: f64,
     near: &Nearest<'_, T>,
     t: &mut [f64],
-) -> Option<Swap> {
+) -> Result<Option<Swap>, NoDistance> {
     let k = near.removal.len();
-    let row = d.row(candidates[place]);
+    let row = scan.d.row(scan.candidates[place]);
     let a = if k == 1 {
         // There is no second medoid, whose distance T_1 starts with.
         t[0] = 0.0;
         difference::<L, T, WEIGHTED>(l, row, near)
     } else {
-        scan_hits::<L, T, 1, false, WEIGHTED>(l, [row], [row], near, &mut t[..k])[0]
+        let [a] = scan_hits::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.checked, near, &mut t[..k])?;
+        a
     };
-    best_swap(l, (candidates[place], place), a, &t[..k], limit, near.noise)
+    Ok(best_swap(l, scan, place, a, &t[..k], near.noise))
 }
 
 /// [`next_swap`] for up to `K` medoids: candidates by the `R` past [`scan_masked`], and those that may have a swap exactly.
 #[inline(always)]
 fn next_masked<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
-    d: MatRef<'_, T>,
-    candidates: &[usize],
-    limit: f64,
+    scan: Scan<'_, T>,
     near: &Nearest<'_, T>,
     t: &mut [f64],
-) -> Option<Swap> {
+) -> Result<Option<Swap>, NoDistance> {
+    let Scan { d, candidates, limit, .. } = scan;
     let k = near.removal.len();
     let error = masked_error::<L, T>();
     // Products with weights may underflow, each by less than the smallest normal number; differences do not.
     let smallest = f64::from_bits(((1.0 - T::BIAS + <f64 as Float>::BIAS) as u64) << 52);
     let slack = if WEIGHTED { 2.0 * d.cols() as f64 * smallest } else { 0.0 };
     for from in (0..candidates.len()).step_by(R) {
-        let rows = group::<T, R>(d, candidates, from);
-        let (a, sums) = scan_masked::<L, T, K, R, WEIGHTED>(l, rows, group(d, candidates, from + R), near);
-        for r in 0..R.min(candidates.len() - from) {
+        let count = R.min(candidates.len() - from);
+        let (rows, next) = (group::<T, R>(d, candidates, from), group(d, candidates, from + R));
+        let (a, sums) = scan_masked::<L, T, K, R, WEIGHTED>(l, rows, next, scan.checked, near)?;
+        for r in 0..count {
             if possible(a[r], &sums[r][..k], error, slack, limit) {
-                let swap = exact_swap::<L, T, WEIGHTED>(l, d, candidates, from + r, limit, near, t);
+                let swap = exact_swap::<L, T, WEIGHTED>(l, scan, from + r, near, t)?;
                 if swap.is_some() {
-                    return swap;
+                    return Ok(swap);
                 }
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// The rows of the `R` candidates from a place on; past the end the last one's.
@@ -374,15 +420,17 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 
 /// A and, in `t`, every T_i of each of `R` candidates: per block, collects the hits without branches, then works on them
 /// one by one. `next` are the rows that are scanned after these. With `TWO` tables neighbouring hits are added to different
-/// ones, as they often have the same medoid and would wait for each other; `t` is twice as long then.
+/// ones, as they often have the same medoid and would wait for each other; `t` is twice as long then. Rows that are not
+/// `checked` are now.
 #[inline(always)]
 fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
+    checked: bool,
     near: &Nearest<'_, T>,
     t: &mut [f64],
-) -> [f64; R] {
+) -> Result<[f64; R], NoDistance> {
     let (n, k) = (rows[0].len(), near.removal.len());
     let (t, others) = t.split_at_mut(R * k);
     for t in t.chunks_exact_mut(k) {
@@ -392,11 +440,17 @@ fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGH
         others.fill(0.0);
     }
     let mut a = [0.0; R];
+    let mut all = l.splat(T::ZERO);
     let mut lists = [[0_u8; BLOCK + PAD]; R];
     for start in (0..n).step_by(BLOCK) {
         let end = n.min(start + BLOCK);
         // The next block, so that memory has work while the lists are gone through.
         let (ahead, ahead_at) = if start + BLOCK < n { (rows, start + BLOCK) } else { (next, 0) };
+        if !checked {
+            for row in rows {
+                all = l.min(least(l, &row[start..end]), all);
+            }
+        }
         let mut counts = [0; R];
         for at in (start..end).step_by(L::N) {
             let d2 = l.load(&near.d2[at..]);
@@ -429,7 +483,7 @@ fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGH
             *t += *other;
         }
     }
-    a
+    if no_negative(l, all) { Ok(a) } else { Err(NoDistance) }
 }
 
 /// The smallest element; NaN counts for nothing.
@@ -442,94 +496,88 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
     l.to_array(min)[..L::N].iter().fold(f64::INFINITY, |m, &x| if x < m { x } else { m })
 }
 
-/// The candidate's best swap, if it changes the loss by less than `limit`: of positions that differ by no more than
+/// The candidate's best swap, if it changes the loss by less than the limit: of positions that differ by no more than
 /// `noise` the lowest.
 #[inline(always)]
-fn best_swap<L: Lanes<f64>>(
-    l: L,
-    (candidate, place): (usize, usize),
-    a: f64,
-    t: &[f64],
-    limit: f64,
-    noise: f64,
-) -> Option<Swap> {
+fn best_swap<L: Lanes<f64>, T>(l: L, scan: Scan<'_, T>, place: usize, a: f64, t: &[f64], noise: f64) -> Option<Swap> {
     let min = minimum(l, t);
-    if a + min < limit {
+    if a + min < scan.limit {
         let position = t.iter().position(|&t| t <= min + noise)?;
-        Some(Swap { candidate, place, position, delta: a + t[position] })
+        Some(Swap { candidate: scan.candidates[place], place, position, delta: a + t[position] })
     } else {
         None
     }
 }
 
-/// The first of the candidates whose best swap changes the loss by less than `limit`, with that swap. `t` is scratch for
-/// [`scratch_len`] numbers.
+/// The first of the candidates whose best swap changes the loss by less than the limit, with that swap. No row with an
+/// element that is no distance has a part in it.
 #[inline(always)]
 pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
     l: L,
-    d: MatRef<'_, T>,
-    candidates: &[usize],
-    limit: f64,
+    scan: Scan<'_, T>,
     near: Nearest<'_, T>,
-    t: &mut [f64],
-) -> Option<Swap> {
+    sums: Sums<'_>,
+) -> Result<Option<Swap>, NoDistance> {
     if near.weights.is_empty() {
-        next_weighted::<L, T, false>(l, d, candidates, limit, &near, t)
+        next_weighted::<L, T, false>(l, scan, &near, sums)
     } else {
-        next_weighted::<L, T, true>(l, d, candidates, limit, &near, t)
+        next_weighted::<L, T, true>(l, scan, &near, sums)
     }
 }
 
 #[inline(always)]
 fn next_weighted<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
-    d: MatRef<'_, T>,
-    candidates: &[usize],
-    limit: f64,
+    scan: Scan<'_, T>,
     near: &Nearest<'_, T>,
-    t: &mut [f64],
-) -> Option<Swap> {
+    Sums { a, t, ready }: Sums<'_>,
+) -> Result<Option<Swap>, NoDistance> {
     // As many candidates together as there are registers for their sums.
     let (k, many) = (near.removal.len(), <L as Lanes<T>>::REGISTERS >= 32);
     if k <= masked::<L, T>() {
         return match k {
-            0..=2 if many => next_masked::<L, T, 2, 4, WEIGHTED>(l, d, candidates, limit, near, t),
-            3..=4 if many => next_masked::<L, T, 4, 4, WEIGHTED>(l, d, candidates, limit, near, t),
-            5..=6 if many => next_masked::<L, T, 6, 2, WEIGHTED>(l, d, candidates, limit, near, t),
-            7..=9 if many => next_masked::<L, T, 9, 2, WEIGHTED>(l, d, candidates, limit, near, t),
-            _ if many => next_masked::<L, T, MASKED, 2, WEIGHTED>(l, d, candidates, limit, near, t),
-            0..=2 => next_masked::<L, T, 2, 2, WEIGHTED>(l, d, candidates, limit, near, t),
-            3..=4 => next_masked::<L, T, 4, 2, WEIGHTED>(l, d, candidates, limit, near, t),
-            5..=6 => next_masked::<L, T, 6, 1, WEIGHTED>(l, d, candidates, limit, near, t),
-            7..=9 => next_masked::<L, T, 9, 1, WEIGHTED>(l, d, candidates, limit, near, t),
-            _ => next_masked::<L, T, MASKED, 1, WEIGHTED>(l, d, candidates, limit, near, t),
+            0..=2 if many => next_masked::<L, T, 2, 4, WEIGHTED>(l, scan, near, t),
+            3..=4 if many => next_masked::<L, T, 4, 4, WEIGHTED>(l, scan, near, t),
+            5..=6 if many => next_masked::<L, T, 6, 2, WEIGHTED>(l, scan, near, t),
+            7..=9 if many => next_masked::<L, T, 9, 2, WEIGHTED>(l, scan, near, t),
+            _ if many => next_masked::<L, T, MASKED, 2, WEIGHTED>(l, scan, near, t),
+            0..=2 => next_masked::<L, T, 2, 2, WEIGHTED>(l, scan, near, t),
+            3..=4 => next_masked::<L, T, 4, 2, WEIGHTED>(l, scan, near, t),
+            5..=6 => next_masked::<L, T, 6, 1, WEIGHTED>(l, scan, near, t),
+            7..=9 => next_masked::<L, T, 9, 1, WEIGHTED>(l, scan, near, t),
+            _ => next_masked::<L, T, MASKED, 1, WEIGHTED>(l, scan, near, t),
         };
     }
-    let mut at = 0;
-    while candidates.len() - at >= ROWS {
-        let rows = group::<T, ROWS>(d, candidates, at);
-        let next = group(d, candidates, at + ROWS);
-        let a = if k <= TWO_TABLES {
-            scan_hits::<L, T, ROWS, true, WEIGHTED>(l, rows, next, near, &mut t[..2 * ROWS * k])
-        } else {
-            scan_hits::<L, T, ROWS, false, WEIGHTED>(l, rows, next, near, &mut t[..ROWS * k])
-        };
-        for r in 0..ROWS {
-            let t = &t[r * k..(r + 1) * k];
-            let swap = best_swap(l, (candidates[at + r], at + r), a[r], t, limit, near.noise);
-            if swap.is_some() {
-                return swap;
+    let Scan { d, candidates, .. } = scan;
+    let mut place = 0;
+    while place < candidates.len() {
+        if *ready == 0 {
+            if candidates.len() - place < ROWS {
+                break;
             }
+            let (rows, next) = (group::<T, ROWS>(d, candidates, place), group(d, candidates, place + ROWS));
+            *a = if k <= TWO_TABLES {
+                scan_hits::<L, T, ROWS, true, WEIGHTED>(l, rows, next, scan.checked, near, &mut t[..2 * ROWS * k])?
+            } else {
+                scan_hits::<L, T, ROWS, false, WEIGHTED>(l, rows, next, scan.checked, near, &mut t[..ROWS * k])?
+            };
+            *ready = ROWS;
         }
-        at += ROWS;
-    }
-    for place in at..candidates.len() {
-        let swap = exact_swap::<L, T, WEIGHTED>(l, d, candidates, place, limit, near, t);
+        let r = ROWS - *ready;
+        *ready -= 1;
+        let swap = best_swap(l, scan, place, a[r], &t[r * k..(r + 1) * k], near.noise);
         if swap.is_some() {
-            return swap;
+            return Ok(swap);
+        }
+        place += 1;
+    }
+    for place in place..candidates.len() {
+        let swap = exact_swap::<L, T, WEIGHTED>(l, scan, place, near, t)?;
+        if swap.is_some() {
+            return Ok(swap);
         }
     }
-    None
+    Ok(None)
 }
 
 /// How many numbers [`next_swap`] needs as scratch for k medoids.

@@ -21,7 +21,7 @@ use crate::kernels::objective::{self, Scratch, Values};
 use crate::kernels::sinkhorn::{self, Absorbed, Measure, Problem, State, Workspace};
 use crate::kernels::softmax::{self, Logits, Sum};
 use crate::kernels::stablemax;
-use crate::kernels::swap::{self, Nearest, NearestMut, Swap};
+use crate::kernels::swap::{self, Nearest, NearestMut, NoDistance, Scan, Sums, Swap};
 use crate::matrix::{MatMut, MatRef};
 
 /// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
@@ -155,7 +155,7 @@ entry_points! {
     batch::potentials(k: f64, shift: f64, offsets: &[f64], scalings: &mut [T]);
     swap::all_distances(row: &[T]) -> bool;
     swap::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]);
-    swap::next_swap(d: MatRef<'_, T>, candidates: &[usize], limit: f64, near: Nearest<'_, T>, t: &mut [f64]) -> Option<Swap>;
+    swap::next_swap(scan: Scan<'_, T>, near: Nearest<'_, T>, sums: Sums<'_>) -> Result<Option<Swap>, NoDistance>;
     swap::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
     swap::changed(row: &[T], position: usize, bounds: &[T], near: (&[u32], &[u32]), out: &mut [u32]) -> usize;
     clusters::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], out: &mut [f64]);

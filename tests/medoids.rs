@@ -259,32 +259,57 @@ fn fastpam1_breaks_ties_as_pam_f64() {
     check_ties::<f64>(42);
 }
 
-/// The textbook change of the loss of every swap of `c`, from the definition of R_i, A and B_i in one plain pass.
-fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
-    let k = medoids.len();
-    let mut best = (0, 0, 0.0);
-    let nearest: Vec<(usize, f64, f64)> = (0..d.n)
-        .map(|o| {
-            let mut order: Vec<usize> = (0..k).collect();
-            order.sort_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
-            (order[0], d.at(medoids[order[0]], o), order.get(1).map_or(f64::INFINITY, |&i| d.at(medoids[i], o)))
-        })
-        .collect();
-    for c in (0..d.n).filter(|c| !medoids.contains(c)) {
-        let mut delta = vec![0.0; k];
-        for (o, &(n1, d1, d2)) in nearest.iter().enumerate() {
-            let d = d.at(c, o);
-            for (i, delta) in delta.iter_mut().enumerate() {
-                *delta += d.min(if i == n1 { d2 } else { d1 }) - d1;
-            }
+/// Of every object its nearest medoid's position, the distance to it, and that to the second nearest.
+fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
+    let of = |o: usize| {
+        let mut order: Vec<usize> = (0..medoids.len()).collect();
+        order.sort_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+        (order[0], d.at(medoids[order[0]], o), order.get(1).map_or(f64::INFINITY, |&i| d.at(medoids[i], o)))
+    };
+    (0..d.n).map(of).collect()
+}
+
+/// The best of the swaps of `c` by its change of the loss, from the definition of the sums in one plain pass.
+fn plain_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) -> (usize, f64) {
+    let mut changes = vec![0.0; k];
+    for (o, &(n1, d1, d2)) in nearest.iter().enumerate() {
+        let new = d.at(c, o);
+        for (i, change) in changes.iter_mut().enumerate() {
+            *change += d.weight(o) * (new.min(if i == n1 { d2 } else { d1 }) - d1);
         }
-        for (i, &delta) in delta.iter().enumerate() {
-            if delta < best.2 {
-                best = (c, i, delta);
-            }
+    }
+    changes.into_iter().enumerate().fold((0, f64::INFINITY), |best, x| if x.1 < best.1 { x } else { best })
+}
+
+/// The best swap, by its change of the loss.
+fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
+    let near = nearest(d, medoids);
+    let mut best = (0, 0, 0.0);
+    for c in (0..d.n).filter(|c| !medoids.contains(c)) {
+        let (i, change) = plain_swap_of(d, &near, medoids.len(), c);
+        if change < best.2 {
+            best = (c, i, change);
         }
     }
     best
+}
+
+/// FasterPAM by the book: the medoids, the number of swaps, and that of the candidates looked at.
+fn fasterpam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
+    let mut medoids = medoids.to_vec();
+    let mut near = nearest(d, &medoids);
+    let (mut swaps, mut looked, mut quiet) = (0, 0, 0);
+    while quiet < d.n {
+        let c = looked % d.n;
+        (looked, quiet) = (looked + 1, quiet + 1);
+        let (i, change) = plain_swap_of(d, &near, medoids.len(), c);
+        if !medoids.contains(&c) && change < -1e-12 * d.loss(&medoids) {
+            medoids[i] = c;
+            near = nearest(d, &medoids);
+            (swaps, quiet) = (swaps + 1, 0);
+        }
+    }
+    (medoids, swaps, looked)
 }
 
 /// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and beyond one block.
@@ -407,6 +432,40 @@ fn fasterpam_ends_at_a_local_optimum_f32() {
 #[test]
 fn fasterpam_ends_at_a_local_optimum_f64() {
     check_fasterpam::<f64>(false);
+}
+
+/// Swap by swap what FasterPAM by the book does, where candidates that were scanned together have their sums brought up to
+/// date and where they are scanned anew.
+fn check_fasterpam_swaps<T: Real>(round: bool) {
+    let sizes: &[(usize, usize)] =
+        if emulated() { &[(67, 30)] } else { &[(40, 2), (130, 9), (131, 14), (300, 70), (301, 120)] };
+    for (seed, &(n, k)) in sizes.iter().enumerate() {
+        let mut r = rng(300 + seed as u64);
+        let points = points(n, &mut r, |r| r.random_range(0.0..1.0));
+        let cases =
+            vec![("random", euclidean(&points)), ("asymmetric", Square::from_fn(n, |_, _| r.random_range(0.0..1.0)))];
+        for (name, d) in [cases.clone(), weighted(cases, seed as u64)].concat() {
+            let d = if round { d.rounded() } else { d };
+            let start: Vec<usize> = (0..k).map(|i| n - 1 - i).collect();
+            let (medoids, swaps, looked) = fasterpam(&d, &start);
+            for isa in isas() {
+                let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
+                let got: Clustering<T> = d.fit(&KMedoids::new(k).init(Init::Given(start.clone())).isa(isa), seed % 2);
+                let got = (got.medoids(), got.swaps(), got.evaluated());
+                assert_eq!(got, (medoids.as_slice(), swaps, looked), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fasterpam_makes_the_swaps_of_the_book_f32() {
+    check_fasterpam_swaps::<f32>(true);
+}
+
+#[test]
+fn fasterpam_makes_the_swaps_of_the_book_f64() {
+    check_fasterpam_swaps::<f64>(false);
 }
 
 /// With many medoids several are kept in reserve for every object: many swaps later, with medoids that left and came
@@ -820,6 +879,29 @@ fn bad_arguments_are_named() {
                             assert_eq!(value.to_bits(), f64::from(bad).to_bits());
                         }
                         other => panic!("{other}"),
+                    }
+                }
+            }
+        }
+    }
+    // Also where the search is what reads them first, in no order: none is used, and the first is named.
+    for (k, n) in [(1, 3), (3, 16), (14, 67)] {
+        for (row, col) in [(0, 0), (0, n - 1), (1, n / 2), (n / 2, n / 3), (n - 2, n - 1), (n - 1, 0)] {
+            for bad in [f32::NAN, f32::INFINITY, -1.0] {
+                let mut d = vec![1.0_f32; n * n];
+                d[row * n + col] = bad;
+                // One more in the last row, which is that of a medoid in every other case.
+                d[n * n - 1] = f32::NAN;
+                let d = MatRef::new(&d, n, n).unwrap();
+                for (medoid, isa) in isas().into_iter().flat_map(|isa| [(0, isa), (n - k, isa)]) {
+                    let options = KMedoids::new(k).init(Init::Given((medoid..medoid + k).collect())).isa(isa);
+                    let random = options.clone().algorithm(Algorithm::RandomFasterPam { seed: 1 });
+                    for options in [options.clone(), random, options.max_iterations(0)] {
+                        let never = |_| panic!("an iteration on such elements");
+                        match options.fit_with(d, never).unwrap_err() {
+                            Error::Element { row: r, col: c, .. } => assert_eq!((r, c), (row, col), "{isa}, k={k}"),
+                            other => panic!("{other}"),
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more in reserve.
 
-use crate::kernels::swap::{NONE, Nearest, NearestMut, PAD, PADDING, Swap, scratch_len};
+use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PAD, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
 use crate::{Isa, MatRef, Real};
 
 /// What is clustered, and on which instruction set.
@@ -47,6 +47,9 @@ pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
 /// Medoids ranked for an object: its two nearest ones, and those in reserve. With many medoids a search for a second
 /// nearest one is the dearest part of a swap, as it reads every medoid's row.
 const RANKED: usize = 6;
+/// Where a swap changes more than one in so many objects, to scan the next candidates again is no dearer than to bring
+/// their sums up to date.
+const UPDATED: usize = 16;
 
 /// Medoids by their distance from one object, as far as they are known: nearest first, equals in the order they came.
 #[derive(Clone, Copy)]
@@ -78,6 +81,15 @@ impl<T: Real> Ranking<T> {
     }
 }
 
+/// The candidates that were scanned last, with their sums: see [`Sums`].
+#[derive(Default)]
+struct Scanned {
+    candidates: [usize; ROWS],
+    a: [f64; ROWS],
+    t: Vec<f64>,
+    ready: usize,
+}
+
 /// The medoids and, for every object, its nearest ones.
 pub(super) struct Cache<'a, T> {
     problem: Problem<'a, T>,
@@ -97,8 +109,7 @@ pub(super) struct Cache<'a, T> {
     /// Changes made to `removal` since it was last summed up.
     changes: usize,
     loss: f64,
-    /// Scratch of the scan.
-    t: Vec<f64>,
+    scanned: Scanned,
     /// The swap that was last looked at, if nothing has changed since, and its objects: see [`Cache::list_changed`].
     listed: Option<(usize, usize)>,
     changed: Vec<u32>,
@@ -129,7 +140,7 @@ impl<'a, T: Real> Cache<'a, T> {
             removal: Vec::new(),
             changes: 0,
             loss: f64::INFINITY,
-            t: Vec::new(),
+            scanned: Scanned::default(),
             listed: None,
             changed: vec![0; n + PAD],
             count: 0,
@@ -171,12 +182,13 @@ impl<'a, T: Real> Cache<'a, T> {
         self.n1[..self.problem.objects()].iter().map(|&i| i as usize)
     }
 
-    /// The sum of the distances to the nearest medoid, as of [`Cache::update_sums`].
+    /// The sum of the distances to the nearest medoid, off by the rounding of the swaps since [`Cache::update_sums`].
     pub(super) fn loss(&self) -> f64 {
         self.loss
     }
 
-    fn sum_of_d1(&self) -> f64 {
+    /// The same, summed up anew.
+    pub(super) fn sum_of_d1(&self) -> f64 {
         let Problem { isa, weights, .. } = self.problem;
         let n = self.problem.objects();
         let mut loss = [0.0];
@@ -222,7 +234,6 @@ impl<'a, T: Real> Cache<'a, T> {
         self.unknown.clear();
         for i in 0..self.count {
             let o = self.changed[i] as usize;
-            self.removal[self.n1[o] as usize] -= self.removal_share(o);
             let mut ranking = Ranking::EMPTY;
             let before = &self.rankings[o];
             for &(d, medoid) in &before.medoids[..before.len] {
@@ -242,19 +253,24 @@ impl<'a, T: Real> Cache<'a, T> {
             self.rankings[o] = ranking;
         }
         self.rank_unknown();
+        if self.count > self.problem.objects() / UPDATED {
+            self.scanned.ready = 0;
+        }
         for i in 0..self.count {
             let o = self.changed[i] as usize;
             let [first, second, ..] = self.rankings[o].medoids;
             let position = |medoid: u32| if medoid == NONE { NONE } else { self.positions[medoid as usize] };
-            (self.d1[o], self.n1[o]) = (first.0, position(first.1));
-            (self.d2[o], self.n2[o]) = (second.0, position(second.1));
-            self.removal[self.n1[o] as usize] += self.removal_share(o);
+            let nearest = (first.0, second.0, position(first.1));
+            self.n2[o] = position(second.1);
+            if nearest != (self.d1[o], self.d2[o], self.n1[o]) {
+                self.add_shares(o, -1.0);
+                (self.d1[o], self.d2[o], self.n1[o]) = nearest;
+                self.add_shares(o, 1.0);
+                self.changes += 2;
+            }
         }
-        self.changes += 2 * self.count;
-        if self.changes > self.problem.objects() {
+        if self.changes > self.problem.objects() || !self.loss.is_finite() {
             self.update_sums();
-        } else {
-            self.loss = self.sum_of_d1();
         }
     }
 
@@ -316,19 +332,30 @@ impl<'a, T: Real> Cache<'a, T> {
         self.count = T::changed(self.problem.isa, row, position, &self.bounds, near, &mut self.changed);
     }
 
-    /// What an object adds to the cost of removing its nearest medoid.
-    fn removal_share(&self, object: usize) -> f64 {
-        self.problem.weight(object) * (self.d2[object].to_f64() - self.d1[object].to_f64())
+    /// Adds an object's shares in the loss, in the costs of removal, and in the sums of the candidates that are ready.
+    fn add_shares(&mut self, object: usize, sign: f64) {
+        let (d1, d2) = (self.d1[object].to_f64(), self.d2[object].to_f64());
+        let (position, k) = (self.n1[object] as usize, self.medoids.len());
+        let weight = sign * self.problem.weight(object);
+        self.loss += weight * d1;
+        self.removal[position] += weight * (d2 - d1);
+        let Scanned { candidates, a, t, ready } = &mut self.scanned;
+        for r in ROWS - *ready..ROWS {
+            let d = self.problem.d.row(candidates[r])[object].to_f64();
+            a[r] += weight * (d.min(d1) - d1);
+            t[r * k + position] += weight * (d.max(d1).min(d2) - d1);
+        }
     }
 
     /// What the scan needs beside the caches: the loss of removing each medoid, and the loss itself.
     pub(super) fn update_sums(&mut self) {
         let k = self.medoids.len();
-        self.t.resize(scratch_len(k), 0.0);
+        self.scanned.t.resize(scratch_len(k), 0.0);
         self.removal.clear();
         self.removal.resize(k, 0.0);
         for o in 0..self.problem.objects() {
-            self.removal[self.n1[o] as usize] += self.removal_share(o);
+            let share = self.d2[o].to_f64() - self.d1[o].to_f64();
+            self.removal[self.n1[o] as usize] += self.problem.weight(o) * share;
         }
         self.changes = 0;
         self.loss = self.sum_of_d1();
@@ -336,8 +363,9 @@ impl<'a, T: Real> Cache<'a, T> {
 
     fn nearest(&self) -> Nearest<'_, T> {
         Nearest {
-            // Twice: the costs of removal have been changed as often as they have terms, at most.
-            noise: 2.0 * self.problem.noise(self.loss),
+            // Four times: costs of removal have been changed as often as they have terms, at most, and so have the sums of
+            // candidates.
+            noise: 4.0 * self.problem.noise(self.loss),
             d1: &self.d1,
             d2: &self.d2,
             n1: &self.n1,
@@ -346,12 +374,28 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// The first of the candidates that has a swap below `limit`, as far as the scan's sums can tell.
-    pub(super) fn next_swap(&mut self, candidates: &[usize], limit: f64) -> Option<Swap> {
-        let mut t = core::mem::take(&mut self.t);
-        let swap = T::next_swap(self.problem.isa, self.problem.d, candidates, limit, self.nearest(), &mut t);
-        self.t = t;
-        swap
+    /// The first of the candidates that has a swap below `limit`, as far as the scan's sums can tell. After one was found the
+    /// next call must be for the candidates that follow it.
+    pub(super) fn next_swap(
+        &mut self,
+        candidates: &[usize],
+        limit: f64,
+        checked: bool,
+    ) -> Result<Option<Swap>, NoDistance> {
+        let Problem { isa, d, .. } = self.problem;
+        let mut scanned = core::mem::take(&mut self.scanned);
+        let Scanned { a, t, ready, .. } = &mut scanned;
+        let scan = Scan { d, candidates, limit, checked };
+        let found = T::next_swap(isa, scan, self.nearest(), Sums { a, t, ready });
+        match found {
+            Ok(Some(swap)) => {
+                let next = &candidates[swap.place + 1..][..scanned.ready];
+                scanned.candidates[ROWS - scanned.ready..].copy_from_slice(next);
+            }
+            _ => scanned.ready = 0,
+        }
+        self.scanned = scanned;
+        found
     }
 
     /// Whether the swap lowers the loss by more than rounding can account for.

@@ -266,7 +266,12 @@ impl KMedoids {
         if let Some(weights) = weights {
             check_weights(n, weights)?;
         }
-        check_elements(self.isa, d)?;
+        // A search that starts with a pass over the whole matrix checks it meanwhile.
+        let searched = matches!(self.init, Init::Random { .. } | Init::Given(_))
+            && search::checks(self.algorithm, self.max_iterations);
+        if !searched {
+            check_elements(self.isa, d)?;
+        }
         let weights = weights.map(pad_weights).unwrap_or_default();
         let problem = Problem { isa: self.isa, d, weights: &weights };
         let medoids = match &self.init {
@@ -275,9 +280,14 @@ impl KMedoids {
             Init::Random { seed } => start::random(n, k, *seed),
             Init::Given(medoids) => medoids.clone(),
         };
+        if searched && !medoids.iter().all(|&medoid| T::all_distances(self.isa, d.row(medoid))) {
+            check_elements(self.isa, d)?;
+        }
         let mut cache = Cache::with_medoids(problem, &medoids);
         cache.update_sums();
-        let search = search(self.algorithm, &mut cache, self.max_iterations, progress);
+        let search = search(self.algorithm, &mut cache, self.max_iterations, !searched, progress)
+            // Names the first element of the matrix, whichever the search met first.
+            .or_else(|_| check_elements(self.isa, d).map(|()| Search::default()))?;
         // Once more from scratch: of equally near medoids the one at the lowest position.
         let mut cache = Cache::with_medoids(problem, cache.medoids());
         cache.update_sums();

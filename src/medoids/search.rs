@@ -4,6 +4,7 @@ use super::cache::{Cache, Problem};
 use super::start::Rng;
 use super::{Algorithm, KMedoidsProgress};
 use crate::Real;
+use crate::kernels::swap::NoDistance;
 use std::ops::ControlFlow;
 
 /// How the search went.
@@ -15,13 +16,20 @@ pub(super) struct Search {
     pub(super) converged: bool,
 }
 
-/// Improves the medoids until nothing does, `max_iterations` are over, or `progress` breaks off.
+/// Whether [`search`] checks every element of the matrix, on its way through it for the first time.
+pub(super) fn checks(algorithm: Algorithm, max_iterations: usize) -> bool {
+    max_iterations > 0 && matches!(algorithm, Algorithm::FasterPam | Algorithm::RandomFasterPam { .. })
+}
+
+/// Improves the medoids until nothing does, `max_iterations` are over, or `progress` breaks off. Unless `checked`, the
+/// rows of the medoids alone are known to hold nothing but distances.
 pub(super) fn search<T: Real>(
     algorithm: Algorithm,
     cache: &mut Cache<'_, T>,
     max_iterations: usize,
+    mut checked: bool,
     progress: &mut dyn FnMut(KMedoidsProgress) -> ControlFlow<()>,
-) -> Search {
+) -> Result<Search, NoDistance> {
     let mut candidates: Vec<usize> = (0..cache.problem().objects()).collect();
     if let Algorithm::RandomFasterPam { seed } = algorithm {
         let n = candidates.len();
@@ -34,11 +42,13 @@ pub(super) fn search<T: Real>(
         search.iterations += 1;
         let swaps = match algorithm {
             Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => {
-                let (swaps, evaluated) = eager_swaps(cache, &candidates, &mut quiet);
+                let (swaps, evaluated) = eager_swaps(cache, &candidates, checked, &mut quiet)?;
                 search.evaluated += evaluated;
+                // No pass but the last ends early.
+                checked = true;
                 swaps
             }
-            Algorithm::FastPam1 => best_swap(cache, &candidates),
+            Algorithm::FastPam1 => best_swap(cache, &candidates)?,
             Algorithm::Alternating => best_members(cache),
         };
         search.swaps += swaps;
@@ -50,20 +60,25 @@ pub(super) fn search<T: Real>(
             }
         };
         let Search { swaps, iterations, .. } = search;
-        if progress(KMedoidsProgress { iteration: iterations, swaps, loss: cache.loss() }).is_break() {
+        if progress(KMedoidsProgress { iteration: iterations, swaps, loss: cache.sum_of_d1() }).is_break() {
             break;
         }
     }
-    search
+    Ok(search)
 }
 
 /// One pass over the candidates, swapping at once; ends where as many in a row as there are had no swap. Returns the
 /// swaps and the candidates that were looked at.
-fn eager_swaps<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize], quiet: &mut usize) -> (usize, usize) {
+fn eager_swaps<T: Real>(
+    cache: &mut Cache<'_, T>,
+    candidates: &[usize],
+    checked: bool,
+    quiet: &mut usize,
+) -> Result<(usize, usize), NoDistance> {
     let (mut at, mut swaps) = (0, 0);
     while at < candidates.len() && *quiet < candidates.len() {
         let to = candidates.len().min(at + (candidates.len() - *quiet));
-        let found = cache.next_swap(&candidates[at..to], 0.0);
+        let found = cache.next_swap(&candidates[at..to], 0.0, checked)?;
         let next = found.map_or(to, |swap| at + swap.place + 1);
         *quiet += next - at;
         at = next;
@@ -75,14 +90,14 @@ fn eager_swaps<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize], quiet: &
             *quiet = 0;
         }
     }
-    (swaps, at)
+    Ok((swaps, at))
 }
 
 /// Makes the best of all swaps, if there is one that lowers the loss.
-fn best_swap<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize]) -> usize {
+fn best_swap<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize]) -> Result<usize, NoDistance> {
     let mut best = None;
     let (mut at, mut limit) = (0, 0.0);
-    while let Some(swap) = cache.next_swap(&candidates[at..], limit) {
+    while let Some(swap) = cache.next_swap(&candidates[at..], limit, true)? {
         at += swap.place + 1;
         if cache.lowers_loss(swap) {
             limit = swap.delta - cache.problem().noise(cache.loss());
@@ -92,7 +107,7 @@ fn best_swap<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize]) -> usize {
     if let Some(swap) = best {
         cache.swap(swap.candidate, swap.position);
     }
-    best.map_or(0, |_| 1)
+    Ok(best.map_or(0, |_| 1))
 }
 
 /// Moves every medoid to the best member of its cluster, then finds the clusters anew.
