@@ -2,9 +2,9 @@
 //!
 //! Differences are taken first and then squared or made absolute, so nothing cancels: |x|² + |y|² - 2xy, with which a
 //! matrix product would do, loses the distances between near points. The vectors' lanes are points: the points are laid out
-//! in panels of two vectors, dimension by dimension, and a tile of a few points of one panel against all of another stays
-//! in registers over all dimensions. A tile's element depends on its two points only and is the same with both exchanged,
-//! so of two mirrored elements one is computed and both are written.
+//! in panels of one or two vectors, dimension by dimension, and a tile of some points of one panel against all of another
+//! stays in registers over all dimensions. A tile's element depends on its two points only and is the same with both
+//! exchanged, so of two mirrored elements one is computed and both are written.
 
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
@@ -13,10 +13,10 @@ use crate::matrix::{MatMut, MatRef};
 const DEPTH: usize = 256;
 /// Dimensions that are laid out at once: a panel of them stays in the second-level cache while others go by.
 const CHUNK: usize = 2048;
-/// Vectors of points side by side in a panel.
-const VECTORS: usize = 2;
+/// Elements of the panels that all points go by before the next ones.
+const BLOCK: usize = 1 << 17;
 /// No panel is wider.
-const WIDEST: usize = 32;
+const WIDEST: usize = 16;
 
 /// What is summed over the dimensions, and what becomes of the sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,27 +65,27 @@ fn pack<T: Float>(points: MatRef<'_, T>, (from, to): (usize, usize), width: usiz
 
 /// The sums of the `R` points of panel `x` from `first` on against the points of panel `y`.
 #[inline(always)]
-fn tile<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
+fn tile<L: Lanes<T>, T: Float, const R: usize, const V: usize, const ABSOLUTE: bool>(
     l: L,
     x: &[T],
     first: usize,
     y: &[T],
-) -> [[L::V; VECTORS]; R] {
-    let width = VECTORS * L::N;
+) -> [[L::V; V]; R] {
+    let width = V * L::N;
     let zero = l.splat(T::ZERO);
     let one = l.splat(T::ONE);
-    let mut totals = [[zero; VECTORS]; R];
+    let mut totals = [[zero; V]; R];
     for (x, y) in x.chunks(DEPTH * width).zip(y.chunks(DEPTH * width)) {
-        let mut sums = [[zero; VECTORS]; R];
+        let mut sums = [[zero; V]; R];
         for (x, y) in x.chunks_exact(width).zip(y.chunks_exact(width)) {
-            let mut points = [zero; VECTORS];
+            let mut points = [zero; V];
             for (v, points) in points.iter_mut().enumerate() {
                 *points = l.load(&y[v * L::N..]);
             }
             let x = &x[first..first + R];
             for r in 0..R {
                 let x = l.splat(x[r]);
-                for v in 0..VECTORS {
+                for v in 0..V {
                     let difference = l.sub(points[v], x);
                     sums[r][v] = if ABSOLUTE {
                         // Fused although there is no product: many CPUs have other units for that than for additions.
@@ -105,92 +105,115 @@ fn tile<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
     totals
 }
 
-/// Writes a tile with rows and columns exchanged: `R` elements for each lane.
+/// A tile with rows and columns exchanged: the `R` elements of the first lane of the first vector, and so on. A vector has
+/// no more lanes than `R`.
 #[inline(always)]
-fn transpose<L: Lanes<T>, T: Float, const R: usize>(l: L, tile: &[[L::V; VECTORS]; R], out: &mut [T]) {
-    for v in 0..VECTORS {
-        let mut rows = [tile[0][v]; R];
-        for (row, tile) in rows.iter_mut().zip(tile) {
-            *row = tile[v];
+fn transpose<L: Lanes<T>, T: Float, const R: usize, const V: usize>(l: L, tile: &[[L::V; V]; R]) -> [[L::V; R]; V] {
+    let mut columns = [[tile[0][0]; R]; V];
+    for (v, columns) in columns.iter_mut().enumerate() {
+        for (column, tile) in columns.iter_mut().zip(tile) {
+            *column = tile[v];
         }
         // Each round brings elements of rows twice as near together.
         let mut near = 1;
         while near < R {
-            let apart = rows;
+            let apart = *columns;
             for r in 0..R / 2 {
-                (rows[2 * r], rows[2 * r + 1]) = l.zip(apart[r], apart[r + R / 2]);
+                (columns[2 * r], columns[2 * r + 1]) = l.zip(apart[r], apart[r + R / 2]);
             }
             near *= 2;
         }
-        for (r, &row) in rows.iter().enumerate() {
-            l.store(&mut out[(v * R + r) * L::N..], row);
+    }
+    columns
+}
+
+/// Writes a vector to a row from a column on, as far as the matrix goes.
+#[inline(always)]
+fn put<L: Lanes<T>, T: Float>(l: L, vector: L::V, row: usize, col: usize, out: &mut MatMut<'_, T>) {
+    if row < out.rows() {
+        let row = out.row_mut(row);
+        let at = col.min(row.len());
+        let rest = &mut row[at..];
+        if rest.len() >= L::N { l.store(rest, vector) } else { l.store_tail(rest, vector) }
+    }
+}
+
+/// Adds what the dimensions before came to.
+#[inline(always)]
+fn add_before<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
+    l: L,
+    sums: &mut [[L::V; V]; R],
+    i: usize,
+    start: usize,
+    out: &mut MatMut<'_, T>,
+) {
+    let n = out.rows();
+    for (r, sums) in sums[..R.min(n - i)].iter_mut().enumerate() {
+        let before = out.row_mut(i + r);
+        for (v, sum) in sums.iter_mut().enumerate() {
+            *sum = l.add(*sum, l.load_tail(&before[n.min(start + v * L::N)..], T::ZERO));
         }
     }
 }
 
+/// Makes distances of the sums.
 #[inline(always)]
-fn matrix<L: Lanes<T>, T: Float, const R: usize, const ABSOLUTE: bool>(
+fn finish<L: Lanes<T>, T: Float, const R: usize, const V: usize>(l: L, sums: &mut [[L::V; V]; R], form: Form) {
+    let half = l.splat(T::from_f64(0.5));
+    for sum in sums.as_flattened_mut() {
+        *sum = match form {
+            Form::Squares | Form::Absolute => *sum,
+            Form::Root => l.sqrt(*sum),
+            Form::Half => l.mul(*sum, half),
+        };
+    }
+}
+
+/// The points up to those of a panel against its own, a block of panels at a time: they stay in the second-level cache, and
+/// rows are written in longer pieces.
+#[inline(always)]
+fn matrix<L: Lanes<T>, T: Float, const R: usize, const V: usize, const ABSOLUTE: bool>(
     l: L,
     points: MatRef<'_, T>,
     form: Form,
     panels: &mut [T],
     mut out: MatMut<'_, T>,
 ) {
-    let (n, dimensions, width) = (points.rows(), points.cols(), VECTORS * L::N);
-    let mut mirrored = [T::ZERO; 8 * WIDEST];
+    let (n, dimensions, width) = (points.rows(), points.cols(), V * L::N);
     for from in (0..dimensions).step_by(CHUNK) {
         let to = dimensions.min(from + CHUNK);
         let len = (to - from) * width;
         let panels = &mut panels[..n.div_ceil(width) * len];
         pack(points, (from, to), width, panels);
         let panels = &*panels;
-        for start in (0..n).step_by(width) {
-            let count = width.min(n - start);
-            let y = &panels[start / width * len..][..len];
-            // Points up to those of the panel itself, of which both halves are computed.
-            for i in (0..start + count).step_by(R) {
+        let last = to == dimensions;
+        let side = width * (BLOCK / len).max(1);
+        for block in (0..n).step_by(side) {
+            let end = n.min(block + side);
+            for i in (0..end).step_by(R) {
                 let x = &panels[i / width * len..][..len];
-                let mut sums = tile::<L, T, R, ABSOLUTE>(l, x, i % width, y);
-                let filled = R.min(n - i);
-                if from > 0 {
-                    // What the dimensions before came to.
-                    for (r, sums) in sums[..filled].iter_mut().enumerate() {
-                        let before = &out.row_mut(i + r)[start..start + count];
-                        for (v, sum) in sums.iter_mut().enumerate() {
-                            *sum = l.add(*sum, l.load_tail(&before[count.min(v * L::N)..], T::ZERO));
+                // From the panel of these points on, of which both halves are computed.
+                for start in (block.max(i / width * width)..end).step_by(width) {
+                    let y = &panels[start / width * len..][..len];
+                    let mut sums = tile::<L, T, R, V, ABSOLUTE>(l, x, i % width, y);
+                    if from > 0 {
+                        add_before(l, &mut sums, i, start, &mut out);
+                    }
+                    if last {
+                        finish(l, &mut sums, form);
+                    }
+                    for (r, sums) in sums.iter().enumerate() {
+                        for (v, &sum) in sums.iter().enumerate() {
+                            put(l, sum, i + r, start + v * L::N, &mut out);
                         }
                     }
-                }
-                let last = to == dimensions;
-                if last {
-                    match form {
-                        Form::Squares | Form::Absolute => {}
-                        Form::Root => {
-                            for sum in sums.iter_mut().flatten() {
-                                *sum = l.sqrt(*sum);
+                    if last && i < start {
+                        // So many vectors hold what is of one lane.
+                        let each = R / L::N;
+                        for (v, columns) in transpose(l, &sums).iter().enumerate() {
+                            for (c, &column) in columns.iter().enumerate() {
+                                put(l, column, start + v * L::N + c / each, i + c % each * L::N, &mut out);
                             }
-                        }
-                        Form::Half => {
-                            let half = l.splat(T::from_f64(0.5));
-                            for sum in sums.iter_mut().flatten() {
-                                *sum = l.mul(*sum, half);
-                            }
-                        }
-                    }
-                }
-                for (r, sums) in sums[..filled].iter().enumerate() {
-                    let row = &mut out.row_mut(i + r)[start..start + count];
-                    for (v, &sum) in sums.iter().enumerate() {
-                        l.store_tail(&mut row[count.min(v * L::N)..], sum);
-                    }
-                }
-                if last && i < start {
-                    transpose(l, &sums, &mut mirrored);
-                    for (j, mirrored) in mirrored.chunks_exact(R).take(count).enumerate() {
-                        let row = &mut out.row_mut(start + j)[i..i + filled];
-                        match (row.first_chunk_mut::<R>(), mirrored.first_chunk::<R>()) {
-                            (Some(row), Some(mirrored)) => *row = *mirrored,
-                            _ => row.copy_from_slice(&mirrored[..filled]),
                         }
                     }
                 }
@@ -208,15 +231,20 @@ pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     panels: &mut [T],
     out: MatMut<'_, T>,
 ) {
-    // As many points as there are registers for their sums, and a divisor of the panel's width.
-    let rows = (L::REGISTERS / 4).min(VECTORS * L::N);
-    match (rows, form == Form::Absolute) {
-        (8, false) => matrix::<L, T, 8, false>(l, points, form, panels, out),
-        (4, false) => matrix::<L, T, 4, false>(l, points, form, panels, out),
-        (_, false) => matrix::<L, T, 2, false>(l, points, form, panels, out),
-        (8, true) => matrix::<L, T, 8, true>(l, points, form, panels, out),
-        (4, true) => matrix::<L, T, 4, true>(l, points, form, panels, out),
-        (_, true) => matrix::<L, T, 2, true>(l, points, form, panels, out),
+    // Square tiles where a vector has enough lanes that as many sums hide the latency of a multiply-add: one operand of a
+    // subtraction then comes from memory, in each lane the same, and mirrored rows are whole vectors. Otherwise two vectors
+    // side by side; always a number of points that divides the panel's width.
+    match (L::N, form == Form::Absolute) {
+        (16, false) => matrix::<L, T, 16, 1, false>(l, points, form, panels, out),
+        (8, false) => matrix::<L, T, 8, 1, false>(l, points, form, panels, out),
+        (4, false) if L::REGISTERS >= 32 => matrix::<L, T, 8, 2, false>(l, points, form, panels, out),
+        (2.., false) => matrix::<L, T, 4, 2, false>(l, points, form, panels, out),
+        (_, false) => matrix::<L, T, 2, 2, false>(l, points, form, panels, out),
+        (16, true) => matrix::<L, T, 16, 1, true>(l, points, form, panels, out),
+        (8, true) => matrix::<L, T, 8, 1, true>(l, points, form, panels, out),
+        (4, true) if L::REGISTERS >= 32 => matrix::<L, T, 8, 2, true>(l, points, form, panels, out),
+        (2.., true) => matrix::<L, T, 4, 2, true>(l, points, form, panels, out),
+        (_, true) => matrix::<L, T, 2, 2, true>(l, points, form, panels, out),
     }
 }
 

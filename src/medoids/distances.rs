@@ -24,8 +24,8 @@ pub enum Metric {
 /// The distances of all pairs of points (rows): an n x n matrix, exactly symmetric and with a zero diagonal, as
 /// [`KMedoids::fit`](crate::KMedoids::fit) takes it.
 ///
-/// Of two mirrored elements one is computed, in O(n² D) time for D dimensions, at the rate of the CPU's multiply-adds from
-/// some 64 dimensions on. Differences are taken before they are squared, so near points far from the origin lose no
+/// Of two mirrored elements one is computed, in O(n² D) time for D dimensions: from 64 dimensions on at about half the rate of
+/// the CPU's multiply-adds or more. Differences are taken before they are squared, so near points far from the origin lose no
 /// digits. Memory beyond the matrix: a copy of the points (of 2048 dimensions at a time), with [`Metric::Cosine`] two.
 ///
 /// Distances that overflow are infinite; squares overflow from differences of 1e19 (`f32`) or 1e154 (`f64`) on.
