@@ -8,6 +8,7 @@
 
 use super::lanes::{Float, Lanes};
 use crate::matrix::{MatMut, MatRef};
+use core::hint::black_box;
 
 /// Dimensions summed up before the sum is added to that of the others: rounding grows with these, not with all.
 const DEPTH: usize = 256;
@@ -73,7 +74,8 @@ fn tile<L: Lanes<T>, T: Float, const R: usize, const V: usize, const ABSOLUTE: b
 ) -> [[L::V; V]; R] {
     let width = V * L::N;
     let zero = l.splat(T::ZERO);
-    let one = l.splat(T::ONE);
+    // Not known to the compiler, which would make additions of multiply-adds with 1.
+    let one = black_box(l.splat(T::ONE));
     let mut totals = [[zero; V]; R];
     for (x, y) in x.chunks(DEPTH * width).zip(y.chunks(DEPTH * width)) {
         let mut sums = [[zero; V]; R];

@@ -19,9 +19,10 @@
 
 use super::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
+use core::hint::black_box;
 
 /// Up to this many medoids, with wide vectors, objects are worked on under masks; from there on hits are collected.
-const MASKED: usize = 12;
+const MASKED: usize = 10;
 /// Up to this many medoids the sums of hits are kept in two tables: more hits in a row have the same medoid, and merging
 /// costs less.
 const TWO_TABLES: usize = 64;
@@ -47,7 +48,7 @@ fn masked<L: Lanes<T>, T: Float>() -> usize {
     match L::N {
         0..4 => 4,
         4..8 => 6,
-        8..16 => 9,
+        8..16 => 8,
         _ => MASKED,
     }
 }
@@ -237,7 +238,7 @@ fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIG
     near: &Nearest<'_, T>,
 ) -> Result<([f64; R], [[f64; K]; R]), NoDistance> {
     let n = rows[0].len();
-    let zero = l.splat(T::ZERO);
+    let (zero, one) = (l.splat(T::ZERO), black_box(l.splat(T::ONE)));
     let mut all = zero;
     let mut a = [0.0; R];
     let mut t = [[0.0; K]; R];
@@ -271,7 +272,11 @@ fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIG
             for (i, sums) in without.iter_mut().enumerate() {
                 let mine = l.eq_index(n1, l.splat_index(i as u32));
                 for (sum, &lost) in sums.iter_mut().zip(&lost) {
-                    *sum = l.add_where(mine, *sum, lost);
+                    *sum = if i % 2 == 0 {
+                        l.fused_add_where(mine, *sum, lost, one)
+                    } else {
+                        l.add_where(mine, *sum, lost)
+                    };
                 }
             }
         }
@@ -539,13 +544,12 @@ fn next_weighted<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
             0..=2 if many => next_masked::<L, T, 2, 4, WEIGHTED>(l, scan, near, t),
             3..=4 if many => next_masked::<L, T, 4, 4, WEIGHTED>(l, scan, near, t),
             5..=6 if many => next_masked::<L, T, 6, 2, WEIGHTED>(l, scan, near, t),
-            7..=9 if many => next_masked::<L, T, 9, 2, WEIGHTED>(l, scan, near, t),
+            7..=8 if many => next_masked::<L, T, 8, 2, WEIGHTED>(l, scan, near, t),
             _ if many => next_masked::<L, T, MASKED, 2, WEIGHTED>(l, scan, near, t),
             0..=2 => next_masked::<L, T, 2, 2, WEIGHTED>(l, scan, near, t),
             3..=4 => next_masked::<L, T, 4, 2, WEIGHTED>(l, scan, near, t),
             5..=6 => next_masked::<L, T, 6, 1, WEIGHTED>(l, scan, near, t),
-            7..=9 => next_masked::<L, T, 9, 1, WEIGHTED>(l, scan, near, t),
-            _ => next_masked::<L, T, MASKED, 1, WEIGHTED>(l, scan, near, t),
+            _ => next_masked::<L, T, 8, 1, WEIGHTED>(l, scan, near, t),
         };
     }
     let Scan { d, candidates, .. } = scan;

@@ -155,6 +155,10 @@ impl Lanes<f32> for V3 {
     fn add_where(self, m: __m256, a: __m256, b: __m256) -> __m256 {
         self.avx._mm256_add_ps(a, self.avx._mm256_and_ps(m, b))
     }
+    #[inline(always)]
+    fn fused_add_where(self, m: __m256, a: __m256, b: __m256, one: __m256) -> __m256 {
+        self.fma._mm256_fmadd_ps(self.avx._mm256_and_ps(m, b), one, a)
+    }
     #[cfg(feature = "std")]
     #[inline(always)]
     fn zip(self, a: __m256, b: __m256) -> (__m256, __m256) {
@@ -414,6 +418,10 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn add_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
         self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
+    }
+    #[inline(always)]
+    fn fused_add_where(self, m: __m256d, a: __m256d, b: __m256d, one: __m256d) -> __m256d {
+        self.fma._mm256_fmadd_pd(self.avx._mm256_and_pd(m, b), one, a)
     }
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -128,6 +128,10 @@ impl Lanes<f32> for V4 {
     fn add_where(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
         self.avx512f._mm512_mask_add_ps(a, m, a, b)
     }
+    #[inline(always)]
+    fn fused_add_where(self, m: __mmask16, a: __m512, b: __m512, one: __m512) -> __m512 {
+        self.avx512f._mm512_mask3_fmadd_ps(b, one, a, m)
+    }
     #[cfg(feature = "std")]
     #[inline(always)]
     fn zip(self, a: __m512, b: __m512) -> (__m512, __m512) {
@@ -364,6 +368,10 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn add_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
         self.avx512f._mm512_mask_add_pd(a, m, a, b)
+    }
+    #[inline(always)]
+    fn fused_add_where(self, m: __mmask8, a: __m512d, b: __m512d, one: __m512d) -> __m512d {
+        self.avx512f._mm512_mask3_fmadd_pd(b, one, a, m)
     }
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -232,6 +232,12 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
         self.select(m, self.add(a, b), a)
     }
+    /// [`Lanes::add_where`] by a multiply-add with `one`, which has the same result: many CPUs have other units for these than
+    /// for additions. `one` is 1, but the compiler must not know it, or it makes additions of them.
+    #[inline(always)]
+    fn fused_add_where(self, m: Self::M, a: Self::V, b: Self::V, one: Self::V) -> Self::V {
+        self.select(m, self.mul_add(b, one, a), a)
+    }
     /// The lanes of both in turns, `a` first: the first `N`, and the others.
     #[cfg(feature = "std")]
     fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
