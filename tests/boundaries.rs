@@ -21,7 +21,11 @@ for_both_types! {
     matrices_at_fences
     streamed_rows_at_fences
     sinkhorn_at_fences
+    batches_at_fences
     medoids_at_fences
+    condensed_at_fences
+    quality_at_fences
+    assignments_at_fences
     distances_at_fences
     nothing_is_allocated
     sinkhorn_iterations_do_not_allocate
@@ -295,33 +299,138 @@ fn sinkhorn_at_fences<T: Float>() {
     }
 }
 
+/// Fewer and more problems than lanes, rows of the masses `gap` elements apart. Either side may be one row for all.
+fn batches_at_fences<T: Float>() {
+    let [mut cost_fence, mut a_fence, mut b_fence] = [(); 3].map(|()| Fenced::<T>::new(5000));
+    let shapes = [(1, 1, 1, 0), (3, 5, 7, 2), (40, 16, 9, 1), (70, 9, 33, 0), (5, 31, 65, 3)];
+    for (problems, n, m, gap) in shapes {
+        let [cost, ..] = problem::<T>(n, m, gap);
+        let masses = |rows: usize, cols: usize| {
+            let row = |problem: usize| (0..cols).map(move |i| (1 + (i + problem) % cols) as f64);
+            let total = row(0).sum::<f64>();
+            let mut masses: Vec<T> = Vec::new();
+            for problem in 0..rows {
+                masses.extend(row(problem).map(|mass| T::of(mass / total)));
+                masses.resize(masses.len() + if problem + 1 < rows { gap } else { 0 }, T::of(f64::NAN));
+            }
+            masses
+        };
+        for (isa, one_a) in fenced_isas().into_iter().flat_map(|isa| [(isa, false), (isa, true)]) {
+            let rows = if one_a { (1, problems) } else { (problems, 1) };
+            let (a, b) = (masses(rows.0, n), masses(rows.1, m));
+            let solver = Sinkhorn::new(T::of(0.2)).max_iterations(20).isa(isa);
+            let solve = |cost: &[T], a: &[T], b: &[T]| {
+                let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
+                let a = MatRef::with_stride(a, rows.0, n, n + gap).expect("it fits");
+                let b = MatRef::with_stride(b, rows.1, m, m + gap).expect("it fits");
+                let batch = solver.solve_batch(cost, a, b).expect("good problems");
+                let results = |p| [bits_of(batch.f(p)), bits_of(batch.g(p)), bits_of(&[batch.value(p)])];
+                (0..problems).map(results).collect::<Vec<_>>()
+            };
+            let expected = solve(&cost, &a, &b);
+            for side in SIDES {
+                let actual = solve(cost_fence.put(&cost, side), a_fence.put(&a, side), b_fence.put(&b, side));
+                assert!(actual == expected, "{}/{isa}/{problems} of {n} x {m}, gap {gap}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::FasterPam, Algorithm::FastPam1, Algorithm::Alternating];
 
+/// What there is of a clustering.
+fn found<T: Float>(clusters: Result<Clustering<T>, Error>) -> (Vec<usize>, Vec<usize>, u64) {
+    let clusters = clusters.expect("a good problem");
+    (clusters.medoids().to_vec(), clusters.labels().to_vec(), clusters.loss().bits())
+}
+
 fn medoids_at_fences<T: Float>() {
-    let [mut fence, mut weight_fence, mut out_fence] = [(); 3].map(|()| Fenced::<T>::new(2000));
+    let [mut fence, mut weight_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
     for n in (1..=40).filter(|n| !emulated() || n % 4 == 1) {
         let stride = n + n % 3;
         let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(73));
         let weights = uniform::<T>(n, 0.5, 2.0, &mut rng(74));
-        let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
         for (isa, algorithm) in fenced_isas().into_iter().flat_map(|isa| ALGORITHMS.map(|algorithm| (isa, algorithm))) {
             let fitter = KMedoids::new(1 + n / 5).algorithm(algorithm).isa(isa);
-            let fit = |distances: &[T], weights: &[T], out: &mut [T]| {
+            let fit = |distances: &[T], weights: &[T]| {
                 let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
-                let clusters = [fitter.fit(view), fitter.fit_weighted(view, weights)].map(|clusters| {
-                    let clusters = clusters.expect("a good problem");
-                    (clusters.medoids().to_vec(), clusters.labels().to_vec(), clusters.loss().bits())
-                });
-                // Of one object there are not two clusters.
-                let mean = silhouette_on(isa, view, &labels, out).map(T::bits);
-                assert_eq!(mean.is_ok(), n > 1);
-                (clusters, mean, bits_of(out))
+                [fitter.fit(view), fitter.fit_weighted(view, weights)].map(found)
             };
-            let expected = fit(&distances, &weights, &mut weights.clone());
+            let expected = fit(&distances, &weights);
+            for side in SIDES {
+                let actual = fit(fence.put(&distances, side), weight_fence.put(&weights, side));
+                assert!(actual == expected, "{}/{isa}/{algorithm:?}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn condensed_at_fences<T: Float>() {
+    let mut fence = Fenced::<T>::new(3000);
+    for n in (1..=20).chain([63, 64, 65, 75]).filter(|n| !emulated() || n % 4 < 2) {
+        let condensed = uniform::<T>(n * (n - 1) / 2, 0.1, 1.0, &mut rng(80));
+        for isa in fenced_isas() {
+            let fitter = KMedoids::new(1 + n / 5).isa(isa);
+            let expected = found(fitter.fit_condensed(&condensed));
+            for side in SIDES {
+                let actual = found(fitter.fit_condensed(fence.put(&condensed, side)));
+                assert!(actual == expected, "{}/{isa}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+/// Both silhouettes. Of one object there are not two clusters.
+fn quality_at_fences<T: Float>() {
+    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
+    let [mut label_fence, mut medoid_fence] = [(); 2].map(|()| Fenced::<usize>::new(40));
+    for n in (2..=40).filter(|n| !emulated() || n % 4 == 1) {
+        let stride = n + n % 3;
+        let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(81));
+        let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+        let medoids: Vec<usize> = (0..n).rev().step_by(1 + n % 4).take(n.min(9)).collect();
+        let medoids = if medoids.len() > 1 { medoids } else { vec![1, 0] };
+        let unwritten = vec![T::of(99.0); n];
+        for isa in fenced_isas() {
+            let judge = |distances: &[T], labels: &[usize], medoids: &[usize], out: &mut [T]| {
+                let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
+                let mean = silhouette_on(isa, view, labels, out).expect("two clusters or more");
+                let silhouettes = bits_of(out);
+                let medoid_mean = medoid_silhouette_on(isa, view, medoids, out).expect("two medoids or more");
+                ([mean.bits(), medoid_mean.bits()], silhouettes, bits_of(out))
+            };
+            let expected = judge(&distances, &labels, &medoids, &mut unwritten.clone());
+            for side in SIDES {
+                let actual = judge(
+                    fence.put(&distances, side),
+                    label_fence.put(&labels, side),
+                    medoid_fence.put(&medoids, side),
+                    out_fence.put(&unwritten, side),
+                );
+                assert!(actual == expected, "{}/{isa}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn assignments_at_fences<T: Float>() {
+    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
+    let mut label_fence = Fenced::<usize>::new(10);
+    for k in (1..=70).filter(|k| !emulated() || k % 8 < 2) {
+        let (rows, stride) = (1 + k % 5, k + k % 3);
+        let distances = uniform::<T>((rows - 1) * stride + k, 0.1, 1.0, &mut rng(82));
+        let (labels, unwritten) = (vec![99; rows], vec![T::of(99.0); rows]);
+        for isa in fenced_isas() {
+            let run = |distances: &[T], labels: &mut [usize], out: &mut [T]| {
+                let view = MatRef::with_stride(distances, rows, k, stride).expect("it fits");
+                assign_on(isa, view, labels, out).expect("the lengths agree");
+                (labels.to_vec(), bits_of(out))
+            };
+            let expected = run(&distances, &mut labels.clone(), &mut unwritten.clone());
             for side in SIDES {
                 let actual =
-                    fit(fence.put(&distances, side), weight_fence.put(&weights, side), out_fence.put(&weights, side));
-                assert!(actual == expected, "{}/{isa}/{algorithm:?}/n={n}/{side:?}", T::NAME);
+                    run(fence.put(&distances, side), label_fence.put(&labels, side), out_fence.put(&unwritten, side));
+                assert!(actual == expected, "{}/{isa}/{rows} x {k}/{side:?}", T::NAME);
             }
         }
     }
