@@ -2,6 +2,8 @@
 
 #[path = "sinkhorn/batch.rs"]
 mod batch;
+#[path = "sinkhorn/hard.rs"]
+mod hard;
 mod support;
 
 use mantex::{Entry, Error, Isa, MatMut, MatRef, Method, Real, Relaxation, Sinkhorn, Transport};
