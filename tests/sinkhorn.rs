@@ -540,6 +540,22 @@ fn from_the_true_potentials_the_error_stays_small() {
     }
 }
 
+/// Potentials are those of masses with any total, also to start from.
+#[test]
+fn a_start_may_have_any_total() {
+    for total in [1.0 / 64.0, 32.0] {
+        let mut case = Case::<f64>::random(7, 9, 0.1, 99);
+        case.a.iter_mut().chain(&mut case.b).for_each(|mass| *mass *= total);
+        for isa in isas() {
+            let solver = Sinkhorn::new(case.epsilon).max_iterations(10_000).tolerance(1e-9 * total).isa(isa);
+            let found = case.solve(&solver);
+            let (f, g) = found.potentials();
+            let again = case.solve(&solver.max_iterations(0).start(f, g));
+            assert!(found.converged() && again.converged(), "{isa}: {:e}", again.marginal_error());
+        }
+    }
+}
+
 #[test]
 fn a_start_must_fit() {
     let case = Case::<f64>::random(6, 8, 0.1, 16).with_zeros();
