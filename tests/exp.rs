@@ -7,7 +7,7 @@ mod support;
 
 use mantex::{Isa, baselines};
 use rand::RngExt;
-use support::{Dd, Float, Report, emulated, isas, rng, ulp_error};
+use support::{Dd, Float, Report, emulated, isas, rng, tell_ulps, ulp_error};
 
 /// The contract: 1.5 ulp of the result, which is 1.5 ulp of the mantissa.
 const ULPS: f64 = 1.5;
@@ -164,7 +164,8 @@ fn every_f32() {
     });
     for (isa, (a, b)) in isas.iter().zip(a.into_iter().zip(b)) {
         let (ulps, x) = if a.0 >= b.0 || a.0.is_nan() { a } else { b };
-        println!("ulp: exp f32 {isa} {ulps:.4} at {x:e}");
+        println!("exp f32 {isa} {ulps:.4} at {x:e}");
+        tell_ulps("exp", "f32", isa.name(), ulps, ULPS);
         assert!((0.0..=ULPS).contains(&ulps), "{isa}: exp({x:e}) is off by {ulps} ulp");
     }
 }
