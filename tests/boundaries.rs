@@ -787,7 +787,7 @@ fn medoids_swaps_do_not_allocate<T: Float>() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Stack
 
-/// What the crate's documentation promises to be enough.
+/// What the crate's documentation promises to be enough for optimised code, as that of the tests is.
 const STACK: usize = 64 << 10;
 
 /// Every family, in shapes that reach every kernel.
