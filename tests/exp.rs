@@ -7,7 +7,7 @@ mod support;
 
 use mantex::{Isa, baselines};
 use rand::RngExt;
-use support::{Dd, Float, Report, emulated, isas, rng, ulp_error};
+use support::{Dd, Float, Report, emulated, isas, rng, tell_ulps, ulp_error};
 
 /// The contract: 1.5 ulp of the result, which is 1.5 ulp of the mantissa.
 const ULPS: f64 = 1.5;
@@ -83,13 +83,29 @@ fn ends<T: Float>() {
     }
 }
 
+/// The exponential without clamps gives what the one with them does up to the largest sum that is taken for good, and sees
+/// no overflow there. Far below its range it may come to -0, or to what no sum takes for good: infinite or NaN. Returns what it needs as scratch.
+fn check_watched(isa: Isa, x: &[f32], expected: &[f32], mut out: Vec<f32>) -> Vec<f32> {
+    let good = |x: f32| x <= 64.0 * std::f32::consts::LN_2;
+    out.resize(x.len(), -1.0);
+    let seen = baselines::exp_watched(isa, x, &mut out);
+    assert!(!seen || !x.iter().all(|&x| good(x)), "{isa}: overflow seen from {:e} on", x[0]);
+    for ((&x, &y), &expected) in x.iter().zip(&out).zip(expected) {
+        let far_below = x < -1e7 && !y.is_finite();
+        assert!(!good(x) || y == expected || far_below, "{isa}: exp({x:e}) = {y:e} without the clamp");
+    }
+    out
+}
+
 /// The largest error of e^x for each instruction set, and where, over the f32 bit patterns from `start` on in steps;
-/// results that are no normal numbers are checked here. The reference is in f64: good to 2^-29 ulp of f32.
+/// results that are no normal numbers are checked here, and the exponential that watches instead of clamping. The reference
+/// is in f64: good to 2^-29 ulp of f32.
 fn worst_errors(isas: &[Isa], start: u64, step: u64) -> Vec<(f64, f32)> {
     const PIECE: u64 = 1 << 14;
     let smallest = f64::from(f32::MIN_POSITIVE);
     let largest = support::power_of_two(127);
     let mut worst = vec![(-1.0, f32::NAN); isas.len()];
+    let mut watched = Vec::new();
     for piece in (start..1 << 32).step_by((step * PIECE) as usize) {
         let patterns = (0..PIECE).map(|i| piece + i * step).take_while(|&bits| bits < 1 << 32);
         let x: Vec<f32> = patterns.map(|bits| f32::from_bits(bits as u32)).collect();
@@ -98,6 +114,7 @@ fn worst_errors(isas: &[Isa], start: u64, step: u64) -> Vec<(f64, f32)> {
         for (&isa, worst) in isas.iter().zip(&mut worst) {
             out.fill(-1.0);
             baselines::exp(isa, &x, &mut out);
+            watched = check_watched(isa, &x, &out, watched);
             for ((&x, &y), &r) in x.iter().zip(&out).zip(&expected) {
                 let wide = f64::from(y);
                 if (smallest..=largest).contains(&r) {
@@ -147,9 +164,15 @@ fn every_f32() {
     });
     for (isa, (a, b)) in isas.iter().zip(a.into_iter().zip(b)) {
         let (ulps, x) = if a.0 >= b.0 || a.0.is_nan() { a } else { b };
-        println!("ulp: exp f32 {isa} {ulps:.4} at {x:e}");
+        println!("exp f32 {isa} {ulps:.4} at {x:e}");
+        tell_ulps("exp", "f32", isa.name(), ulps, ULPS);
         assert!((0.0..=ULPS).contains(&ulps), "{isa}: exp({x:e}) is off by {ulps} ulp");
     }
+}
+
+/// Whether a result that should be too large looks good: sums up to 2^64 are taken for that.
+fn lost(y: f64) -> bool {
+    y.is_finite() && y <= 18_446_744_073_709_551_616.0
 }
 
 /// Where nothing watches for overflow, as on AVX-512, it shows in every result that is too large, whatever the reduced
@@ -163,13 +186,30 @@ fn no_overflow_is_lost() {
             let x: Vec<f32> =
                 (0..out.len() as u32).map(|i| f32::from_bits((start + i).min(f32::INFINITY.to_bits()))).collect();
             baselines::exp_watched(isa, &x, &mut out);
-            // What sums up to 2^64 are taken for good.
-            let lost = |y: f32| y.is_finite() && y <= 18_446_744_073_709_551_616.0;
             // All at once: this is the loop that takes the time.
-            if out.iter().fold(false, |any, &y| any | lost(y)) {
-                let at = out.iter().position(|&y| lost(y)).expect("just found");
+            if out.iter().fold(false, |any, &y| any | lost(y.into())) {
+                let at = out.iter().position(|&y| lost(y.into())).expect("just found");
                 panic!("e^{:e} came out as {:e}", x[at], out[at]);
             }
+        }
+    }
+}
+
+/// Elsewhere overflow is seen, or shows in the result alike.
+#[test]
+fn overflow_is_seen() {
+    for isa in isas().into_iter().filter(|isa| isa.name() != "avx512") {
+        let large = (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(if emulated() { 1_000_003 } else { 9973 });
+        for x in large.map(f32::from_bits).chain([f32::MAX, f32::INFINITY, f32::NAN]) {
+            let mut y = [0.0];
+            let seen = baselines::exp_watched(isa, &[x], &mut y);
+            assert!(seen || !lost(y[0].into()), "{isa}: e^{x:e} came out as {:e}", y[0]);
+        }
+        let steps = (0..20_000).map(|i| 710.0 * 1.05_f64.powi(i)).take_while(|x| x.is_finite());
+        for x in steps.chain([f64::MAX, f64::INFINITY, f64::NAN]) {
+            let mut y = [0.0];
+            let seen = baselines::exp_watched(isa, &[x], &mut y);
+            assert!(seen || !lost(y[0]), "{isa}: e^{x:e} came out as {:e}", y[0]);
         }
     }
 }

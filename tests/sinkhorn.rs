@@ -2,6 +2,8 @@
 
 #[path = "sinkhorn/batch.rs"]
 mod batch;
+#[path = "sinkhorn/hard.rs"]
+mod hard;
 mod support;
 
 use mantex::{Entry, Error, Isa, MatMut, MatRef, Method, Real, Relaxation, Sinkhorn, Transport};
@@ -534,6 +536,22 @@ fn from_the_true_potentials_the_error_stays_small() {
             assert!(error < 1e-5, "{isa} {method:?} after {iterations}: {error:e}");
             let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
             assert!(measured < 1e-5, "{isa} {method:?} after {iterations}: {measured:e}");
+        }
+    }
+}
+
+/// Potentials are those of masses with any total, also to start from.
+#[test]
+fn a_start_may_have_any_total() {
+    for total in [1.0 / 64.0, 32.0] {
+        let mut case = Case::<f64>::random(7, 9, 0.1, 99);
+        case.a.iter_mut().chain(&mut case.b).for_each(|mass| *mass *= total);
+        for isa in isas() {
+            let solver = Sinkhorn::new(case.epsilon).max_iterations(10_000).tolerance(1e-9 * total).isa(isa);
+            let found = case.solve(&solver);
+            let (f, g) = found.potentials();
+            let again = case.solve(&solver.max_iterations(0).start(f, g));
+            assert!(found.converged() && again.converged(), "{isa}: {:e}", again.marginal_error());
         }
     }
 }

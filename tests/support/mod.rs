@@ -8,9 +8,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 
 /// Makes a test of each generic function, for both types.
 #[allow(unused_macros)] // Every test file uses a part.
@@ -394,6 +395,9 @@ impl Report {
         }
         assert!(!failed, "the contract's accuracy is missed:\n{table}");
         print!("{table}");
+        for ((function, ty, isa), worst) in &report.0 {
+            tell_ulps(function, ty, isa, worst.ulps, worst.limit);
+        }
     }
 
     pub(crate) fn observe<T: Float>(
@@ -428,6 +432,19 @@ impl Report {
     }
 }
 
+/// A line for ci/matrix, where it asks for such lines (`MANTEX_REPORT`): in an output that the test harness does not
+/// capture, and after what may stand in a line already.
+pub(crate) fn tell(line: &str) {
+    if std::env::var_os("MANTEX_REPORT").is_some() {
+        writeln!(std::io::stdout(), "\n{line}").expect("standard output");
+    }
+}
+
+/// The largest error of a function, in the unit of its limit.
+pub(crate) fn tell_ulps(function: &str, ty: &str, isa: &str, ulps: f64, limit: f64) {
+    tell(&format!("ulp: {function} {ty} {isa} {ulps:.3} of {limit}"));
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Instruction sets
 
@@ -438,6 +455,8 @@ pub(crate) fn isas() -> Vec<Isa> {
     if let Ok(required) = std::env::var("MANTEX_REQUIRE_ISAS") {
         require(&required, &isas);
     }
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| tell(&format!("isas: {}", isas.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(","))));
     isas
 }
 
