@@ -28,6 +28,11 @@ fn main() {
             println!("cargo::rustc-cfg=mantex_{isa}");
         }
     }
+    // Without optimisation everything inlined has stack of its own in one frame: kernels are cut into more functions then.
+    println!("cargo::rustc-check-cfg=cfg(mantex_unoptimised)");
+    if env::var("OPT_LEVEL").as_deref() == Ok("0") {
+        println!("cargo::rustc-cfg=mantex_unoptimised");
+    }
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let version = Command::new(rustc).arg("--version").output().ok();
     let version = version.and_then(|out| String::from_utf8(out.stdout).ok()).unwrap_or_default();

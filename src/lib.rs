@@ -88,8 +88,7 @@
 //! Functions over slices and rows do not allocate. The solvers allocate before they iterate, where they measure, and for
 //! results; their iterations do not, also those of a batch, nor do the swaps of FasterPAM and FastPAM1.
 //!
-//! Optimised, 64 KiB of stack are enough for every function. Unoptimised code takes up to 3 MB, more than the 2 MiB that
-//! threads have by default: `opt-level = 2` under `[profile.dev.package.mantex]` has this crate optimised in every build.
+//! 64 KiB of stack are enough for every function, 1 MiB without optimisation.
 //!
 //! # Features
 //! `std` (default): without it the softmax family, views and [`Isa`] remain, and the dispatcher is static: plain functions
