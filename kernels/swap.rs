@@ -37,6 +37,7 @@ const SUMMED: usize = 1024;
 /// No lane count exceeds this; the caches are padded to a multiple of it.
 pub(crate) const PAD: usize = 16;
 /// No medoid: the position of a second nearest medoid that is not known.
+#[cfg(feature = "std")]
 pub(crate) const NONE: u32 = u32::MAX;
 /// The positions of the nearest and second nearest medoid of padding: no medoid's, and known.
 #[cfg(feature = "std")]

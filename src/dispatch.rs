@@ -48,6 +48,7 @@ macro_rules! entry_points {
                 $(
                     $(#[$meta])*
                     pub(super) fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
+                        #[allow(unused_variables)] // Where scalar is all there is.
                         let once = Once;
                         match isa.token() {
                             #[cfg(mantex_avx512)]
@@ -63,7 +64,8 @@ macro_rules! entry_points {
             }
 
             /// One clone per instruction set, picked once.
-            #[allow(dead_code)] // On aarch64, where NEON is always there, the default clone is the NEON one.
+            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere scalar may be all.
+            #[allow(dead_code, irrefutable_let_patterns)]
             mod best {
                 use super::*;
                 use multiversion::{multiversion, target::match_target};
