@@ -1,4 +1,4 @@
-//! Gradients of softmax and log-softmax, and cross-entropy, of one row or matrix against references in higher precision.
+//! Gradients of softmax and log-softmax, and cross-entropy, against references in higher precision.
 
 use super::{
     Dd, Float, Guarded, LANES, Reference, Report, bits_of, power_of_two, same_bits, ulp, ulp_error, ulp_error_from_one,
