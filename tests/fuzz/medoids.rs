@@ -2,7 +2,7 @@
 
 use super::{Bytes, Matrix, same_error};
 use crate::support::distances::{METRICS, reference, tolerance};
-use crate::support::{Float, Guarded, isas};
+use crate::support::{Float, Guarded, isas, power_of_two};
 use mantex::{
     Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Metric, assign_on, distance_matrix_on, expand_condensed,
     medoid_silhouette_on, silhouette_on,
@@ -297,7 +297,7 @@ fn computable<T: Float>(metric: Metric, x: &[T], y: &[T]) -> bool {
         Metric::Cosine => {
             // Of each point what counts beside its largest coordinate.
             let largest = |x: &[T]| x.iter().fold(0.0, |max: f64, x| max.max(x.wide().abs()));
-            good(largest(x)) && good(largest(y))
+            [x, y].iter().all(|x| (power_of_two(-200)..power_of_two(200)).contains(&largest(x)))
         }
         _ => x.iter().zip(y).all(|(x, y)| good(x.wide() - y.wide())),
     }
