@@ -869,9 +869,12 @@ pub(crate) fn plan<L: Lanes<T>, T: Float>(
         if !row_range::<T>().contains(&row_sum.sum) {
             (shift, _) = careful_row(l, &inner, grid, row, w.exps);
         }
-        let factor: T = at_most_finite(total * a * exp2(u - shift));
+        let (mass, scale) = (total * a, exp2(u - shift));
+        // Where the product of both would overflow `T`, though its products with the exponentials need not.
+        let (mass, scale) = if mass * scale < -T::LOWEST.to_f64() { (1.0, mass * scale) } else { (mass, scale) };
+        let (mass, scale): (T, T) = (T::from_f64(mass), at_most_finite(scale));
         for (out, &e) in out.row_mut(at).iter_mut().zip(&*w.exps) {
-            *out = factor * e;
+            *out = scale * e * mass;
         }
     }
     for without_mass in written..out.rows() {

@@ -54,8 +54,8 @@ on_any_isa! {
     /// The gradient of a loss by the logits of a log-softmax: `dx[j] = dy[j] - exp(y[j]) * sum_i dy[i]`, given the
     /// log-softmax `y` and the gradient `dy` by it.
     ///
-    /// Within 6 EPSILON of `|dy[j]| + exp(y[j]) * sum_i |dy[i]|`, at any length. Two passes, the second over what is in the
-    /// cache.
+    /// Within 6 EPSILON of `|dy[j]| + exp(y[j]) * sum_i |dy[i]|`, at any length, where an exponential below the smallest
+    /// normal number may count as anything from 0 to that. Two passes, the second over what is in the cache.
     ///
     /// ```
     /// // The loss is the negative log-likelihood of the first class.

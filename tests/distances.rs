@@ -4,44 +4,8 @@ mod support;
 
 use mantex::{Error, Isa, MatMut, MatRef, Metric, distance_matrix, distance_matrix_on};
 use rand::{Rng, RngExt};
-use support::{Dd, Float, emulated, for_both_types, isas, rng};
-
-const METRICS: [Metric; 4] = [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine];
-
-fn sqrt(x: Dd) -> Dd {
-    if x.0 == 0.0 {
-        return Dd::ZERO;
-    }
-    let root = Dd::from(x.0.sqrt());
-    root + (x - root * root) / Dd::from(2.0 * root.0)
-}
-
-fn reference<T: Float>(metric: Metric, x: &[T], y: &[T]) -> f64 {
-    let pairs = || x.iter().zip(y).map(|(x, y)| (x.wide(), y.wide()));
-    let sum = |terms: &mut dyn Iterator<Item = Dd>| terms.fold(Dd::ZERO, |sum, term| sum + term);
-    let square = |(x, y): (f64, f64)| Dd::difference(x, y) * Dd::difference(x, y);
-    let product = |x: &[T], y: &[T]| sum(&mut x.iter().zip(y).map(|(x, y)| Dd::from(x.wide()) * Dd::from(y.wide())));
-    match metric {
-        Metric::SquaredEuclidean => sum(&mut pairs().map(square)).0,
-        Metric::Euclidean => sqrt(sum(&mut pairs().map(square))).0,
-        Metric::Manhattan => sum(&mut pairs().map(|(x, y)| Dd::difference(x.max(y), x.min(y)))).0,
-        _ => (Dd::ONE - product(x, y) / sqrt(product(x, x) * product(y, y))).0,
-    }
-}
-
-/// The error that the documentation allows.
-fn tolerance<T: Float>(metric: Metric, dimensions: usize, expected: f64) -> f64 {
-    let sum = (dimensions.min(256) as f64 + dimensions as f64 / 256.0 + 4.0) * T::EPSILON / 2.0;
-    // The reference of the cosine cancels down to an absolute error of about 1e-30.
-    match metric {
-        Metric::SquaredEuclidean | Metric::Manhattan => sum * expected,
-        Metric::Euclidean => (sum / 2.0 + T::EPSILON / 2.0) * expected,
-        _ => {
-            let x = expected.max(0.0);
-            (sum + 13.0 * T::EPSILON) * x + 3.0 * T::EPSILON * x.sqrt() + 100.0 * T::EPSILON * T::EPSILON + 1e-30
-        }
-    }
-}
+use support::distances::{METRICS, reference, tolerance};
+use support::{Float, emulated, for_both_types, isas, rng};
 
 /// Points of several kinds, in a view with `gap` elements of NaN between the rows.
 fn points<T: Float>(kind: &str, n: usize, dimensions: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {

@@ -7,22 +7,13 @@ use mantex::{
     Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows, cross_entropy_gradient_rows_on, cross_entropy_rows,
     cross_entropy_rows_on, log_softmax_backward, log_softmax_backward_on, log_softmax_backward_rows,
     log_softmax_backward_rows_on, log_softmax_on, softmax_backward, softmax_backward_on, softmax_backward_rows,
-    softmax_backward_rows_on, softmax_on, softmax_rows_on,
+    softmax_backward_rows_on, softmax_on,
 };
 use rand::RngExt;
+use support::gradients::{check_backward, check_cross_entropy};
 use support::{
-    Dd, Float, Guarded, LANES, Reference, Report, bits_of, emulated, for_both_types, isas, normal, power_of_two, rng,
-    row, ulp, ulp_error, ulp_error_from_one,
+    Dd, Float, Guarded, LANES, Reference, Report, bits_of, emulated, for_both_types, isas, normal, rng, row,
 };
-
-/// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more, the sum's rounding to
-/// the type, and the rounding of the operations after it; for log-softmax also that of the exponential.
-const SOFTMAX_EPSILONS: f64 = 5.0;
-const LOG_SOFTMAX_EPSILONS: f64 = 6.0;
-/// Losses have log-softmax's bound.
-const LOSS_ULPS: f64 = 4.0;
-/// Softmax's 4 ulp, and one for the weight.
-const GRADIENT_ULPS: f64 = 5.0;
 
 for_both_types! {
     backward_is_accurate
@@ -31,25 +22,6 @@ for_both_types! {
     cross_entropy_of_special_values
     entry_points_run_the_best
     errors_leave_outputs_alone
-}
-
-fn epsilon<T: Float>() -> f64 {
-    power_of_two(1 - T::DIGITS)
-}
-
-/// Runs a gradient on misaligned and guarded buffers.
-fn guarded<T: Float>(
-    y: &[T],
-    dy: &[T],
-    offset: usize,
-    f: impl Fn(&[T], &[T], &mut [T]) -> Result<(), Error>,
-) -> Vec<T> {
-    let (y, dy) = (Guarded::new(y, offset), Guarded::new(dy, (offset * 3 + 1) % LANES));
-    let mut dx = Guarded::<T>::unwritten(y.get().len(), (offset * 7 + 3) % LANES);
-    f(y.get(), dy.get(), dx.get_mut()).expect("equal lengths");
-    y.check();
-    dy.check();
-    dx.check().to_vec()
 }
 
 /// Both gradients, at every length up to some vectors and some beyond, within the bounds and with the same bits at every
@@ -65,40 +37,9 @@ fn backward_is_accurate<T: Float>() {
             {
                 let x = row::<T>(kind, n, &mut rng);
                 let dy = normal::<T>(n, 1.0, shift, &mut rng);
+                let offsets: &[usize] = if n < 1000 && !emulated() { &[0, 1, 5, 7] } else { &[0, 3] };
                 for &isa in &isas {
-                    let (mut y, mut log_y) = (x.clone(), x.clone());
-                    softmax_on(isa, &x, &mut y).expect("equal lengths");
-                    log_softmax_on(isa, &x, &mut log_y).expect("equal lengths");
-                    let wide = |x: &[T]| -> Vec<Dd> { x.iter().map(|x| Dd::from(x.wide())).collect() };
-                    let (wide_y, wide_dy) = (wide(&y), wide(&dy));
-                    let add = |sum: Dd, x: Dd| sum + x;
-                    let dot = wide_y.iter().zip(&wide_dy).map(|(&y, &dy)| y * dy).fold(Dd::ZERO, add);
-                    let size: f64 = y.iter().zip(&dy).map(|(y, dy)| (y.wide() * dy.wide()).abs()).sum();
-                    let run = |offset| guarded(&y, &dy, offset, |y, dy, dx| softmax_backward_on(isa, y, dy, dx));
-                    let dx = run(0);
-                    for i in 0..n {
-                        let error = (Dd::from(dx[i].wide()) - wide_y[i] * (wide_dy[i] - dot)).0.abs();
-                        let unit = epsilon::<T>() * y[i].wide() * (dy[i].wide().abs() + size);
-                        let case = || format!("{kind}, n = {n}, dx[{i}]");
-                        let error = if error <= ulp::<T>(0.0) { 0.0 } else { error / unit };
-                        report.observe::<T>("softmax", isa, error, SOFTMAX_EPSILONS, case);
-                    }
-                    let sum = wide_dy.iter().fold(Dd::ZERO, |sum, &x| sum + x);
-                    let size: f64 = dy.iter().map(|dy| dy.wide().abs()).sum();
-                    let run_log =
-                        |offset| guarded(&log_y, &dy, offset, |y, dy, dx| log_softmax_backward_on(isa, y, dy, dx));
-                    let log_dx = run_log(0);
-                    for i in 0..n {
-                        let e = T::reference_exp(Dd::from(log_y[i].wide()));
-                        let error = (Dd::from(log_dx[i].wide()) - (wide_dy[i] - e * sum)).0.abs();
-                        let unit = epsilon::<T>() * (dy[i].wide().abs() + e.0 * size);
-                        let case = || format!("{kind}, n = {n}, dx[{i}]");
-                        report.observe::<T>("log_softmax", isa, error / unit, LOG_SOFTMAX_EPSILONS, case);
-                    }
-                    for offset in if n < 1000 && !emulated() { vec![1, 5, 7] } else { vec![3] } {
-                        assert_eq!(bits_of(&run(offset)), bits_of(&dx), "{kind}, n = {n}, misaligned by {offset}");
-                        assert_eq!(bits_of(&run_log(offset)), bits_of(&log_dx), "{kind}, n = {n}, log, by {offset}");
-                    }
+                    check_backward(report, isa, kind, &x, &dy, offsets);
                 }
             }
         }
@@ -203,49 +144,9 @@ fn cross_entropy_is_accurate<T: Float>() {
                 let x: Vec<T> = (0..rows).flat_map(|_| row::<T>(kind, cols, &mut rng)).collect();
                 let matrix = MatRef::new(&x, rows, cols).expect("it fits");
                 let classes: Vec<usize> = (0..rows).map(|_| rng.random_range(0..cols)).collect();
-                let references: Vec<Reference> = (0..rows).map(|i| Reference::new(matrix.row(i))).collect();
+                let weights = [1.0, -0.3, 1e-30, 1e25].map(T::of);
                 for &isa in &isas {
-                    let mut softmax = vec![T::of(f64::NAN); x.len()];
-                    softmax_rows_on(isa, matrix, MatMut::new(&mut softmax, rows, cols).expect("it fits"))
-                        .expect("fits");
-                    let mut only = Guarded::<T>::unwritten(rows, 1);
-                    cross_entropy_rows_on(isa, matrix, &classes, only.get_mut()).expect("equal shapes");
-                    for weight in [1.0, -0.3, 1e-30, 1e25] {
-                        let weight = T::of(weight);
-                        let (mut losses, mut out) =
-                            (Guarded::<T>::unwritten(rows, 0), Guarded::<T>::unwritten(x.len(), 5));
-                        let gradient = MatMut::new(out.get_mut(), rows, cols).expect("it fits");
-                        cross_entropy_gradient_rows_on(isa, matrix, &classes, weight, losses.get_mut(), gradient)
-                            .expect("equal shapes");
-                        assert_eq!(bits_of(losses.check()), bits_of(only.check()), "{kind}, {rows} x {cols} on {isa}");
-                        for (i, r) in references.iter().enumerate() {
-                            let loss = -r.log_softmax(matrix.row(i)[classes[i]].wide());
-                            let ulps = ulp_error_from_one(losses.get()[i], loss.0, loss.1);
-                            let case = || format!("{kind}, {rows} x {cols}, row {i}, weight {weight}");
-                            report.observe::<T>("loss", isa, ulps, LOSS_ULPS, case);
-                            for (j, &g) in out.check()[i * cols..(i + 1) * cols].iter().enumerate() {
-                                let p = r.softmax[j] * Dd::from(weight.wide());
-                                let at = i * cols + j;
-                                if j == classes[i] {
-                                    let expected = p - Dd::from(weight.wide());
-                                    let error = (Dd::from(g.wide()) - expected).0.abs();
-                                    let allowed = GRADIENT_ULPS * ulp::<T>(p.0) + ulp::<T>(weight.wide());
-                                    assert!(error <= allowed, "{}: {g} for {}", case(), expected.0);
-                                } else if weight.wide() == 1.0 {
-                                    assert_eq!(g.bits(), softmax[at].bits(), "{}", case());
-                                } else if p.0.abs() >= T::SMALLEST && r.softmax[j].0 >= T::SMALLEST {
-                                    let ulps = ulp_error(g, p.0, p.1);
-                                    report.observe::<T>("gradient", isa, ulps, GRADIENT_ULPS, case);
-                                } else {
-                                    assert!(
-                                        g.wide().abs() <= T::SMALLEST * weight.wide().abs().max(1.0),
-                                        "{}: {g}",
-                                        case()
-                                    );
-                                }
-                            }
-                        }
-                    }
+                    check_cross_entropy(report, isa, kind, matrix, &classes, &weights);
                 }
             }
         }

@@ -59,6 +59,24 @@ fn silhouettes_are_as_defined<T: Real>() {
     }
 }
 
+/// Dissimilarities of objects to themselves do not count, however large they are.
+fn silhouettes_without_the_diagonal<T: Real>() {
+    let n = 23;
+    let mut data = random::<T>(n, n, 0, &mut rng(5));
+    let labels: Vec<usize> = (0..n).map(|o| o % 3).collect();
+    for large in [1.0, 1e10, 1e20, 1e38] {
+        (0..n).for_each(|o| data[o * n + o] = T::from_f64(large));
+        let d = MatRef::new(&data, n, n).unwrap();
+        for isa in isas() {
+            let mut out = vec![T::NAN; n];
+            silhouette_on(isa, d, &labels, &mut out).unwrap();
+            for (o, &got) in out.iter().enumerate() {
+                close(got, silhouette_reference(d, &labels, o), &format!("{isa} {o} with {large:e}"));
+            }
+        }
+    }
+}
+
 /// More columns than are worked on at once.
 fn long_silhouettes<T: Real>() {
     let n = if emulated() { 1030 } else { 1100 };
@@ -172,6 +190,7 @@ fn condensed_is_the_upper_triangle<T: Real>() {
 
 for_both_types! {
     silhouettes_are_as_defined
+    silhouettes_without_the_diagonal
     long_silhouettes
     medoid_silhouettes_are_as_defined
     new_objects_go_to_the_nearest_medoid

@@ -144,7 +144,11 @@ fn all<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>, labels: &[usize], out: &mut 
                 if labels[o] != label {
                     b[o] = b[o].min(sum / size);
                 } else if rows.len() > 1 {
-                    a[o] = (sum - d.row(o)[o].to_f64()) / (size - 1.0);
+                    let own = d.row(o)[o].to_f64();
+                    // A large dissimilarity to itself would leave no digit of the others.
+                    let others = || rows.iter().map(|&p| p as usize).filter(|&p| p != o).map(|p| d.row(p)[o].to_f64());
+                    let sum = if own > sum / 2.0 { others().sum() } else { sum - own };
+                    a[o] = sum / (size - 1.0);
                 } else {
                     // Alone: as if between two clusters.
                     a[o] = f64::NAN;

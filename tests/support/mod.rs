@@ -3,6 +3,10 @@
 
 #![allow(dead_code)] // Every test file uses a part.
 
+pub(crate) mod distances;
+pub(crate) mod gradients;
+pub(crate) mod stablemax;
+
 use mantex::{Error, ExtSum, Isa, Real, log_softmax_on, log_sum_exp_on, softmax_in_place_on, softmax_on};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -50,6 +54,8 @@ pub(crate) trait Float: Real + bytemuck::Pod {
     fn wide(self) -> f64;
     fn bits(self) -> u64;
     fn from_low_bits(bits: u64) -> Self;
+    /// `self * x + y`, rounded once.
+    fn fused(self, x: Self, y: Self) -> Self;
     /// The exponential for references: far more precise than the type.
     fn reference_exp(x: Dd) -> Dd;
     /// The logarithm for references.
@@ -72,6 +78,9 @@ impl Float for f32 {
     }
     fn bits(self) -> u64 {
         self.to_bits() as u64
+    }
+    fn fused(self, x: f32, y: f32) -> f32 {
+        self.mul_add(x, y)
     }
     fn from_low_bits(bits: u64) -> f32 {
         f32::from_bits(bits as u32)
@@ -100,6 +109,9 @@ impl Float for f64 {
     }
     fn bits(self) -> u64 {
         self.to_bits()
+    }
+    fn fused(self, x: f64, y: f64) -> f64 {
+        self.mul_add(x, y)
     }
     fn from_low_bits(bits: u64) -> f64 {
         f64::from_bits(bits)
@@ -384,9 +396,24 @@ impl Report {
         let mut report = Report(BTreeMap::new());
         test(&mut report);
         assert!(!report.0.is_empty(), "{title} observed nothing");
+        print!("{}", report.table(title));
+        for ((function, ty, isa), worst) in &report.0 {
+            tell_ulps(function, ty, isa, worst.ulps, worst.limit);
+        }
+    }
+
+    /// As [`Report::run`] without a word, for one of many cases.
+    pub(crate) fn check(test: impl FnOnce(&mut Report)) {
+        let mut report = Report(BTreeMap::new());
+        test(&mut report);
+        report.table("");
+    }
+
+    /// The largest errors; fails where one is above its limit.
+    fn table(&self, title: &str) -> String {
         let mut table = String::new();
         let mut failed = false;
-        for ((function, ty, isa), Worst { ulps, limit, case, count }) in &report.0 {
+        for ((function, ty, isa), Worst { ulps, limit, case, count }) in &self.0 {
             let mark = if ulps <= limit { "" } else { "  FAILED" };
             failed |= !mark.is_empty();
             table += &format!(
@@ -394,10 +421,7 @@ impl Report {
             );
         }
         assert!(!failed, "the contract's accuracy is missed:\n{table}");
-        print!("{table}");
-        for ((function, ty, isa), worst) in &report.0 {
-            tell_ulps(function, ty, isa, worst.ulps, worst.limit);
-        }
+        table
     }
 
     pub(crate) fn observe<T: Float>(
@@ -426,6 +450,8 @@ impl Report {
         let key = (function, T::NAME, isa.name());
         let worst = self.0.entry(key).or_insert_with(|| Worst { ulps: -1.0, limit, case: String::new(), count: 0 });
         worst.count += count;
+        // NaN is not within any limit.
+        let ulps = if ulps.is_nan() { f64::INFINITY } else { ulps };
         if ulps > worst.ulps {
             (worst.ulps, worst.case) = (ulps, case());
         }

@@ -1,0 +1,135 @@
+//! Gradients of softmax and log-softmax, and cross-entropy, against references in higher precision.
+
+use super::{
+    Dd, Float, Guarded, LANES, Reference, Report, bits_of, power_of_two, same_bits, ulp, ulp_error, ulp_error_from_one,
+};
+use mantex::{
+    Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows_on, cross_entropy_rows_on, log_softmax_backward_on,
+    log_softmax_on, softmax_backward_on, softmax_on, softmax_rows_on,
+};
+
+/// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more, the sum's rounding to
+/// the type, and the rounding of the operations after it; for log-softmax also that of the exponential.
+const SOFTMAX_EPSILONS: f64 = 5.0;
+const LOG_SOFTMAX_EPSILONS: f64 = 6.0;
+/// Losses have log-softmax's bound.
+const LOSS_ULPS: f64 = 4.0;
+/// Softmax's 4 ulp, and one for the weight.
+const GRADIENT_ULPS: f64 = 5.0;
+
+fn epsilon<T: Float>() -> f64 {
+    power_of_two(1 - T::DIGITS)
+}
+
+/// Runs a gradient on misaligned and guarded buffers.
+fn guarded<T: Float>(
+    y: &[T],
+    dy: &[T],
+    offset: usize,
+    f: impl Fn(&[T], &[T], &mut [T]) -> Result<(), Error>,
+) -> Vec<T> {
+    let (y, dy) = (Guarded::new(y, offset), Guarded::new(dy, (offset * 3 + 1) % LANES));
+    let mut dx = Guarded::<T>::unwritten(y.get().len(), (offset * 7 + 3) % LANES);
+    f(y.get(), dy.get(), dx.get_mut()).expect("equal lengths");
+    y.check();
+    dy.check();
+    dx.check().to_vec()
+}
+
+/// Both gradients at the softmax and log-softmax of finite `x` within the bounds, and with the same bits at every
+/// alignment.
+pub(crate) fn check_backward<T: Float>(
+    report: &mut Report,
+    isa: Isa,
+    name: &str,
+    x: &[T],
+    dy: &[T],
+    offsets: &[usize],
+) {
+    let n = x.len();
+    let (mut y, mut log_y) = (x.to_vec(), x.to_vec());
+    softmax_on(isa, x, &mut y).expect("equal lengths");
+    log_softmax_on(isa, x, &mut log_y).expect("equal lengths");
+    let wide = |x: &[T]| -> Vec<Dd> { x.iter().map(|x| Dd::from(x.wide())).collect() };
+    let (wide_y, wide_dy) = (wide(&y), wide(dy));
+    let add = |sum: Dd, x: Dd| sum + x;
+    // Nothing is exact to less than the smallest number.
+    let relative = |error: f64, unit: f64| if error <= ulp::<T>(0.0) { 0.0 } else { error / unit };
+    let dot = wide_y.iter().zip(&wide_dy).map(|(&y, &dy)| y * dy).fold(Dd::ZERO, add);
+    let size: f64 = y.iter().zip(dy).map(|(y, dy)| (y.wide() * dy.wide()).abs()).sum();
+    let run = |offset| guarded(&y, dy, offset, |y, dy, dx| softmax_backward_on(isa, y, dy, dx));
+    let dx = run(offsets[0]);
+    for i in 0..n {
+        let error = (Dd::from(dx[i].wide()) - wide_y[i] * (wide_dy[i] - dot)).0.abs();
+        let unit = epsilon::<T>() * y[i].wide() * (dy[i].wide().abs() + size);
+        let case = || format!("{name}, n = {n}, dx[{i}]");
+        report.observe::<T>("softmax", isa, relative(error, unit), SOFTMAX_EPSILONS, case);
+    }
+    let sum = wide_dy.iter().fold(Dd::ZERO, |sum, &x| sum + x);
+    let size: f64 = dy.iter().map(|dy| dy.wide().abs()).sum();
+    let run_log = |offset| guarded(&log_y, dy, offset, |y, dy, dx| log_softmax_backward_on(isa, y, dy, dx));
+    let log_dx = run_log(offsets[0]);
+    for i in 0..n {
+        let e = T::reference_exp(Dd::from(log_y[i].wide()));
+        // An exponential that is not a normal number is off by the smallest of those at most.
+        let smallest = power_of_two(T::MIN_EXPONENT);
+        let underflow = if e.0 < smallest { smallest * size } else { 0.0 };
+        let error = (Dd::from(log_dx[i].wide()) - (wide_dy[i] - e * sum)).0.abs();
+        let error = if error <= underflow { 0.0 } else { error - underflow };
+        let unit = epsilon::<T>() * (dy[i].wide().abs() + e.0 * size);
+        let case = || format!("{name}, n = {n}, dx[{i}]");
+        report.observe::<T>("log_softmax", isa, relative(error, unit), LOG_SOFTMAX_EPSILONS, case);
+    }
+    for &offset in &offsets[1..] {
+        assert_eq!(bits_of(&run(offset)), bits_of(&dx), "{name}, n = {n}, misaligned by {offset}");
+        assert_eq!(bits_of(&run_log(offset)), bits_of(&log_dx), "{name}, n = {n}, log, by {offset}");
+    }
+}
+
+/// Losses and gradients of a matrix; with weight 1 the gradient has the bits of the softmax but for the class.
+pub(crate) fn check_cross_entropy<T: Float>(
+    report: &mut Report,
+    isa: Isa,
+    name: &str,
+    matrix: MatRef<'_, T>,
+    classes: &[usize],
+    weights: &[T],
+) {
+    let (rows, cols) = (matrix.rows(), matrix.cols());
+    let references: Vec<Reference> = matrix.iter_rows().map(Reference::new).collect();
+    let mut softmax = vec![T::of(f64::NAN); rows * cols];
+    softmax_rows_on(isa, matrix, MatMut::new(&mut softmax, rows, cols).expect("it fits")).expect("equal shapes");
+    let mut only = Guarded::<T>::unwritten(rows, 1);
+    cross_entropy_rows_on(isa, matrix, classes, only.get_mut()).expect("equal shapes");
+    for &weight in weights {
+        let (mut losses, mut out) = (Guarded::<T>::unwritten(rows, 0), Guarded::<T>::unwritten(rows * cols, 5));
+        let gradient = MatMut::new(out.get_mut(), rows, cols).expect("it fits");
+        cross_entropy_gradient_rows_on(isa, matrix, classes, weight, losses.get_mut(), gradient).expect("equal shapes");
+        assert!(same_bits(losses.check(), only.check()), "{name}, {rows} x {cols} on {isa}");
+        for (i, r) in references.iter().enumerate() {
+            let loss = -r.log_softmax(matrix.row(i)[classes[i]].wide());
+            let ulps = ulp_error_from_one(losses.get()[i], loss.0, loss.1);
+            let case = || format!("{name}, {rows} x {cols}, row {i}, weight {weight}");
+            report.observe::<T>("loss", isa, ulps, LOSS_ULPS, case);
+            for (j, &g) in out.check()[i * cols..(i + 1) * cols].iter().enumerate() {
+                let p = r.softmax[j] * Dd::from(weight.wide());
+                let at = i * cols + j;
+                if r.softmax[j].0.is_nan() {
+                    assert!(g.wide().is_nan(), "{}: {g} without a softmax on {isa}", case());
+                } else if j == classes[i] {
+                    let expected = p - Dd::from(weight.wide());
+                    let error = (Dd::from(g.wide()) - expected).0.abs();
+                    let allowed = GRADIENT_ULPS * ulp::<T>(p.0) + ulp::<T>(weight.wide());
+                    assert!(error <= allowed, "{}: {g} for {} on {isa}", case(), expected.0);
+                } else if weight.wide() == 1.0 {
+                    assert_eq!(g.bits(), softmax[at].bits(), "{} on {isa}", case());
+                } else if p.0.abs() >= T::SMALLEST && r.softmax[j].0 >= T::SMALLEST {
+                    report.observe::<T>("gradient", isa, ulp_error(g, p.0, p.1), GRADIENT_ULPS, case);
+                } else {
+                    let allowed = T::SMALLEST * weight.wide().abs().max(1.0);
+                    assert!(g.wide().abs() <= allowed, "{}: {g} on {isa}", case());
+                }
+            }
+        }
+    }
+}
