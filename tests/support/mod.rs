@@ -3,6 +3,7 @@
 
 #![allow(dead_code)] // Every test file uses a part.
 
+#[cfg(feature = "std")]
 pub(crate) mod distances;
 pub(crate) mod gradients;
 pub(crate) mod stablemax;
