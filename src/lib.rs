@@ -99,56 +99,37 @@
 #[cfg(feature = "baselines")]
 #[doc(hidden)]
 pub mod baselines;
+#[allow(dead_code)] // Each family uses some of them.
+mod check;
 mod dispatch;
 mod error;
-mod gradients;
 mod isa;
 #[allow(unsafe_code)] // Every block has its SAFETY reason; else only what multiversion expands is unsafe.
 #[path = "../kernels/mod.rs"]
 mod kernels;
 mod matrix;
-#[cfg(feature = "std")]
-mod medoids;
-#[cfg(feature = "std")]
-mod sinkhorn;
+#[cfg(feature = "medoids")]
+pub mod medoids;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+mod pairwise;
+mod real;
+#[cfg(feature = "softmax")]
 mod softmax;
-mod stablemax;
+#[cfg(feature = "transport")]
+pub mod transport;
 
-pub use error::{Error, IsaName};
-pub use gradients::{
-    cross_entropy_gradient_rows, cross_entropy_gradient_rows_on, cross_entropy_rows, cross_entropy_rows_on,
-    log_softmax_backward, log_softmax_backward_on, log_softmax_backward_rows, log_softmax_backward_rows_on,
-    softmax_backward, softmax_backward_on, softmax_backward_rows, softmax_backward_rows_on,
-};
+pub use error::{Axis, Error, IsaName};
 pub use isa::Isa;
 pub use matrix::{MatMut, MatRef};
-#[cfg(feature = "std")]
-pub use medoids::{
-    Algorithm, Clustering, Init, KMedoids, KMedoidsProgress, Metric, assign, assign_on, distance_matrix,
-    distance_matrix_on, expand_condensed, medoid_silhouette, medoid_silhouette_on, silhouette, silhouette_on,
-};
-#[cfg(feature = "std")]
-pub use sinkhorn::{
-    Batch, Entry, Method, Objective, PlanEntries, PlanRows, Relaxation, Sinkhorn, SinkhornProgress, Transport,
-};
-pub use softmax::{
-    ExtSum, SoftmaxOptions, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_softmax_rows_with,
-    log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,
-    log_sum_exp_rows_with, log_sum_exp_rows_with_on, softmax, softmax_in_place, softmax_in_place_on, softmax_on,
-    softmax_rows, softmax_rows_on, softmax_rows_with, softmax_rows_with_on,
-};
-pub use stablemax::{
-    log_stablemax, log_stablemax_backward, log_stablemax_backward_on, log_stablemax_backward_rows,
-    log_stablemax_backward_rows_on, log_stablemax_on, log_stablemax_rows, log_stablemax_rows_on, stablemax,
-    stablemax_backward, stablemax_backward_on, stablemax_backward_rows, stablemax_backward_rows_on, stablemax_on,
-    stablemax_rows, stablemax_rows_on,
-};
-
-/// The element types of the kernels: `f32` and `f64`.
-pub trait Real: kernels::lanes::Float + dispatch::EntryPoints<Self> {}
-
-impl Real for f32 {}
-impl Real for f64 {}
+#[cfg(feature = "medoids")]
+pub use medoids::KMedoids;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+pub use pairwise::{Metric, distance_matrix};
+pub use real::Real;
+#[cfg(feature = "softmax")]
+pub use softmax::*;
+#[cfg(feature = "transport")]
+pub use transport::Sinkhorn;
 
 /// The README's examples are tests.
 #[cfg(all(doctest, feature = "std"))]
