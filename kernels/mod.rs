@@ -4,7 +4,7 @@
 //! | | scalar | AVX2 | AVX-512 | NEON |
 //! |---|---|---|---|---|
 //! | vocabulary | [`lanes`]`/scalar.rs` | `lanes/avx2.rs` | `lanes/avx512.rs` | `lanes/neon.rs` |
-//! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
+//! | exp as (mantissa, exponent), 2^x, ln | [`math`] | [`math`] | [`math`] | [`math`] |
 //! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
 //! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
 //! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
@@ -26,9 +26,9 @@ pub(crate) mod batch;
 pub(crate) mod clusters;
 #[cfg(feature = "std")]
 pub(crate) mod distances;
-pub(crate) mod exp;
 pub(crate) mod gradients;
 pub(crate) mod lanes;
+pub(crate) mod math;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // As that of `sinkhorn`.
 pub(crate) mod objective;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.

@@ -1,6 +1,7 @@
 //! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more in reserve.
 
-use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PAD, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
+use crate::kernels::lanes::MAX_LANES;
+use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
 use crate::{Isa, MatRef, Real};
 
 /// What is clustered, and on which instruction set.
@@ -40,7 +41,7 @@ impl<T: Real> Problem<'_, T> {
 /// Weights as the kernels want them: padded.
 pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
     let mut padded = weights.to_vec();
-    padded.resize(weights.len().next_multiple_of(PAD), T::ZERO);
+    padded.resize(weights.len().next_multiple_of(MAX_LANES), T::ZERO);
     padded
 }
 
@@ -122,7 +123,7 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Without medoids yet: everything is infinitely far.
     pub(super) fn new(problem: Problem<'a, T>) -> Self {
         let n = problem.objects();
-        let padded = n.next_multiple_of(PAD);
+        let padded = n.next_multiple_of(MAX_LANES);
         let mut distances = vec![T::INFINITY; n];
         distances.resize(padded, T::ZERO);
         let mut positions = vec![NONE; n];
@@ -142,7 +143,7 @@ impl<'a, T: Real> Cache<'a, T> {
             loss: f64::INFINITY,
             scanned: Scanned::default(),
             listed: None,
-            changed: vec![0; n + PAD],
+            changed: vec![0; n + MAX_LANES],
             count: 0,
             unknown: Vec::with_capacity(n),
         }

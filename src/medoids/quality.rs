@@ -4,7 +4,7 @@ use super::cache::{Cache, Problem};
 use super::search::members;
 use super::start::check_medoids;
 use super::{check_elements, check_row, check_square};
-use crate::kernels::swap::PAD;
+use crate::kernels::lanes::MAX_LANES;
 use crate::{Error, Isa, MatRef, Real};
 
 /// Columns whose sums are kept in the first-level cache while rows go by.
@@ -127,7 +127,7 @@ fn all<T: Real>(isa: Option<Isa>, d: MatRef<'_, T>, labels: &[usize], out: &mut 
 
     let (members, ends) = members(labels, n);
     let (mut a, mut b) = (vec![0.0; n], vec![f64::INFINITY; n]);
-    let mut sums = vec![0.0; BLOCK.next_multiple_of(PAD)];
+    let mut sums = vec![0.0; BLOCK.next_multiple_of(MAX_LANES)];
     for from in (0..n).step_by(BLOCK) {
         let to = n.min(from + BLOCK);
         let mut start = 0;

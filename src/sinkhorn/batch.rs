@@ -3,7 +3,7 @@
 use super::input::{check_costs, minima, same_total, total};
 use super::{Relaxation, Sinkhorn, default_tolerance};
 use crate::kernels::batch::{GROUP, Kernel, Layout, STEP, State};
-use crate::kernels::exp::exp2;
+use crate::kernels::math::exp::exp2;
 use crate::{Error, MatRef, Real};
 use core::mem::swap;
 use core::ops::{Deref, DerefMut};

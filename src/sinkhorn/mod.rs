@@ -326,7 +326,7 @@ const ROUGHLY: f64 = 0.02;
 
 /// The largest finite cost less the smallest, 0 where there is none.
 fn range<T: Real>(cost: MatRef<'_, T>) -> f64 {
-    let (mut min, mut max) = (T::INFINITY, T::LOWEST);
+    let (mut min, mut max) = (T::INFINITY, T::MIN);
     for row in cost.iter_rows() {
         for &c in row {
             min = if c < min { c } else { min };
