@@ -27,17 +27,17 @@ pub(crate) mod batch;
 pub(crate) mod clusters;
 #[cfg(any(feature = "transport", feature = "medoids"))]
 pub(crate) mod distances;
-#[allow(dead_code)] // Each family uses some of it.
-pub(crate) mod exp;
 #[cfg(feature = "softmax")]
 pub(crate) mod gradients;
-#[allow(dead_code)] // As `exp`.
+#[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
+#[allow(dead_code)] // As `lanes`.
+pub(crate) mod math;
 #[cfg(feature = "transport")]
 pub(crate) mod objective;
 #[cfg(feature = "transport")]
 pub(crate) mod sinkhorn;
-#[allow(dead_code)] // As `exp`.
+#[allow(dead_code)] // As `lanes`.
 pub(crate) mod softmax;
 #[cfg(feature = "softmax")]
 pub(crate) mod stablemax;

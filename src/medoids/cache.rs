@@ -1,7 +1,8 @@
 //! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more in reserve.
 
 use crate::dispatch::Road;
-use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PAD, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
+use crate::kernels::lanes::MAX_LANES;
+use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
 use crate::real::Element;
 use crate::{MatRef, Real};
 
@@ -42,7 +43,7 @@ impl<T: Real> Problem<'_, T> {
 /// Weights as the kernels want them: padded.
 pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
     let mut padded = weights.to_vec();
-    padded.resize(weights.len().next_multiple_of(PAD), T::zero());
+    padded.resize(weights.len().next_multiple_of(MAX_LANES), T::zero());
     padded
 }
 
@@ -126,7 +127,7 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Without medoids yet: everything is infinitely far.
     pub(super) fn new(problem: Problem<'a, T>) -> Self {
         let n = problem.objects();
-        let padded = n.next_multiple_of(PAD);
+        let padded = n.next_multiple_of(MAX_LANES);
         let mut distances = vec![T::infinity(); n];
         distances.resize(padded, T::zero());
         let mut positions = vec![NONE; n];
@@ -146,7 +147,7 @@ impl<'a, T: Real> Cache<'a, T> {
             loss: f64::INFINITY,
             scanned: Scanned::default(),
             listed: None,
-            changed: vec![0; n + PAD],
+            changed: vec![0; n + MAX_LANES],
             count: 0,
             unknown: Vec::with_capacity(n),
         }

@@ -7,7 +7,7 @@ use super::search::members;
 use crate::check;
 use crate::dispatch::Road;
 use crate::isa::functions_and_isa_methods;
-use crate::kernels::swap::PAD;
+use crate::kernels::lanes::MAX_LANES;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 
@@ -105,7 +105,7 @@ fn all<T: Real>(road: Road, d: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -
 
     let (members, ends) = members(labels, n);
     let (mut a, mut b) = (vec![0.0; n], vec![f64::INFINITY; n]);
-    let mut sums = vec![0.0; BLOCK.next_multiple_of(PAD)];
+    let mut sums = vec![0.0; BLOCK.next_multiple_of(MAX_LANES)];
     for from in (0..n).step_by(BLOCK) {
         let to = n.min(from + BLOCK);
         let mut start = 0;

@@ -3,7 +3,7 @@
 use super::masses::{check_costs, minima, same_total, total};
 use super::sinkhorn::{Relaxation, Sinkhorn, default_tolerance};
 use crate::kernels::batch::{GROUP, Kernel, Layout, STEP, State};
-use crate::kernels::exp::exp2;
+use crate::kernels::math::exp::exp2;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use core::mem::swap;
