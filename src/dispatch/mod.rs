@@ -57,6 +57,7 @@ impl EntryPoints<f64> for f64 {}
 struct Once;
 
 /// What a clone does: `inline` the kernel, or `call` its body.
+#[allow(unused_macros)] // In builds without a family.
 macro_rules! run_kernel {
     (inline $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { $kernel::$name($l, $($arg),*) };
     (call $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { super::$isa::$name($l, $($arg),*) };
@@ -98,7 +99,7 @@ macro_rules! entry_points_for {
         @type $t:ident ($avx512:tt) ($avx2:tt) ($neon:tt)
         $($(#[$meta:meta])* $how:ident $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
     ) => {
-        #[allow(unused_imports)] // Families without a kernel in this build.
+        #[allow(unused_imports)] // In builds without the family.
         mod $t {
             use super::*;
             use crate::Isa;
