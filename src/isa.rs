@@ -118,7 +118,6 @@ impl FromStr for Isa {
 
 /// Defines plain functions, which run [`Isa::best`], and their twins, the methods of [`Isa`], from one body each. The
 /// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars.
-#[allow(unused_macros)] // In builds without a family.
 macro_rules! functions_and_isa_methods {
     ($(
         $(#[$doc:meta])*

@@ -110,8 +110,16 @@
 pub mod baselines;
 #[allow(dead_code)] // Each family uses some of them.
 mod check;
+#[cfg_attr(
+    not(any(feature = "softmax", feature = "transport", feature = "medoids")),
+    allow(dead_code, unused_macros, unused_imports)
+)]
 mod dispatch;
 mod error;
+#[cfg_attr(
+    not(any(feature = "softmax", feature = "transport", feature = "medoids")),
+    allow(dead_code, unused_macros, unused_imports)
+)]
 mod isa;
 // Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in `dispatch`.
 #[allow(unsafe_code)]

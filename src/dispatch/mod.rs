@@ -57,7 +57,6 @@ impl EntryPoints<f64> for f64 {}
 struct Once;
 
 /// What a clone does: `inline` the kernel, or `call` its body.
-#[allow(unused_macros)] // In builds without a family.
 macro_rules! run_kernel {
     (inline $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { $kernel::$name($l, $($arg),*) };
     (call $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { super::$isa::$name($l, $($arg),*) };
