@@ -1,7 +1,12 @@
 //! Gradients of softmax and log-softmax, and cross-entropy, against references in higher precision.
 
 use super::{
-    Dd, Float, Guarded, LANES, Reference, Report, bits_of, power_of_two, same_bits, ulp, ulp_error, ulp_error_from_one,
+    double_double::{Dd, power_of_two},
+    float::{Float, bits_of, same_bits},
+    guarded::{Guarded, LANES},
+    reference::Reference,
+    report::Report,
+    ulp::{ulp, ulp_error, ulp_error_from_one},
 };
 use mantex::{
     Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows_on, cross_entropy_rows_on, log_softmax_backward_on,

@@ -1,7 +1,12 @@
 //! One row of the StableMax family against a reference in double-double.
 
 use super::{
-    Dd, Float, Guarded, LANES, Report, bits_of, distance, isas, power_of_two, ulp, ulp_error, ulp_error_from_one,
+    double_double::{Dd, power_of_two},
+    float::{Float, bits_of},
+    guarded::{Guarded, LANES},
+    isas::isas,
+    report::Report,
+    ulp::{distance, ulp, ulp_error, ulp_error_from_one},
 };
 use mantex::{Error, Isa, log_stablemax_backward_on, log_stablemax_on, stablemax_backward_on, stablemax_on};
 

@@ -1,0 +1,111 @@
+//! Matrix views: which shapes and strides fit, and where their rows are.
+
+use mantex::{Error, MatMut, MatRef};
+
+/// Both kinds of view, from the same arguments, agree on whether they fit.
+fn view(len: usize, rows: usize, cols: usize, row_stride: Option<usize>) -> Result<(), Error> {
+    let mut data: Vec<usize> = (0..len).collect();
+    let (read, write) = match row_stride {
+        None => (
+            MatRef::new(&data, rows, cols).map(|m| (m.rows(), m.cols())),
+            MatMut::new(&mut data.clone(), rows, cols).map(|m| (m.rows(), m.cols())),
+        ),
+        Some(stride) => (
+            MatRef::with_stride(&data, rows, cols, stride).map(|m| (m.rows(), m.cols())),
+            MatMut::with_stride(&mut data, rows, cols, stride).map(|m| (m.rows(), m.cols())),
+        ),
+    };
+    assert_eq!(read, write);
+    read.map(|shape| assert_eq!(shape, (rows, cols)))
+}
+
+#[test]
+fn views_fit_or_are_errors() {
+    const MAX: usize = usize::MAX;
+    for (len, rows, cols) in
+        [(6, 2, 3), (6, 6, 1), (6, 1, 6), (0, 0, 0), (0, 0, 5), (0, 5, 0), (0, 0, MAX), (0, MAX, 0)]
+    {
+        assert_eq!(view(len, rows, cols, None), Ok(()), "{rows} x {cols} of {len}");
+    }
+    for (len, rows, cols) in [
+        (5, 2, 3),
+        (7, 2, 3),
+        (0, 1, 1),
+        (1, 0, 1),
+        (1, 1, 0),
+        (6, 3, 3),
+        // Products past usize, also those that come back to the length.
+        (6, MAX, 2),
+        (6, 2, MAX),
+        (6, MAX, MAX),
+        (0, 1 << (usize::BITS / 2), 1 << (usize::BITS / 2)),
+        (2, MAX / 2 + 2, 2),
+        (1, MAX, MAX),
+    ] {
+        let error = Err(Error::View { len, rows, cols, row_stride: cols });
+        assert_eq!(view(len, rows, cols, None), error);
+    }
+    for (len, rows, cols, stride) in [
+        (6, 2, 3, 3),
+        (7, 2, 3, 3),
+        (7, 2, 3, 4),
+        (5, 2, 1, 4),
+        (6, 1, 6, 6),
+        (6, 1, 3, MAX),
+        (0, 0, 3, MAX),
+        (0, 0, MAX, MAX),
+        (4, 3, 0, 2),
+        (0, MAX, 0, 0),
+    ] {
+        assert_eq!(view(len, rows, cols, Some(stride)), Ok(()), "{rows} x {cols} of {len}, stride {stride}");
+    }
+    for (len, rows, cols, row_stride) in [
+        (6, 2, 3, 4),
+        (9, 2, 3, 2),
+        (9, 1, 3, 2),
+        (9, 0, 3, 2),
+        (9, 3, 3, 0),
+        (9, 2, 3, MAX),
+        (9, 3, 3, MAX),
+        (9, 3, 3, MAX / 2),
+        (9, MAX, 3, MAX),
+        (9, MAX, 1, 1),
+        (9, 2, MAX, MAX),
+        (3, 3, 0, 2),
+        // (rows - 1) * stride + cols comes back round to 1.
+        (9, 2, 2, MAX),
+        (9, (1 << (usize::BITS - 2)) + 1, 4, 4),
+    ] {
+        let error = Err(Error::View { len, rows, cols, row_stride });
+        assert_eq!(view(len, rows, cols, Some(row_stride)), error);
+    }
+}
+
+#[test]
+fn rows_are_where_the_stride_says() {
+    let mut data: Vec<usize> = (0..11).collect();
+    let copy = data.clone();
+    let m = MatRef::with_stride(&copy, 3, 3, 4).expect("it fits");
+    assert_eq!((m.row(0), m.row(1), m.row(2)), (&[0, 1, 2][..], &[4, 5, 6][..], &[8, 9, 10][..]));
+    assert!(m.iter_rows().eq([[0, 1, 2], [4, 5, 6], [8, 9, 10]].iter().map(|row| &row[..])));
+    assert_eq!(m.iter_rows().len(), 3);
+    let mut m = MatMut::with_stride(&mut data, 3, 3, 4).expect("it fits");
+    for i in 0..3 {
+        assert_eq!(m.row_mut(i), copy[4 * i..4 * i + 3].to_vec());
+        assert_eq!(m.as_ref().row(i), &copy[4 * i..4 * i + 3]);
+    }
+    m.row_mut(1).fill(99);
+    assert_eq!(data, [0, 1, 2, 3, 99, 99, 99, 7, 8, 9, 10]);
+}
+
+#[test]
+fn rows_out_of_range_panic() {
+    let mut data = vec![0.0_f32; 12];
+    for i in [3, 4, usize::MAX] {
+        let m = MatRef::with_stride(&data, 3, 2, 4).expect("it fits");
+        std::panic::catch_unwind(|| m.row(i).len()).expect_err("there is no such row");
+        let mut m = MatMut::with_stride(&mut data, 3, 2, 4).expect("it fits");
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| m.row_mut(i).len()))
+            .expect_err("there is no such row");
+    }
+}
