@@ -7,12 +7,18 @@ use crate::support::{
     data::rng,
     double_double::{Dd, power_of_two},
     float::Float,
+    for_both_types,
     isas::{isas, small_cases},
     report::{Report, tell_ulps},
     ulp::ulp_error,
 };
 use mantex::{Isa, baselines};
 use rand::RngExt;
+
+for_both_types! {
+    every_exponential_is_accurate
+    both_ends_of_the_range
+}
 
 /// The contract: 1.5 ulp of the result, which is 1.5 ulp of the mantissa.
 const ULPS: f64 = 1.5;
@@ -48,7 +54,7 @@ fn arguments<T: Float>(natural: bool) -> Vec<T> {
     x
 }
 
-fn accuracy<T: Float>() {
+fn every_exponential_is_accurate<T: Float>() {
     Report::run("exponentials", |report| {
         for (name, exponential, reference) in exponentials::<T>() {
             let x = arguments::<T>(name == "exp");
@@ -65,7 +71,7 @@ fn accuracy<T: Float>() {
 }
 
 /// 0 for -inf and far below the range, NaN for NaN, never anything but a small number just below the range.
-fn ends<T: Float>() {
+fn both_ends_of_the_range<T: Float>() {
     let smallest = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
     for (name, exponential, _) in exponentials::<T>() {
         for isa in isas() {
@@ -218,24 +224,4 @@ fn overflow_is_seen() {
             assert!(seen || !lost(y[0]), "{isa}: e^{x:e} came out as {:e}", y[0]);
         }
     }
-}
-
-#[test]
-fn f32_is_accurate() {
-    accuracy::<f32>();
-}
-
-#[test]
-fn f64_is_accurate() {
-    accuracy::<f64>();
-}
-
-#[test]
-fn f32_ends_well() {
-    ends::<f32>();
-}
-
-#[test]
-fn f64_ends_well() {
-    ends::<f64>();
 }

@@ -1,13 +1,15 @@
 //! k-medoids against textbook references, which recompute the loss of every choice.
 
 mod alternating;
+mod assignment;
+mod condensed;
 mod distances;
 mod errors;
 mod fasterpam;
 mod fastpam1;
 mod numbers;
-mod quality;
 mod settings;
+mod silhouettes;
 mod weights;
 
 use crate::support::data::rng;
@@ -42,9 +44,9 @@ impl Square {
         (0..self.n).map(|o| self.weight(o) * nearest(o)).sum()
     }
 
-    /// The values an `f32` matrix would hold.
-    fn rounded(&self) -> Self {
-        let round = |x: &[f64]| x.iter().map(|&x| f64::from(x as f32)).collect::<Vec<f64>>();
+    /// The values that a matrix of `T` would hold.
+    fn rounded<T: Real>(&self) -> Self {
+        let round = |x: &[f64]| x.iter().map(|&x| T::from_f64(x).to_f64()).collect::<Vec<f64>>();
         Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
     }
 
@@ -200,4 +202,17 @@ fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
         }
     }
     best
+}
+
+/// n rows of `cols` numbers between 0 and 1, as the type holds them, in a view with a gap of NaN.
+fn random_matrix<T: Real>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
+    let mut next = |i: usize| if i % (cols + gap) < cols { T::from_f64(r.random_range(0.0..1.0)) } else { T::NAN };
+    (0..n * (cols + gap)).map(&mut next).collect()
+}
+
+#[track_caller]
+fn assert_close<T: Real>(got: T, expected: f64, what: &str) {
+    // One rounding to the type; sums in f64 of at most 1100 terms beside it.
+    let error = (got.to_f64() - expected).abs();
+    assert!(error <= T::EPSILON + 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
 }

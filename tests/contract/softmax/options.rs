@@ -12,7 +12,8 @@ use crate::support::{
     ulp::{distance, ulp_error},
 };
 use mantex::{
-    Error, Isa, MatMut, MatRef, SoftmaxOptions, log_softmax_rows_with, log_softmax_rows_with_on, log_sum_exp_rows_with, log_sum_exp_rows_with_on, softmax_rows_with, softmax_rows_with_on,
+    Error, Isa, MatMut, MatRef, SoftmaxOptions, log_softmax_rows_with, log_softmax_rows_with_on, log_sum_exp_rows_with,
+    log_sum_exp_rows_with_on, softmax_rows_with, softmax_rows_with_on,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;

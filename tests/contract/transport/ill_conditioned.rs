@@ -2,10 +2,14 @@
 //! that of its potentials, and no plan or potentials of the textbook iteration contradict its bounds of the optimum.
 
 use super::{Case, Num, isas_and_methods, marginal_error, primal, reference, rounded, wide};
-use crate::support::isas::small_cases;
+use crate::support::{for_both_types, isas::small_cases};
 use mantex::{Error, Relaxation, Sinkhorn, Transport};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+for_both_types! {
+    hard_problems
+}
 
 const CASES: u64 = 300;
 
@@ -145,14 +149,4 @@ fn hard_problems<T: Num>() {
     }
     println!("{solved} solved, {converged} of them converged; {refused} refused");
     assert!(3 * converged > solved && 4 * refused < solved, "{converged} of {solved} converged, {refused} refused");
-}
-
-#[test]
-fn hard_problems_f32() {
-    hard_problems::<f32>();
-}
-
-#[test]
-fn hard_problems_f64() {
-    hard_problems::<f64>();
 }

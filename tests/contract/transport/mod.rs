@@ -11,44 +11,33 @@ mod plan;
 mod properties;
 mod settings;
 
-use crate::support::isas::{isas, small_cases};
-use mantex::{Isa, MatMut, MatRef, Method, Real, Sinkhorn, Transport};
+use crate::support::{
+    float::Float,
+    isas::{isas, small_cases},
+};
+use mantex::{Isa, MatMut, MatRef, Method, Sinkhorn, Transport};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The element types, with the accuracy that is expected of each.
-trait Num: Real {
+/// An element type, with the accuracy that is expected of it.
+trait Num: Float {
     /// Relative to the largest cost, of a potential after the same iterations: `f32` rounds epsilon (6e-8) and every cost
     /// times log2(e) / epsilon once.
     const POTENTIAL: f64;
     /// Of the potentials / epsilon besides that, and of the entries of the plan.
     const ENTRY: f64;
-    fn of(x: f64) -> Self;
-    fn wide(self) -> f64;
 }
 
 impl Num for f32 {
     const POTENTIAL: f64 = 3e-7;
     const ENTRY: f64 = 4e-6;
-    fn of(x: f64) -> f32 {
-        x as f32
-    }
-    fn wide(self) -> f64 {
-        self.into()
-    }
 }
 
 impl Num for f64 {
     const POTENTIAL: f64 = 1e-14;
     const ENTRY: f64 = 1e-12;
-    fn of(x: f64) -> f64 {
-        x
-    }
-    fn wide(self) -> f64 {
-        self
-    }
 }
 
 const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
