@@ -1,4 +1,5 @@
-//! The fuzzers' cases on every instruction set: those kept in `tests/corpus`, and random bytes. `fuzz/` looks for more.
+//! The fuzzers' cases on every instruction set: those kept in `tests/corpus`, and random bytes.
+//! `fuzz/` looks for more.
 
 use crate::cases;
 use crate::support::{data::rng, isas::small_cases};

@@ -22,7 +22,8 @@ fn available_is_in_order() {
     assert!(isas.iter().all(|isa| of_this_arch.contains(&isa.name())), "{isas:?}");
 }
 
-/// Against the standard library's detection: none is missed, none is there without all its features.
+/// Against the standard library's detection: none is missed, none is there without all its
+/// features.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn available_is_what_the_cpu_has() {
@@ -97,14 +98,14 @@ fn best_is_what_the_environment_says() {
     assert_eq!(Isa::best().name(), expected);
     assert_eq!(Isa::best(), Isa::best());
     println!("best is {}", Isa::best());
-    // The plain functions run what it says; instruction sets are told apart by their bits.
+    // Functions without `_on` run this one: instruction sets differ in their bits.
     let x: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin() * 9.0).collect();
     let mut out = vec![0.0_f32; x.len()];
     mantex::softmax(&x, &mut out).expect("equal lengths");
     for isa in isas() {
         let mut on = vec![1.0_f32; x.len()];
         mantex::softmax_on(isa, &x, &mut on).expect("equal lengths");
-        assert_eq!(isa == Isa::best(), on == out, "{isa} where {} is the best", Isa::best());
+        assert_eq!(isa == Isa::best(), on == out, "{isa} while {} is the best", Isa::best());
     }
 }
 

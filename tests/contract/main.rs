@@ -1,5 +1,5 @@
-//! The contract of every public function, on every instruction set of this CPU. Modules are named for the families:
-//! `cargo test --test contract transport` runs the tests of one.
+//! The contract of every public function, on every instruction set of this CPU. Modules are named
+//! for the families: `cargo test --test contract transport` runs the tests of one.
 
 #[cfg(feature = "std")]
 #[path = "../cases/mod.rs"]

@@ -1,8 +1,8 @@
 //! FasterPAM ends at local optima, by the swaps of the book.
 
 use super::{
-    Square, best_swap, cases, check_consistent, euclidean, manhattan, nearest, plain_best_swap, plain_swap_of, points,
-    tolerance, weighted,
+    Square, best_swap, cases, check_consistent, euclidean, manhattan, nearest, points, textbook_best_swap,
+    textbook_swap_of, tolerance, weighted,
 };
 use crate::support::{
     data::rng,
@@ -26,7 +26,7 @@ fn fasterpam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     while quiet < d.n {
         let c = looked % d.n;
         (looked, quiet) = (looked + 1, quiet + 1);
-        let (i, change) = plain_swap_of(d, &near, medoids.len(), c);
+        let (i, change) = textbook_swap_of(d, &near, medoids.len(), c);
         if !medoids.contains(&c) && change < -1e-12 * d.loss(&medoids) {
             medoids[i] = c;
             near = nearest(d, &medoids);
@@ -84,8 +84,8 @@ fn fasterpam_ends_at_a_local_optimum<T: Real>() {
     }
 }
 
-/// Swap by swap what FasterPAM by the book does, where candidates that were scanned together have their sums brought up to
-/// date and where they are scanned anew.
+/// Swap by swap what FasterPAM by the book does, where candidates that were scanned together have
+/// their sums brought up to date and where they are scanned anew.
 fn fasterpam_makes_the_swaps_of_the_book<T: Real>() {
     let sizes: &[(usize, usize)] =
         if small_cases() { &[(67, 30)] } else { &[(40, 2), (130, 9), (131, 14), (300, 70), (301, 120)] };
@@ -108,8 +108,8 @@ fn fasterpam_makes_the_swaps_of_the_book<T: Real>() {
     }
 }
 
-/// With many medoids several are kept in reserve for every object: many swaps later, with medoids that left and came
-/// back, they are still the nearest ones.
+/// With many medoids several are kept in reserve for every object: many swaps later, with medoids
+/// that left and came back, they are still the nearest ones.
 #[test]
 fn many_medoids_and_swaps_end_at_a_local_optimum() {
     let (n, k) = if small_cases() { (120, 60) } else { (300, 100) };
@@ -123,16 +123,16 @@ fn many_medoids_and_swaps_end_at_a_local_optimum() {
             let what = format!("{name}/{isa}");
             let options = KMedoids::new(k).init(Init::Random { seed: 5 }).isa(isa);
             let mut told = f64::INFINITY;
-            let watch = |progress: KMedoidsProgress| {
+            let on_iteration = |progress: KMedoidsProgress| {
                 told = progress.loss;
                 ControlFlow::Continue(())
             };
-            let got = options.fit_with(MatRef::new(&data, n, n).unwrap(), watch).unwrap();
+            let got = options.fit_with(MatRef::new(&data, n, n).unwrap(), on_iteration).unwrap();
             check_consistent(&d, k, &got, &what);
             assert!(got.converged() && got.swaps() > k / 4, "{what}: {} swaps", got.swaps());
             // The caches' loss, before the labels are found anew.
             assert!((told - d.loss(got.medoids())).abs() <= 1e-12 * told, "{what}");
-            let (c, i, change) = plain_best_swap(&d, got.medoids());
+            let (c, i, change) = textbook_best_swap(&d, got.medoids());
             assert!(change >= -1e-12 * told, "{what}: swap {i} for {c} changes the loss by {change}");
         }
     }

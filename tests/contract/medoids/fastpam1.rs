@@ -1,6 +1,6 @@
 //! FastPAM1 makes the swaps of PAM, from BUILD and from poor starts.
 
-use super::{Square, cases, check_consistent, manhattan, pam, plain_best_swap, points, weighted};
+use super::{Square, cases, check_consistent, manhattan, pam, points, textbook_best_swap, weighted};
 use crate::support::{
     data::rng,
     for_both_types,
@@ -75,8 +75,8 @@ fn fastpam1_makes_the_swaps_of_pam<T: Real>() {
     }
 }
 
-/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many of them the same, and
-/// arbitrary distances.
+/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many
+/// of them the same, and arbitrary distances.
 fn fastpam1_breaks_ties_as_pam<T: Real>() {
     let mut r = rng(41);
     for i in 0..if small_cases() { 60 } else { 2000 } {
@@ -94,7 +94,8 @@ fn fastpam1_breaks_ties_as_pam<T: Real>() {
     }
 }
 
-/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and beyond one block.
+/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and
+/// beyond one block.
 fn one_scan_finds_the_best_swap_at_every_length<T: Real>() {
     let mut sizes: Vec<usize> = (2..=49).collect();
     if small_cases() {
@@ -110,7 +111,7 @@ fn one_scan_finds_the_best_swap_at_every_length<T: Real>() {
             if (1..k).any(|i| medoids[..i].contains(&medoids[i])) {
                 continue;
             }
-            let (c, i, delta) = plain_best_swap(&d, &medoids);
+            let (c, i, delta) = textbook_best_swap(&d, &medoids);
             let mut expected = medoids.clone();
             if delta < -1e-9 {
                 expected[i] = c;
@@ -127,7 +128,8 @@ fn one_scan_finds_the_best_swap_at_every_length<T: Real>() {
     }
 }
 
-/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be read.
+/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be
+/// read.
 #[test]
 fn the_tail_decides() {
     for n in (4..70).step_by(if small_cases() { 9 } else { 1 }) {

@@ -84,7 +84,8 @@ fn euclidean(p: &[[f64; 2]]) -> Square {
     Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).hypot(p[a][1] - p[b][1]))
 }
 
-/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties are ties.
+/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties
+/// are ties.
 fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
     let mut r = rng(seed);
     let normal = Normal::new(0.0, 10.0).unwrap();
@@ -169,7 +170,8 @@ fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &s
     assert!((got.loss().to_f64() - loss).abs() <= tolerance::<T>(d.n, loss), "{what}: {} {loss}", got.loss());
 }
 
-/// Of every object its nearest medoid's position, the distance to it, and that to the second nearest.
+/// Of every object its nearest medoid's position, the distance to it, and that to the second
+/// nearest.
 fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
     let of = |o: usize| {
         let mut order: Vec<usize> = (0..medoids.len()).collect();
@@ -179,8 +181,8 @@ fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
     (0..d.n).map(of).collect()
 }
 
-/// The best of the swaps of `c` by its change of the loss, from the definition of the sums in one plain pass.
-fn plain_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) -> (usize, f64) {
+/// The best of the swaps of `c` by its change of the loss, from the definition of the sums.
+fn textbook_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) -> (usize, f64) {
     let mut changes = vec![0.0; k];
     for (o, &(n1, d1, d2)) in nearest.iter().enumerate() {
         let new = d.at(c, o);
@@ -192,11 +194,11 @@ fn plain_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) 
 }
 
 /// The best swap, by its change of the loss.
-fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
+fn textbook_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
     let near = nearest(d, medoids);
     let mut best = (0, 0, 0.0);
     for c in (0..d.n).filter(|c| !medoids.contains(c)) {
-        let (i, change) = plain_swap_of(d, &near, medoids.len(), c);
+        let (i, change) = textbook_swap_of(d, &near, medoids.len(), c);
         if change < best.2 {
             best = (c, i, change);
         }

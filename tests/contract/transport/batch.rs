@@ -24,7 +24,8 @@ struct Problems<T> {
 }
 
 impl<T: Num> Problems<T> {
-    /// Random masses, about a fifth of them 0; every seventh problem is narrow and has all its mass in a few places.
+    /// Random masses, about a fifth of them 0; every seventh problem is narrow and has all its mass
+    /// in a few places.
     fn random(case: Case<T>, count: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(count as u64);
         let (mut a, mut b) = (Vec::new(), Vec::new());
@@ -312,7 +313,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Finite potentials wherever there is mass, numbers for error and value; or an Error. The same bits alone.
+    /// Finite potentials wherever there is mass, numbers for error and value; or an Error. The same
+    /// bits alone.
     #[test]
     fn extreme_batches_are_survived(
         n in 1..6_usize, m in 1..12_usize,

@@ -22,8 +22,8 @@ fn converges_to_the_tolerance<T: Num>() {
             for (solver, tolerance) in [(solver.clone(), default), (solver.tolerance(T::of(tight)), tight)] {
                 let transport = case.solve(&solver);
                 assert!(transport.converged(), "{isa} {n}x{m}: {:?}", transport.marginal_error());
-                // The test before the measurement stops it no later than one iteration after the tolerance is met; when
-                // that is, the kernels see up to the rounding of their sums.
+                // The test before the measurement stops it no later than one iteration after the
+                // tolerance is met; when that is, the kernels see up to the rounding of their sums.
                 let before = solver.max_iterations(transport.iterations().saturating_sub(2));
                 let error = case.solve(&before).marginal_error().wide();
                 assert!(error > tolerance - 0.05 * T::ENTRY, "{isa} {method:?} {n}x{m}: {error:e}");
@@ -73,22 +73,22 @@ fn relaxation_and_epsilon_scaling_save_iterations() {
     let mut case = Case::<f64>::random(60, 50, 0.005, 15);
     case.set_masses(vec![1.0; 60], vec![1.0; 50]);
     let solver = Sinkhorn::new(case.epsilon).max_iterations(100_000).tolerance(1e-9);
-    let plain = case.solve(&solver);
+    let unaccelerated = case.solve(&solver);
     let relaxed = case.solve(&solver.clone().relaxation(Relaxation::Auto));
-    assert!(plain.converged() && relaxed.converged());
-    let (plain, relaxed) = (plain.iterations(), relaxed.iterations());
-    assert!(3 * relaxed < plain, "{relaxed} of {plain}");
+    assert!(unaccelerated.converged() && relaxed.converged());
+    let (unaccelerated, relaxed) = (unaccelerated.iterations(), relaxed.iterations());
+    assert!(3 * relaxed < unaccelerated, "{relaxed} of {unaccelerated}");
 
     // From the range of the costs down by the factor each time, and then the epsilon itself.
     let mut epsilons = Vec::new();
     let solver = solver.epsilon_scaling(4.0).tolerance(1e-6);
-    let watch = |progress: &mantex::SinkhornProgress| {
+    let on_iteration = |progress: &mantex::SinkhornProgress| {
         if epsilons.last() != Some(&progress.epsilon) {
             epsilons.push(progress.epsilon);
         }
         ControlFlow::Continue(())
     };
-    let transport = solver.solve_with(case.matrix(), &case.a, &case.b, watch).unwrap();
+    let transport = solver.solve_with(case.matrix(), &case.a, &case.b, on_iteration).unwrap();
     assert!(transport.converged());
     let finite: Vec<f64> = wide(&case.cost);
     let range = finite.iter().fold(0.0_f64, |max, &c| max.max(c)) - finite.iter().fold(1e9_f64, |min, &c| min.min(c));
@@ -131,7 +131,8 @@ fn from_the_true_potentials_the_error_stays_small() {
 
 #[test]
 fn f32_error_is_not_limited_by_rounding() {
-    // Costs up to 10000 epsilon: with the terms of the exponent rounded to f32, entries would be off by 1e-3.
+    // Costs up to 10000 epsilon: with the terms of the exponent rounded to f32, entries would be
+    // off by 1e-3.
     let mut case = Case::<f32>::random(12, 15, 1.0, 21);
     case.epsilon = (case.largest() / 1e4) as f32;
     for isa in isas() {

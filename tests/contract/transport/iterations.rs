@@ -18,7 +18,8 @@ for_both_types! {
     the_same_bits_every_time
 }
 
-/// The same potentials, plan, error and cost as the reference after the same iterations, on every instruction set.
+/// The same potentials, plan, error and cost as the reference after the same iterations, on every
+/// instruction set.
 #[track_caller]
 fn check<T: Num>(case: &Case<T>, iterations: usize) {
     let expected = reference(case, iterations);

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An element type, with the accuracy that is expected of it.
 trait Num: Float {
-    /// Relative to the largest cost, of a potential after the same iterations: `f32` rounds epsilon (6e-8) and every cost
-    /// times log2(e) / epsilon once.
+    /// Relative to the largest cost, of a potential after the same iterations: `f32` rounds epsilon
+    /// (6e-8) and every cost times log2(e) / epsilon once.
     const POTENTIAL: f64;
     /// Of the potentials / epsilon besides that, and of the entries of the plan.
     const ENTRY: f64;
@@ -42,7 +42,7 @@ impl Num for f64 {
 
 const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
 
-/// Every instruction set with every method; in emulation, which is slow, with one of them, another each time.
+/// Every instruction set with every method; small cases: with one method, another at each call.
 fn isas_and_methods() -> Vec<(Isa, Method)> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
@@ -66,7 +66,8 @@ fn wide<T: Num>(x: &[T]) -> Vec<f64> {
 }
 
 impl<T: Num> Case<T> {
-    /// Squared distances between random points of the unit square, random masses; epsilon is relative to the median cost.
+    /// Squared distances between random points of the unit square, random masses; epsilon is
+    /// relative to the median cost.
     fn random(n: usize, m: usize, epsilon: f64, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut points =
@@ -86,11 +87,11 @@ impl<T: Num> Case<T> {
 
     /// Both sides with a total of 1.
     fn set_masses(&mut self, a: Vec<f64>, b: Vec<f64>) {
-        let normalised = |x: Vec<f64>| {
+        let normalized = |x: Vec<f64>| {
             let total: f64 = x.iter().sum();
             x.iter().map(|x| T::of(x / total)).collect()
         };
-        (self.a, self.b) = (normalised(a), normalised(b));
+        (self.a, self.b) = (normalized(a), normalized(b));
     }
 
     /// Every third mass of a and every fourth of b to 0.

@@ -9,7 +9,8 @@ for_both_types! {
     the_optimum_lies_in_the_gap
 }
 
-/// The values of the objective as their definitions say, from the potentials and plan of the reference.
+/// The values of the objective as their definitions say, from the potentials and plan of the
+/// reference.
 #[track_caller]
 fn check_objective<T: Num>(case: &Case<T>, iterations: usize) {
     let expected = reference(case, iterations);
