@@ -1,8 +1,8 @@
 //! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials. And
 //! these exponentials themselves, for their tests.
 
-use super::exp::{Base, Exp, Exp2, MOVED, PLAIN};
 use super::lanes::{Float, Lanes};
+use super::math::exp::{Base, Exp, Exp2, MOVED, PLAIN};
 use super::softmax::{Io, Row, map, recompute, rescale, sum_below_maximum};
 
 /// e^x as the softmax family takes it, on its own.
@@ -21,13 +21,13 @@ pub(crate) fn exp<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 #[inline(always)]
 pub(crate) fn exp_watched<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
     let exp = Exp::new(l, Base::PLAIN);
-    let mut seen = l.splat(T::ZERO);
+    let mut overflow_bits = l.splat(T::ZERO);
     for (x, out) in x.chunks(L::N).zip(out.chunks_mut(L::N)) {
-        let (e, shifted) = exp.eval_watched(l, l.load_tail(x, T::ZERO));
-        seen = l.exp_watch(seen, shifted);
+        let (e, shifted) = exp.eval_recorded(l, l.load_tail(x, T::ZERO));
+        overflow_bits = l.record_exponent(overflow_bits, shifted);
         l.store_tail(out, e);
     }
-    l.exp_overflowed(seen)
+    l.exp_overflowed(overflow_bits)
 }
 
 /// 2^x as the Sinkhorn iteration takes it, on its own.
@@ -47,16 +47,16 @@ pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 pub(crate) fn sum_exp<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     let exp = Exp::new(l, Base::PLAIN);
     let mut sums = [l.splat(T::ZERO); 4];
-    let mut chunks = x.chunks_exact(L::UNROLL * L::N);
+    let mut chunks = x.chunks_exact(L::IN_FLIGHT * L::N);
     for chunk in &mut chunks {
-        for (i, sum) in sums[..L::UNROLL].iter_mut().enumerate() {
+        for (i, sum) in sums[..L::IN_FLIGHT].iter_mut().enumerate() {
             *sum = l.add(*sum, exp.eval::<PLAIN>(l, l.load(&chunk[i * L::N..])));
         }
     }
     for chunk in chunks.remainder().chunks(L::N) {
         sums[0] = l.add(sums[0], exp.eval::<PLAIN>(l, l.load_tail(chunk, T::NEG_INFINITY)));
     }
-    sums.iter().fold(0.0, |total, &sum| total + l.sum(sum))
+    sums.iter().fold(0.0, |total, &sum| total + l.reduce_sum(sum))
 }
 
 /// Reads every element: their sum.
@@ -72,7 +72,7 @@ pub(crate) fn read<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     for chunk in chunks.remainder().chunks(L::N) {
         sums[0] = l.add(sums[0], l.load_tail(chunk, T::ZERO));
     }
-    sums.iter().fold(0.0, |total, &sum| total + l.sum(sum))
+    sums.iter().fold(0.0, |total, &sum| total + l.reduce_sum(sum))
 }
 
 /// Reads and writes every element, through the caches.

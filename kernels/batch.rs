@@ -13,8 +13,8 @@
 //! matrix. A term without mass adds exactly 0, so leaving rows or columns out that have none changes no bit, and the
 //! result of a problem depends neither on its lane nor on what the other lanes do.
 
-use super::exp::log2;
 use super::lanes::{Float, Lanes};
+use super::math::exp::log2;
 use super::sinkhorn::power_of_two;
 
 /// Vectors of problems side by side, which share each load of an entry.
@@ -73,7 +73,7 @@ pub(crate) fn layout<L: Lanes<T>, T: Float>(_l: L) -> Layout<T> {
     Layout {
         width: VECTORS * L::N,
         // Eight where there are registers for their sums.
-        rows: if L::UNROLL >= 4 { 8 } else { 4 },
+        rows: if L::IN_FLIGHT >= 4 { 8 } else { 4 },
         least_sum: T::from_f64(power_of_two(-0.3 * T::BIAS)),
         least_scaling: T::from_f64(power_of_two(-0.75 * T::BIAS)),
     }

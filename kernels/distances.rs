@@ -6,7 +6,7 @@
 //! stays in registers over all dimensions. A tile's element depends on its two points only and is the same with both
 //! exchanged, so of two mirrored elements one is computed and both are written.
 
-use super::lanes::{Float, Lanes};
+use super::lanes::{Float, Lanes, MAX_LANES};
 use crate::matrix::{MatMut, MatRef};
 use core::hint::black_box;
 
@@ -16,8 +16,6 @@ const DEPTH: usize = 256;
 const CHUNK: usize = 2048;
 /// Elements of the panels that all points go by before the next ones.
 const BLOCK: usize = 1 << 17;
-/// No panel is wider.
-const WIDEST: usize = 16;
 
 /// What is summed over the dimensions, and what becomes of the sum.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +32,7 @@ pub enum Form {
 
 /// How many elements the scratch of [`distance_matrix`] needs for so many points of so many dimensions.
 pub(crate) fn panels_len(points: usize, dimensions: usize) -> usize {
-    points.next_multiple_of(WIDEST) * dimensions.min(CHUNK)
+    points.next_multiple_of(MAX_LANES) * dimensions.min(CHUNK)
 }
 
 /// Whether every element is finite.
@@ -46,7 +44,7 @@ pub(crate) fn all_finite<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
         let finite = l.lt(l.abs(l.load_tail(chunk, T::ZERO)), l.splat(T::INFINITY));
         bad = l.max(bad, l.select(finite, zero, one));
     }
-    l.sum(bad) == 0.0
+    l.reduce_sum(bad) == 0.0
 }
 
 /// Lays out the dimensions `from..to` of all points in panels of `width`, of which the last is filled up with its last
@@ -121,7 +119,7 @@ fn transpose<L: Lanes<T>, T: Float, const R: usize, const V: usize>(l: L, tile: 
         while near < R {
             let apart = *columns;
             for r in 0..R / 2 {
-                (columns[2 * r], columns[2 * r + 1]) = l.zip(apart[r], apart[r + R / 2]);
+                (columns[2 * r], columns[2 * r + 1]) = l.interleave(apart[r], apart[r + R / 2]);
             }
             near *= 2;
         }
@@ -265,7 +263,7 @@ pub(crate) fn multiply_adds<L: Lanes<T>, T: Float>(l: L, x: &[T], steps: usize) 
     let total = sums.iter().fold(
         0.0,
         #[inline(always)]
-        |total, &sum| total + l.sum(sum),
+        |total, &sum| total + l.reduce_sum(sum),
     );
     (steps * sums.len() * L::N, total)
 }

@@ -7,8 +7,8 @@
 //! | [`cross_entropy`] | the sum of the exponentials |
 //! | [`cross_entropy_gradient`] | those of softmax: the sum is also that of the loss |
 
-use super::exp::{Base, Exp, MOVED};
 use super::lanes::{Float, Lanes};
+use super::math::exp::{Base, Exp, MOVED};
 use super::softmax::{
     ROWS, Rows, Sum, divide, group_sums, groups, plain, recompute, row_of, row_sum, streams, sum_lanes, two_sum,
 };

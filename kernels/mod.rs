@@ -21,18 +21,25 @@
 
 #[cfg(feature = "baselines")]
 pub(crate) mod baseline;
-#[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
+#[cfg(feature = "transport")]
 pub(crate) mod batch;
+#[cfg(feature = "medoids")]
 pub(crate) mod clusters;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "transport", feature = "medoids"))]
 pub(crate) mod distances;
-pub(crate) mod exp;
+#[cfg(feature = "softmax")]
 pub(crate) mod gradients;
+#[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
-#[cfg_attr(not(feature = "std"), allow(dead_code))] // As that of `sinkhorn`.
+#[allow(dead_code)] // As `lanes`.
+pub(crate) mod math;
+#[cfg(feature = "transport")]
 pub(crate) mod objective;
-#[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
+#[cfg(feature = "transport")]
 pub(crate) mod sinkhorn;
+#[allow(dead_code)] // As `lanes`.
 pub(crate) mod softmax;
+#[cfg(feature = "softmax")]
 pub(crate) mod stablemax;
+#[cfg(feature = "medoids")]
 pub(crate) mod swap;

@@ -9,8 +9,8 @@
 //! All in `f64` for both element types, in plain loops over columns, which the compiler vectorises but for the one with
 //! the logarithm. Two reads of the cost matrix, two exponentials and one logarithm per entry.
 
-use super::exp::{exp2, log2};
 use super::lanes::{Float, Lanes};
+use super::math::exp::{exp2, log2};
 use super::sinkhorn::{Problem, State};
 
 /// A marginal that is met to this relative error is met: the difference would be rounding.

@@ -20,8 +20,8 @@
 //! Rows that are short against the caches are worked on in groups ([`group_sums`]): the exponentials of all of them, their
 //! sums, the reciprocals or logarithms of these, the results.
 
-use super::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split};
 use super::lanes::{Float, Lanes};
+use super::math::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split_exponent};
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements that are summed before their sum is looked at.
@@ -219,7 +219,7 @@ fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: us
 pub(crate) trait Row<T: Float> {
     /// How many logits.
     fn len(&self) -> usize;
-    /// The [`Lanes::UNROLL`] vectors of logits from `at` on; panics where there are fewer.
+    /// The [`Lanes::IN_FLIGHT`] vectors of logits from `at` on; panics where there are fewer.
     fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
     /// A vector of logits from `at` on; panics where there are fewer.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
@@ -294,9 +294,9 @@ impl<T: Float> Row<T> for Io<'_, T> {
     }
     #[inline(always)]
     fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
-        let x = self.window(at, L::UNROLL * L::N);
+        let x = self.window(at, L::IN_FLIGHT * L::N);
         let mut v = [l.splat(T::ZERO); 4];
-        for i in 0..L::UNROLL {
+        for i in 0..L::IN_FLIGHT {
             v[i] = l.load(&x[i * L::N..]);
         }
         v
@@ -363,12 +363,14 @@ pub struct Logits<'a, T> {
     pub(crate) zeros: bool,
 }
 
-impl<'a, T: Float> Logits<'a, T> {
+impl<'a, T> Logits<'a, T> {
     /// Logits that nothing is done to.
-    pub(crate) fn plain(x: MatRef<'a, T>) -> Self {
-        Self { x, scale: T::ONE, mask: None, zeros: false }
+    pub(crate) fn plain(x: MatRef<'a, T>, one: T) -> Self {
+        Self { x, scale: one, mask: None, zeros: false }
     }
+}
 
+impl<'a, T: Float> Logits<'a, T> {
     /// The logits themselves where nothing is done to them.
     #[inline(always)]
     fn only(&self) -> Option<MatRef<'a, T>> {
@@ -408,7 +410,7 @@ impl<T: Float> Masked<'_, T> {
             None => l.mul(x, scale),
             Some(m) => {
                 let m = mask(m);
-                let masked = l.lt(m, l.splat(T::LOWEST));
+                let masked = l.lt(m, l.splat(T::MIN));
                 l.select(masked, m, l.mul_add(x, scale, m))
             }
         }
@@ -423,7 +425,7 @@ impl<T: Float> Row<T> for Masked<'_, T> {
     #[inline(always)]
     fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
         let mut v = [l.splat(T::ZERO); 4];
-        for (i, v) in v[..L::UNROLL].iter_mut().enumerate() {
+        for (i, v) in v[..L::IN_FLIGHT].iter_mut().enumerate() {
             *v = self.load(l, at + i * L::N);
         }
         v
@@ -471,9 +473,9 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     start: usize,
     end: usize,
 ) -> (f64, f64) {
-    let mut seen = l.splat(T::ZERO);
-    let (high, low) = lane_sums::<L, T, MODE, STORE>(l, exp, row, start, end, &mut seen);
-    if l.exp_overflowed(seen) { (f64::INFINITY, 0.0) } else { sum_lanes(l, high, low) }
+    let mut overflow_bits = l.splat(T::ZERO);
+    let (high, low) = lane_sums::<L, T, MODE, STORE>(l, exp, row, start, end, &mut overflow_bits);
+    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { sum_lanes(l, high, low) }
 }
 
 /// As [`block_sum`], lane by lane; overflow is only noted.
@@ -487,11 +489,11 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
-    seen: &mut L::V,
+    overflow_bits: &mut L::V,
 ) -> (L::V, L::V) {
     let zero = l.splat(T::ZERO);
     let mut sum = (zero, zero);
-    let step = L::UNROLL * L::N;
+    let step = L::IN_FLIGHT * L::N;
     let mut at = start;
     while end - at >= step {
         if !STORE {
@@ -499,7 +501,7 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
                 row.prefetch(l, at + line);
             }
         }
-        sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, seen));
+        sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, overflow_bits));
         at += step;
     }
     if at == end {
@@ -509,7 +511,7 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     if MODE != PLAIN || end < L::N || STORE && row.is_in_place() {
         while at < end {
             let next = end.min(at + L::N);
-            let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), seen);
+            let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), overflow_bits);
             if STORE {
                 l.store_tail(&mut row.dst()[at..next], e);
             }
@@ -519,10 +521,10 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
         return sum;
     }
     let rest = match (end - at).div_ceil(L::N) {
-        1 => rest_sum::<L, T, MODE, STORE, 1>(l, exp, row, at, end, seen),
-        2 => rest_sum::<L, T, MODE, STORE, 2>(l, exp, row, at, end, seen),
-        3 => rest_sum::<L, T, MODE, STORE, 3>(l, exp, row, at, end, seen),
-        _ => rest_sum::<L, T, MODE, STORE, 4>(l, exp, row, at, end, seen),
+        1 => rest_sum::<L, T, MODE, STORE, 1>(l, exp, row, at, end, overflow_bits),
+        2 => rest_sum::<L, T, MODE, STORE, 2>(l, exp, row, at, end, overflow_bits),
+        3 => rest_sum::<L, T, MODE, STORE, 3>(l, exp, row, at, end, overflow_bits),
+        _ => rest_sum::<L, T, MODE, STORE, 4>(l, exp, row, at, end, overflow_bits),
     };
     add(l, sum, rest)
 }
@@ -536,23 +538,23 @@ fn rest_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: u
     row: &mut impl Row<T>,
     at: usize,
     end: usize,
-    seen: &mut L::V,
+    overflow_bits: &mut L::V,
 ) -> L::V {
-    if K > L::UNROLL {
+    if K > L::IN_FLIGHT {
         // Never: so much is a step.
         return l.splat(T::ZERO);
     }
     let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
     let mut e = [l.splat(T::ZERO); 4];
     for (i, e) in e[..K].iter_mut().enumerate() {
-        *e = eval::<L, T, MODE>(l, exp, row.load(l, start(i)), seen);
+        *e = eval::<L, T, MODE>(l, exp, row.load(l, start(i)), overflow_bits);
     }
     if STORE {
         for (i, &e) in e[..K].iter().enumerate() {
             l.store(&mut row.dst()[start(i)..], e);
         }
     }
-    e[K - 1] = l.last(e[K - 1], end - at - (K - 1) * L::N);
+    e[K - 1] = l.keep_last(e[K - 1], end - at - (K - 1) * L::N);
     match K {
         1 => e[0],
         2 => l.add(e[0], e[1]),
@@ -565,7 +567,7 @@ fn rest_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: u
 #[inline(always)]
 pub(super) fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
     if T::EPSILON > f64::EPSILON {
-        return (l.sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
+        return (l.reduce_sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
     }
     let mut sums = l.to_array(high);
     let mut errors = l.to_array(low);
@@ -590,19 +592,19 @@ fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
     at: usize,
-    seen: &mut L::V,
+    overflow_bits: &mut L::V,
 ) -> L::V {
     let mut e = row.load_step(l, at);
-    for e in &mut e[..L::UNROLL] {
-        *e = eval::<L, T, MODE>(l, exp, *e, seen);
+    for e in &mut e[..L::IN_FLIGHT] {
+        *e = eval::<L, T, MODE>(l, exp, *e, overflow_bits);
     }
     if STORE {
-        let out = &mut row.dst()[at..at + L::UNROLL * L::N];
-        for i in 0..L::UNROLL {
+        let out = &mut row.dst()[at..at + L::IN_FLIGHT * L::N];
+        for i in 0..L::IN_FLIGHT {
             l.store(&mut out[i * L::N..], e[i]);
         }
     }
-    match L::UNROLL {
+    match L::IN_FLIGHT {
         1 => e[0],
         2 => l.add(e[0], e[1]),
         _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
@@ -630,12 +632,12 @@ pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, x: L::
 
 /// The exponentials of `x`, watching for overflow instead of clamping where the base is the plain one.
 #[inline(always)]
-fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, seen: &mut L::V) -> L::V {
+fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, overflow_bits: &mut L::V) -> L::V {
     if MODE != PLAIN {
         return exp.eval::<MODE>(l, x);
     }
-    let (e, shifted) = exp.eval_watched(l, x);
-    *seen = l.exp_watch(*seen, shifted);
+    let (e, shifted) = exp.eval_recorded(l, x);
+    *overflow_bits = l.record_exponent(*overflow_bits, shifted);
     e
 }
 
@@ -845,7 +847,7 @@ fn times<L: Lanes<T>, T: Float>(l: L, e: L::V, first: L::V, second: L::V) -> L::
 #[inline(always)]
 pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut impl Row<T>, weight: f64) {
     // The sum's exponent goes to the base, so that results keep their precision down to the smallest.
-    let (_, e) = split(sum.total());
+    let (_, e) = split_exponent(sum.total());
     let scale = f64::from_bits(((1023 - e as i64) as u64) << 52);
     let base = Base { exponent: sum.base.exponent + e, ..sum.base };
     let (first, second) = Sum { high: sum.high * scale, low: sum.low * scale, base }.divide(weight);
@@ -929,9 +931,27 @@ pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     subtract(l, &mut row, &sum, sum.ln_parts(), T::NAN);
 }
 
+/// The logarithm of the sum of the exponentials of a slice.
+#[inline(always)]
+pub(crate) fn log_sum_exp<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
+    ext_sum(l, x).ln()
+}
+
+/// The sum of two sums of exponentials.
+#[inline(always)]
+pub(crate) fn merge_ext_sums<L: Lanes<T>, T: Float>(_: L, a: Sum<T>, b: Sum<T>) -> Sum<T> {
+    a.merge(b)
+}
+
+/// The logarithm of a sum of exponentials.
+#[inline(always)]
+pub(crate) fn ext_sum_ln<L: Lanes<T>, T: Float>(_: L, sum: Sum<T>) -> T {
+    sum.ln()
+}
+
 /// The sum of the exponentials of a slice.
 #[inline(always)]
-pub(crate) fn sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
+pub(crate) fn ext_sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
     row_sum(l, &plain(l), &mut Io::reading(x))
 }
 
@@ -982,13 +1002,13 @@ pub(super) fn group_sums<L: Lanes<T>, T: Float, const STORE: bool>(
     sums: &mut [Sum<T>; ROWS],
 ) {
     if x.cols() <= SHORT * L::N {
-        let mut seen = l.splat(T::ZERO);
-        let mut parts = [(seen, seen); ROWS];
+        let mut overflow_bits = l.splat(T::ZERO);
+        let mut parts = [(overflow_bits, overflow_bits); ROWS];
         for (i, part) in group.clone().zip(&mut parts) {
             let mut row = x.row_to(i, row_of(out, i));
-            *part = lane_sums::<L, T, PLAIN, STORE>(l, plain, &mut row, 0, x.cols(), &mut seen);
+            *part = lane_sums::<L, T, PLAIN, STORE>(l, plain, &mut row, 0, x.cols(), &mut overflow_bits);
         }
-        let mut good = !l.exp_overflowed(seen);
+        let mut good = !l.exp_overflowed(overflow_bits);
         for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&parts) {
             let (high, low) = sum_lanes(l, high, low);
             *sum = Sum { high, low, ..Sum::EMPTY };
@@ -1024,13 +1044,13 @@ fn single_vectors<L: Lanes<T>, T: Float>(
     group: core::ops::Range<usize>,
 ) -> bool {
     let zero = l.splat(T::ZERO);
-    let (mut e, mut seen) = ([zero; ROWS], zero);
+    let (mut e, mut overflow_bits) = ([zero; ROWS], zero);
     for (i, e) in group.clone().zip(&mut e) {
         let row = x.row_to(i, &mut []);
         let logits = if x.cols() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, x.cols()) };
-        *e = eval::<L, T, PLAIN>(l, plain, logits, &mut seen);
+        *e = eval::<L, T, PLAIN>(l, plain, logits, &mut overflow_bits);
     }
-    let mut good = !l.exp_overflowed(seen);
+    let mut good = !l.exp_overflowed(overflow_bits);
     let mut reciprocals = [(T::ZERO, T::ZERO); ROWS];
     for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
         let (high, low) = sum_lanes(l, e, zero);

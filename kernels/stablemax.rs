@@ -9,9 +9,9 @@
 //! With ε = half an ulp of 1, relative errors of a result are at most 4 ε = 4 ulp: those of u, of c, of the last operation, and that
 //! of u in the sum. The rounding of the sum itself and that of 1/u in it is kept and added.
 
-use super::exp::{ln, ln_mantissa, split};
 use super::gradients::combine;
 use super::lanes::{Float, Lanes};
+use super::math::exp::{ln, ln_mantissa, split_exponent};
 use super::softmax::{BLOCK, Io, Sum, map, streams, sum_lanes, two_sum};
 use crate::matrix::{MatMut, MatRef};
 
@@ -40,7 +40,7 @@ fn weigh<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
 fn weigh_exactly<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, inverse: L::V) -> (L::V, L::V) {
     let (u, zero) = (distance(l, x), l.splat(T::ZERO));
     let quotient = l.div(c, u);
-    let rest = l.mul(l.residual(c, u, quotient), l.mul(quotient, inverse));
+    let rest = l.mul(l.div_residual(c, u, quotient), l.mul(quotient, inverse));
     let negative = l.lt(x, zero);
     // -inf weighs exactly 0; its rest would be NaN.
     let rest = l.select(l.lt(l.splat(T::NEG_INFINITY), x), rest, zero);
@@ -103,8 +103,8 @@ impl<T: Float> Norm<T> {
     /// The logarithm of the sum as (e, r): e ln 2 + r.
     #[inline(always)]
     fn ln(&self) -> (T, T) {
-        let (m, e) = split(self.sum.total());
-        let (_, scale) = split(self.scale.to_f64());
+        let (m, e) = split_exponent(self.sum.total());
+        let (_, scale) = split_exponent(self.scale.to_f64());
         (T::from_f64(e - scale), T::from_f64(ln_mantissa(m)))
     }
 }

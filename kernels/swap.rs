@@ -17,7 +17,7 @@
 //! Objects may have weights, by which their share of every sum is multiplied. All sums are kept in `f64`, so for `f32`
 //! they are exact or nearly so.
 
-use super::lanes::{Float, Lanes};
+use super::lanes::{Float, Lanes, MAX_LANES};
 use crate::matrix::MatRef;
 use core::hint::black_box;
 
@@ -34,8 +34,6 @@ const SUMMED_ROWS: usize = 4;
 const BLOCK: usize = 128;
 /// Objects whose masked sums are kept in the type itself before they are added up in `f64`.
 const SUMMED: usize = 1024;
-/// No lane count exceeds this; the caches are padded to a multiple of it.
-pub(crate) const PAD: usize = 16;
 /// No medoid: the position of a second nearest medoid that is not known.
 #[cfg(feature = "std")]
 pub(crate) const NONE: u32 = u32::MAX;
@@ -55,7 +53,7 @@ fn masked<L: Lanes<T>, T: Float>() -> usize {
 }
 
 /// What the scan reads of the present clustering. `d1`, `d2` and `n1` hold one entry per object, padded to a multiple of
-/// [`PAD`] with distance 0, which nothing undercuts, and position [`PADDING`].
+/// [`MAX_LANES`] with distance 0, which nothing undercuts, and position [`PADDING`].
 #[derive(Clone, Copy)]
 pub struct Nearest<'a, T> {
     /// Distance to the nearest medoid.
@@ -134,7 +132,7 @@ fn load_row<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
 
 /// `w` times the weights of the objects from `at` on, if they have any.
 #[inline(always)]
-fn weigh<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, w: L::W) -> L::W {
+fn weigh<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, w: L::Wide) -> L::Wide {
     if WEIGHTED { l.mul_wide(w, l.widen(l.load(&weights[at..]))) } else { w }
 }
 
@@ -161,7 +159,7 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     }
     let mut out = [0.0; R];
     for r in 0..R {
-        out[r] = l.sum_wide(l.add_wide(sums[r][0], sums[r][1]));
+        out[r] = l.reduce_sum_wide(l.add_wide(sums[r][0], sums[r][1]));
     }
     out
 }
@@ -274,22 +272,22 @@ fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIG
                 let mine = l.eq_index(n1, l.splat_index(i as u32));
                 for (sum, &lost) in sums.iter_mut().zip(&lost) {
                     *sum = if i % 2 == 0 {
-                        l.fused_add_where(mine, *sum, lost, one)
+                        l.masked_add_fma(mine, *sum, lost, one)
                     } else {
-                        l.add_where(mine, *sum, lost)
+                        l.masked_add(mine, *sum, lost)
                     };
                 }
             }
         }
         for r in 0..R {
-            a[r] += l.sum(with[r]);
+            a[r] += l.reduce_sum(with[r]);
             // By way of memory: a loop that is not unrolled over the sums would keep them there all the time.
-            let mut lanes = [[T::ZERO; PAD]; K];
+            let mut lanes = [[T::ZERO; MAX_LANES]; K];
             for (lanes, sums) in lanes.iter_mut().zip(&without) {
                 l.store(lanes, sums[r]);
             }
             for (t, lanes) in t[r].iter_mut().zip(&lanes) {
-                *t += l.sum(l.load(lanes));
+                *t += l.reduce_sum(l.load(lanes));
             }
         }
     }
@@ -325,7 +323,7 @@ fn difference<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near
         let gained = l.sub_wide(l.widen(l.load_tail(chunk, T::ZERO)), l.widen(l.load(&near.d1[at..])));
         change = l.add_wide(change, weigh::<L, T, WEIGHTED>(l, near.weights, at, gained));
     }
-    l.sum_wide(change)
+    l.reduce_sum_wide(change)
 }
 
 /// The exact change of the loss, and the best swap, of one candidate.
@@ -447,7 +445,7 @@ fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGH
     }
     let mut a = [0.0; R];
     let mut all = l.splat(T::ZERO);
-    let mut lists = [[0_u8; BLOCK + PAD]; R];
+    let mut lists = [[0_u8; BLOCK + MAX_LANES]; R];
     for start in (0..n).step_by(BLOCK) {
         let end = n.min(start + BLOCK);
         // The next block, so that memory has work while the lists are gone through.
@@ -462,7 +460,7 @@ fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGH
             let d2 = l.load(&near.d2[at..]);
             for r in 0..R {
                 let hit = l.lt(load_row(l, rows[r], at), d2);
-                counts[r] += l.true_lane_bytes(hit, (at - start) as u8, &mut lists[r][counts[r]..]);
+                counts[r] += l.compress_indices_u8(hit, (at - start) as u8, &mut lists[r][counts[r]..]);
                 l.prefetch(ahead[r], ahead_at + (at - start));
             }
         }
@@ -635,7 +633,7 @@ pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
 
 /// Lists the objects whose nearest medoids change where the object of `row` takes the place of the medoid at `position`: it
 /// undercuts their `bounds`, or they lose their nearest or second nearest medoid, whose positions are `near`. `out` needs
-/// [`PAD`] elements more than there are objects; returns how many are listed.
+/// [`MAX_LANES`] elements more than there are objects; returns how many are listed.
 #[inline(always)]
 pub(crate) fn changed<L: Lanes<T>, T: Float>(
     l: L,
@@ -654,7 +652,7 @@ pub(crate) fn changed<L: Lanes<T>, T: Float>(
         let mark = l.select_index(l.eq_index(second, position), position, first);
         let closer = l.lt(load_row(l, row, at), l.load(&bounds[at..]));
         let mark = l.select_index(closer, position, mark);
-        count += l.true_lanes(l.eq_index(mark, position), at as u32, &mut out[count..]);
+        count += l.compress_indices(l.eq_index(mark, position), at as u32, &mut out[count..]);
     }
     count
 }

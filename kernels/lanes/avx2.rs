@@ -1,7 +1,7 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
-use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES, true_lane_bytes};
-use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
+use super::{COMPRESS, ExpScheme, Float, LAST_LANES, Lanes, compress_indices_u8};
+use crate::kernels::math::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _MM_HINT_T0, _MM_HINT_T1, _mm_castps_si128, _mm_loadu_si128,
     _mm_prefetch, _mm_sfence, _mm_store_sd, _mm_store_ss, _mm_storel_epi64, _mm_storeu_pd, _mm_storeu_ps,
@@ -24,15 +24,15 @@ fn first_64(l: V3, n: usize) -> __m256i {
 
 impl Lanes<f32> for V3 {
     type V = __m256;
-    type M = __m256;
+    type Mask = __m256;
     type Table = __m256;
-    type I = __m256i;
-    type W = (__m256d, __m256d);
+    type Index = __m256i;
+    type Wide = (__m256d, __m256d);
     const N: usize = 8;
-    const UNROLL: usize = 2;
+    const IN_FLIGHT: usize = 2;
     const REGISTERS: usize = 16;
     const RECOMPUTE: bool = true;
-    const EXP: ExpSplit<f32> = exp::F32_TABLE8;
+    const EXP: ExpScheme<f32> = exp::F32_TABLE8;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -92,7 +92,7 @@ impl Lanes<f32> for V3 {
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
-    fn last(self, v: __m256, n: usize) -> __m256 {
+    fn keep_last(self, v: __m256, n: usize) -> __m256 {
         let mask = Lanes::<f32>::load_index(self, &LAST_LANES[n.min(8)..]);
         self.avx._mm256_and_ps(v, self.avx._mm256_castsi256_ps(mask))
     }
@@ -125,8 +125,8 @@ impl Lanes<f32> for V3 {
         self.avx._mm256_andnot_ps(self.avx._mm256_set1_ps(-0.0), x)
     }
     #[inline(always)]
-    fn split(self, x: __m256) -> (__m256, __m256) {
-        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split.
+    fn split_exponent(self, x: __m256) -> (__m256, __m256) {
+        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split_exponent.
         let half = self.avx._mm256_set1_epi32(SQRT_HALF_32 as i32);
         let carry = self.avx._mm256_set1_epi32((0x3f80_0000 - SQRT_HALF_32) as i32);
         let bits = self.avx2._mm256_add_epi32(self.avx._mm256_castps_si256(x), carry);
@@ -152,16 +152,16 @@ impl Lanes<f32> for V3 {
         self.avx._mm256_blendv_ps(b, a, m)
     }
     #[inline(always)]
-    fn add_where(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+    fn masked_add(self, m: __m256, a: __m256, b: __m256) -> __m256 {
         self.avx._mm256_add_ps(a, self.avx._mm256_and_ps(m, b))
     }
     #[inline(always)]
-    fn fused_add_where(self, m: __m256, a: __m256, b: __m256, one: __m256) -> __m256 {
+    fn masked_add_fma(self, m: __m256, a: __m256, b: __m256, one: __m256) -> __m256 {
         self.fma._mm256_fmadd_ps(self.avx._mm256_and_ps(m, b), one, a)
     }
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn zip(self, a: __m256, b: __m256) -> (__m256, __m256) {
+    fn interleave(self, a: __m256, b: __m256) -> (__m256, __m256) {
         let (low, high) = (self.avx._mm256_unpacklo_ps(a, b), self.avx._mm256_unpackhi_ps(a, b));
         let first = self.avx._mm256_permute2f128_ps::<0x20>(low, high);
         (first, self.avx._mm256_permute2f128_ps::<0x31>(low, high))
@@ -172,10 +172,10 @@ impl Lanes<f32> for V3 {
         self.avx._mm256_sqrt_ps(x)
     }
     #[inline(always)]
-    fn sum(self, v: __m256) -> f64 {
+    fn reduce_sum(self, v: __m256) -> f64 {
         let low = self.avx._mm256_cvtps_pd(self.avx._mm256_castps256_ps128(v));
         let high = self.avx._mm256_cvtps_pd(self.avx._mm256_extractf128_ps::<1>(v));
-        Lanes::<f64>::sum(self, self.avx._mm256_add_pd(low, high))
+        Lanes::<f64>::reduce_sum(self, self.avx._mm256_add_pd(low, high))
     }
     #[inline(always)]
     fn splat_index(self, i: u32) -> __m256i {
@@ -202,17 +202,17 @@ impl Lanes<f32> for V3 {
         self.avx2._mm256_blendv_epi8(b, a, self.avx._mm256_castps_si256(m))
     }
     #[inline(always)]
-    fn true_lanes(self, m: __m256, first: u32, out: &mut [u32]) -> usize {
+    fn compress_indices(self, m: __m256, first: u32, out: &mut [u32]) -> usize {
         let mask = self.avx._mm256_movemask_ps(m) as u32;
-        let lanes = self.sse2._mm_set1_epi64x(TRUE_LANES[mask as usize & 255] as i64);
+        let lanes = self.sse2._mm_set1_epi64x(COMPRESS[mask as usize & 255] as i64);
         let lanes = self.avx2._mm256_cvtepu8_epi32(lanes);
         let lanes = self.avx2._mm256_add_epi32(lanes, Lanes::<f32>::splat_index(self, first));
         Lanes::<f32>::store_index(self, out, lanes);
         mask.count_ones() as usize
     }
     #[inline(always)]
-    fn true_lane_bytes(self, m: __m256, first: u8, out: &mut [u8]) -> usize {
-        true_lane_bytes(self.avx._mm256_movemask_ps(m) as u8, first, out)
+    fn compress_indices_u8(self, m: __m256, first: u8, out: &mut [u8]) -> usize {
+        compress_indices_u8(self.avx._mm256_movemask_ps(m) as u8, first, out)
     }
     #[inline(always)]
     fn widen(self, v: __m256) -> (__m256d, __m256d) {
@@ -241,8 +241,8 @@ impl Lanes<f32> for V3 {
         Lanes::<f64>::store(self, &mut out[4..], w.1);
     }
     #[inline(always)]
-    fn sum_wide(self, w: (__m256d, __m256d)) -> f64 {
-        Lanes::<f64>::sum(self, self.avx._mm256_add_pd(w.0, w.1))
+    fn reduce_sum_wide(self, w: (__m256d, __m256d)) -> f64 {
+        Lanes::<f64>::reduce_sum(self, self.avx._mm256_add_pd(w.0, w.1))
     }
     #[inline(always)]
     fn prefetch(self, x: &[f32], at: usize) {
@@ -274,15 +274,15 @@ impl Lanes<f32> for V3 {
         Lanes::<f32>::mul_add(self, power, p, power)
     }
     #[inline(always)]
-    fn exp_watch(self, seen: __m256, shifted: __m256) -> __m256 {
-        self.avx._mm256_or_ps(seen, shifted)
+    fn record_exponent(self, overflow_bits: __m256, shifted: __m256) -> __m256 {
+        self.avx._mm256_or_ps(overflow_bits, shifted)
     }
     #[inline(always)]
-    fn exp_overflowed(self, seen: __m256) -> bool {
+    fn exp_overflowed(self, overflow_bits: __m256) -> bool {
         // Any bit above the eight of the exponent and the three of the table that the shift constant does not have.
-        let seen = self.avx._mm256_castps_si256(seen);
+        let overflow_bits = self.avx._mm256_castps_si256(overflow_bits);
         let constant = self.avx._mm256_set1_epi32((1.5 * 1_048_576.0_f32).to_bits() as i32 | 0x7ff);
-        self.avx._mm256_testc_si256(constant, seen) == 0
+        self.avx._mm256_testc_si256(constant, overflow_bits) == 0
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m256, low: __m256, high: __m256) -> __m256 {
@@ -292,15 +292,15 @@ impl Lanes<f32> for V3 {
 
 impl Lanes<f64> for V3 {
     type V = __m256d;
-    type M = __m256d;
+    type Mask = __m256d;
     type Table = ();
-    type I = __m128i;
-    type W = __m256d;
+    type Index = __m128i;
+    type Wide = __m256d;
     const N: usize = 4;
-    const UNROLL: usize = 1;
+    const IN_FLIGHT: usize = 1;
     const REGISTERS: usize = 16;
     const RECOMPUTE: bool = false;
-    const EXP: ExpSplit<f64> = exp::F64_INTEGER;
+    const EXP: ExpScheme<f64> = exp::F64_INTEGER;
 
     #[inline(always)]
     fn splat(self, x: f64) -> __m256d {
@@ -354,7 +354,7 @@ impl Lanes<f64> for V3 {
         Lanes::<f32>::fence(self);
     }
     #[inline(always)]
-    fn last(self, v: __m256d, n: usize) -> __m256d {
+    fn keep_last(self, v: __m256d, n: usize) -> __m256d {
         let mask = Lanes::<f32>::load_index(self, &LAST_LANES[2 * n.min(4)..]);
         self.avx._mm256_and_pd(v, self.avx._mm256_castsi256_pd(mask))
     }
@@ -387,7 +387,7 @@ impl Lanes<f64> for V3 {
         self.avx._mm256_andnot_pd(self.avx._mm256_set1_pd(-0.0), x)
     }
     #[inline(always)]
-    fn split(self, x: __m256d) -> (__m256d, __m256d) {
+    fn split_exponent(self, x: __m256d) -> (__m256d, __m256d) {
         let half = self.avx._mm256_set1_epi64x(SQRT_HALF_64 as i64);
         let carry = self.avx._mm256_set1_epi64x((0x3ff0_0000_0000_0000 - SQRT_HALF_64) as i64);
         let bits = self.avx2._mm256_add_epi64(self.avx._mm256_castpd_si256(x), carry);
@@ -416,16 +416,16 @@ impl Lanes<f64> for V3 {
         self.avx._mm256_blendv_pd(b, a, m)
     }
     #[inline(always)]
-    fn add_where(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
+    fn masked_add(self, m: __m256d, a: __m256d, b: __m256d) -> __m256d {
         self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b))
     }
     #[inline(always)]
-    fn fused_add_where(self, m: __m256d, a: __m256d, b: __m256d, one: __m256d) -> __m256d {
+    fn masked_add_fma(self, m: __m256d, a: __m256d, b: __m256d, one: __m256d) -> __m256d {
         self.fma._mm256_fmadd_pd(self.avx._mm256_and_pd(m, b), one, a)
     }
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn zip(self, a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+    fn interleave(self, a: __m256d, b: __m256d) -> (__m256d, __m256d) {
         let (low, high) = (self.avx._mm256_unpacklo_pd(a, b), self.avx._mm256_unpackhi_pd(a, b));
         let first = self.avx._mm256_permute2f128_pd::<0x20>(low, high);
         (first, self.avx._mm256_permute2f128_pd::<0x31>(low, high))
@@ -436,7 +436,7 @@ impl Lanes<f64> for V3 {
         self.avx._mm256_sqrt_pd(x)
     }
     #[inline(always)]
-    fn sum(self, v: __m256d) -> f64 {
+    fn reduce_sum(self, v: __m256d) -> f64 {
         let v = self.sse2._mm_add_pd(self.avx._mm256_castpd256_pd128(v), self.avx._mm256_extractf128_pd::<1>(v));
         self.sse2._mm_cvtsd_f64(self.sse2._mm_add_sd(v, self.sse2._mm_unpackhi_pd(v, v)))
     }
@@ -470,16 +470,16 @@ impl Lanes<f64> for V3 {
         self.sse4_1._mm_blendv_epi8(b, a, self.avx._mm256_castsi256_si128(m))
     }
     #[inline(always)]
-    fn true_lanes(self, m: __m256d, first: u32, out: &mut [u32]) -> usize {
+    fn compress_indices(self, m: __m256d, first: u32, out: &mut [u32]) -> usize {
         let mask = self.avx._mm256_movemask_pd(m) as u32;
-        let lanes = self.sse2._mm_set1_epi64x(TRUE_LANES[mask as usize & 15] as i64);
+        let lanes = self.sse2._mm_set1_epi64x(COMPRESS[mask as usize & 15] as i64);
         let lanes = self.sse4_1._mm_cvtepu8_epi32(lanes);
         Lanes::<f64>::store_index(self, out, self.sse2._mm_add_epi32(lanes, Lanes::<f64>::splat_index(self, first)));
         mask.count_ones() as usize
     }
     #[inline(always)]
-    fn true_lane_bytes(self, m: __m256d, first: u8, out: &mut [u8]) -> usize {
-        true_lane_bytes(self.avx._mm256_movemask_pd(m) as u8, first, out)
+    fn compress_indices_u8(self, m: __m256d, first: u8, out: &mut [u8]) -> usize {
+        compress_indices_u8(self.avx._mm256_movemask_pd(m) as u8, first, out)
     }
     #[inline(always)]
     fn widen(self, v: __m256d) -> __m256d {
@@ -506,8 +506,8 @@ impl Lanes<f64> for V3 {
         Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
-    fn sum_wide(self, w: __m256d) -> f64 {
-        Lanes::<f64>::sum(self, w)
+    fn reduce_sum_wide(self, w: __m256d) -> f64 {
+        Lanes::<f64>::reduce_sum(self, w)
     }
     #[inline(always)]
     fn prefetch(self, x: &[f64], at: usize) {
@@ -528,14 +528,14 @@ impl Lanes<f64> for V3 {
         Lanes::<f64>::mul_add(self, exponent, p, exponent)
     }
     #[inline(always)]
-    fn exp_watch(self, seen: __m256d, shifted: __m256d) -> __m256d {
-        self.avx._mm256_or_pd(seen, shifted)
+    fn record_exponent(self, overflow_bits: __m256d, shifted: __m256d) -> __m256d {
+        self.avx._mm256_or_pd(overflow_bits, shifted)
     }
     #[inline(always)]
-    fn exp_overflowed(self, seen: __m256d) -> bool {
-        let seen = self.avx._mm256_castpd_si256(seen);
+    fn exp_overflowed(self, overflow_bits: __m256d) -> bool {
+        let overflow_bits = self.avx._mm256_castpd_si256(overflow_bits);
         let constant = self.avx._mm256_set1_epi64x(f64::SHIFTER.to_bits() as i64 | 0x7ff);
-        self.avx._mm256_testc_si256(constant, seen) == 0
+        self.avx._mm256_testc_si256(constant, overflow_bits) == 0
     }
     #[inline(always)]
     fn exp_clamp(self, x: __m256d, low: __m256d, high: __m256d) -> __m256d {

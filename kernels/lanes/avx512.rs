@@ -1,7 +1,7 @@
 //! AVX-512 (F, BW, CD, DQ, VL): 16 lanes of f32 or 8 of f64.
 
-use super::{ExpSplit, Lanes, true_lane_bytes};
-use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
+use super::{ExpScheme, Lanes, compress_indices_u8};
+use crate::kernels::math::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::x86_64::{
     __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
     _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512,
@@ -18,15 +18,15 @@ fn first(n: usize) -> u16 {
 
 impl Lanes<f32> for V4 {
     type V = __m512;
-    type M = __mmask16;
+    type Mask = __mmask16;
     type Table = __m512;
-    type I = __m512i;
-    type W = (__m512d, __m512d);
+    type Index = __m512i;
+    type Wide = (__m512d, __m512d);
     const N: usize = 16;
-    const UNROLL: usize = 4;
+    const IN_FLIGHT: usize = 4;
     const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
-    const EXP: ExpSplit<f32> = exp::F32_TABLE16;
+    const EXP: ExpScheme<f32> = exp::F32_TABLE16;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -66,7 +66,7 @@ impl Lanes<f32> for V4 {
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
-    fn last(self, v: __m512, n: usize) -> __m512 {
+    fn keep_last(self, v: __m512, n: usize) -> __m512 {
         self.avx512f._mm512_maskz_mov_ps(!first(16 - n.min(16)), v)
     }
     #[inline(always)]
@@ -98,7 +98,7 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_abs_ps(x)
     }
     #[inline(always)]
-    fn split(self, x: __m512) -> (__m512, __m512) {
+    fn split_exponent(self, x: __m512) -> (__m512, __m512) {
         // As on AVX2, so that both give the same logarithms.
         let half = self.avx512f._mm512_set1_epi32(SQRT_HALF_32 as i32);
         let carry = self.avx512f._mm512_set1_epi32((0x3f80_0000 - SQRT_HALF_32) as i32);
@@ -125,16 +125,16 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_mask_blend_ps(m, b, a)
     }
     #[inline(always)]
-    fn add_where(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+    fn masked_add(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
         self.avx512f._mm512_mask_add_ps(a, m, a, b)
     }
     #[inline(always)]
-    fn fused_add_where(self, m: __mmask16, a: __m512, b: __m512, one: __m512) -> __m512 {
+    fn masked_add_fma(self, m: __mmask16, a: __m512, b: __m512, one: __m512) -> __m512 {
         self.avx512f._mm512_mask3_fmadd_ps(b, one, a, m)
     }
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn zip(self, a: __m512, b: __m512) -> (__m512, __m512) {
+    fn interleave(self, a: __m512, b: __m512) -> (__m512, __m512) {
         let low = self.avx512f._mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         let high = self.avx512f._mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         (self.avx512f._mm512_permutex2var_ps(a, low, b), self.avx512f._mm512_permutex2var_ps(a, high, b))
@@ -145,7 +145,7 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_sqrt_ps(x)
     }
     #[inline(always)]
-    fn sum(self, v: __m512) -> f64 {
+    fn reduce_sum(self, v: __m512) -> f64 {
         let low = self.avx512f._mm512_cvtps_pd(self.avx512f._mm512_castps512_ps256(v));
         let high = self.avx512f._mm512_cvtps_pd(self.avx512dq._mm512_extractf32x8_ps::<1>(v));
         self.avx512f._mm512_reduce_add_pd(self.avx512f._mm512_add_pd(low, high))
@@ -175,7 +175,7 @@ impl Lanes<f32> for V4 {
         self.avx512f._mm512_mask_blend_epi32(m, b, a)
     }
     #[inline(always)]
-    fn true_lanes(self, m: __mmask16, first: u32, out: &mut [u32]) -> usize {
+    fn compress_indices(self, m: __mmask16, first: u32, out: &mut [u32]) -> usize {
         // Compressing straight to memory is microcode on Zen 4: compress in a register, store the whole of it.
         let lanes = self.avx512f._mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let lanes = self.avx512f._mm512_add_epi32(lanes, Lanes::<f32>::splat_index(self, first));
@@ -183,7 +183,7 @@ impl Lanes<f32> for V4 {
         m.count_ones() as usize
     }
     #[inline(always)]
-    fn true_lane_bytes(self, m: __mmask16, first: u8, out: &mut [u8]) -> usize {
+    fn compress_indices_u8(self, m: __mmask16, first: u8, out: &mut [u8]) -> usize {
         assert!(out.len() >= 16);
         let lanes = self.avx512f._mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let lanes = self.avx512f._mm512_add_epi32(lanes, Lanes::<f32>::splat_index(self, u32::from(first)));
@@ -219,7 +219,7 @@ impl Lanes<f32> for V4 {
         Lanes::<f64>::store(self, &mut out[8..], w.1);
     }
     #[inline(always)]
-    fn sum_wide(self, w: (__m512d, __m512d)) -> f64 {
+    fn reduce_sum_wide(self, w: (__m512d, __m512d)) -> f64 {
         self.avx512f._mm512_reduce_add_pd(self.avx512f._mm512_add_pd(w.0, w.1))
     }
     #[inline(always)]
@@ -261,15 +261,15 @@ impl Lanes<f32> for V4 {
 
 impl Lanes<f64> for V4 {
     type V = __m512d;
-    type M = __mmask8;
+    type Mask = __mmask8;
     type Table = (__m512d, __m512d);
-    type I = __m256i;
-    type W = __m512d;
+    type Index = __m256i;
+    type Wide = __m512d;
     const N: usize = 8;
-    const UNROLL: usize = 4;
+    const IN_FLIGHT: usize = 4;
     const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
-    const EXP: ExpSplit<f64> = exp::F64_TABLE16;
+    const EXP: ExpScheme<f64> = exp::F64_TABLE16;
 
     #[inline(always)]
     fn splat(self, x: f64) -> __m512d {
@@ -308,7 +308,7 @@ impl Lanes<f64> for V4 {
         Lanes::<f32>::fence(self);
     }
     #[inline(always)]
-    fn last(self, v: __m512d, n: usize) -> __m512d {
+    fn keep_last(self, v: __m512d, n: usize) -> __m512d {
         self.avx512f._mm512_maskz_mov_pd(!first(8 - n.min(8)) as u8, v)
     }
     #[inline(always)]
@@ -340,7 +340,7 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_abs_pd(x)
     }
     #[inline(always)]
-    fn split(self, x: __m512d) -> (__m512d, __m512d) {
+    fn split_exponent(self, x: __m512d) -> (__m512d, __m512d) {
         let half = self.avx512f._mm512_set1_epi64(SQRT_HALF_64 as i64);
         let carry = self.avx512f._mm512_set1_epi64((0x3ff0_0000_0000_0000 - SQRT_HALF_64) as i64);
         let bits = self.avx512f._mm512_add_epi64(self.avx512f._mm512_castpd_si512(x), carry);
@@ -366,16 +366,16 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_mask_blend_pd(m, b, a)
     }
     #[inline(always)]
-    fn add_where(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
+    fn masked_add(self, m: __mmask8, a: __m512d, b: __m512d) -> __m512d {
         self.avx512f._mm512_mask_add_pd(a, m, a, b)
     }
     #[inline(always)]
-    fn fused_add_where(self, m: __mmask8, a: __m512d, b: __m512d, one: __m512d) -> __m512d {
+    fn masked_add_fma(self, m: __mmask8, a: __m512d, b: __m512d, one: __m512d) -> __m512d {
         self.avx512f._mm512_mask3_fmadd_pd(b, one, a, m)
     }
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn zip(self, a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+    fn interleave(self, a: __m512d, b: __m512d) -> (__m512d, __m512d) {
         let low = self.avx512f._mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
         let high = self.avx512f._mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
         (self.avx512f._mm512_permutex2var_pd(a, low, b), self.avx512f._mm512_permutex2var_pd(a, high, b))
@@ -386,7 +386,7 @@ impl Lanes<f64> for V4 {
         self.avx512f._mm512_sqrt_pd(x)
     }
     #[inline(always)]
-    fn sum(self, v: __m512d) -> f64 {
+    fn reduce_sum(self, v: __m512d) -> f64 {
         self.avx512f._mm512_reduce_add_pd(v)
     }
     #[inline(always)]
@@ -414,15 +414,15 @@ impl Lanes<f64> for V4 {
         self.avx512vl._mm256_mask_blend_epi32(m, b, a)
     }
     #[inline(always)]
-    fn true_lanes(self, m: __mmask8, first: u32, out: &mut [u32]) -> usize {
+    fn compress_indices(self, m: __mmask8, first: u32, out: &mut [u32]) -> usize {
         let lanes = self.avx._mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         let lanes = self.avx2._mm256_add_epi32(lanes, Lanes::<f64>::splat_index(self, first));
         Lanes::<f64>::store_index(self, out, self.avx512vl._mm256_maskz_compress_epi32(m, lanes));
         m.count_ones() as usize
     }
     #[inline(always)]
-    fn true_lane_bytes(self, m: __mmask8, first: u8, out: &mut [u8]) -> usize {
-        true_lane_bytes(m, first, out)
+    fn compress_indices_u8(self, m: __mmask8, first: u8, out: &mut [u8]) -> usize {
+        compress_indices_u8(m, first, out)
     }
     #[inline(always)]
     fn widen(self, v: __m512d) -> __m512d {
@@ -449,7 +449,7 @@ impl Lanes<f64> for V4 {
         Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
-    fn sum_wide(self, w: __m512d) -> f64 {
+    fn reduce_sum_wide(self, w: __m512d) -> f64 {
         self.avx512f._mm512_reduce_add_pd(w)
     }
     #[inline(always)]

@@ -8,7 +8,10 @@ mod avx512;
 mod neon;
 mod scalar;
 
-use super::exp;
+use super::math::exp;
+
+/// The most lanes of a vector of any instruction set. Buffers whose length is a multiple of it hold whole vectors.
+pub(crate) const MAX_LANES: usize = 16;
 
 /// An element type: `f32` or `f64`, with the constants that the kernels need of it.
 pub trait Float:
@@ -38,7 +41,7 @@ pub trait Float:
     const EPSILON: f64;
     /// 2^80 or 2^640, five eighths of the exponents: what numbers out of a safe range are scaled by.
     const SCALE: Self;
-    /// Coefficients of [`crate::kernels::exp::ln`].
+    /// Coefficients of [`crate::kernels::math::exp::ln`].
     const LN: &'static [Self];
     /// 0.
     const ZERO: Self;
@@ -51,7 +54,7 @@ pub trait Float:
     /// A quiet NaN.
     const NAN: Self;
     /// The lowest finite number.
-    const LOWEST: Self;
+    const MIN: Self;
 
     /// The nearest value of the type.
     fn from_f64(x: f64) -> Self;
@@ -75,7 +78,7 @@ macro_rules! float {
             const INFINITY: Self = $t::INFINITY;
             const NEG_INFINITY: Self = $t::NEG_INFINITY;
             const NAN: Self = $t::NAN;
-            const LOWEST: Self = $t::MIN;
+            const MIN: Self = $t::MIN;
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
@@ -97,7 +100,7 @@ float!(f64, core::f64::consts::LN_2, 2.319_046_813_846_299_6e-17, f64::from_bits
 /// How an instruction set splits `e^x = 2^(k/2^bits) * e^t`: with a table of `2^bits` powers of two in registers, the
 /// remainder `t` is short and so is its polynomial.
 #[derive(Clone, Copy)]
-pub(crate) struct ExpSplit<T: 'static> {
+pub(crate) struct ExpScheme<T: 'static> {
     /// log2 of the table's size; 0 is no table.
     pub bits: u32,
     /// What is added to the exponent: where the result's exponent is made of bits, the format's bias.
@@ -114,7 +117,7 @@ pub(crate) struct ExpSplit<T: 'static> {
 
 /// For every mask of eight lanes the numbers of its true lanes, in order, one byte each.
 #[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
-static TRUE_LANES: [u64; 256] = {
+static COMPRESS: [u64; 256] = {
     let mut table = [0; 256];
     let mut mask = 0;
     while mask < 256 {
@@ -131,12 +134,12 @@ static TRUE_LANES: [u64; 256] = {
     table
 };
 
-/// [`Lanes::true_lane_bytes`] of a mask of up to eight lanes.
+/// [`Lanes::compress_indices_u8`] of a mask of up to eight lanes.
 #[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
 #[inline(always)]
-fn true_lane_bytes(mask: u8, first: u8, out: &mut [u8]) -> usize {
+fn compress_indices_u8(mask: u8, first: u8, out: &mut [u8]) -> usize {
     // No sum exceeds a byte where it counts, and carries only go to what does not.
-    let lanes = TRUE_LANES[mask as usize].wrapping_add(u64::from(first) * 0x0101_0101_0101_0101);
+    let lanes = COMPRESS[mask as usize].wrapping_add(u64::from(first) * 0x0101_0101_0101_0101);
     out[..8].copy_from_slice(&lanes.to_le_bytes());
     mask.count_ones() as usize
 }
@@ -152,17 +155,17 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// A vector.
     type V: Copy;
     /// One truth value per lane.
-    type M: Copy;
-    /// Powers of two for the exponential, see [`ExpSplit`].
+    type Mask: Copy;
+    /// Powers of two for the exponential, see [`ExpScheme`].
     type Table: Copy;
     /// One `u32` per lane: indices.
-    type I: Copy;
+    type Index: Copy;
     /// One `f64` per lane: for sums that keep every digit.
-    type W: Copy;
+    type Wide: Copy;
     /// Lanes in a vector.
     const N: usize;
     /// Exponentials that fit into the registers side by side.
-    const UNROLL: usize;
+    const IN_FLIGHT: usize;
     /// Vector registers of the instruction set.
     #[cfg_attr(not(feature = "std"), allow(dead_code))] // The distance matrix needs `std`.
     const REGISTERS: usize;
@@ -171,7 +174,7 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// emulation was at hand, follows AVX2.
     const RECOMPUTE: bool;
     /// How the exponential is split.
-    const EXP: ExpSplit<T>;
+    const EXP: ExpScheme<T>;
 
     /// `x` in every lane.
     fn splat(self, x: T) -> Self::V;
@@ -191,7 +194,7 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn fence(self) {}
 
     /// 0 in all but the last `n` lanes, `n` from 1 to `N`.
-    fn last(self, v: Self::V, n: usize) -> Self::V;
+    fn keep_last(self, v: Self::V, n: usize) -> Self::V;
 
     /// `a + b`.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -205,86 +208,86 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b` with the product exact. The scalar token multiplies in `f64`, so there `f64` products are rounded.
     #[inline(always)]
-    fn neg_mul_add_once(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+    fn neg_mul_add_exact(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         self.neg_mul_add(a, b, c)
     }
     /// `a / b`.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a - quotient * b` without an error, where `quotient` is `a / b` rounded to a normal number.
     #[inline(always)]
-    fn residual(self, a: Self::V, b: Self::V, quotient: Self::V) -> Self::V {
+    fn div_residual(self, a: Self::V, b: Self::V, quotient: Self::V) -> Self::V {
         self.neg_mul_add(quotient, b, a)
     }
     /// The absolute value.
     fn abs(self, x: Self::V) -> Self::V;
     /// `x = m * 2^e` with m in [sqrt(1/2), sqrt(2)), for positive normal numbers; others give anything.
-    fn split(self, x: Self::V) -> (Self::V, Self::V);
+    fn split_exponent(self, x: Self::V) -> (Self::V, Self::V);
     /// `if a > b { a } else { b }`: `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a < b { a } else { b }`: `b` where either is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// Lanes with `a < b` (false where either is NaN).
-    fn lt(self, a: Self::V, b: Self::V) -> Self::M;
+    fn lt(self, a: Self::V, b: Self::V) -> Self::Mask;
     /// `if m { a } else { b }`.
-    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    fn select(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
     /// `if m { a + b } else { a }`, but for the sign of 0.
     #[inline(always)]
-    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+    fn masked_add(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V {
         self.select(m, self.add(a, b), a)
     }
-    /// [`Lanes::add_where`] by a multiply-add with `one`, which has the same result: many CPUs have other units for these than
+    /// [`Lanes::masked_add`] by a multiply-add with `one`, which has the same result: many CPUs have other units for these than
     /// for additions. `one` is 1, but the compiler must not know it, or it makes additions of them.
     #[inline(always)]
-    fn fused_add_where(self, m: Self::M, a: Self::V, b: Self::V, one: Self::V) -> Self::V {
+    fn masked_add_fma(self, m: Self::Mask, a: Self::V, b: Self::V, one: Self::V) -> Self::V {
         self.select(m, self.mul_add(b, one, a), a)
     }
     /// The lanes of both in turns, `a` first: the first `N`, and the others.
     #[cfg(feature = "std")]
-    fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// The square root.
     #[cfg(feature = "std")]
     fn sqrt(self, x: Self::V) -> Self::V;
     /// The sum of all lanes, in `f64` and in a fixed order.
-    fn sum(self, v: Self::V) -> f64;
+    fn reduce_sum(self, v: Self::V) -> f64;
     /// The lanes, in order, as the first `N` elements.
     #[inline(always)]
-    fn to_array(self, v: Self::V) -> [T; 16] {
-        let mut lanes = [T::ZERO; 16];
+    fn to_array(self, v: Self::V) -> [T; MAX_LANES] {
+        let mut lanes = [T::ZERO; MAX_LANES];
         self.store(&mut lanes[..Self::N], v);
         lanes
     }
 
     /// `i` in every lane.
-    fn splat_index(self, i: u32) -> Self::I;
+    fn splat_index(self, i: u32) -> Self::Index;
     /// The first `N` indices; panics where there are fewer.
-    fn load_index(self, x: &[u32]) -> Self::I;
+    fn load_index(self, x: &[u32]) -> Self::Index;
     /// To the first `N` indices; panics where there are fewer.
-    fn store_index(self, out: &mut [u32], i: Self::I);
+    fn store_index(self, out: &mut [u32], i: Self::Index);
     /// Lanes with `a == b`.
-    fn eq_index(self, a: Self::I, b: Self::I) -> Self::M;
+    fn eq_index(self, a: Self::Index, b: Self::Index) -> Self::Mask;
     /// `if m { a } else { b }`.
-    fn select_index(self, m: Self::M, a: Self::I, b: Self::I) -> Self::I;
+    fn select_index(self, m: Self::Mask, a: Self::Index, b: Self::Index) -> Self::Index;
     /// Writes `first + lane` for every true lane, in order, to the front of `out` and returns how many there are. What
     /// follows them in the first `N` elements is overwritten; panics where `out` has fewer.
-    fn true_lanes(self, m: Self::M, first: u32, out: &mut [u32]) -> usize;
+    fn compress_indices(self, m: Self::Mask, first: u32, out: &mut [u32]) -> usize;
 
-    /// As [`Lanes::true_lanes`], in bytes; panics where `out` has fewer than 8, or `N` if that is more.
-    fn true_lane_bytes(self, m: Self::M, first: u8, out: &mut [u8]) -> usize;
+    /// As [`Lanes::compress_indices`], in bytes; panics where `out` has fewer than 8, or `N` if that is more.
+    fn compress_indices_u8(self, m: Self::Mask, first: u8, out: &mut [u8]) -> usize;
 
     /// The same values as `f64`.
-    fn widen(self, v: Self::V) -> Self::W;
+    fn widen(self, v: Self::V) -> Self::Wide;
     /// `a + b`.
-    fn add_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    fn add_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// `a - b`.
-    fn sub_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    fn sub_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// `a * b`.
-    fn mul_wide(self, a: Self::W, b: Self::W) -> Self::W;
+    fn mul_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// The first `N` elements; panics where there are fewer.
-    fn load_wide(self, x: &[f64]) -> Self::W;
+    fn load_wide(self, x: &[f64]) -> Self::Wide;
     /// To the first `N` elements; panics where there are fewer.
-    fn store_wide(self, out: &mut [f64], w: Self::W);
+    fn store_wide(self, out: &mut [f64], w: Self::Wide);
     /// The sum of all lanes, in a fixed order.
-    fn sum_wide(self, w: Self::W) -> f64;
+    fn reduce_sum_wide(self, w: Self::Wide) -> f64;
 
     /// A hint that `x[at]` is read soon, where the instruction set has one; `at` may lie past the end.
     #[inline(always)]
@@ -314,7 +317,7 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn exp2_clamp(self, y: Self::V, low: Self::V, high: Self::V) -> Self::V {
         self.exp_clamp(y, low, high)
     }
-    /// `seen` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at, where overflow does not show in
+    /// `overflow_bits` or `shifted`, bit by bit: collects what [`Lanes::exp_overflowed`] looks at, where overflow does not show in
     /// the results.
     ///
     /// The bits of `shifted` are those of the shift constant, 1.5 * 2^(mantissa bits - EXP.bits), with the biased exponent
@@ -322,13 +325,13 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// `0 10010011 1000000000 eeeeeeee iii`. An exponent that is too large carries into the zeros, or changes the leading
     /// bits altogether, as infinities and NaN do. Bits once seen stay.
     #[inline(always)]
-    fn exp_watch(self, seen: Self::V, _shifted: Self::V) -> Self::V {
-        seen
+    fn record_exponent(self, overflow_bits: Self::V, _shifted: Self::V) -> Self::V {
+        overflow_bits
     }
     /// Whether an exponent was too large, or no number: some bit is set above those of the biased exponents that
     /// [`Lanes::exp_finish`] can do with.
     #[inline(always)]
-    fn exp_overflowed(self, _seen: Self::V) -> bool {
+    fn exp_overflowed(self, _overflow_bits: Self::V) -> bool {
         false
     }
     /// `x - k * ln 2` with an error far below one unit in the last place of 1; `high` and `low` are [`Float::LN2_HI`] and

@@ -1,7 +1,7 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{ExpSplit, Float, LAST_LANES, Lanes, TRUE_LANES, true_lane_bytes};
-use crate::kernels::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
+use super::{COMPRESS, ExpScheme, Float, LAST_LANES, Lanes, compress_indices_u8};
+use crate::kernels::math::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
     vst1q_f32, vst1q_f64, vst1q_u32,
@@ -13,15 +13,15 @@ use pulp::aarch64::Neon;
 
 impl Lanes<f32> for Neon {
     type V = float32x4_t;
-    type M = uint32x4_t;
+    type Mask = uint32x4_t;
     type Table = ();
-    type I = uint32x4_t;
-    type W = (float64x2_t, float64x2_t);
+    type Index = uint32x4_t;
+    type Wide = (float64x2_t, float64x2_t);
     const N: usize = 4;
-    const UNROLL: usize = 4;
+    const IN_FLIGHT: usize = 4;
     const REGISTERS: usize = 32;
     const RECOMPUTE: bool = true;
-    const EXP: ExpSplit<f32> = exp::F32_INTEGER;
+    const EXP: ExpScheme<f32> = exp::F32_INTEGER;
 
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
@@ -65,7 +65,7 @@ impl Lanes<f32> for Neon {
         self.store(out, v);
     }
     #[inline(always)]
-    fn last(self, v: float32x4_t, n: usize) -> float32x4_t {
+    fn keep_last(self, v: float32x4_t, n: usize) -> float32x4_t {
         let mask = Lanes::<f32>::load_index(self, &LAST_LANES[4 + n.min(4)..]);
         self.neon.vreinterpretq_f32_u32(self.neon.vandq_u32(self.neon.vreinterpretq_u32_f32(v), mask))
     }
@@ -98,8 +98,8 @@ impl Lanes<f32> for Neon {
         self.neon.vabsq_f32(x)
     }
     #[inline(always)]
-    fn split(self, x: float32x4_t) -> (float32x4_t, float32x4_t) {
-        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split.
+    fn split_exponent(self, x: float32x4_t) -> (float32x4_t, float32x4_t) {
+        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split_exponent.
         let carry = self.neon.vdupq_n_u32(0x3f80_0000 - SQRT_HALF_32);
         let bits = self.neon.vaddq_u32(self.neon.vreinterpretq_u32_f32(x), carry);
         let m = self.neon.vandq_u32(bits, self.neon.vdupq_n_u32(0x007f_ffff));
@@ -125,7 +125,7 @@ impl Lanes<f32> for Neon {
     }
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn zip(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
+    fn interleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
         (self.neon.vzip1q_f32(a, b), self.neon.vzip2q_f32(a, b))
     }
     #[cfg(feature = "std")]
@@ -134,7 +134,7 @@ impl Lanes<f32> for Neon {
         self.neon.vsqrtq_f32(x)
     }
     #[inline(always)]
-    fn sum(self, v: float32x4_t) -> f64 {
+    fn reduce_sum(self, v: float32x4_t) -> f64 {
         let low = self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v));
         let high = self.neon.vcvt_high_f64_f32(v);
         self.neon.vaddvq_f64(self.neon.vaddq_f64(low, high))
@@ -170,17 +170,17 @@ impl Lanes<f32> for Neon {
         self.neon.vbslq_u32(m, a, b)
     }
     #[inline(always)]
-    fn true_lanes(self, m: uint32x4_t, first: u32, out: &mut [u32]) -> usize {
+    fn compress_indices(self, m: uint32x4_t, first: u32, out: &mut [u32]) -> usize {
         let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
-        let lanes = self.neon.vcreate_u8(TRUE_LANES[mask as usize & 15]);
+        let lanes = self.neon.vcreate_u8(COMPRESS[mask as usize & 15]);
         let lanes = self.neon.vmovl_u16(self.neon.vget_low_u16(self.neon.vmovl_u8(lanes)));
         Lanes::<f32>::store_index(self, out, self.neon.vaddq_u32(lanes, self.neon.vdupq_n_u32(first)));
         mask.count_ones() as usize
     }
     #[inline(always)]
-    fn true_lane_bytes(self, m: uint32x4_t, first: u8, out: &mut [u8]) -> usize {
+    fn compress_indices_u8(self, m: uint32x4_t, first: u8, out: &mut [u8]) -> usize {
         let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
-        true_lane_bytes(mask as u8, first, out)
+        compress_indices_u8(mask as u8, first, out)
     }
     #[inline(always)]
     fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) {
@@ -208,8 +208,8 @@ impl Lanes<f32> for Neon {
         Lanes::<f64>::store(self, &mut out[2..], w.1);
     }
     #[inline(always)]
-    fn sum_wide(self, w: (float64x2_t, float64x2_t)) -> f64 {
-        Lanes::<f64>::sum(self, self.neon.vaddq_f64(w.0, w.1))
+    fn reduce_sum_wide(self, w: (float64x2_t, float64x2_t)) -> f64 {
+        Lanes::<f64>::reduce_sum(self, self.neon.vaddq_f64(w.0, w.1))
     }
     #[inline(always)]
     fn exp_table(self) {}
@@ -220,14 +220,16 @@ impl Lanes<f32> for Neon {
         Lanes::<f32>::mul_add(self, exponent, p, exponent)
     }
     #[inline(always)]
-    fn exp_watch(self, seen: float32x4_t, shifted: float32x4_t) -> float32x4_t {
-        let bits = self.neon.vorrq_u32(self.neon.vreinterpretq_u32_f32(seen), self.neon.vreinterpretq_u32_f32(shifted));
+    fn record_exponent(self, overflow_bits: float32x4_t, shifted: float32x4_t) -> float32x4_t {
+        let bits = self
+            .neon
+            .vorrq_u32(self.neon.vreinterpretq_u32_f32(overflow_bits), self.neon.vreinterpretq_u32_f32(shifted));
         self.neon.vreinterpretq_f32_u32(bits)
     }
     #[inline(always)]
-    fn exp_overflowed(self, seen: float32x4_t) -> bool {
+    fn exp_overflowed(self, overflow_bits: float32x4_t) -> bool {
         // Any bit above those of the exponent that the shift constant does not have.
-        Lanes::<f32>::to_array(self, seen)[..<Self as Lanes<f32>>::N]
+        Lanes::<f32>::to_array(self, overflow_bits)[..<Self as Lanes<f32>>::N]
             .iter()
             .any(|x| x.to_bits() & !(f32::SHIFTER.to_bits() | 0xff) != 0)
     }
@@ -240,15 +242,15 @@ impl Lanes<f32> for Neon {
 
 impl Lanes<f64> for Neon {
     type V = float64x2_t;
-    type M = uint64x2_t;
+    type Mask = uint64x2_t;
     type Table = ();
-    type I = uint32x2_t;
-    type W = float64x2_t;
+    type Index = uint32x2_t;
+    type Wide = float64x2_t;
     const N: usize = 2;
-    const UNROLL: usize = 4;
+    const IN_FLIGHT: usize = 4;
     const REGISTERS: usize = 32;
     const RECOMPUTE: bool = false;
-    const EXP: ExpSplit<f64> = exp::F64_INTEGER;
+    const EXP: ExpScheme<f64> = exp::F64_INTEGER;
 
     #[inline(always)]
     fn splat(self, x: f64) -> float64x2_t {
@@ -292,7 +294,7 @@ impl Lanes<f64> for Neon {
         self.store(out, v);
     }
     #[inline(always)]
-    fn last(self, v: float64x2_t, n: usize) -> float64x2_t {
+    fn keep_last(self, v: float64x2_t, n: usize) -> float64x2_t {
         let mask = Lanes::<f32>::load_index(self, &LAST_LANES[4 + 2 * n.min(2)..]);
         self.neon.vreinterpretq_f64_u32(self.neon.vandq_u32(self.neon.vreinterpretq_u32_f64(v), mask))
     }
@@ -325,7 +327,7 @@ impl Lanes<f64> for Neon {
         self.neon.vabsq_f64(x)
     }
     #[inline(always)]
-    fn split(self, x: float64x2_t) -> (float64x2_t, float64x2_t) {
+    fn split_exponent(self, x: float64x2_t) -> (float64x2_t, float64x2_t) {
         let carry = self.neon.vdupq_n_u64(0x3ff0_0000_0000_0000 - SQRT_HALF_64);
         let bits = self.neon.vaddq_u64(self.neon.vreinterpretq_u64_f64(x), carry);
         let m = self.neon.vandq_u64(bits, self.neon.vdupq_n_u64(0x000f_ffff_ffff_ffff));
@@ -351,7 +353,7 @@ impl Lanes<f64> for Neon {
     }
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn zip(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
+    fn interleave(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
         (self.neon.vzip1q_f64(a, b), self.neon.vzip2q_f64(a, b))
     }
     #[cfg(feature = "std")]
@@ -360,7 +362,7 @@ impl Lanes<f64> for Neon {
         self.neon.vsqrtq_f64(x)
     }
     #[inline(always)]
-    fn sum(self, v: float64x2_t) -> f64 {
+    fn reduce_sum(self, v: float64x2_t) -> f64 {
         self.neon.vaddvq_f64(v)
     }
     #[inline(always)]
@@ -394,15 +396,15 @@ impl Lanes<f64> for Neon {
         self.neon.vbsl_u32(self.neon.vmovn_u64(m), a, b)
     }
     #[inline(always)]
-    fn true_lanes(self, m: uint64x2_t, first: u32, out: &mut [u32]) -> usize {
+    fn compress_indices(self, m: uint64x2_t, first: u32, out: &mut [u32]) -> usize {
         let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
         out[..2].copy_from_slice(&[first + u32::from(mask == 2), first + 1]);
         mask.count_ones() as usize
     }
     #[inline(always)]
-    fn true_lane_bytes(self, m: uint64x2_t, first: u8, out: &mut [u8]) -> usize {
+    fn compress_indices_u8(self, m: uint64x2_t, first: u8, out: &mut [u8]) -> usize {
         let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
-        true_lane_bytes(mask as u8, first, out)
+        compress_indices_u8(mask as u8, first, out)
     }
     #[inline(always)]
     fn widen(self, v: float64x2_t) -> float64x2_t {
@@ -429,8 +431,8 @@ impl Lanes<f64> for Neon {
         Lanes::<f64>::store(self, out, w);
     }
     #[inline(always)]
-    fn sum_wide(self, w: float64x2_t) -> f64 {
-        Lanes::<f64>::sum(self, w)
+    fn reduce_sum_wide(self, w: float64x2_t) -> f64 {
+        Lanes::<f64>::reduce_sum(self, w)
     }
     #[inline(always)]
     fn exp_table(self) {}
@@ -441,14 +443,16 @@ impl Lanes<f64> for Neon {
         Lanes::<f64>::mul_add(self, exponent, p, exponent)
     }
     #[inline(always)]
-    fn exp_watch(self, seen: float64x2_t, shifted: float64x2_t) -> float64x2_t {
-        let bits = self.neon.vorrq_u64(self.neon.vreinterpretq_u64_f64(seen), self.neon.vreinterpretq_u64_f64(shifted));
+    fn record_exponent(self, overflow_bits: float64x2_t, shifted: float64x2_t) -> float64x2_t {
+        let bits = self
+            .neon
+            .vorrq_u64(self.neon.vreinterpretq_u64_f64(overflow_bits), self.neon.vreinterpretq_u64_f64(shifted));
         self.neon.vreinterpretq_f64_u64(bits)
     }
     #[inline(always)]
-    fn exp_overflowed(self, seen: float64x2_t) -> bool {
+    fn exp_overflowed(self, overflow_bits: float64x2_t) -> bool {
         // Any bit above those of the exponent that the shift constant does not have.
-        Lanes::<f64>::to_array(self, seen)[..<Self as Lanes<f64>>::N]
+        Lanes::<f64>::to_array(self, overflow_bits)[..<Self as Lanes<f64>>::N]
             .iter()
             .any(|x| x.to_bits() & !(f64::SHIFTER.to_bits() | 0x7ff) != 0)
     }

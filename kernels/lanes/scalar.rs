@@ -1,12 +1,12 @@
 //! One lane of plain Rust: the fallback on every CPU, and what the vector kernels are compared with.
 
-use super::{ExpSplit, Float, Lanes};
-use crate::kernels::exp;
+use super::{ExpScheme, Float, Lanes};
+use crate::kernels::math::exp;
 use pulp::Scalar;
 
 /// `a - quotient * b`, the product taken apart into halves of 26 and 27 bits (Dekker).
 #[inline(always)]
-fn residual(a: f64, b: f64, quotient: f64) -> f64 {
+fn div_residual(a: f64, b: f64, quotient: f64) -> f64 {
     let halves = |x: f64| {
         let high = f64::from_bits(x.to_bits() & !((1 << 27) - 1));
         (high, x - high)
@@ -16,18 +16,18 @@ fn residual(a: f64, b: f64, quotient: f64) -> f64 {
 }
 
 macro_rules! scalar_lanes {
-    ($t:ident, $mantissa_bits:expr, $split:expr, |$x:ident, $k:ident| $reduce:expr, $residual:expr) => {
+    ($t:ident, $mantissa_bits:expr, $split:expr, |$x:ident, $k:ident| $reduce:expr, $div_residual:expr) => {
         impl Lanes<$t> for Scalar {
             type V = $t;
-            type M = bool;
+            type Mask = bool;
             type Table = ();
-            type I = u32;
-            type W = f64;
+            type Index = u32;
+            type Wide = f64;
             const N: usize = 1;
-            const UNROLL: usize = 2;
+            const IN_FLIGHT: usize = 2;
             const REGISTERS: usize = 16;
             const RECOMPUTE: bool = false;
-            const EXP: ExpSplit<$t> = $split;
+            const EXP: ExpScheme<$t> = $split;
 
             #[inline(always)]
             fn splat(self, x: $t) -> $t {
@@ -56,7 +56,7 @@ macro_rules! scalar_lanes {
                 out[0] = v;
             }
             #[inline(always)]
-            fn last(self, v: $t, _: usize) -> $t {
+            fn keep_last(self, v: $t, _: usize) -> $t {
                 v
             }
             #[inline(always)]
@@ -80,7 +80,7 @@ macro_rules! scalar_lanes {
                 c - a * b
             }
             #[inline(always)]
-            fn neg_mul_add_once(self, a: $t, b: $t, c: $t) -> $t {
+            fn neg_mul_add_exact(self, a: $t, b: $t, c: $t) -> $t {
                 // A product that overflows must not turn an infinite c into NaN: fused, it would not.
                 if c.is_infinite() { c } else { $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64()) }
             }
@@ -89,16 +89,16 @@ macro_rules! scalar_lanes {
                 a / b
             }
             #[inline(always)]
-            fn residual(self, a: $t, b: $t, quotient: $t) -> $t {
-                $residual(a, b, quotient)
+            fn div_residual(self, a: $t, b: $t, quotient: $t) -> $t {
+                $div_residual(a, b, quotient)
             }
             #[inline(always)]
             fn abs(self, x: $t) -> $t {
                 x.abs()
             }
             #[inline(always)]
-            fn split(self, x: $t) -> ($t, $t) {
-                let (m, e) = exp::split(x.to_f64());
+            fn split_exponent(self, x: $t) -> ($t, $t) {
+                let (m, e) = exp::split_exponent(x.to_f64());
                 (m as $t, e as $t)
             }
             #[inline(always)]
@@ -119,7 +119,7 @@ macro_rules! scalar_lanes {
             }
             #[cfg(feature = "std")]
             #[inline(always)]
-            fn zip(self, a: $t, b: $t) -> ($t, $t) {
+            fn interleave(self, a: $t, b: $t) -> ($t, $t) {
                 (a, b)
             }
             #[cfg(feature = "std")]
@@ -128,7 +128,7 @@ macro_rules! scalar_lanes {
                 x.sqrt()
             }
             #[inline(always)]
-            fn sum(self, v: $t) -> f64 {
+            fn reduce_sum(self, v: $t) -> f64 {
                 v.to_f64()
             }
             #[inline(always)]
@@ -152,12 +152,12 @@ macro_rules! scalar_lanes {
                 if m { a } else { b }
             }
             #[inline(always)]
-            fn true_lanes(self, m: bool, first: u32, out: &mut [u32]) -> usize {
+            fn compress_indices(self, m: bool, first: u32, out: &mut [u32]) -> usize {
                 out[0] = first;
                 usize::from(m)
             }
             #[inline(always)]
-            fn true_lane_bytes(self, m: bool, first: u8, out: &mut [u8]) -> usize {
+            fn compress_indices_u8(self, m: bool, first: u8, out: &mut [u8]) -> usize {
                 out[0] = first;
                 usize::from(m)
             }
@@ -186,7 +186,7 @@ macro_rules! scalar_lanes {
                 out[0] = w;
             }
             #[inline(always)]
-            fn sum_wide(self, w: f64) -> f64 {
+            fn reduce_sum_wide(self, w: f64) -> f64 {
                 w
             }
             #[inline(always)]
@@ -196,13 +196,13 @@ macro_rules! scalar_lanes {
                 (1.0 + p) * $t::from_bits(shifted.to_bits() << $mantissa_bits)
             }
             #[inline(always)]
-            fn exp_watch(self, seen: $t, shifted: $t) -> $t {
-                $t::from_bits(seen.to_bits() | shifted.to_bits())
+            fn record_exponent(self, overflow_bits: $t, shifted: $t) -> $t {
+                $t::from_bits(overflow_bits.to_bits() | shifted.to_bits())
             }
             #[inline(always)]
-            fn exp_overflowed(self, seen: $t) -> bool {
+            fn exp_overflowed(self, overflow_bits: $t) -> bool {
                 // Any bit above those of the exponent that the shift constant does not have.
-                seen.to_bits() & !($t::SHIFTER.to_bits() | ($t::INFINITY.to_bits() >> $mantissa_bits)) != 0
+                overflow_bits.to_bits() & !($t::SHIFTER.to_bits() | ($t::INFINITY.to_bits() >> $mantissa_bits)) != 0
             }
             #[inline(always)]
             fn exp_clamp(self, x: $t, low: $t, high: $t) -> $t {
@@ -222,4 +222,4 @@ scalar_lanes!(f32, 23, exp::F32_INTEGER, |x, k| (x as f64 - k as f64 * core::f64
     as f64
     - q as f64 * b as f64)
     as f32);
-scalar_lanes!(f64, 52, exp::F64_INTEGER, |x, k| (x - k * exp::LN2_HI33) - k * exp::LN2_LO33, residual);
+scalar_lanes!(f64, 52, exp::F64_INTEGER, |x, k| (x - k * exp::LN2_HI33) - k * exp::LN2_LO33, div_residual);

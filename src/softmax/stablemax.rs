@@ -1,10 +1,10 @@
 //! StableMax, its logarithm, and their gradients.
 
-use crate::gradients::{same_lengths, same_shapes};
-use crate::softmax::{on_any_isa, same_length, same_shape};
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use super::backward::{same_lengths, same_shapes};
+use crate::isa::functions_and_isa_methods;
+use crate::{Error, MatMut, MatRef, check};
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// StableMax of one row: `out[i] = s(x[i]) / sum_j s(x[j])` with `s(x) = 1 + x` for x >= 0 and `1 / (1 - x)` below
     /// (Prieto et al. 2025, "Grokking at the Edge of Numerical Stability").
     ///
@@ -20,15 +20,15 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `out` is not as long as `x`.
-    fn stablemax / stablemax_on(x: &[T], out: &mut [T]) -> Result<(), Error> = |isa| {
-        same_length(x, out)?;
-        T::stablemax(isa, x, out);
+    /// [`Error::LengthMismatch`] where `out` is not as long as `x`.
+    fn stablemax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
+        check::length("out", out.len(), x.len())?;
+        T::stablemax(road, x, out);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// Logarithm of the [`stablemax`] of one row: `out[i] = ±ln(1 + |x[i]|) - ln(sum_j s(x[j]))`, with the sign of `x[i]`.
     ///
     /// Within 4 ulp of the larger of 1 and the result, for any length and all finite inputs. -inf gives -inf; a row with
@@ -42,44 +42,44 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `out` is not as long as `x`.
-    fn log_stablemax / log_stablemax_on(x: &[T], out: &mut [T]) -> Result<(), Error> = |isa| {
-        same_length(x, out)?;
-        T::log_stablemax(isa, x, out);
+    /// [`Error::LengthMismatch`] where `out` is not as long as `x`.
+    fn log_stablemax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
+        check::length("out", out.len(), x.len())?;
+        T::log_stablemax(road, x, out);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`stablemax`] of every row of a matrix, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another shape than `x`.
-    fn stablemax_rows / stablemax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
-        same_shape("out", &x, &out)?;
+    /// [`Error::ShapeMismatch`] where `out` has another shape than `x`.
+    fn stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
+        check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::stablemax_rows(isa, x, out);
+            T::stablemax_rows(road, x, out);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_stablemax`] of every row of a matrix, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another shape than `x`.
-    fn log_stablemax_rows / log_stablemax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
-        same_shape("out", &x, &out)?;
+    /// [`Error::ShapeMismatch`] where `out` has another shape than `x`.
+    fn log_stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
+        check::shape("out", &out, (x.rows(), x.cols()))?;
         if x.cols() > 0 {
-            T::log_stablemax_rows(isa, x, out);
+            T::log_stablemax_rows(road, x, out);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// Gradient of [`stablemax`]: with the logits `x` and the gradient `dy` of a loss by `y = stablemax(x)`, that by `x` is
     /// `dx[j] = (s'(x[j]) / S) (dy[j] - sum_i dy[i] y[i])`, where `S = sum_i s(x[i])` and `s'(x) = 1` for x >= 0 and
     /// `1 / (1 - x)^2` below.
@@ -96,15 +96,15 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `dy` or `dx` is not as long as `x`.
-    fn stablemax_backward / stablemax_backward_on(x: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> = |isa| {
+    /// [`Error::LengthMismatch`] where `dy` or `dx` is not as long as `x`.
+    fn stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         same_lengths(x, dy, dx)?;
-        T::stablemax_backward(isa, x, dy, dx);
+        T::stablemax_backward(road, x, dy, dx);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// Gradient of [`log_stablemax`]: with the logits `x` and the gradient `dy` of a loss by `log_stablemax(x)`, that by `x`
     /// is `dx[j] = dy[j] / (1 + |x[j]|) - (s'(x[j]) / S) sum_i dy[i]`, with s' and S as for [`stablemax_backward`].
     ///
@@ -120,42 +120,42 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `dy` or `dx` is not as long as `x`.
-    fn log_stablemax_backward / log_stablemax_backward_on(x: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> = |isa| {
+    /// [`Error::LengthMismatch`] where `dy` or `dx` is not as long as `x`.
+    fn log_stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         same_lengths(x, dy, dx)?;
-        T::log_stablemax_backward(isa, x, dy, dx);
+        T::log_stablemax_backward(road, x, dy, dx);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`stablemax_backward`] of every row of a matrix, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `dy` or `dx` has another shape than `x`.
-    fn stablemax_backward_rows / stablemax_backward_rows_on(
+    /// [`Error::ShapeMismatch`] where `dy` or `dx` has another shape than `x`.
+    fn stablemax_backward_rows(
         x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>
-    ) -> Result<(), Error> = |isa| {
+    ) -> Result<(), Error> |road| {
         same_shapes(&x, &dy, &dx)?;
         if x.cols() > 0 {
-            T::stablemax_backward_rows(isa, x, dy, dx);
+            T::stablemax_backward_rows(road, x, dy, dx);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_stablemax_backward`] of every row of a matrix, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `dy` or `dx` has another shape than `x`.
-    fn log_stablemax_backward_rows / log_stablemax_backward_rows_on(
+    /// [`Error::ShapeMismatch`] where `dy` or `dx` has another shape than `x`.
+    fn log_stablemax_backward_rows(
         x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>
-    ) -> Result<(), Error> = |isa| {
+    ) -> Result<(), Error> |road| {
         same_shapes(&x, &dy, &dx)?;
         if x.cols() > 0 {
-            T::log_stablemax_backward_rows(isa, x, dy, dx);
+            T::log_stablemax_backward_rows(road, x, dy, dx);
         }
         Ok(())
-    };
+    }
 }

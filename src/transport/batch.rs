@@ -1,9 +1,10 @@
 //! Many problems on one cost matrix.
 
-use super::input::{check_costs, minima, same_total, total};
-use super::{Relaxation, Sinkhorn, default_tolerance};
+use super::masses::{check_costs, minima, same_total, total};
+use super::sinkhorn::{Relaxation, Sinkhorn, default_tolerance};
 use crate::kernels::batch::{GROUP, Kernel, Layout, STEP, State};
-use crate::kernels::exp::exp2;
+use crate::kernels::math::exp::exp2;
+use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use core::mem::swap;
 use core::ops::{Deref, DerefMut};
@@ -54,23 +55,23 @@ impl<T: Real> Sinkhorn<T> {
     /// a mass is tiny.
     ///
     /// # Errors
-    /// Those of [`solve`](Self::solve), before anything is solved, but: [`Error::Shape`] where `a` or `b` does not have one
+    /// Those of [`solve`](Self::solve), before anything is solved, but: [`Error::ShapeMismatch`] where `a` or `b` does not have one
     /// column for each row or column of the cost matrix, or has neither one row nor one for each problem; in
-    /// [`Error::Element`] the row of a mass is the problem. That epsilon is too small for the potentials of a problem is found
+    /// [`Error::InvalidElement`] the row of a mass is the problem. That epsilon is too small for the potentials of a problem is found
     /// while that is solved.
     pub fn solve_batch(&self, cost: MatRef<'_, T>, a: MatRef<'_, T>, b: MatRef<'_, T>) -> Result<Batch<T>, Error> {
         let (k, tolerance) = self.parameters(cost)?;
         let problems = if a.rows() == 1 { b.rows() } else { a.rows() };
-        let layout = T::layout(self.isa);
+        let layout = T::layout(self.road);
         let rows = Side::new("a", a, (problems, cost.rows()), layout.rows, layout.width)?;
         let columns = Side::new("b", b, (problems, cost.cols()), 1, layout.width)?;
         for p in 0..problems {
             same_total(rows.total(p), columns.total(p), default_tolerance::<T>())?;
         }
-        let (row_minima, _) = minima(self.isa, cost, &vec![T::ONE; cost.rows()], &vec![T::ONE; cost.cols()])?;
-        if cost.iter_rows().any(|row| row.contains(&T::INFINITY)) {
+        let (row_minima, _) = minima(self.road, cost, &vec![T::one(); cost.rows()], &vec![T::one(); cost.cols()])?;
+        if cost.iter_rows().any(|row| row.contains(&T::infinity())) {
             for p in 0..problems {
-                check_costs(self.isa, cost, rows.masses(p), columns.masses(p))?;
+                check_costs(self.road, cost, rows.masses(p), columns.masses(p))?;
             }
         }
         Run::new(self, layout, cost, (k.to_f64(), tolerance), (rows, columns), &row_minima).solve(problems)
@@ -93,11 +94,11 @@ impl<T: Real> Batch<T> {
     fn new(problems: usize, shape: (usize, usize), tolerance: T) -> Self {
         Self {
             shape,
-            f: vec![T::NEG_INFINITY; problems * shape.0],
-            g: vec![T::NEG_INFINITY; problems * shape.1],
+            f: vec![-T::infinity(); problems * shape.0],
+            g: vec![-T::infinity(); problems * shape.1],
             iterations: vec![0; problems],
-            marginal_error: vec![T::ZERO; problems],
-            value: vec![T::ZERO; problems],
+            marginal_error: vec![T::zero(); problems],
+            value: vec![T::zero(); problems],
             tolerance,
         }
     }
@@ -171,7 +172,7 @@ impl<T: Real> Aligned<T> {
     /// `len` zeros.
     fn new(len: usize) -> Self {
         let spare = 64 / size_of::<T>();
-        let memory = vec![T::ZERO; len + spare];
+        let memory = vec![T::zero(); len + spare];
         let start = memory.as_ptr().align_offset(64).min(spare);
         Self { memory, start, len }
     }
@@ -218,14 +219,14 @@ impl<'a, T: Real> Side<'a, T> {
     ) -> Result<Self, Error> {
         let actual = (masses.rows(), masses.cols());
         if actual.1 != shape.1 || (actual.0 != shape.0 && actual.0 != 1) {
-            return Err(Error::Shape { argument, actual, expected: shape });
+            return Err(Error::ShapeMismatch { argument, actual, expected: shape });
         }
         let mut totals = Vec::with_capacity(masses.rows());
         let mut used = vec![false; masses.cols()];
         for (problem, row) in masses.iter_rows().enumerate() {
             totals.push(total(argument, row, Some(problem))?);
             for (used, &mass) in used.iter_mut().zip(row) {
-                *used |= mass > T::ZERO;
+                *used |= mass > T::zero();
             }
         }
         let (mut places, mut ends, mut end) = (Vec::new(), Vec::new(), 0_usize);
@@ -251,7 +252,7 @@ impl<'a, T: Real> Side<'a, T> {
             scalings: in_lanes(),
             next: in_lanes(),
             offsets: vec![0.0; steps],
-            potentials: vec![T::ZERO; steps],
+            potentials: vec![T::zero(); steps],
         })
     }
 
@@ -279,11 +280,11 @@ impl<'a, T: Real> Side<'a, T> {
         let mut good = true;
         let masses = self.masses(p);
         for &(i, place) in &self.places {
-            let has_mass = masses[i] > T::ZERO;
-            let share = T::from_f64(masses[i].to_f64() / total);
-            good &= has_mass == (share > T::ZERO);
+            let has_mass = masses[i] > T::zero();
+            let share = T::rounded(masses[i].to_f64() / total);
+            good &= has_mass == (share > T::zero());
             self.shares[lane.at(place)] = share;
-            self.scalings[lane.at(place)] = if has_mass { T::ONE } else { T::ZERO };
+            self.scalings[lane.at(place)] = if has_mass { T::one() } else { T::zero() };
         }
         good
     }
@@ -291,11 +292,11 @@ impl<'a, T: Real> Side<'a, T> {
     /// The potentials in a lane, to `out`: `(log2(scaling) + shift) / k` and the offsets. Returns their mean.
     fn potentials(&mut self, solver: &Sinkhorn<T>, k: f64, shift: f64, lane: Lane, out: &mut [T]) -> f64 {
         // What fills up the last step is without mass.
-        self.potentials.fill(T::ZERO);
+        self.potentials.fill(T::zero());
         for (scaling, &(_, place)) in self.potentials.iter_mut().zip(&self.places) {
             *scaling = self.scalings[lane.at(place)];
         }
-        T::potentials(solver.isa, k, shift, &self.offsets, &mut self.potentials);
+        T::potentials(solver.road, k, shift, &self.offsets, &mut self.potentials);
         // Which sum a term is added to depends on its index alone, not on what the other problems leave out.
         let mut sums = [0.0; 4];
         for (&potential, &(i, place)) in self.potentials.iter().zip(&self.places) {
@@ -342,7 +343,7 @@ impl<'a, T: Real> Run<'a, T> {
         (mut rows, columns): (Side<'a, T>, Side<'a, T>),
         row_minima: &[T],
     ) -> Self {
-        let mut entries = vec![T::ZERO; rows.len() * columns.len()];
+        let mut entries = vec![T::zero(); rows.len() * columns.len()];
         for (&(i, place), offset) in rows.places.iter().zip(&mut rows.offsets) {
             let (costs, min) = (cost.row(i), row_minima[i].to_f64());
             *offset = min;
@@ -351,10 +352,10 @@ impl<'a, T: Real> Run<'a, T> {
             for (&(j, _), entries) in columns.places.iter().zip(block) {
                 let y = k * (min - costs[j].to_f64());
                 // No subnormal numbers, which may be slow.
-                entries[within] = if y > 1.0 - T::BIAS { T::from_f64(exp2(y)) } else { T::ZERO };
+                entries[within] = if y > T::MIN_POSITIVE.log2() { T::rounded(exp2(y)) } else { T::zero() };
             }
         }
-        let of_lanes = || vec![T::ZERO; layout.width];
+        let of_lanes = || vec![T::zero(); layout.width];
         let (errors, sums, scalings) = (of_lanes(), of_lanes(), of_lanes());
         let partial = Aligned::new(columns.len() * layout.width);
         Self { solver, layout, cost, k, tolerance, rows, columns, entries, partial, errors, sums, scalings }
@@ -426,7 +427,7 @@ impl<'a, T: Real> Run<'a, T> {
             sums: &mut self.sums,
             scalings: &mut self.scalings,
         };
-        T::iterate_lanes(self.solver.isa, &kernel, &mut state);
+        T::iterate_lanes(self.solver.road, &kernel, &mut state);
     }
 
     /// Whether a lane's scalings before the last iteration are the result, and their marginal error.
@@ -449,8 +450,8 @@ impl<'a, T: Real> Run<'a, T> {
         let mean = self.rows.potentials(self.solver, self.k, total.log2(), lane, f)
             + self.columns.potentials(self.solver, self.k, 0.0, lane, g);
         batch.iterations[p] = running.iterations;
-        batch.marginal_error[p] = T::from_f64(error);
-        batch.value[p] = T::from_f64(mean * total);
+        batch.marginal_error[p] = T::rounded(error);
+        batch.value[p] = T::rounded(mean * total);
         mean.is_finite()
     }
 
@@ -465,8 +466,8 @@ impl<'a, T: Real> Run<'a, T> {
         batch.iterations[p] = transport.iterations();
         batch.marginal_error[p] = transport.marginal_error();
         let products = a.iter().zip(transport.f()).chain(b.iter().zip(transport.g()));
-        let with_mass = products.filter(|(mass, _)| **mass > T::ZERO);
-        batch.value[p] = T::from_f64(with_mass.map(|(mass, potential)| mass.to_f64() * potential.to_f64()).sum());
+        let with_mass = products.filter(|(mass, _)| **mass > T::zero());
+        batch.value[p] = T::rounded(with_mass.map(|(mass, potential)| mass.to_f64() * potential.to_f64()).sum());
         Ok(())
     }
 }

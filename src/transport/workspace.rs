@@ -1,6 +1,7 @@
 //! What the kernel's workspace borrows.
 
 use crate::kernels::sinkhorn::{Absorbed, Workspace, absorbed_len, exps_len, padded};
+use crate::real::Element;
 use crate::{MatRef, Real};
 
 /// Bytes of a line of the cache, and of a page.
@@ -32,7 +33,7 @@ impl<T: Real> Lines<T> {
         let spare = spare / size_of::<T>();
         let mut elements = Vec::new();
         elements.try_reserve_exact(len.checked_add(spare)?).ok()?;
-        elements.resize(len + spare, T::ZERO);
+        elements.resize(len + spare, T::zero());
         let first = elements.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
         let start = first + skip(elements[first..].as_ptr().addr()) / size_of::<T>();
         Some(Self { elements, start: start.min(spare), len })

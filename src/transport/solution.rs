@@ -1,10 +1,12 @@
 //! What the solver found: potentials, and the plan they stand for.
 
-use super::input::Masses;
-use super::memory::Memory;
+use super::masses::Masses;
+use super::workspace::Memory;
+use crate::dispatch::Road;
 use crate::kernels::objective::Scratch;
 use crate::kernels::sinkhorn::State;
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use crate::real::Element;
+use crate::{Error, MatMut, MatRef, Real};
 use core::f64::consts::{LN_2, LOG2_E};
 use core::fmt;
 use core::iter::FusedIterator;
@@ -39,7 +41,7 @@ pub struct Transport<T: Real> {
     pub(super) f: Vec<T>,
     pub(super) g: Vec<T>,
     pub(super) cost: T,
-    pub(super) isa: Option<Isa>,
+    pub(super) road: Road,
     pub(super) masses: Masses,
     pub(super) potentials: Potentials<T>,
 }
@@ -86,7 +88,7 @@ impl<T: Real> Transport<T> {
     /// [`g`](Self::g), its entries would be off by their rounding / epsilon. `cost` must be the matrix that was solved.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `cost` or `out` does not have the shape of the solved problem.
+    /// [`Error::ShapeMismatch`] where `cost` or `out` does not have the shape of the solved problem.
     pub fn plan_into(&self, cost: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
         let mut rows = self.plan_rows(cost)?;
         self.check_shape("out", (out.rows(), out.cols()))?;
@@ -111,7 +113,7 @@ impl<T: Real> Transport<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] where `cost` does not have the shape of the solved problem.
+    /// [`Error::ShapeMismatch`] where `cost` does not have the shape of the solved problem.
     pub fn plan_rows<'a>(&'a self, cost: MatRef<'a, T>) -> Result<PlanRows<'a, T>, Error> {
         self.check_shape("cost", (cost.rows(), cost.cols()))?;
         Ok(PlanRows {
@@ -140,14 +142,14 @@ impl<T: Real> Transport<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] where `cost` does not have the shape of the solved problem; [`Error::Parameter`] where the
+    /// [`Error::ShapeMismatch`] where `cost` does not have the shape of the solved problem; [`Error::InvalidParameter`] where the
     /// threshold is negative or NaN.
     pub fn plan_entries<'a>(&'a self, cost: MatRef<'a, T>, threshold: T) -> Result<PlanEntries<'a, T>, Error> {
         let rows = self.plan_rows(cost)?;
-        if threshold >= T::ZERO {
+        if threshold >= T::zero() {
             return Ok(PlanEntries { rows, threshold, column: 0 });
         }
-        Err(Error::Parameter { argument: "threshold", value: threshold.to_f64(), expected: "0 or positive" })
+        Err(Error::InvalidParameter { argument: "threshold", value: threshold.to_f64(), expected: "0 or positive" })
     }
 
     /// The values of the problem at the plan and the potentials, among them the [duality gap](Objective::gap), which
@@ -166,7 +168,7 @@ impl<T: Real> Transport<T> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] where `cost` does not have the shape of the solved problem.
+    /// [`Error::ShapeMismatch`] where `cost` does not have the shape of the solved problem.
     pub fn objective(&self, cost: MatRef<'_, T>) -> Result<Objective, Error> {
         self.check_shape("cost", (cost.rows(), cost.cols()))?;
         let Potentials { mut u, mut g, span, k } = self.potentials.clone();
@@ -184,7 +186,7 @@ impl<T: Real> Transport<T> {
             terms: &mut terms,
             lacking: &mut lacking,
         };
-        let values = T::objective(self.isa, &problem, &state, &mut scratch);
+        let values = T::objective(self.road, &problem, &state, &mut scratch);
         // P = total * p and f = (F + log2(total)) / k, epsilon being what k stands for.
         let (total, k) = (self.masses.total, k.to_f64());
         let epsilon = LOG2_E / k;
@@ -202,7 +204,7 @@ impl<T: Real> Transport<T> {
 
     fn check_shape(&self, argument: &'static str, actual: (usize, usize)) -> Result<(), Error> {
         let expected = (self.f.len(), self.g.len());
-        if actual == expected { Ok(()) } else { Err(Error::Shape { argument, actual, expected }) }
+        if actual == expected { Ok(()) } else { Err(Error::ShapeMismatch { argument, actual, expected }) }
     }
 }
 
@@ -230,7 +232,7 @@ impl<T: Real> PlanRows<'_, T> {
             // What comes with each call of the kernel is worth several rows, or several thousand entries.
             let count = (4096 / cols).max(8).min(rows - self.next);
             let mut block = core::mem::take(&mut self.block);
-            block.resize(count * cols, T::ZERO);
+            block.resize(count * cols, T::zero());
             self.fill(self.next, MatMut::new(&mut block, count, cols).ok()?);
             (self.block, self.start) = (block, self.next);
         }
@@ -252,7 +254,7 @@ impl<T: Real> PlanRows<'_, T> {
         let masses = &self.transport.masses;
         let state = State { u, g, span: *span };
         let mut workspace = self.memory.workspace();
-        T::plan(self.transport.isa, &masses.problem(self.cost, *k), &state, &mut workspace, masses.total, first, out);
+        T::plan(self.transport.road, &masses.problem(self.cost, *k), &state, &mut workspace, masses.total, first, out);
     }
 }
 

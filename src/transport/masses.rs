@@ -1,7 +1,11 @@
 //! Checks of the problem, and its masses as the kernel wants them.
 
+use crate::check;
+use crate::dispatch::Road;
+use crate::error::Axis;
 use crate::kernels::sinkhorn::{Problem, padded};
-use crate::{Error, Isa, MatRef, Real};
+use crate::real::Element;
+use crate::{Error, MatRef, Real};
 
 /// The masses of both sides, divided by the total of `a`.
 #[derive(Debug, Clone)]
@@ -24,9 +28,9 @@ impl Masses {
         let (total, total_b) = (total("a", a, None)?, total("b", b, None)?);
         same_total(total, total_b, mismatch)?;
         // A mass that vanishes beside the total is still there.
-        let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::ZERO { f64::MIN_POSITIVE } else { 0.0 });
+        let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::zero() { f64::MIN_POSITIVE } else { 0.0 });
         let len = a.len();
-        let rows: Vec<usize> = (0..len).filter(|&i| a[i] > T::ZERO).collect();
+        let rows: Vec<usize> = (0..len).filter(|&i| a[i] > T::zero()).collect();
         let a: Vec<f64> = rows.iter().map(|&i| share(&a[i])).collect();
         let b: Vec<f64> = b.iter().map(share).collect();
         let log2 = |masses: &[f64]| masses.iter().map(|mass| mass.log2()).collect();
@@ -35,20 +39,20 @@ impl Masses {
 
     /// Potentials that the caller gave, as the kernel wants them: those of the rows relative to their mass.
     pub(super) fn potentials(&self, k: f64, f: &[f64], g: &[f64]) -> Result<(Vec<f64>, Vec<f64>), Error> {
-        same_length("f", f, self.len)?;
-        same_length("g", g, self.b.len())?;
+        check::length("f", f.len(), self.len)?;
+        check::length("g", g.len(), self.b.len())?;
         let mut potentials = (Vec::new(), g.iter().map(|g| g * k).collect::<Vec<_>>());
         for (row, (g, &b)) in potentials.1.iter_mut().zip(&self.b).enumerate() {
             if b == 0.0 {
                 *g = f64::NEG_INFINITY;
             } else if !g.is_finite() {
-                return Err(Error::Element { argument: "g", row, col: 0, value: *g / k, expected: "finite" });
+                return Err(Error::InvalidElement { argument: "g", row, col: 0, value: *g / k, expected: "finite" });
             }
         }
         for (&i, log2_a) in self.rows.iter().zip(&self.log2_a) {
             let u = f[i] * k - log2_a - self.total.log2();
             if !u.is_finite() {
-                return Err(Error::Element { argument: "f", row: i, col: 0, value: f[i], expected: "finite" });
+                return Err(Error::InvalidElement { argument: "f", row: i, col: 0, value: f[i], expected: "finite" });
             }
             potentials.0.push(u);
         }
@@ -58,10 +62,6 @@ impl Masses {
     pub(super) fn problem<'a, T: Real>(&'a self, cost: MatRef<'a, T>, k: T) -> Problem<'a, T> {
         Problem { cost, k, rows: &self.rows, a: &self.a, log2_a: &self.log2_a, b: &self.b, log2_b: &self.log2_b }
     }
-}
-
-pub(super) fn same_length<T>(argument: &'static str, x: &[T], expected: usize) -> Result<(), Error> {
-    if x.len() == expected { Ok(()) } else { Err(Error::Length { argument, actual: x.len(), expected }) }
 }
 
 /// An error where totals differ by more than `mismatch` of the larger.
@@ -75,47 +75,48 @@ pub(super) fn total<T: Real>(argument: &'static str, masses: &[T], problem: Opti
         let value = mass.to_f64();
         if !(0.0..f64::INFINITY).contains(&value) {
             let (row, col) = problem.map_or((i, 0), |problem| (problem, i));
-            return Err(Error::Element { argument, row, col, value, expected: "finite and not negative" });
+            return Err(Error::InvalidElement { argument, row, col, value, expected: "finite and not negative" });
         }
     }
     let value = masses.iter().map(|mass| mass.to_f64()).sum();
     if !(value > 0.0 && value < f64::INFINITY) {
-        return Err(Error::Parameter { argument, value, expected: "masses with a total that is positive and finite" });
+        return Err(Error::InvalidTotalMass { argument, total: value });
     }
     Ok(value)
 }
 
 /// Checks that every cost is a cost. Returns the minimum of each row over the columns with mass, and of each column over
 /// the rows with mass.
-pub(super) fn minima<T: Real>(
-    isa: Option<Isa>,
-    cost: MatRef<'_, T>,
-    a: &[T],
-    b: &[T],
-) -> Result<(Vec<T>, Vec<T>), Error> {
-    let mut penalty = vec![T::INFINITY; padded(b.len())];
+pub(super) fn minima<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(Vec<T>, Vec<T>), Error> {
+    let mut penalty = vec![T::infinity(); padded(b.len())];
     for (penalty, &mass) in penalty.iter_mut().zip(b) {
-        *penalty = if mass > T::ZERO { T::ZERO } else { T::INFINITY };
+        *penalty = if mass > T::zero() { T::zero() } else { T::infinity() };
     }
-    let mut row_minima = vec![T::ZERO; cost.rows()];
-    let mut column_minima = vec![T::ZERO; penalty.len()];
-    if let Some(row) = T::survey(isa, cost, a, &penalty, &mut row_minima, &mut column_minima) {
+    let mut row_minima = vec![T::zero(); cost.rows()];
+    let mut column_minima = vec![T::zero(); penalty.len()];
+    if let Some(row) = T::survey(road, cost, a, &penalty, &mut row_minima, &mut column_minima) {
         let values = cost.row(row).iter().map(|c| c.to_f64());
         let bad = values.enumerate().find(|(_, c)| c.is_nan() || *c == f64::NEG_INFINITY);
         let (col, value) = bad.unwrap_or((0, f64::NAN));
-        return Err(Error::Element { argument: "cost", row, col, value, expected: "finite, or +inf to forbid a pair" });
+        return Err(Error::InvalidElement {
+            argument: "cost",
+            row,
+            col,
+            value,
+            expected: "finite, or +inf to forbid a pair",
+        });
     }
     Ok((row_minima, column_minima))
 }
 
 /// Checks that every cost is a cost, and that no mass is left without a partner. Returns the minimum of each row over
 /// the columns with mass.
-pub(super) fn check_costs<T: Real>(isa: Option<Isa>, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
-    let (row_minima, column_minima) = minima(isa, cost, a, b)?;
-    for (side, masses, minima) in [("row", a, &row_minima), ("column", b, &column_minima)] {
+pub(super) fn check_costs<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
+    let (row_minima, column_minima) = minima(road, cost, a, b)?;
+    for (axis, masses, minima) in [(Axis::Row, a, &row_minima), (Axis::Column, b, &column_minima)] {
         let mut pairs = masses.iter().zip(minima);
-        if let Some(index) = pairs.position(|(&mass, &min)| mass > T::ZERO && min == T::INFINITY) {
-            return Err(Error::Infeasible { side, index });
+        if let Some(index) = pairs.position(|(&mass, &min)| mass > T::zero() && min == T::infinity()) {
+            return Err(Error::Infeasible { axis, index });
         }
     }
     Ok(row_minima)

@@ -1,9 +1,11 @@
 //! The iterations of a solve: which kernel runs them, how far they are relaxed, when they stop.
 
-use super::memory::{Matrix, Memory};
-use super::{Method, Relaxation, Sinkhorn, SinkhornProgress};
+use super::sinkhorn::{Method, Relaxation, Sinkhorn, SinkhornProgress};
+use super::workspace::{Matrix, Memory};
+use crate::dispatch::Road;
 use crate::kernels::sinkhorn::{Measure, Problem, State, span};
-use crate::{Error, Isa, Real};
+use crate::real::Element;
+use crate::{Error, Real};
 use core::ops::ControlFlow;
 
 /// The largest potential, in base-2 units, with which arguments of exponentials are still good to a few bits after the
@@ -19,7 +21,7 @@ const WORTH: f64 = 4.0;
 /// A solve under way.
 pub(super) struct Solver<'a, T: Real> {
     settings: &'a Sinkhorn<T>,
-    isa: Option<Isa>,
+    road: Road,
     problem: Problem<'a, T>,
     /// In base-2 units of the current epsilon.
     u: Vec<f64>,
@@ -58,7 +60,7 @@ impl<'a, T: Real> Solver<'a, T> {
         };
         let solver = Self {
             settings,
-            isa: settings.isa,
+            road: settings.road,
             problem,
             span: span(&u, &g, problem.b),
             u,
@@ -118,7 +120,7 @@ impl<'a, T: Real> Solver<'a, T> {
         loop {
             let flow = self.iterate(target, limit, total, watch)?;
             let measure = self.measure();
-            let met = T::from_f64(measure.error * total) <= self.settings.tolerance;
+            let met = T::rounded(measure.error * total) <= self.settings.tolerance;
             if flow.is_break() || self.iterations >= limit || met {
                 return Ok(measure);
             }
@@ -143,7 +145,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let mut epsilon = start;
         // Not bounded by the factor, which may be hardly above 1.
         while self.iterations < self.settings.max_iterations && epsilon > last * factor.sqrt() {
-            self.set_k(T::from_f64(core::f64::consts::LOG2_E / epsilon))?;
+            self.set_k(T::rounded(core::f64::consts::LOG2_E / epsilon))?;
             let limit = self.settings.max_iterations.min(self.iterations + STAGE);
             if self.iterate(tolerance, limit, total, watch)?.is_break() {
                 self.set_k(k)?;
@@ -179,7 +181,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let relaxation = self.relaxer.factor;
         if let (true, Some(matrix)) = (self.absorbed, &mut self.matrix) {
             let mut k = matrix.absorbed();
-            let error = T::iterate_scaled(self.isa, &self.problem, relaxation, &mut k, &mut self.memory.workspace());
+            let error = T::iterate_scaled(self.road, &self.problem, relaxation, &mut k, &mut self.memory.workspace());
             if let Some(error) = error {
                 self.scaled += 1;
                 return Ok(error);
@@ -190,7 +192,7 @@ impl<'a, T: Real> Solver<'a, T> {
         }
         let Self { u, g, span, .. } = self;
         let mut state = State { u, g, span: *span };
-        let error = T::iterate(self.isa, &self.problem, relaxation, &mut state, &mut self.memory.workspace());
+        let error = T::iterate(self.road, &self.problem, relaxation, &mut state, &mut self.memory.workspace());
         *span = state.span;
         self.in_log_domain += 1;
         self.check_span()?;
@@ -212,7 +214,7 @@ impl<'a, T: Real> Solver<'a, T> {
         }
         let Self { u, g, span, .. } = self;
         let mut state = State { u, g, span: *span };
-        T::absorb(self.isa, &self.problem, &mut state, &mut matrix.absorbed(), &mut self.memory.workspace());
+        T::absorb(self.road, &self.problem, &mut state, &mut matrix.absorbed(), &mut self.memory.workspace());
         (self.absorbed, self.scaled, self.in_log_domain) = (true, 0, 0);
     }
 
@@ -221,7 +223,7 @@ impl<'a, T: Real> Solver<'a, T> {
         if let (true, Some(matrix)) = (self.absorbed, &mut self.matrix) {
             let Self { u, g, span, .. } = self;
             let mut state = State { u, g, span: *span };
-            T::settle(self.isa, &self.problem, &mut state, &matrix.absorbed());
+            T::settle(self.road, &self.problem, &mut state, &matrix.absorbed());
             *span = state.span;
             self.absorbed = false;
         }
@@ -232,11 +234,11 @@ impl<'a, T: Real> Solver<'a, T> {
         let (mut u, mut g, mut span) = (self.u.clone(), self.g.clone(), self.span);
         if let (true, Some(matrix)) = (self.absorbed, &mut self.matrix) {
             let mut state = State { u: &mut u, g: &mut g, span };
-            T::settle(self.isa, &self.problem, &mut state, &matrix.absorbed());
+            T::settle(self.road, &self.problem, &mut state, &matrix.absorbed());
             span = state.span;
         }
         let state = State { u: &mut u, g: &mut g, span };
-        T::measure(self.isa, &self.problem, &state, &mut self.memory.workspace())
+        T::measure(self.road, &self.problem, &state, &mut self.memory.workspace())
     }
 
     /// The potentials of rows and columns, and their span.

@@ -11,10 +11,10 @@
 // Coefficients are written with the digits that make them exact, also where one is close to ln 2.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 
-use super::lanes::{ExpSplit, Float, Lanes};
+use crate::kernels::lanes::{ExpScheme, Float, Lanes};
 
 /// f32, no table, exponent by integer arithmetic (scalar, NEON). Bounds 6.3e-9 and 6.1e-9.
-pub(crate) const F32_INTEGER: ExpSplit<f32> = ExpSplit {
+pub(crate) const F32_INTEGER: ExpScheme<f32> = ExpScheme {
     bits: 0,
     bias: 127.0,
     lowest: -126.9,
@@ -25,7 +25,7 @@ pub(crate) const F32_INTEGER: ExpSplit<f32> = ExpSplit {
 
 /// f32, table of 8, exponent by integer arithmetic (AVX2). Bounds 3.9e-8 and 3.9e-8.
 #[cfg(mantex_avx2)]
-pub(crate) const F32_TABLE8: ExpSplit<f32> = ExpSplit {
+pub(crate) const F32_TABLE8: ExpScheme<f32> = ExpScheme {
     bits: 3,
     lowest: -127.0,
     expm1: &[1.0, 0.500_058_77, 0.166_681_04],
@@ -36,7 +36,7 @@ pub(crate) const F32_TABLE8: ExpSplit<f32> = ExpSplit {
 /// f32, table of 16, exponent by `scalef` (AVX-512). Bounds 2.4e-9 and 2.4e-9. The last coefficient of `expm1` is one unit
 /// smaller than sollya's: with that one, e^237645230 came out as 0 where arguments are not clamped, with this one no overflow is lost.
 #[cfg(mantex_avx512)]
-pub(crate) const F32_TABLE16: ExpSplit<f32> = ExpSplit {
+pub(crate) const F32_TABLE16: ExpScheme<f32> = ExpScheme {
     bits: 4,
     bias: 0.0,
     lowest: -200.0,
@@ -46,7 +46,7 @@ pub(crate) const F32_TABLE16: ExpSplit<f32> = ExpSplit {
 };
 
 /// f64, no table, exponent by integer arithmetic (scalar, NEON, AVX2). Bounds 8.9e-18 and 1.1e-17.
-pub(crate) const F64_INTEGER: ExpSplit<f64> = ExpSplit {
+pub(crate) const F64_INTEGER: ExpScheme<f64> = ExpScheme {
     bits: 0,
     bias: 1023.0,
     lowest: -1022.9,
@@ -81,7 +81,7 @@ pub(crate) const F64_INTEGER: ExpSplit<f64> = ExpSplit {
 
 /// f64, table of 16, exponent by `scalef` (AVX-512). Bounds 1.5e-17 and 1.5e-17.
 #[cfg(mantex_avx512)]
-pub(crate) const F64_TABLE16: ExpSplit<f64> = ExpSplit {
+pub(crate) const F64_TABLE16: ExpScheme<f64> = ExpScheme {
     bits: 4,
     bias: 0.0,
     lowest: -1200.0,
@@ -221,10 +221,10 @@ impl<L: Lanes<T>, T: Float> Exp<L, T> {
         self.clamped::<MODE>(l, x).0
     }
 
-    /// The exponentials of `x` relative to [`Base::PLAIN`], and what [`Lanes::exp_watch`] is to collect: where that turns
+    /// The exponentials of `x` relative to [`Base::PLAIN`], and what [`Lanes::record_exponent`] is to collect: where that turns
     /// out to have overflowed, the results are worthless.
     #[inline(always)]
-    pub(crate) fn eval_watched(&self, l: L, x: L::V) -> (L::V, L::V) {
+    pub(crate) fn eval_recorded(&self, l: L, x: L::V) -> (L::V, L::V) {
         self.clamped::<PLAIN>(l, l.exp_clamp_low(x, self.low))
     }
 
@@ -338,7 +338,7 @@ pub(crate) const SQRT_HALF_64: u64 = 0x3fe6_a09e_667f_3bcd;
 
 /// Splits a positive finite number: `x = m * 2^e` with m in [sqrt(1/2), sqrt(2)).
 #[inline(always)]
-pub(crate) fn split(x: f64) -> (f64, f64) {
+pub(crate) fn split_exponent(x: f64) -> (f64, f64) {
     // Subnormal numbers are scaled up first.
     let (x, e0) = if x < f64::MIN_POSITIVE { (x * 18_014_398_509_481_984.0, -54.0) } else { (x, 0.0) };
     // Adding 1 - sqrt(1/2) to the significand's bits carries into the exponent just where m would exceed sqrt(2).
@@ -387,7 +387,7 @@ pub(crate) const F64_LN: [f64; 7] = [
 /// last place. Others give anything. By `ln(1 + f) = f - s (f - z R(z))`, `s = f / (2 + f)` (fdlibm's e_log.c).
 #[inline(always)]
 pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
-    let (m, e) = l.split(x);
+    let (m, e) = l.split_exponent(x);
     let one = l.splat(T::ONE);
     let f = l.sub(m, one);
     let s = l.div(f, l.add(m, one));
@@ -399,7 +399,7 @@ pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
 /// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low) of two `f64`: `high` is exact.
 #[inline(always)]
 pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
-    let (m, e) = split(x);
+    let (m, e) = split_exponent(x);
     let e = e + exponent;
     (e * LN2_HI33, e * LN2_LO33 + ln_mantissa(m))
 }
@@ -407,7 +407,7 @@ pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
 /// Logarithm to base 2 of a positive finite number.
 #[inline(always)]
 pub(crate) fn log2(x: f64) -> f64 {
-    let (m, e) = split(x);
+    let (m, e) = split_exponent(x);
     e + ln_mantissa(m) * core::f64::consts::LOG2_E
 }
 

@@ -1,47 +1,12 @@
 //! Softmax, log-softmax and log-sum-exp, and the sum of exponentials they rest on.
 
+use crate::dispatch::Road;
+use crate::isa::functions_and_isa_methods;
 use crate::kernels::softmax::{Logits, Sum};
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use crate::real::Element;
+use crate::{Error, Isa, MatMut, MatRef, Real, check};
 
-pub(crate) fn same_length<T>(x: &[T], out: &[T]) -> Result<(), Error> {
-    if x.len() == out.len() {
-        Ok(())
-    } else {
-        Err(Error::Length { argument: "out", actual: out.len(), expected: x.len() })
-    }
-}
-
-pub(crate) fn same_shape<T>(argument: &'static str, x: &MatRef<'_, T>, out: &MatMut<'_, T>) -> Result<(), Error> {
-    let (actual, expected) = ((out.rows(), out.cols()), (x.rows(), x.cols()));
-    if actual == expected { Ok(()) } else { Err(Error::Shape { argument, actual, expected }) }
-}
-
-/// Whether a slice has an element per row.
-pub(crate) fn element_per_row<T>(argument: &'static str, actual: usize, x: &MatRef<'_, T>) -> Result<(), Error> {
-    if actual == x.rows() { Ok(()) } else { Err(Error::Length { argument, actual, expected: x.rows() }) }
-}
-
-/// Defines a function on the best instruction set and its `_on` twin from one body, which sees `isa: Option<Isa>`.
-macro_rules! on_any_isa {
-    ($(#[$doc:meta])* fn $name:ident / $name_on:ident($($arg:ident: $ty:ty),*) -> $ret:ty = |$isa:ident| $body:expr;) => {
-        $(#[$doc])*
-        #[inline]
-        pub fn $name<T: Real>($($arg: $ty),*) -> $ret {
-            let $isa = None;
-            $body
-        }
-
-        #[doc = concat!("[`", stringify!($name), "`] on the given instruction set; errors are the same.")]
-        #[inline]
-        pub fn $name_on<T: Real>(isa: Isa, $($arg: $ty),*) -> $ret {
-            let $isa = Some(isa);
-            $body
-        }
-    };
-}
-pub(crate) use on_any_isa;
-
-on_any_isa! {
+functions_and_isa_methods! {
     /// Softmax of one row: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
     ///
     /// Within 4 ulp for results of at least 2^-100 (f64: 2^-996), for any length and all finite inputs; special values as
@@ -58,15 +23,15 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `out` is not as long as `x`.
-    fn softmax / softmax_on(x: &[T], out: &mut [T]) -> Result<(), Error> = |isa| {
-        same_length(x, out)?;
-        T::softmax(isa, x, out);
+    /// [`Error::LengthMismatch`] where `out` is not as long as `x`.
+    fn softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
+        check::length("out", out.len(), x.len())?;
+        T::softmax(road, x, out);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`softmax`], in place: the same accuracy and special values. Rows that are stored and rescaled take a pass for the
     /// maximum first.
     ///
@@ -75,10 +40,10 @@ on_any_isa! {
     /// mantex::softmax_in_place(&mut x);
     /// assert_eq!(x, [0.25; 4]);
     /// ```
-    fn softmax_in_place / softmax_in_place_on(x: &mut [T]) -> () = |isa| T::softmax_in_place(isa, x);
+    fn softmax_in_place(x: &mut [T]) |road| { T::softmax_in_place(road, x) }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// Logarithm of the softmax of one row: `out[i] = x[i] - ln(sum_j exp(x[j]))`.
     ///
     /// Within 4 ulp of the larger of 1 and the result: the logarithm is subtracted in two parts, so a large common offset
@@ -92,15 +57,15 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `out` is not as long as `x`.
-    fn log_softmax / log_softmax_on(x: &[T], out: &mut [T]) -> Result<(), Error> = |isa| {
-        same_length(x, out)?;
-        T::log_softmax(isa, x, out);
+    /// [`Error::LengthMismatch`] where `out` is not as long as `x`.
+    fn log_softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
+        check::length("out", out.len(), x.len())?;
+        T::log_softmax(road, x, out);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// `ln(sum_i exp(x[i]))` without overflow or underflow, in one read of `x`.
     ///
     /// Within 2 ulp, or 2 ulp of 1 where the result is between -1 and 1. -inf for an empty slice; other special values as in the
@@ -109,49 +74,49 @@ on_any_isa! {
     /// ```
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
     /// ```
-    fn log_sum_exp / log_sum_exp_on(x: &[T]) -> T = |isa| T::sum(isa, x).ln();
+    fn log_sum_exp(x: &[T]) -> T |road| { T::log_sum_exp(road, x) }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`softmax`] of every row of a matrix, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another shape than `x`.
-    fn softmax_rows / softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
-        same_shape("out", &x, &out)?;
+    /// [`Error::ShapeMismatch`] where `out` has another shape than `x`.
+    fn softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
+        check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::softmax_rows(isa, Logits::plain(x), out);
+            T::softmax_rows(road, Logits::plain(x, T::one()), out);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_softmax`] of every row of a matrix, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another shape than `x`.
-    fn log_softmax_rows / log_softmax_rows_on(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> = |isa| {
-        same_shape("out", &x, &out)?;
+    /// [`Error::ShapeMismatch`] where `out` has another shape than `x`.
+    fn log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
+        check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::log_softmax_rows(isa, Logits::plain(x), out);
+            T::log_softmax_rows(road, Logits::plain(x, T::one()), out);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_sum_exp`] of every row of a matrix, with the instruction set chosen once for all: `out[i]` is that of row i.
     ///
     /// # Errors
-    /// [`Error::Length`] where `out` does not have an element per row of `x`.
-    fn log_sum_exp_rows / log_sum_exp_rows_on(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> = |isa| {
-        element_per_row("out", out.len(), &x)?;
-        T::log_sum_exp_rows(isa, Logits::plain(x), out);
+    /// [`Error::LengthMismatch`] where `out` does not have an element per row of `x`.
+    fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
+        check::length("out", out.len(), x.rows())?;
+        T::log_sum_exp_rows(road, Logits::plain(x, T::one()), out);
         Ok(())
-    };
+    }
 }
 
 /// What is done to logits on the way: a scale (1/temperature), an additive mask, and what becomes of rows without any
@@ -181,7 +146,7 @@ pub struct SoftmaxOptions<'a, T> {
 
 impl<T: Real> Default for SoftmaxOptions<'_, T> {
     fn default() -> Self {
-        Self { scale: T::ONE, mask: None, masked_rows_are_zero: false }
+        Self { scale: T::one(), mask: None, masked_rows_are_zero: false }
     }
 }
 
@@ -214,65 +179,65 @@ impl<'a, T: Real> SoftmaxOptions<'a, T> {
     fn of(&self, x: MatRef<'a, T>) -> Result<Logits<'a, T>, Error> {
         let scale = self.scale.to_f64();
         if !scale.is_finite() || scale == 0.0 {
-            return Err(Error::Parameter { argument: "scale", value: scale, expected: "finite and not 0" });
+            return Err(Error::InvalidParameter { argument: "scale", value: scale, expected: "finite and not 0" });
         }
         if let Some(mask) = self.mask {
             let (actual, expected) = ((mask.rows(), mask.cols()), (x.rows(), x.cols()));
             if actual != expected && actual != (1, x.cols()) {
-                return Err(Error::Shape { argument: "mask", actual, expected });
+                return Err(Error::ShapeMismatch { argument: "mask", actual, expected });
             }
         }
         Ok(Logits { x, scale: self.scale, mask: self.mask, zeros: self.masked_rows_are_zero })
     }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`softmax_rows`] of logits with a scale and a mask.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `out` has another shape than `x`, or the mask has and is not one row as long; and
-    /// [`Error::Parameter`] where the scale is 0 or not finite.
-    fn softmax_rows_with / softmax_rows_with_on(
+    /// [`Error::ShapeMismatch`] where `out` has another shape than `x`, or the mask has and is not one row as long; and
+    /// [`Error::InvalidParameter`] where the scale is 0 or not finite.
+    fn softmax_rows_with(
         x: MatRef<'_, T>, out: MatMut<'_, T>, options: &SoftmaxOptions<'_, T>
-    ) -> Result<(), Error> = |isa| {
-        same_shape("out", &x, &out)?;
+    ) -> Result<(), Error> |road| {
+        check::shape("out", &out, (x.rows(), x.cols()))?;
         let logits = options.of(x)?;
         if x.cols() > 0 {
-            T::softmax_rows(isa, logits, out);
+            T::softmax_rows(road, logits, out);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_softmax_rows`] of logits with a scale and a mask.
     ///
     /// # Errors
     /// As [`softmax_rows_with`].
-    fn log_softmax_rows_with / log_softmax_rows_with_on(
+    fn log_softmax_rows_with(
         x: MatRef<'_, T>, out: MatMut<'_, T>, options: &SoftmaxOptions<'_, T>
-    ) -> Result<(), Error> = |isa| {
-        same_shape("out", &x, &out)?;
+    ) -> Result<(), Error> |road| {
+        check::shape("out", &out, (x.rows(), x.cols()))?;
         let logits = options.of(x)?;
         if x.cols() > 0 {
-            T::log_softmax_rows(isa, logits, out);
+            T::log_softmax_rows(road, logits, out);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_sum_exp_rows`] of logits with a scale and a mask: -inf for rows without logits.
     ///
     /// # Errors
-    /// [`Error::Length`] where `out` does not have an element per row of `x`; else as [`softmax_rows_with`].
-    fn log_sum_exp_rows_with / log_sum_exp_rows_with_on(
+    /// [`Error::LengthMismatch`] where `out` does not have an element per row of `x`; else as [`softmax_rows_with`].
+    fn log_sum_exp_rows_with(
         x: MatRef<'_, T>, out: &mut [T], options: &SoftmaxOptions<'_, T>
-    ) -> Result<(), Error> = |isa| {
-        element_per_row("out", out.len(), &x)?;
-        T::log_sum_exp_rows(isa, options.of(x)?, out);
+    ) -> Result<(), Error> |road| {
+        check::length("out", out.len(), x.rows())?;
+        T::log_sum_exp_rows(road, options.of(x)?, out);
         Ok(())
-    };
+    }
 }
 
 /// A sum of exponentials, relative to a base of its own: streams, merges, never overflows (Dukhan & Ablavatski 2020, section 4).
@@ -293,29 +258,29 @@ impl<T: Real> ExtSum<T> {
     /// The sum of `exp(x[i])`.
     #[inline]
     pub fn of(x: &[T]) -> Self {
-        Self(T::sum(None, x))
+        Self(T::ext_sum(Road::Best, x))
     }
 
     /// [`ExtSum::of`] on the given instruction set.
     #[inline]
     pub fn of_on(isa: Isa, x: &[T]) -> Self {
-        Self(T::sum(Some(isa), x))
+        Self(T::ext_sum(Road::On(isa), x))
     }
 
     /// The sum of both: associative up to rounding, commutative.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        Self(self.0.merge(other.0))
+        Self(T::merge_ext_sums(Road::Best, self.0, other.0))
     }
 
     /// The logarithm of the sum; -inf when empty.
     pub fn ln(self) -> T {
-        self.0.ln()
+        T::ext_sum_ln(Road::Best, self.0)
     }
 }
 
 impl<T: Real> Default for ExtSum<T> {
     fn default() -> Self {
-        Self(Sum::EMPTY)
+        Self(T::ext_sum(Road::Best, &[]))
     }
 }

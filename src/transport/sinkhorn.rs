@@ -1,20 +1,14 @@
 //! Entropic optimal transport: the solver over the fused log-domain kernel.
 
-mod batch;
-mod input;
-mod memory;
-mod solver;
-mod transport;
-
+use super::masses::{Masses, check_costs};
+use super::solution::{Potentials, Transport};
+use super::solver::Solver;
+use crate::check;
+use crate::dispatch::Road;
 use crate::kernels::sinkhorn::Measure;
+use crate::real::Element;
 use crate::{Error, Isa, MatRef, Real};
 use core::ops::ControlFlow;
-use input::{Masses, check_costs, same_length};
-use solver::Solver;
-use transport::Potentials;
-
-pub use batch::Batch;
-pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 
 /// A solver for entropic optimal transport between two histograms.
 ///
@@ -55,15 +49,15 @@ pub use transport::{Entry, Objective, PlanEntries, PlanRows, Transport};
 /// and the potential -inf; the costs there do not matter, but must not be NaN or -inf.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sinkhorn<T: Real> {
-    epsilon: T,
-    max_iterations: usize,
-    tolerance: T,
-    isa: Option<Isa>,
-    method: Method,
-    memory_limit: usize,
-    relaxation: Relaxation,
-    epsilon_scaling: Option<f64>,
-    start: Option<(Vec<f64>, Vec<f64>)>,
+    pub(super) epsilon: T,
+    pub(super) max_iterations: usize,
+    pub(super) tolerance: T,
+    pub(super) road: Road,
+    pub(super) method: Method,
+    pub(super) memory_limit: usize,
+    pub(super) relaxation: Relaxation,
+    pub(super) epsilon_scaling: Option<f64>,
+    pub(super) start: Option<(Vec<f64>, Vec<f64>)>,
 }
 
 /// How [`Sinkhorn`] iterates. The potentials come out the same, to the stated accuracy.
@@ -119,8 +113,8 @@ impl<T: Real> Sinkhorn<T> {
         Self {
             epsilon,
             max_iterations: 1000,
-            tolerance: T::from_f64(default_tolerance::<T>()),
-            isa: None,
+            tolerance: T::rounded(default_tolerance::<T>()),
+            road: Road::Best,
             method: Method::default(),
             memory_limit: 1 << 30,
             relaxation: Relaxation::default(),
@@ -173,7 +167,7 @@ impl<T: Real> Sinkhorn<T> {
 
     /// Run on the given instruction set instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
-        Self { isa: Some(isa), ..self }
+        Self { road: Road::On(isa), ..self }
     }
 
     /// Solves the problem: `cost` is n x m, `a` has n masses, `b` has m.
@@ -181,12 +175,12 @@ impl<T: Real> Sinkhorn<T> {
     /// Not reaching the tolerance is no error: [`Transport::converged`] is false then.
     ///
     /// # Errors
-    /// - [`Error::Parameter`]: epsilon is not positive and finite, or so small against the costs (1e-12 of the potentials)
+    /// - [`Error::InvalidParameter`]: epsilon is not positive and finite, or so small against the costs (1e-12 of the potentials)
     ///   or so large that it cannot be computed with; the tolerance is negative or not finite; the total mass is 0 or
     ///   overflows; the relaxation is not between 0 and 2, the factor of epsilon scaling not above 1 and finite.
-    /// - [`Error::Empty`], [`Error::Length`]: no rows or columns; `a`, `b` or the potentials to start from do not have one
+    /// - [`Error::Empty`], [`Error::LengthMismatch`]: no rows or columns; `a`, `b` or the potentials to start from do not have one
     ///   number per row or column.
-    /// - [`Error::Element`]: a mass that is negative or not finite; a cost that is NaN or -inf; a potential to start from
+    /// - [`Error::InvalidElement`]: a mass that is negative or not finite; a cost that is NaN or -inf; a potential to start from
     ///   that is not finite where there is mass.
     /// - [`Error::MassMismatch`]: the totals of `a` and `b` differ by more than 1e-6 (`f64`) or 1e-4 (`f32`, whose totals
     ///   carry the rounding of their masses) of the larger. Within that, their difference is a lower bound of the
@@ -223,10 +217,10 @@ impl<T: Real> Sinkhorn<T> {
         mut watch: impl FnMut(&SinkhornProgress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
         let (k, _) = self.parameters(cost)?;
-        same_length("a", a, cost.rows())?;
-        same_length("b", b, cost.cols())?;
+        check::length("a", a.len(), cost.rows())?;
+        check::length("b", b.len(), cost.cols())?;
         let masses = Masses::new(a, b, default_tolerance::<T>())?;
-        let row_minima = check_costs(self.isa, cost, a, b)?;
+        let row_minima = check_costs(self.road, cost, a, b)?;
 
         let problem = masses.problem(cost, k);
         let (u, g) = match &self.start {
@@ -250,11 +244,11 @@ impl<T: Real> Sinkhorn<T> {
     }
 
     /// `log2(e) / epsilon` and the tolerance, if all that was set can be computed with and there is a cost matrix.
-    fn parameters(&self, cost: MatRef<'_, T>) -> Result<(T, f64), Error> {
-        let parameter = |argument, value, expected| Err(Error::Parameter { argument, value, expected });
+    pub(super) fn parameters(&self, cost: MatRef<'_, T>) -> Result<(T, f64), Error> {
+        let parameter = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         let epsilon = self.epsilon.to_f64();
-        let k = T::from_f64(core::f64::consts::LOG2_E / epsilon);
-        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::INFINITY) {
+        let k = T::rounded(core::f64::consts::LOG2_E / epsilon);
+        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::infinity()) {
             return parameter("epsilon", epsilon, "positive and finite, and so must be its inverse");
         }
         let tolerance = self.tolerance.to_f64();
@@ -282,8 +276,8 @@ impl<T: Real> Sinkhorn<T> {
     }
 
     /// The error where the largest potential is too large to compute with.
-    fn epsilon_too_small(&self) -> Error {
-        Error::Parameter {
+    pub(super) fn epsilon_too_small(&self) -> Error {
+        Error::InvalidParameter {
             argument: "epsilon",
             value: self.epsilon.to_f64(),
             expected: "more than 1e-12 of the potentials, which must not overflow",
@@ -299,22 +293,22 @@ impl<T: Real> Sinkhorn<T> {
         iterations: usize,
     ) -> Result<Transport<T>, Error> {
         let (f, g) = potentials.of(&masses);
-        let [f, g] = [f, g].map(|x| x.into_iter().map(T::from_f64).collect::<Vec<T>>());
+        let [f, g] = [f, g].map(|x| x.into_iter().map(T::rounded).collect::<Vec<T>>());
         let finite = |x: &T| x.to_f64().is_finite();
         let all_finite =
             masses.rows.iter().all(|&i| finite(&f[i])) && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || finite(g));
         if !all_finite {
             return Err(self.epsilon_too_small());
         }
-        let marginal_error = T::from_f64(measure.error * masses.total);
+        let marginal_error = T::rounded(measure.error * masses.total);
         Ok(Transport {
             converged: marginal_error <= self.tolerance,
             iterations,
             marginal_error,
             f,
             g,
-            cost: T::from_f64(measure.cost * masses.total),
-            isa: self.isa,
+            cost: T::rounded(measure.cost * masses.total),
+            road: self.road,
             masses,
             potentials,
         })
@@ -326,17 +320,17 @@ const ROUGHLY: f64 = 0.02;
 
 /// The largest finite cost less the smallest, 0 where there is none.
 fn range<T: Real>(cost: MatRef<'_, T>) -> f64 {
-    let (mut min, mut max) = (T::INFINITY, T::LOWEST);
+    let (mut min, mut max) = (T::infinity(), T::rounded(-T::MAX));
     for row in cost.iter_rows() {
         for &c in row {
             min = if c < min { c } else { min };
-            max = if c > max && c < T::INFINITY { c } else { max };
+            max = if c > max && c < T::infinity() { c } else { max };
         }
     }
     (max.to_f64() - min.to_f64()).clamp(0.0, f64::MAX)
 }
 
 /// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.
-fn default_tolerance<T: Real>() -> f64 {
+pub(super) fn default_tolerance<T: Real>() -> f64 {
     if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
 }

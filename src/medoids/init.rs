@@ -1,6 +1,7 @@
 //! Where the search starts.
 
 use super::cache::{Cache, Problem};
+use crate::real::Element;
 use crate::{Error, Real};
 
 /// SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
@@ -82,7 +83,12 @@ pub(super) fn check_medoids(n: usize, medoids: &[usize]) -> Result<(), Error> {
     let mut seen = vec![false; n];
     for &medoid in medoids {
         if medoid >= n || seen[medoid] {
-            return Err(Error::Medoid { medoid, objects: n, duplicate: medoid < n });
+            let out_of_range = medoid >= n;
+            return Err(if out_of_range {
+                Error::MedoidOutOfRange { medoid, objects: n }
+            } else {
+                Error::DuplicateMedoid { medoid }
+            });
         }
         seen[medoid] = true;
     }

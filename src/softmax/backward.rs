@@ -1,13 +1,14 @@
 //! Gradients of softmax and log-softmax, and cross-entropy.
 
-use crate::softmax::{element_per_row, on_any_isa, same_shape};
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use crate::isa::functions_and_isa_methods;
+use crate::real::Element;
+use crate::{Error, MatMut, MatRef, check};
 
 /// Checks that the other slices of a gradient are as long as the row it is of.
 pub(crate) fn same_lengths<T>(y: &[T], dy: &[T], dx: &[T]) -> Result<(), Error> {
     for (argument, actual) in [("dy", dy.len()), ("dx", dx.len())] {
         if actual != y.len() {
-            return Err(Error::Length { argument, actual, expected: y.len() });
+            return Err(Error::LengthMismatch { argument, actual, expected: y.len() });
         }
     }
     Ok(())
@@ -18,13 +19,13 @@ pub(crate) fn same_shapes<T>(y: &MatRef<'_, T>, dy: &MatRef<'_, T>, dx: &MatMut<
     let expected = (y.rows(), y.cols());
     for (argument, actual) in [("dy", (dy.rows(), dy.cols())), ("dx", (dx.rows(), dx.cols()))] {
         if actual != expected {
-            return Err(Error::Shape { argument, actual, expected });
+            return Err(Error::ShapeMismatch { argument, actual, expected });
         }
     }
     Ok(())
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// The gradient of a loss by the logits of a softmax: `dx[j] = y[j] * (dy[j] - sum_i y[i] * dy[i])`, given the softmax
     /// `y` and the gradient `dy` by it.
     ///
@@ -41,16 +42,16 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `dy` or `dx` is not as long as `y`.
-    fn softmax_backward / softmax_backward_on(y: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> = |isa| {
+    /// [`Error::LengthMismatch`] where `dy` or `dx` is not as long as `y`.
+    fn softmax_backward(y: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         same_lengths(y, dy, dx)?;
         let n = y.len();
-        T::softmax_backward(isa, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
+        T::softmax_backward(road, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// The gradient of a loss by the logits of a log-softmax: `dx[j] = dy[j] - exp(y[j]) * sum_i dy[i]`, given the
     /// log-softmax `y` and the gradient `dy` by it.
     ///
@@ -67,58 +68,58 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `dy` or `dx` is not as long as `y`.
-    fn log_softmax_backward / log_softmax_backward_on(y: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> = |isa| {
+    /// [`Error::LengthMismatch`] where `dy` or `dx` is not as long as `y`.
+    fn log_softmax_backward(y: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         same_lengths(y, dy, dx)?;
         let n = y.len();
-        T::log_softmax_backward(isa, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
+        T::log_softmax_backward(road, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`softmax_backward`] of every row, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `dy` or `dx` has another shape than `y`.
-    fn softmax_backward_rows / softmax_backward_rows_on(
+    /// [`Error::ShapeMismatch`] where `dy` or `dx` has another shape than `y`.
+    fn softmax_backward_rows(
         y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>
-    ) -> Result<(), Error> = |isa| {
+    ) -> Result<(), Error> |road| {
         same_shapes(&y, &dy, &dx)?;
         if y.cols() > 0 {
-            T::softmax_backward(isa, y, dy, dx);
+            T::softmax_backward(road, y, dy, dx);
         }
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`log_softmax_backward`] of every row, with the instruction set chosen once for all.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `dy` or `dx` has another shape than `y`.
-    fn log_softmax_backward_rows / log_softmax_backward_rows_on(
+    /// [`Error::ShapeMismatch`] where `dy` or `dx` has another shape than `y`.
+    fn log_softmax_backward_rows(
         y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>
-    ) -> Result<(), Error> = |isa| {
+    ) -> Result<(), Error> |road| {
         same_shapes(&y, &dy, &dx)?;
         if y.cols() > 0 {
-            T::log_softmax_backward(isa, y, dy, dx);
+            T::log_softmax_backward(road, y, dy, dx);
         }
         Ok(())
-    };
+    }
 }
 
 /// Checks that there is a class and a loss per row, and that the classes are columns.
 fn check_classes<T>(x: &MatRef<'_, T>, classes: &[usize], losses: &[T]) -> Result<(), Error> {
-    element_per_row("classes", classes.len(), x)?;
-    element_per_row("losses", losses.len(), x)?;
+    check::length("classes", classes.len(), x.rows())?;
+    check::length("losses", losses.len(), x.rows())?;
     match classes.iter().position(|&class| class >= x.cols()) {
-        Some(row) => Err(Error::Class { row, class: classes[row], classes: x.cols() }),
+        Some(row) => Err(Error::ClassOutOfRange { row, class: classes[row], classes: x.cols() }),
         None => Ok(()),
     }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// The cross-entropy of every row's softmax with the class it is known to have: `losses[i]` is `-log_softmax(x_i)` at
     /// `classes[i]`.
     ///
@@ -135,18 +136,18 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] where `classes` or `losses` does not have an element per row, [`Error::Class`] where a class is not
+    /// [`Error::LengthMismatch`] where `classes` or `losses` does not have an element per row, [`Error::ClassOutOfRange`] where a class is not
     /// below the number of columns.
-    fn cross_entropy_rows / cross_entropy_rows_on(
+    fn cross_entropy_rows(
         x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
-    ) -> Result<(), Error> = |isa| {
+    ) -> Result<(), Error> |road| {
         check_classes(&x, classes, losses)?;
-        T::cross_entropy(isa, x, classes, losses);
+        T::cross_entropy(road, x, classes, losses);
         Ok(())
-    };
+    }
 }
 
-on_any_isa! {
+functions_and_isa_methods! {
     /// [`cross_entropy_rows`], and the gradient by the logits of `weight` times the sum of the losses:
     /// `gradient[i][j] = weight * (softmax(x_i)[j] - (j == classes[i]))`. 1/rows as `weight` is the mean's.
     ///
@@ -165,17 +166,17 @@ on_any_isa! {
     /// ```
     ///
     /// # Errors
-    /// As [`cross_entropy_rows`]; [`Error::Shape`] where `gradient` has another shape than `x`, [`Error::Parameter`] where
+    /// As [`cross_entropy_rows`]; [`Error::ShapeMismatch`] where `gradient` has another shape than `x`, [`Error::InvalidParameter`] where
     /// `weight` is not finite.
-    fn cross_entropy_gradient_rows / cross_entropy_gradient_rows_on(
+    fn cross_entropy_gradient_rows(
         x: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>
-    ) -> Result<(), Error> = |isa| {
+    ) -> Result<(), Error> |road| {
         check_classes(&x, classes, losses)?;
-        same_shape("gradient", &x, &gradient)?;
+        check::shape("gradient", &gradient, (x.rows(), x.cols()))?;
         if !weight.to_f64().is_finite() {
-            return Err(Error::Parameter { argument: "weight", value: weight.to_f64(), expected: "finite" });
+            return Err(Error::InvalidParameter { argument: "weight", value: weight.to_f64(), expected: "finite" });
         }
-        T::cross_entropy_gradient(isa, x, classes, weight, losses, gradient);
+        T::cross_entropy_gradient(road, x, classes, weight, losses, gradient);
         Ok(())
-    };
+    }
 }
