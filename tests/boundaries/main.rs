@@ -2,7 +2,7 @@
 //! whatever its shape and stride, no allocation, little stack, and first calls that may come
 //! together. A program of its own, because its allocator counts.
 
-#![cfg(all(unix, feature = "std"))]
+#![cfg(all(unix, feature = "softmax", feature = "transport", feature = "medoids"))]
 #![allow(unsafe_code)] // Page protection, and the allocator.
 
 #[path = "../support/mod.rs"]

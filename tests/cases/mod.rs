@@ -4,8 +4,11 @@
 
 #![allow(dead_code)] // Every program uses a part.
 
+#[cfg(feature = "medoids")]
 pub(crate) mod medoids;
+#[cfg(feature = "softmax")]
 pub(crate) mod softmax;
+#[cfg(feature = "transport")]
 pub(crate) mod transport;
 
 use crate::support::{data::rng, double_double::power_of_two, float::Float, guarded::Guarded};

@@ -28,16 +28,19 @@ fn replay(target: &str, check: fn(&[u8])) {
     }
 }
 
+#[cfg(feature = "softmax")]
 #[test]
 fn softmax() {
     replay("softmax", cases::softmax::check);
 }
 
+#[cfg(feature = "transport")]
 #[test]
 fn transport() {
     replay("transport", cases::transport::check);
 }
 
+#[cfg(feature = "medoids")]
 #[test]
 fn medoids() {
     replay("medoids", cases::medoids::check);
