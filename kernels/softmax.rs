@@ -642,7 +642,7 @@ fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, o
 }
 
 /// The sum of a block relative to any base.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn moved_block_sum<L: Lanes<T>, T: Float, const STORE: bool>(
     l: L,
     base: Base<T>,
@@ -802,7 +802,7 @@ pub(super) fn streams<T>(len: usize) -> bool {
 }
 
 /// Softmax of one row; `empty` where all logits are -inf.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     if L::RECOMPUTE && streams::<T>(row.len()) {
         let sum = row_sum(l, plain, row);
@@ -879,7 +879,7 @@ pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut imp
 
 /// Log-softmax of one row whose sum's logarithm is `high + low`: `(x - high) - low`, so that a large common offset costs
 /// nothing; `empty` where all logits are -inf.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn subtract<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &Sum<T>, (high, low): (f64, f64), empty: T) {
     if let Some(x) = sum.without_result(empty) {
         row.dst().fill(x);
@@ -992,7 +992,7 @@ pub(super) fn groups(rows: usize, cols: usize) -> impl Iterator<Item = core::ops
 }
 
 /// The sums of a group of rows; where `STORE`, the exponentials relative to their bases are also stored.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 pub(super) fn group_sums<L: Lanes<T>, T: Float, const STORE: bool>(
     l: L,
     plain: &Exp<L, T>,
@@ -1035,7 +1035,7 @@ pub(super) fn row_of<'a, T>(out: &'a mut Option<MatMut<'_, T>>, i: usize) -> &'a
 
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False where the base does
 /// not fit some row: nothing is written then.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn single_vectors<L: Lanes<T>, T: Float>(
     l: L,
     plain: &Exp<L, T>,
@@ -1067,7 +1067,7 @@ fn single_vectors<L: Lanes<T>, T: Float>(
     good
 }
 
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_, T>, empty: T) {
     let plain = plain(l);
     let (rows, cols) = (out.rows(), out.cols());
@@ -1094,7 +1094,7 @@ fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_,
     }
 }
 
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn log_softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: MatMut<'_, T>, empty: T) {
     let plain = plain(l);
     let (rows, cols) = (out.rows(), out.cols());
@@ -1112,7 +1112,7 @@ fn log_softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: MatMut<'_,
     }
 }
 
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn log_sum_exp_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
     let plain = plain(l);
     let mut sums = [Sum::EMPTY; ROWS];

@@ -349,7 +349,7 @@ fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
 }
 
 /// [`next_swap`] for up to `K` medoids: candidates by the `R` past [`scan_masked`], and those that may have a swap exactly.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn next_masked<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
@@ -426,7 +426,7 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 /// one by one. `next` are the rows that are scanned after these. With `TWO` tables neighbouring hits are added to different
 /// ones, as they often have the same medoid and would wait for each other; `t` is twice as long then. Rows that are not
 /// `checked` are now.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
