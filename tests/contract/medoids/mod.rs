@@ -46,12 +46,12 @@ impl Square {
 
     /// The values that a matrix of `T` would hold.
     fn rounded<T: Real>(&self) -> Self {
-        let round = |x: &[f64]| x.iter().map(|&x| T::from_f64(x).to_f64()).collect::<Vec<f64>>();
+        let round = |x: &[f64]| x.iter().map(|&x| T::rounded(x).to_f64()).collect::<Vec<f64>>();
         Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
     }
 
     fn to<T: Real>(&self) -> Vec<T> {
-        self.d.iter().map(|&x| T::from_f64(x)).collect()
+        self.d.iter().map(|&x| T::rounded(x)).collect()
     }
 
     /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
@@ -65,7 +65,7 @@ impl Square {
         match &self.weights {
             None => options.fit(d).unwrap(),
             Some(weights) => {
-                let weights: Vec<T> = weights.iter().map(|&w| T::from_f64(w)).collect();
+                let weights: Vec<T> = weights.iter().map(|&w| T::rounded(w)).collect();
                 options.fit_weighted(d, &weights).unwrap()
             }
         }
@@ -208,7 +208,7 @@ fn textbook_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
 
 /// n rows of `cols` numbers between 0 and 1, as the type holds them, in a view with a gap of NaN.
 fn random_matrix<T: Real>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
-    let mut next = |i: usize| if i % (cols + gap) < cols { T::from_f64(r.random_range(0.0..1.0)) } else { T::NAN };
+    let mut next = |i: usize| if i % (cols + gap) < cols { T::rounded(r.random_range(0.0..1.0)) } else { T::NAN };
     (0..n * (cols + gap)).map(&mut next).collect()
 }
 

@@ -1,12 +1,8 @@
 //! Silhouettes against their definitions.
 
 use super::{assert_close, random_matrix};
-use crate::support::{
-    data::rng,
-    for_both_types,
-    isas::{isas, small_cases},
-};
-use mantex::{Error, MatRef, Real, medoid_silhouette, medoid_silhouette_on, silhouette, silhouette_on};
+use crate::support::{data::rng, for_both_types, isas::{isas, small_cases}};
+use mantex::{Error, MatRef, Real, medoid_silhouette, silhouette};
 use rand::RngExt;
 
 for_both_types! {
@@ -43,7 +39,7 @@ fn silhouettes_are_as_defined<T: Real>() {
                 for isa in isas() {
                     let what = format!("{isa} n={n} clusters={clusters}");
                     let mut out = vec![T::NAN; n];
-                    let mean = silhouette_on(isa, d, &labels, &mut out).unwrap();
+                    let mean = isa.silhouette(d, &labels, &mut out).unwrap();
                     for (&got, &expected) in out.iter().zip(&expected) {
                         assert_close(got, expected, &what);
                     }
@@ -60,11 +56,11 @@ fn silhouettes_without_the_diagonal<T: Real>() {
     let mut data = random_matrix::<T>(n, n, 0, &mut rng(5));
     let labels: Vec<usize> = (0..n).map(|o| o % 3).collect();
     for large in [1.0, 1e10, 1e20, 1e38] {
-        (0..n).for_each(|o| data[o * n + o] = T::from_f64(large));
+        (0..n).for_each(|o| data[o * n + o] = T::rounded(large));
         let d = MatRef::new(&data, n, n).unwrap();
         for isa in isas() {
             let mut out = vec![T::NAN; n];
-            silhouette_on(isa, d, &labels, &mut out).unwrap();
+            isa.silhouette(d, &labels, &mut out).unwrap();
             for (o, &got) in out.iter().enumerate() {
                 assert_close(got, silhouette_reference(d, &labels, o), &format!("{isa} {o} with {large:e}"));
             }
@@ -77,12 +73,12 @@ fn long_silhouettes<T: Real>() {
     let n = if small_cases() { 1030 } else { 1100 };
     let mut r = rng(2);
     let x: Vec<f64> = (0..n).map(|_| r.random_range(0.0..1.0)).collect();
-    let data: Vec<T> = (0..n * n).map(|i| T::from_f64((x[i / n] - x[i % n]).abs())).collect();
+    let data: Vec<T> = (0..n * n).map(|i| T::rounded((x[i / n] - x[i % n]).abs())).collect();
     let d = MatRef::new(&data, n, n).unwrap();
     let labels: Vec<usize> = x.iter().map(|x| (x * 5.0) as usize).collect();
     let mut out = vec![T::NAN; n];
     for isa in isas() {
-        silhouette_on(isa, d, &labels, &mut out).unwrap();
+        isa.silhouette(d, &labels, &mut out).unwrap();
         for o in [0, 1, 1022, 1023, 1024, 1025, n - 1] {
             assert_close(out[o], silhouette_reference(d, &labels, o), &format!("{isa} {o}"));
         }
@@ -90,7 +86,7 @@ fn long_silhouettes<T: Real>() {
     let mut best = vec![T::NAN; n];
     silhouette(d, &labels, &mut best).unwrap();
     let isa = mantex::Isa::best();
-    silhouette_on(isa, d, &labels, &mut out).unwrap();
+    isa.silhouette(d, &labels, &mut out).unwrap();
     assert!(best == out);
 }
 
@@ -116,7 +112,7 @@ fn medoid_silhouettes_are_as_defined<T: Real>() {
             assert_eq!(expected[1], 0.0);
             for isa in isas() {
                 let mut out = vec![T::NAN; n];
-                let mean = medoid_silhouette_on(isa, d, &medoids, &mut out).unwrap();
+                let mean = isa.medoid_silhouette(d, &medoids, &mut out).unwrap();
                 for (&got, &expected) in out.iter().zip(&expected) {
                     assert_close(got, expected, &format!("{isa} n={n} k={k}"));
                 }
@@ -148,26 +144,31 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     let wide = MatRef::new(&d[..6], 2, 3).unwrap();
     check(wide, &[0, 1], 2, Error::NotSquare { argument, rows: 2, cols: 3 });
     check(MatRef::new(&[], 0, 0).unwrap(), &[], 0, Error::Empty { argument });
-    check(square, &[0, 1], 3, Error::Length { argument: "labels", actual: 2, expected: 3 });
-    check(square, &[0, 1, 1], 2, Error::Length { argument: "out", actual: 2, expected: 3 });
-    check(square, &[0, 3, 1], 3, Error::Label { object: 1, label: 3, objects: 3 });
-    check(square, &[0, usize::MAX, 1], 3, Error::Label { object: 1, label: usize::MAX, objects: 3 });
-    check(square, &[2; 3], 3, Error::Parameter { argument: "labels", value: 1.0, expected: "of at least 2 clusters" });
+    check(square, &[0, 1], 3, Error::LengthMismatch { argument: "labels", actual: 2, expected: 3 });
+    check(square, &[0, 1, 1], 2, Error::LengthMismatch { argument: "out", actual: 2, expected: 3 });
+    check(square, &[0, 3, 1], 3, Error::LabelOutOfRange { object: 1, label: 3, objects: 3 });
+    check(square, &[0, usize::MAX, 1], 3, Error::LabelOutOfRange { object: 1, label: usize::MAX, objects: 3 });
+    check(
+        square,
+        &[2; 3],
+        3,
+        Error::InvalidParameter { argument: "labels", value: 1.0, expected: "of at least 2 clusters" },
+    );
     let mut bad = d;
     bad[5] = -1.0;
-    let negative = Error::Element { argument, row: 1, col: 2, value: -1.0, expected: "finite and not negative" };
+    let negative = Error::InvalidElement { argument, row: 1, col: 2, value: -1.0, expected: "finite and not negative" };
     check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1, 1], 3, negative.clone());
 
     let mut check = |d: MatRef<'_, f64>, medoids: &[usize], len: usize, expected: Error| {
         assert_eq!(medoid_silhouette(d, medoids, &mut out[..len]).unwrap_err(), expected);
     };
     check(wide, &[0, 1], 3, Error::NotSquare { argument, rows: 2, cols: 3 });
-    check(square, &[0, 3], 3, Error::Medoid { medoid: 3, objects: 3, duplicate: false });
-    check(square, &[1, 1], 3, Error::Medoid { medoid: 1, objects: 3, duplicate: true });
-    let few = |value| Error::Parameter { argument: "medoids", value, expected: "at least 2 medoids" };
+    check(square, &[0, 3], 3, Error::MedoidOutOfRange { medoid: 3, objects: 3 });
+    check(square, &[1, 1], 3, Error::DuplicateMedoid { medoid: 1 });
+    let few = |value| Error::InvalidParameter { argument: "medoids", value, expected: "at least 2 medoids" };
     check(square, &[1], 3, few(1.0));
     check(square, &[], 3, few(0.0));
-    check(square, &[0, 1], 2, Error::Length { argument: "out", actual: 2, expected: 3 });
+    check(square, &[0, 1], 2, Error::LengthMismatch { argument: "out", actual: 2, expected: 3 });
     check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1], 3, negative);
     assert_eq!(out, [7.0; 3]);
 
@@ -175,6 +176,6 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     let huge: Vec<f64> = (0..25).map(|at| if at / 5 == at % 5 { 0.0 } else { 1.7e308 }).collect();
     let mut out = [7.0; 5];
     let error = silhouette(MatRef::new(&huge, 5, 5).unwrap(), &[0, 0, 0, 1, 1], &mut out).unwrap_err();
-    assert!(matches!(error, Error::Parameter { argument: "dissimilarities", .. }), "{error}");
+    assert!(matches!(error, Error::InvalidParameter { argument: "dissimilarities", .. }), "{error}");
     assert_eq!(out, [7.0; 5]);
 }
