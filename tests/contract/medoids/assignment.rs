@@ -1,7 +1,11 @@
 //! New objects go to the nearest medoid.
 
 use super::{assert_close, random_matrix};
-use crate::support::{data::rng, for_both_types, isas::{isas, small_cases}};
+use crate::support::{
+    data::rng,
+    for_both_types,
+    isas::{isas, small_cases},
+};
 use mantex::{Error, KMedoids, MatRef, Real, assign};
 use rand::RngExt;
 

@@ -1,7 +1,11 @@
 //! Silhouettes against their definitions.
 
 use super::{assert_close, random_matrix};
-use crate::support::{data::rng, for_both_types, isas::{isas, small_cases}};
+use crate::support::{
+    data::rng,
+    for_both_types,
+    isas::{isas, small_cases},
+};
 use mantex::{Error, MatRef, Real, medoid_silhouette, silhouette};
 use rand::RngExt;
 
