@@ -2,7 +2,7 @@
 
 use super::{Case, Num};
 use crate::support::for_both_types;
-use mantex::{Error, MatRef, Sinkhorn};
+use mantex::{Axis, Error, MatRef, Sinkhorn};
 
 for_both_types! {
     every_bad_batch_has_its_error
