@@ -46,7 +46,7 @@ functions_and_isa_methods! {
     fn softmax_backward(y: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         same_lengths(y, dy, dx)?;
         let n = y.len();
-        T::softmax_backward(road, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
+        T::softmax_backward_rows(road, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
         Ok(())
     }
 }
@@ -72,7 +72,7 @@ functions_and_isa_methods! {
     fn log_softmax_backward(y: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         same_lengths(y, dy, dx)?;
         let n = y.len();
-        T::log_softmax_backward(road, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
+        T::log_softmax_backward_rows(road, MatRef::new(y, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
         Ok(())
     }
 }
@@ -87,7 +87,7 @@ functions_and_isa_methods! {
     ) -> Result<(), Error> |road| {
         same_shapes(&y, &dy, &dx)?;
         if y.cols() > 0 {
-            T::softmax_backward(road, y, dy, dx);
+            T::softmax_backward_rows(road, y, dy, dx);
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ functions_and_isa_methods! {
     ) -> Result<(), Error> |road| {
         same_shapes(&y, &dy, &dx)?;
         if y.cols() > 0 {
-            T::log_softmax_backward(road, y, dy, dx);
+            T::log_softmax_backward_rows(road, y, dy, dx);
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ functions_and_isa_methods! {
         x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
     ) -> Result<(), Error> |road| {
         check_classes(&x, classes, losses)?;
-        T::cross_entropy(road, x, classes, losses);
+        T::cross_entropy_rows(road, x, classes, losses);
         Ok(())
     }
 }
@@ -176,7 +176,7 @@ functions_and_isa_methods! {
         if !weight.to_f64().is_finite() {
             return Err(Error::InvalidParameter { argument: "weight", value: weight.to_f64(), expected: "finite" });
         }
-        T::cross_entropy_gradient(road, x, classes, weight, losses, gradient);
+        T::cross_entropy_gradient_rows(road, x, classes, weight, losses, gradient);
         Ok(())
     }
 }

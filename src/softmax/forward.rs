@@ -2,7 +2,7 @@
 
 use crate::dispatch::Road;
 use crate::isa::functions_and_isa_methods;
-use crate::kernels::softmax::{Logits, Sum};
+use crate::kernels::softmax::{ExtSum as Sum, Logits};
 use crate::real::Element;
 use crate::{Error, Isa, MatMut, MatRef, Real, check};
 
@@ -86,7 +86,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::softmax_rows(road, Logits::plain(x, T::one()), out);
+            T::softmax_rows(road, Logits::unmasked(x, T::one()), out);
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: there may be any number of them.
         if x.cols() > 0 {
-            T::log_softmax_rows(road, Logits::plain(x, T::one()), out);
+            T::log_softmax_rows(road, Logits::unmasked(x, T::one()), out);
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ functions_and_isa_methods! {
     /// [`Error::LengthMismatch`] where `out` does not have an element per row of `x`.
     fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.rows())?;
-        T::log_sum_exp_rows(road, Logits::plain(x, T::one()), out);
+        T::log_sum_exp_rows(road, Logits::unmasked(x, T::one()), out);
         Ok(())
     }
 }
@@ -187,7 +187,7 @@ impl<'a, T: Real> SoftmaxOptions<'a, T> {
                 return Err(Error::ShapeMismatch { argument: "mask", actual, expected });
             }
         }
-        Ok(Logits { x, scale: self.scale, mask: self.mask, zeros: self.masked_rows_are_zero })
+        Ok(Logits { x, scale: self.scale, mask: self.mask, masked_rows_are_zero: self.masked_rows_are_zero })
     }
 }
 
