@@ -6,7 +6,7 @@
 //!
 //! # Softmax
 //! [`softmax`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`], the same over the rows of a matrix, there also with
-//! a scale and a mask ([`SoftmaxOptions`]); [`ExtSum`], a sum of exponentials that streams and merges; gradients
+//! a scale and a mask ([`Softmax`]); [`ExtSum`], a sum of exponentials that streams and merges; gradients
 //! ([`softmax_backward`], [`log_softmax_backward`]), cross-entropy from logits and classes ([`cross_entropy_rows`],
 //! [`cross_entropy_gradient_rows`]); and StableMax, which does without exponentials ([`stablemax`], [`log_stablemax`] and
 //! their gradients).
@@ -78,7 +78,7 @@
 //! | empty | nothing to do | nothing to do | -inf |
 //!
 //! StableMax is as softmax. Masked entries of rows count as -inf whatever they hold; rows that are masked whole can be 0
-//! instead of NaN ([`SoftmaxOptions::masked_rows_are_zero`]).
+//! instead of NaN ([`Softmax::masked_rows_are_zero`]).
 //!
 //! # Errors
 //! Functions that can be called wrongly return [`Error`], which names the argument, what it was and what it must be;

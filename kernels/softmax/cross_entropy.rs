@@ -24,12 +24,7 @@ fn loss<T: Float>(sum: &ExtSum<T>, (high, low): (f64, f64), logit: T) -> T {
 
 /// The cross-entropy of the softmax of every row with its class, which is below the number of columns.
 #[inline(always)]
-pub(crate) fn cross_entropy_rows<L: Lanes<T>, T: Float>(
-    l: L,
-    x: MatRef<'_, T>,
-    classes: &[usize],
-    losses: &mut [T],
-) {
+pub(crate) fn cross_entropy_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     for group in row_groups(x.rows(), x.cols()) {

@@ -9,9 +9,7 @@ use super::sum_exp::{
 use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED};
-use crate::kernels::rows::{
-    Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream, sum_lanes,
-};
+use crate::kernels::rows::{Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream, sum_lanes};
 use crate::matrix::MatMut;
 use core::ops::Range;
 

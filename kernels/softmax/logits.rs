@@ -45,7 +45,6 @@ impl<T: Float, M> Logits<'_, T, M> {
     pub(super) fn masked_log_softmax(&self) -> T {
         if self.masked_rows_are_zero { T::NEG_INFINITY } else { T::NAN }
     }
-
 }
 
 /// Row `i` of a mask.
