@@ -5,9 +5,8 @@
 //! |---|---|---|---|---|
 //! | vocabulary | [`lanes`]`/scalar.rs` | `lanes/avx2.rs` | `lanes/avx512.rs` | `lanes/neon.rs` |
 //! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
-//! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
-//! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
-//! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
+//! | loops over rows | [`rows`] | [`rows`] | [`rows`] | [`rows`] |
+//! | softmax family | `softmax` | `softmax` | `softmax` | `softmax` |
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
 //! | Sinkhorn iteration of a batch | [`batch`] | [`batch`] | [`batch`] | [`batch`] |
@@ -27,19 +26,17 @@ pub(crate) mod batch;
 pub(crate) mod clusters;
 #[cfg(any(feature = "transport", feature = "medoids"))]
 pub(crate) mod distances;
-#[cfg(feature = "softmax")]
-pub(crate) mod gradients;
 #[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;
 #[cfg(feature = "transport")]
 pub(crate) mod objective;
+#[allow(dead_code)] // As `lanes`.
+pub(crate) mod rows;
 #[cfg(feature = "transport")]
 pub(crate) mod sinkhorn;
-#[allow(dead_code)] // As `lanes`.
-pub(crate) mod softmax;
 #[cfg(feature = "softmax")]
-pub(crate) mod stablemax;
+pub(crate) mod softmax;
 #[cfg(feature = "medoids")]
 pub(crate) mod swap;
