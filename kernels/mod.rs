@@ -11,9 +11,8 @@
 //! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
 //! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
 //! | Sinkhorn iteration of a batch | [`batch`] | [`batch`] | [`batch`] | [`batch`] |
-//! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
-//! | sums over clusters | [`clusters`] | [`clusters`] | [`clusters`] | [`clusters`] |
-//! | distances between points | `distances` | `distances` | `distances` | `distances` |
+//! | distances between points | `pairwise` | `pairwise` | `pairwise` | `pairwise` |
+//! | k-medoids family | `medoids` | `medoids` | `medoids` | `medoids` |
 //! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
 //!
 //! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
@@ -23,23 +22,21 @@
 pub(crate) mod baseline;
 #[cfg(feature = "transport")]
 pub(crate) mod batch;
-#[cfg(feature = "medoids")]
-pub(crate) mod clusters;
-#[cfg(any(feature = "transport", feature = "medoids"))]
-pub(crate) mod distances;
 #[cfg(feature = "softmax")]
 pub(crate) mod gradients;
 #[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;
+#[cfg(feature = "medoids")]
+pub(crate) mod medoids;
 #[cfg(feature = "transport")]
 pub(crate) mod objective;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+pub(crate) mod pairwise;
 #[cfg(feature = "transport")]
 pub(crate) mod sinkhorn;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod softmax;
 #[cfg(feature = "softmax")]
 pub(crate) mod stablemax;
-#[cfg(feature = "medoids")]
-pub(crate) mod swap;
