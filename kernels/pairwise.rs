@@ -7,32 +7,34 @@
 //! ```
 //!
 //! Deviations, to be fast or accurate:
-//! 1. |x|^2 + |y|^2 - 2 x y, a matrix product, would be faster, but it cancels and loses the distances
-//!    between near points. Differences are taken first.
-//! 2. The lanes of a vector are points. Points are laid out in panels of one or two vectors, dimension by
-//!    dimension. A tile of some points of one panel against all points of another stays in registers over
-//!    all dimensions.
-//! 3. A sum depends on its two points only and is the same with both exchanged. The upper triangle is
-//!    computed and mirrored; tiles are transposed in registers.
-//! 4. Each [`DIMENSIONS_PER_SUM`] dimensions have a sum of their own, so rounding grows with that number.
+//! 1. |x|^2 + |y|^2 - 2 x y, a matrix product, would be faster, but it cancels and loses the
+//!    distances between near points. Differences are taken first.
+//! 2. The lanes of a vector are points. Points are laid out in panels of one or two vectors,
+//!    dimension by dimension. A tile of some points of one panel against all points of another
+//!    stays in registers over all dimensions.
+//! 3. A sum depends on its two points only and is the same with both exchanged. The upper triangle
+//!    is computed and mirrored; tiles are transposed in registers.
+//! 4. Each [`DIMENSIONS_PER_SUM`] dimensions have a sum of their own, so rounding grows with that
+//!    number.
 
 use super::lanes::{Float, Lanes, MAX_LANES};
 use crate::matrix::{MatMut, MatRef};
 use core::hint::black_box;
 
 // Tuning. Machine: a virtual machine with two cores of a Zen 4 server, 2026-11-25, f32 and AVX-512.
-// Command: `cargo bench --bench medoids -- ratios`. The other candidates of a value were not recorded.
+// Command: `cargo bench --bench medoids -- ratios`. The other candidates of a value were not
+// recorded.
 
-/// The number of dimensions that are summed before their sum is added to the total. Not measured: it
-/// bounds the rounding error, and one more addition per 256 multiply-adds costs little.
+/// The number of dimensions that are summed before their sum is added to the total. Not measured:
+/// it bounds the rounding error, and one more addition per 256 multiply-adds costs little.
 const DIMENSIONS_PER_SUM: usize = 256;
-/// The number of dimensions that are laid out at once. A panel of that many stays in L2 while others pass
-/// by.
+/// The number of dimensions that are laid out at once. A panel of that many stays in L2 while
+/// others pass by.
 const DIMENSIONS_PER_PASS: usize = 2048;
-/// The number of elements in the panels that all points pass by before the next panels: they stay in L2,
-/// and rows are written in longer pieces. With square tiles and mirroring in registers, this took
-/// 2000 points of 64, 256 and 1000 dimensions from 32, 46 and 50% to 51, 71 and 80% of the multiply-add
-/// rate.
+/// The number of elements in the panels that all points pass by before the next panels: they stay
+/// in L2, and rows are written in longer pieces. With square tiles and mirroring in registers, this
+/// took 2000 points of 64, 256 and 1000 dimensions from 32, 46 and 50% to 51, 71 and 80% of the
+/// multiply-add rate.
 const PANEL_ELEMENTS: usize = 1 << 17;
 
 /// What a distance is: a sum over the dimensions, and a function of the sum.
@@ -72,7 +74,8 @@ struct Absolute;
 impl Term for Absolute {
     #[inline(always)]
     fn add<L: Lanes<T>, T: Float>(self, l: L, sum: L::V, difference: L::V, one: L::V) -> L::V {
-        // Fused although there is no product: many CPUs have other units for that than for additions.
+        // Fused although there is no product: many CPUs have other units for that than for
+        // additions.
         l.mul_add(l.abs(difference), one, sum)
     }
 }
@@ -94,8 +97,8 @@ pub(crate) fn all_finite<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
     l.reduce_sum(not_finite) == 0.0
 }
 
-/// Lays out the dimensions `from..to` of all points in panels of `width` points. The last point fills up
-/// the last panel.
+/// Lays out the dimensions `from..to` of all points in panels of `width` points. The last point
+/// fills up the last panel.
 #[inline(always)]
 fn pack<T: Float>(points: MatRef<'_, T>, (from, to): (usize, usize), width: usize, panels: &mut [T]) {
     let last = points.rows() - 1;
@@ -148,8 +151,8 @@ fn tile_sums<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     totals
 }
 
-/// Transposes a tile: for each vector of a row its lanes in order, `R` elements each. A vector has at most
-/// `R` lanes.
+/// Transposes a tile: for each vector of a row its lanes in order, `R` elements each. A vector has
+/// at most `R` lanes.
 #[inline(always)]
 fn transpose<L: Lanes<T>, T: Float, const R: usize, const V: usize>(l: L, tile: &[[L::V; V]; R]) -> [[L::V; R]; V] {
     let mut columns = [[tile[0][0]; R]; V];
@@ -282,8 +285,8 @@ fn tiled_matrix<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     }
 }
 
-/// Writes the distances between all points, a symmetric matrix with a zero diagonal. `out` is n x n,
-/// `panels` is scratch of [`panels_len`].
+/// Writes the distances between all points, a symmetric matrix with a zero diagonal. `out` is n x
+/// n, `panels` is scratch of [`panels_len`].
 #[inline(always)]
 pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     l: L,
@@ -292,9 +295,10 @@ pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     panels: &mut [T],
     out: MatMut<'_, T>,
 ) {
-    // Square tiles if a vector has enough lanes that as many sums hide the latency of a multiply-add. One
-    // operand of a subtraction then comes from memory, equal in all lanes, and mirrored rows are whole
-    // vectors. Otherwise two vectors side by side. R always divides the width of a panel.
+    // Square tiles if a vector has enough lanes that as many sums hide the latency of a
+    // multiply-add. One operand of a subtraction then comes from memory, equal in all lanes, and
+    // mirrored rows are whole vectors. Otherwise two vectors side by side. R always divides the
+    // width of a panel.
     match (L::N, form == DistanceForm::Absolute) {
         (16, false) => tiled_matrix::<L, T, 16, 1>(l, Squared, points, form, panels, out),
         (8, false) => tiled_matrix::<L, T, 8, 1>(l, Squared, points, form, panels, out),
@@ -309,8 +313,9 @@ pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     }
 }
 
-/// Does as many multiply-adds as the CPU can without any other work: what benches compare with. Returns
-/// their number, and a value that depends on all of them, so that they are not optimized away.
+/// Does as many multiply-adds as the CPU can without any other work: what benches compare with.
+/// Returns their number, and a value that depends on all of them, so that they are not optimized
+/// away.
 #[cfg(feature = "baselines")]
 #[inline(always)]
 pub(crate) fn multiply_adds<L: Lanes<T>, T: Float>(l: L, x: &[T], steps: usize) -> (usize, f64) {

@@ -25,18 +25,17 @@ pub enum Metric {
     /// The sum of squared differences, within a relative error of
     /// (min(D, 256) + D / 256 + 4) EPSILON / 2.
     SquaredEuclidean,
-    /// The square root of the sum of squared differences, within half the relative error of the sum plus
-    /// EPSILON / 2.
+    /// The square root of the sum of squared differences, within half the relative error of the sum
+    /// plus EPSILON / 2.
     Euclidean,
     /// The sum of absolute differences, within the relative error of [`Metric::SquaredEuclidean`].
     Manhattan,
     /// 1 minus the cosine of the angle between the points as vectors: 0 for equal directions, 2 for
     /// opposite ones.
     ///
-    /// It is computed as half the squared Euclidean distance x of the points scaled to length 1. So nearly
-    /// parallel points have accurate distances, too: within a relative error of
-    /// (min(D, 256) + D / 256 + 30) EPSILON / 2 plus an absolute one of
-    /// 3 EPSILON sqrt(x) + 100 EPSILON².
+    /// It is computed as half the squared Euclidean distance x of the points scaled to length 1. So
+    /// nearly parallel points have accurate distances, too: within a relative error of (min(D, 256)
+    /// + D / 256 + 30) EPSILON / 2 plus an absolute one of 3 EPSILON sqrt(x) + 100 EPSILON².
     Cosine,
 }
 
@@ -77,29 +76,32 @@ impl FromStr for Metric {
 functions_and_isa_methods! {
     /// Writes the distances of all pairs of points.
     ///
-    /// `out[i][j]` is the distance of the points in rows i and j of `points`, by the given metric. For n
-    /// points, `out` is n x n; it is exactly symmetric and its diagonal is 0, as
+    /// `out[i][j]` is the distance of the points in rows i and j of `points`, by the given metric.
+    /// For n points, `out` is n x n; it is exactly symmetric and its diagonal is 0, as
     /// [`KMedoids::fit`](crate::KMedoids::fit) takes it.
     ///
-    /// - Accuracy: given with each [`Metric`]. Differences are taken before they are squared, so near points
-    ///   far from the origin lose no digits.
-    /// - Special values: distances that overflow are +inf. Squares overflow from differences of 1e19 (f64: 1e154) on.
+    /// - Accuracy: given with each [`Metric`]. Differences are taken before they are squared, so
+    ///   near points far from the origin lose no digits.
+    /// - Special values: distances that overflow are +inf. Squares overflow from differences of
+    ///   1e19 (f64: 1e154) on.
     /// - Errors: as listed below; `out` is then unchanged.
-    /// - Cost and source: n² D / 2 multiply-adds for D dimensions, at half the CPU's rate or more from 64
-    ///   dimensions on. Allocates a copy of at most 2048 dimensions of the points; with [`Metric::Cosine`], a
-    ///   copy of the points, too.
+    /// - Cost and source: n² D / 2 multiply-adds for D dimensions, at half the CPU's rate or more
+    ///   from 64 dimensions on. Allocates a copy of at most 2048 dimensions of the points; with
+    ///   [`Metric::Cosine`], a copy of the points, too.
     ///
     /// # Errors
     /// - [`Error::Empty`] if there are no points or no dimensions.
     /// - [`Error::ShapeMismatch`] if `out` is not n x n.
     /// - [`Error::InvalidElement`] if a coordinate is NaN or infinite.
-    /// - [`Error::UndefinedCosine`] if the metric is [`Metric::Cosine`] and all coordinates of a point are 0.
+    /// - [`Error::UndefinedCosine`] if the metric is [`Metric::Cosine`] and all coordinates of a
+    ///   point are 0.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef, Metric, distance_matrix};
     /// let points = [0.0_f32, 0.0, 3.0, 4.0, 3.0, 0.0];
     /// let mut d = [0.0; 9];
-    /// distance_matrix(MatRef::new(&points, 3, 2)?, MatMut::new(&mut d, 3, 3)?, Metric::Euclidean)?;
+    /// let out = MatMut::new(&mut d, 3, 3)?;
+    /// distance_matrix(MatRef::new(&points, 3, 2)?, out, Metric::Euclidean)?;
     /// assert_eq!(d, [0.0, 5.0, 3.0, 5.0, 0.0, 4.0, 3.0, 4.0, 0.0]);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -164,8 +166,8 @@ fn directions<T: Real>(points: MatRef<'_, T>) -> Result<Vec<T>, Error> {
     Ok(directions)
 }
 
-/// Returns the sum of `(x * scale)^2`, added up in halves: rounding grows with the logarithm of the length
-/// only.
+/// Returns the sum of `(x * scale)^2`, added up in halves: rounding grows with the logarithm of the
+/// length only.
 fn sum_of_squares<T: Real>(x: &[T], scale: f64) -> f64 {
     if x.len() <= 16 {
         return x.iter().map(|x| (x.to_f64() * scale).powi(2)).sum();

@@ -5,8 +5,8 @@ use super::{load_objects, weighted};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
 
-/// Returns the sum of `min(row, d1)` of each row: the loss with the row's object as one more medoid. `d1`
-/// is padded with zeros.
+/// Returns the sum of `min(row, d1)` of each row: the loss with the row's object as one more
+/// medoid. `d1` is padded with zeros.
 #[inline(always)]
 fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     l: L,
@@ -55,8 +55,8 @@ fn losses_with_generic<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
     }
 }
 
-/// Writes for every row the loss with the row's object as one more medoid, which BUILD minimizes. With
-/// `d1` infinite (but 0 in the padding) these are the sums of the rows.
+/// Writes for every row the loss with the row's object as one more medoid, which BUILD minimizes.
+/// With `d1` infinite (but 0 in the padding) these are the sums of the rows.
 #[inline(always)]
 pub(crate) fn losses_with<L: Lanes<T>, T: Float>(
     l: L,

@@ -1,7 +1,7 @@
 //! Scans for many medoids: lists of hits.
 //!
-//! A hit is an object that is nearer to the candidate than to its second nearest medoid. Listing the hits
-//! of a block takes no branches; adding them takes a few scalar operations each.
+//! A hit is an object that is nearer to the candidate than to its second nearest medoid. Listing
+//! the hits of a block takes no branches; adding them takes a few scalar operations each.
 
 use super::tuning::BLOCK_OBJECTS;
 use super::validation::{all_non_negative, min_or_neg_inf};
@@ -35,8 +35,8 @@ fn list_hits<L: Lanes<T>, T: Float, const R: usize>(
     counts
 }
 
-/// Adds the hits of a block to T in `t` and returns their share of A; `row` and `near` are those of the
-/// block. If there is another table, every second hit is added to that one.
+/// Adds the hits of a block to T in `t` and returns their share of A; `row` and `near` are those of
+/// the block. If there is another table, every second hit is added to that one.
 #[inline(always)]
 fn add_hits<T: Float, const WEIGHTED: bool>(
     list: &[u8],
@@ -48,7 +48,8 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
     let mut a = [0.0; 2];
     let (pairs, rest) = if other.is_some() { list.as_chunks::<2>() } else { (&[][..], list) };
     let add = |o: u8, t: &mut [f64], a: &mut f64| {
-        // Indices are below BLOCK_OBJECTS anyway. The remainder removes the bounds checks of a whole block.
+        // Indices are below BLOCK_OBJECTS anyway. The remainder removes the bounds checks of a
+        // whole block.
         let o = o as usize % BLOCK_OBJECTS;
         let (d, d1, d2) = (row[o], near.d1[o], near.d2[o]);
         let (smaller, larger) = if d < d1 { (d, d1) } else { (d1, d) };
@@ -70,9 +71,9 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 
 /// Returns A of each of `R` candidates and writes their T_i to `t`, one candidate after the other.
 ///
-/// `next` are the rows that are scanned after these. With `TWO_TABLES`, neighboring hits are added to
-/// different tables, and `t` is twice as long. Fails if a row is not yet `validated` and an element is
-/// invalid.
+/// `next` are the rows that are scanned after these. With `TWO_TABLES`, neighboring hits are added
+/// to different tables, and `t` is twice as long. Fails if a row is not yet `validated` and an
+/// element is invalid.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
 pub(super) fn hit_scan<L: Lanes<T>, T: Float, const R: usize, const TWO_TABLES: bool, const WEIGHTED: bool>(
     l: L,

@@ -1,7 +1,8 @@
 //! Scans for few medoids: sums under masks.
 //!
-//! Each object is added to the sum of its cluster by mask, in T and without branches. The sums are bounds
-//! within [`relative_error`]: they rule out swaps, but a swap that they allow is summed again in `f64`.
+//! Each object is added to the sum of its cluster by mask, in T and without branches. The sums are
+//! bounds within [`relative_error`]: they rule out swaps, but a swap that they allow is summed
+//! again in `f64`.
 
 use super::tuning::NARROW_SUM_OBJECTS;
 use super::validation::{all_non_negative, min_or_neg_inf};
@@ -13,8 +14,8 @@ use core::ops::Range;
 /// The sums of a block in T: A of each of `R` candidates, and their T_i for up to `K` clusters.
 type BlockSums<V, const K: usize, const R: usize> = ([V; R], [[V; R]; K]);
 
-/// Sums a block of objects. Meanwhile it prefetches what `ahead` begins with: rows, and the index of the
-/// object to begin at. `one` is 1, unknown to the compiler.
+/// Sums a block of objects. Meanwhile it prefetches what `ahead` begins with: rows, and the index
+/// of the object to begin at. `one` is 1, unknown to the compiler.
 #[inline(always)]
 fn block_sums<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
@@ -62,8 +63,8 @@ fn block_sums<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGH
 /// Returns A and all T_i of each of `R` candidates for up to `K` clusters, each within
 /// [`relative_error`].
 ///
-/// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an element
-/// is invalid.
+/// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an
+/// element is invalid.
 #[inline(always)]
 pub(super) fn masked_scan<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
@@ -89,7 +90,8 @@ pub(super) fn masked_scan<L: Lanes<T>, T: Float, const K: usize, const R: usize,
         let (block_a, block_t) = block_sums::<L, T, K, R, WEIGHTED>(l, rows, start..end, near, ahead, one);
         for r in 0..R {
             a[r] += l.reduce_sum(block_a[r]);
-            // Through memory: a loop that is not unrolled over the sums would keep them there all the time.
+            // Through memory: a loop that is not unrolled over the sums would keep them there all
+            // the time.
             let mut lanes = [[T::ZERO; MAX_LANES]; K];
             for (lanes, sums) in lanes.iter_mut().zip(&block_t) {
                 l.store(lanes, sums[r]);
@@ -102,9 +104,9 @@ pub(super) fn masked_scan<L: Lanes<T>, T: Float, const K: usize, const R: usize,
     if all_non_negative(l, minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
 }
 
-/// Returns the bound of the relative error of the sums of [`masked_scan`], whose terms have one sign. A
-/// term has up to three roundings of EPSILON / 2, and another one when the lanes are added up; a lane adds
-/// up its share of a block.
+/// Returns the bound of the relative error of the sums of [`masked_scan`], whose terms have one
+/// sign. A term has up to three roundings of EPSILON / 2, and another one when the lanes are added
+/// up; a lane adds up its share of a block.
 #[inline(always)]
 pub(super) fn relative_error<L: Lanes<T>, T: Float>() -> f64 {
     (NARROW_SUM_OBJECTS / L::N + 8) as f64 * T::EPSILON

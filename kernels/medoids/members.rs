@@ -7,7 +7,8 @@ use crate::matrix::MatRef;
 /// Writes for each member the sum of its dissimilarities to all members, times their weights unless
 /// `weights` is empty.
 ///
-/// Members lie anywhere in a row. Plain loads are as fast as gathers here, because the CPU overlaps many.
+/// Members lie anywhere in a row. Scalar loads are as fast as gathers, because the CPU overlaps
+/// many.
 #[inline(always)]
 pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
     _: L,
@@ -45,8 +46,8 @@ fn add_member_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R],
     }
 }
 
-/// Adds the columns `columns.0..columns.1` of the given rows to `sums`, which has one element per column
-/// and is padded to a multiple of the lanes.
+/// Adds the columns `columns.0..columns.1` of the given rows to `sums`, which has one element per
+/// column and is padded to a multiple of the lanes.
 #[inline(always)]
 pub(crate) fn add_rows<L: Lanes<T>, T: Float>(
     l: L,

@@ -5,9 +5,11 @@ use super::{NearestMut, candidate_rows, load_objects};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
 
-/// The clusters of the two nearest medoids of every object, padded as in [`NearestRef`](super::NearestRef).
+/// What decides which objects a swap affects, padded as in [`NearestRef`](super::NearestRef).
 #[derive(Clone, Copy)]
-pub struct NearestClusters<'a> {
+pub struct RankedRef<'a, T> {
+    /// The distance below which a new medoid affects the object.
+    pub bounds: &'a [T],
     /// The cluster of the nearest medoid.
     pub n1: &'a [u32],
     /// The cluster of the second nearest medoid.
@@ -41,8 +43,8 @@ fn add_medoid_rows<L: Lanes<T>, T: Float, const R: usize>(
     }
 }
 
-/// Adds medoids, those of the clusters from `first` on. Several rows share one read and one write of the
-/// caches.
+/// Adds medoids, those of the clusters from `first` on. Several rows share one read and one write
+/// of the caches.
 #[inline(always)]
 pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
     l: L,
@@ -62,34 +64,33 @@ pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
 }
 
 /// Lists the objects that a swap affects and returns their number. The object of `row` replaces the
-/// medoid of `cluster`. An object is affected if the row undercuts its bound, or if it loses its nearest
-/// or second nearest medoid. `affected` needs [`MAX_LANES`](crate::kernels::lanes::MAX_LANES) elements
-/// more than there are objects.
+/// medoid of `cluster`. An object is affected if the row undercuts its bound, or if it loses its
+/// nearest or second nearest medoid. `affected` needs
+/// [`MAX_LANES`](crate::kernels::lanes::MAX_LANES) elements more than there are objects.
 #[inline(always)]
 pub(crate) fn list_affected<L: Lanes<T>, T: Float>(
     l: L,
     row: &[T],
     cluster: usize,
-    bounds: &[T],
-    near: NearestClusters<'_>,
+    ranked: RankedRef<'_, T>,
     affected: &mut [u32],
 ) -> usize {
     let cluster = l.splat_index(cluster as u32);
     let mut count = 0;
     for at in (0..row.len()).step_by(L::N) {
-        let n1 = l.load_index(&near.n1[at..]);
-        let n2 = l.load_index(&near.n2[at..]);
+        let n1 = l.load_index(&ranked.n1[at..]);
+        let n2 = l.load_index(&ranked.n2[at..]);
         // The cluster itself marks an affected object.
         let mark = l.select_index(l.eq_index(n2, cluster), cluster, n1);
-        let closer = l.lt(load_objects(l, row, at), l.load(&bounds[at..]));
+        let closer = l.lt(load_objects(l, row, at), l.load(&ranked.bounds[at..]));
         let mark = l.select_index(closer, cluster, mark);
         count += l.compress_indices(l.eq_index(mark, cluster), at as u32, &mut affected[count..]);
     }
     count
 }
 
-/// Writes the smallest element of every row and its column; of equal elements the first. Rows have at
-/// least one element and no NaN.
+/// Writes the smallest element of every row and its column; of equal elements the first. Rows have
+/// at least one element and no NaN.
 #[inline(always)]
 pub(crate) fn assign_nearest<L: Lanes<T>, T: Float>(l: L, d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]) {
     for ((row, label), distance) in (0..d.rows()).zip(labels).zip(distances) {

@@ -3,12 +3,12 @@
 use super::hit_scan::hit_scan;
 use super::masked_scan::{masked_scan, relative_error};
 use super::tuning::{MAX_MASKED_K, MAX_TWO_TABLE_K, SCAN_ROWS, max_masked_k};
-use super::{CandidateSums, InvalidDissimilarity, NearestRef, Scan, Swap, candidate_rows, weighted};
+use super::{CandidateSums, FoundSwap, NearestRef, Scan, Swap, candidate_rows, weighted};
 use crate::kernels::lanes::{Float, Lanes};
 
-/// Returns whether some swap of a candidate with these sums may change the loss by less than `limit`.
-/// Each sum is off by at most the relative `error`, their total by another `slack`. Sums that overflowed
-/// rule out nothing.
+/// Returns whether some swap of a candidate with these sums may change the loss by less than
+/// `limit`. Each sum is off by at most the relative `error`, their total by another `slack`. Sums
+/// that overflowed rule out nothing.
 #[inline(always)]
 fn may_improve(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
     let mut min = f64::INFINITY;
@@ -42,8 +42,8 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
     l.to_array(min)[..L::N].iter().fold(f64::INFINITY, |m, &x| if x < m { x } else { m })
 }
 
-/// Returns the candidate's best swap if it changes the loss by less than the limit. Of clusters within
-/// the rounding bound of the best one, the first is chosen.
+/// Returns the candidate's best swap if it changes the loss by less than the limit. Of clusters
+/// within the rounding bound of the best one, the first is chosen.
 #[inline(always)]
 fn best_swap<L: Lanes<f64>, T>(
     l: L,
@@ -71,7 +71,7 @@ fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     candidate_index: usize,
     near: &NearestRef<'_, T>,
     t: &mut [f64],
-) -> Result<Option<Swap>, InvalidDissimilarity> {
+) -> FoundSwap {
     let k = near.removal_losses.len();
     let row = scan.d.row(scan.candidates[candidate_index]);
     let a = if k == 1 {
@@ -85,19 +85,20 @@ fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     Ok(best_swap(l, scan, candidate_index, a, &t[..k], near.rounding_bound))
 }
 
-/// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time pass a masked scan, and those
-/// that may have a swap are scanned exactly.
+/// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time pass a masked scan, and
+/// those that may have a swap are scanned exactly.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn first_masked_swap<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
     near: &NearestRef<'_, T>,
     t: &mut [f64],
-) -> Result<Option<Swap>, InvalidDissimilarity> {
+) -> FoundSwap {
     let Scan { d, candidates, limit, .. } = scan;
     let k = near.removal_losses.len();
     let error = relative_error::<L, T>();
-    // Products with weights may underflow, each by less than the smallest normal number; differences do not.
+    // Products with weights may underflow, each by less than the smallest normal number;
+    // differences do not.
     let smallest = f64::from_bits(((1.0 - T::BIAS + <f64 as Float>::BIAS) as u64) << 52);
     let slack = if WEIGHTED { 2.0 * d.cols() as f64 * smallest } else { 0.0 };
     for from in (0..candidates.len()).step_by(R) {
@@ -116,15 +117,15 @@ fn first_masked_swap<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R
     Ok(None)
 }
 
-/// Returns the best swap of the first candidate that has one below the limit. An invalid row is never
-/// part of a swap: the scan fails if it meets an invalid element.
+/// Returns the best swap of the first candidate that has one below the limit. An invalid row is
+/// never part of a swap: the scan fails if it meets an invalid element.
 #[inline(always)]
 pub(crate) fn first_improving_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
     l: L,
     scan: Scan<'_, T>,
     near: NearestRef<'_, T>,
     sums: CandidateSums<'_>,
-) -> Result<Option<Swap>, InvalidDissimilarity> {
+) -> FoundSwap {
     if near.weights.is_empty() {
         first_improving_swap_generic::<L, T, false>(l, scan, &near, sums)
     } else {
@@ -139,7 +140,7 @@ fn first_improving_swap_generic<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHT
     scan: Scan<'_, T>,
     near: &NearestRef<'_, T>,
     CandidateSums { a, t, ready }: CandidateSums<'_>,
-) -> Result<Option<Swap>, InvalidDissimilarity> {
+) -> FoundSwap {
     // As many candidates together as there are registers for their sums.
     let (k, has_32_registers) = (near.removal_losses.len(), <L as Lanes<T>>::REGISTERS >= 32);
     if k <= max_masked_k::<L, T>() {

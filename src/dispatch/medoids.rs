@@ -2,8 +2,8 @@
 
 #[cfg(feature = "medoids")]
 use crate::kernels::medoids::{
-    CandidateSums, InvalidDissimilarity, NearestMut, NearestRef, Scan, Swap, build, members,
-    nearest::{self, NearestClusters},
+    CandidateSums, FoundSwap, NearestMut, NearestRef, Scan, build, members,
+    nearest::{self, RankedRef},
     swap, validation,
 };
 #[cfg(feature = "medoids")]
@@ -13,9 +13,9 @@ use crate::matrix::MatRef;
 crate::dispatch::entry_points! {
     call validation::all_finite_non_negative(row: &[T]) -> bool;
     call build::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], losses: &mut [f64]);
-    call swap::first_improving_swap(scan: Scan<'_, T>, near: NearestRef<'_, T>, sums: CandidateSums<'_>) -> Result<Option<Swap>, InvalidDissimilarity>;
+    call swap::first_improving_swap(scan: Scan<'_, T>, near: NearestRef<'_, T>, sums: CandidateSums<'_>) -> FoundSwap;
     call nearest::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
-    call nearest::list_affected(row: &[T], cluster: usize, bounds: &[T], near: NearestClusters<'_>, affected: &mut [u32]) -> usize;
+    call nearest::list_affected(row: &[T], cluster: usize, ranked: RankedRef<'_, T>, affected: &mut [u32]) -> usize;
     call nearest::assign_nearest(d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]);
     call members::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], losses: &mut [f64]);
     call members::add_rows(d: MatRef<'_, T>, rows: &[u32], columns: (usize, usize), sums: &mut [f64]);

@@ -11,11 +11,13 @@ functions_and_isa_methods! {
     /// Finds the nearest of k medoids for each of n new objects.
     ///
     /// `dissimilarities` is n x k: one row per new object, one column per medoid, in the order of
-    /// [`Clustering::medoids`](crate::medoids::Clustering::medoids). `labels` receives the column of the
-    /// smallest element of each row, `distances` that element. Of equally near medoids the first is chosen.
+    /// [`Clustering::medoids`](crate::medoids::Clustering::medoids). `labels` receives the column
+    /// of the smallest element of each row, `distances` that element. Of equally near medoids the
+    /// first is chosen.
     ///
     /// - Accuracy: exact.
-    /// - Special values: NaN, infinite and negative dissimilarities are errors; without rows it is a no-op.
+    /// - Special values: NaN, infinite and negative dissimilarities are errors; without rows it is
+    ///   a no-op.
     /// - Errors: as listed below; `labels` and `distances` are then unchanged.
     /// - Cost and source: two reads of the matrix, one to check it; no allocation.
     ///

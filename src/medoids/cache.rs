@@ -1,13 +1,14 @@
-//! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more.
+//! What is kept for every object between swaps: its nearest and second nearest medoid, and a few
+//! more.
 
 use super::dissimilarities::Dissimilarities;
 use super::ranking::{Ranking, max_ranked};
 use crate::kernels::lanes::MAX_LANES;
-use crate::kernels::medoids::nearest::NearestClusters;
+use crate::kernels::medoids::nearest::RankedRef;
 use crate::kernels::medoids::swap::scratch_len;
 use crate::kernels::medoids::tuning::{RESCAN_FRACTION, SCAN_ROWS};
 use crate::kernels::medoids::{
-    CandidateSums, InvalidDissimilarity, NearestMut, NearestRef, PADDING_CLUSTER, Scan, Swap, UNKNOWN_CLUSTER,
+    CandidateSums, FoundSwap, NearestMut, NearestRef, PADDING_CLUSTER, Scan, Swap, UNKNOWN_CLUSTER,
 };
 use crate::real::Element;
 use crate::{MatRef, Real};
@@ -41,8 +42,8 @@ pub(super) struct Cache<'a, T> {
     changes: usize,
     loss: f64,
     scanned: Scanned,
-    /// The swap whose affected objects are listed, unless a swap has been made since: its candidate and
-    /// cluster.
+    /// The swap whose affected objects are listed, unless a swap has been made since: its candidate
+    /// and cluster.
     listed: Option<(usize, usize)>,
     /// The objects that the listed swap affects, then scratch: see [`Cache::list_affected`].
     affected: Vec<u32>,
@@ -178,8 +179,8 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Gives the new medoid `candidate` its place in the rankings of the affected objects, and drops the
-    /// object that it replaced.
+    /// Gives the new medoid `candidate` its place in the rankings of the affected objects, and
+    /// drops the object that it replaced.
     fn update_rankings(&mut self, candidate: usize) {
         let row = self.dissimilarities.matrix.row(candidate);
         let most = max_ranked(self.medoids.len());
@@ -188,7 +189,8 @@ impl<'a, T: Real> Cache<'a, T> {
             let o = self.affected[i] as usize;
             let mut ranking = Ranking::empty();
             for &(d, medoid) in self.rankings[o].known() {
-                // The candidate may have been a medoid before, and its old entry may still be ranked.
+                // The candidate may have been a medoid before, and its old entry may still be
+                // ranked.
                 if self.clusters[medoid as usize] != UNKNOWN_CLUSTER && medoid as usize != candidate {
                     ranking.insert(d, medoid, most);
                 }
@@ -254,7 +256,8 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Gives a medoid its place in the ranking of an object, to which the medoids are added in order.
+    /// Gives a medoid its place in the ranking of an object, to which the medoids are added in
+    /// order.
     #[inline]
     fn rank(&mut self, medoid: usize, object: usize) {
         let (d, most) = (self.dissimilarities.matrix.row(medoid)[object], max_ranked(self.medoids.len()));
@@ -275,13 +278,12 @@ impl<'a, T: Real> Cache<'a, T> {
         }
         self.listed = Some((candidate, cluster));
         let Dissimilarities { road, matrix, .. } = self.dissimilarities;
-        let near = NearestClusters { n1: &self.n1, n2: &self.n2 };
-        self.affected_count =
-            T::list_affected(road, matrix.row(candidate), cluster, &self.bounds, near, &mut self.affected);
+        let ranked = RankedRef { bounds: &self.bounds, n1: &self.n1, n2: &self.n2 };
+        self.affected_count = T::list_affected(road, matrix.row(candidate), cluster, ranked, &mut self.affected);
     }
 
-    /// Adds an object's shares, times `sign`, to the loss, to the losses of removal, and to the sums of the
-    /// candidates that are ready.
+    /// Adds an object's shares, times `sign`, to the loss, to the losses of removal, and to the
+    /// sums of the candidates that are ready.
     fn add_shares(&mut self, object: usize, sign: f64) {
         let (d1, d2) = (self.d1[object].to_f64(), self.d2[object].to_f64());
         let (cluster, k) = (self.n1[object] as usize, self.medoids.len());
@@ -296,7 +298,8 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Sums what the scan needs beside the caches: the loss of removing each medoid, and the loss itself.
+    /// Sums what the scan needs beside the caches: the loss of removing each medoid, and the loss
+    /// itself.
     pub(super) fn update_sums(&mut self) {
         let k = self.medoids.len();
         self.scanned.t.resize(scratch_len(k), 0.0);
@@ -313,8 +316,8 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Returns what the scan reads.
     fn nearest(&self) -> NearestRef<'_, T> {
         NearestRef {
-            // Four times: losses of removal and the sums of candidates have been changed at most as often
-            // as they have terms.
+            // Four times: losses of removal and the sums of candidates have been changed at most as
+            // often as they have terms.
             rounding_bound: 4.0 * self.dissimilarities.rounding_bound(self.loss),
             d1: &self.d1,
             d2: &self.d2,
@@ -324,14 +327,9 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Returns the best swap of the first candidate that has one below `limit`, as far as the scan's sums can
-    /// tell. The next call must be for the candidates that follow it.
-    pub(super) fn first_improving_swap(
-        &mut self,
-        candidates: &[usize],
-        limit: f64,
-        validated: bool,
-    ) -> Result<Option<Swap>, InvalidDissimilarity> {
+    /// Returns the best swap of the first candidate that has one below `limit`, as far as the
+    /// scan's sums can tell. The next call must be for the candidates that follow it.
+    pub(super) fn first_improving_swap(&mut self, candidates: &[usize], limit: f64, validated: bool) -> FoundSwap {
         let Dissimilarities { road, matrix: d, .. } = self.dissimilarities;
         let mut scanned = core::mem::take(&mut self.scanned);
         let Scanned { a, t, ready, .. } = &mut scanned;

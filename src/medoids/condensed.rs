@@ -21,14 +21,14 @@ fn pair_index(n: usize, i: usize, j: usize) -> usize {
 
 /// Expands condensed dissimilarities to the symmetric matrix with a zero diagonal.
 ///
-/// Condensed dissimilarities are the upper triangle without the diagonal, row by row, as SciPy's `pdist`
-/// returns them: for n objects the n (n - 1) / 2 numbers d(0,1), d(0,2), .., d(0,n-1), d(1,2), .. `out`
-/// is n x n, as [`KMedoids::fit`] takes it.
+/// Condensed dissimilarities are the upper triangle without the diagonal, row by row, as SciPy's
+/// `pdist` returns them: for n objects the n (n - 1) / 2 numbers d(0,1), d(0,2), .., d(0,n-1),
+/// d(1,2), .. `out` is n x n, as [`KMedoids::fit`] takes it.
 ///
 /// - Accuracy: exact.
 /// - Special values: any value is copied; [`KMedoids::fit`] checks them.
-/// - Errors: [`Error::NotSquare`] if `out` is not square; [`Error::LengthMismatch`] if `condensed` does
-///   not have n (n - 1) / 2 elements; `out` is then unchanged.
+/// - Errors: [`Error::NotSquare`] if `out` is not square; [`Error::LengthMismatch`] if `condensed`
+///   does not have n (n - 1) / 2 elements; `out` is then unchanged.
 /// - Cost and source: about as long as two copies of `out`; no allocation.
 ///
 /// ```

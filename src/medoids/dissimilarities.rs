@@ -27,16 +27,16 @@ impl<T: Real> Dissimilarities<'_, T> {
         self.weights.get(object).map_or(1.0, |w| w.to_f64())
     }
 
-    /// Returns the largest difference between two losses of this size that the order of summation alone can
-    /// make.
+    /// Returns the largest difference between two losses of this size that the order of summation
+    /// alone can make.
     pub(super) fn rounding_bound(&self, loss: f64) -> f64 {
         // One rounding per addition, and one for the product with a weight.
         (self.objects() + 1) as f64 * (f64::EPSILON / 2.0) * loss
     }
 
-    /// Returns whether a loss falls by more than rounding can account for: the rounding of the sums, and
-    /// that of the dissimilarities, each of which is off by up to half a unit in its last place.
-    /// `changed_sum` is the sum of the dissimilarities that changed.
+    /// Returns whether a loss falls by more than rounding can account for: the rounding of the
+    /// sums, and that of the dissimilarities, each of which is off by up to half a unit in its last
+    /// place. `changed_sum` is the sum of the dissimilarities that changed.
     pub(super) fn is_real_decrease(&self, change: f64, changed_sum: f64) -> bool {
         change < -(T::EPSILON * changed_sum + self.rounding_bound(changed_sum))
     }

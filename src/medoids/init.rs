@@ -42,8 +42,8 @@ pub(super) fn initial_medoids<T: Real>(init: &Init, d: Dissimilarities<'_, T>, k
     }
 }
 
-/// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that lowers the
-/// loss most; of equally good objects the first.
+/// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
+/// lowers the loss most; of equally good objects the first.
 fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
     let n = d.objects();
     let mut cache = Cache::new(d);
@@ -59,7 +59,8 @@ fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
     cache.medoids().to_vec()
 }
 
-/// LAB: BUILD in which each medoid is chosen from and for a random sample of 10 + ceil(sqrt(n)) objects.
+/// LAB: BUILD in which each medoid is chosen from and for a random sample of 10 + ceil(sqrt(n))
+/// objects.
 fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
     let n = d.objects();
     let size = 10 + (n as f64).sqrt().ceil() as usize;

@@ -11,31 +11,34 @@ use std::ops::ControlFlow;
 
 /// How the medoids are improved.
 ///
-/// All algorithms but [`Algorithm::Alternating`] end at a local optimum: no swap of a medoid for another
-/// object lowers the loss.
+/// All algorithms but [`Algorithm::Alternating`] end at a local optimum: no swap of a medoid for
+/// another object lowers the loss.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Algorithm {
-    /// FasterPAM: walks the candidates cyclically and makes the best swap of each candidate at once if it
-    /// lowers the loss. Ends after as many candidates without a swap as there are objects. O(n²) per pass
-    /// over the candidates, usually few passes (Schubert & Rousseeuw 2021, section 4).
+    /// FasterPAM: walks the candidates cyclically and makes the best swap of each candidate at once
+    /// if it lowers the loss. Ends after as many candidates without a swap as there are objects.
+    /// O(n²) per pass over the candidates, usually few passes (Schubert & Rousseeuw 2021, section
+    /// 4).
     #[default]
     FasterPam,
-    /// [`Algorithm::FasterPam`] with the candidates in a random order, the same in every pass. The result
-    /// then does not depend on the order of the objects.
+    /// [`Algorithm::FasterPam`] with the candidates in a random order, the same in every pass. The
+    /// result then does not depend on the order of the objects.
     RandomFasterPam {
         /// Determines the order.
         seed: u64,
     },
-    /// FastPAM1: makes the best of all k (n - k) swaps in each iteration. These are the swaps of PAM (Kaufman
-    /// & Rousseeuw 1990), in O(n²) instead of O(k n²) per iteration (Schubert & Rousseeuw 2019; 2021, section
-    /// 3). Of equally good swaps it makes the first: the lowest candidate, then the lowest cluster.
+    /// FastPAM1: makes the best of all k (n - k) swaps in each iteration. These are the swaps of
+    /// PAM (Kaufman & Rousseeuw 1990), in O(n²) instead of O(k n²) per iteration (Schubert &
+    /// Rousseeuw 2019; 2021, section 3). Of equally good swaps it makes the first: the lowest
+    /// candidate, then the lowest cluster.
     FastPam1,
-    /// Voronoi iteration: assigns every object to its nearest medoid, then moves each medoid to the member of
-    /// its cluster with the lowest sum of dissimilarities to the others, as k-means does with its means
-    /// (Maranzana 1963; Park & Jun, "A simple and fast algorithm for K-medoids clustering", 2009, section 2).
-    /// O(n²/k) per iteration if clusters are equally large, O(n²) at worst. Ends if no cluster has a better
-    /// medoid. Its losses are usually higher than at a local optimum.
+    /// Voronoi iteration: assigns every object to its nearest medoid, then moves each medoid to the
+    /// member of its cluster with the lowest sum of dissimilarities to the others, as k-means does
+    /// with its means (Maranzana 1963; Park & Jun, "A simple and fast algorithm for K-medoids
+    /// clustering", 2009, section 2). O(n²/k) per iteration if clusters are equally large, O(n²) at
+    /// worst. Ends if no cluster has a better medoid. Its losses are usually higher than at a local
+    /// optimum.
     Alternating,
 }
 
@@ -54,19 +57,19 @@ impl fmt::Display for Algorithm {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Init {
-    /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that lowers
-    /// the loss most; of equally good objects the first. Deterministic, and the lowest initial loss, in
-    /// O(k n²) (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw 2021, section 2).
+    /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
+    /// lowers the loss most; of equally good objects the first. Deterministic, and the lowest
+    /// initial loss, in O(k n²) (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw 2021, section 2).
     #[default]
     Build,
-    /// Linear approximative BUILD: each medoid is chosen from and for a random sample of 10 + ceil(sqrt(n))
-    /// objects, in O(k n) (Schubert & Rousseeuw 2019, section 3.3; 2021, section 5).
+    /// Linear approximative BUILD: each medoid is chosen from and for a random sample of 10 +
+    /// ceil(sqrt(n)) objects, in O(k n) (Schubert & Rousseeuw 2019, section 3.3; 2021, section 5).
     Lab {
         /// Determines the samples.
         seed: u64,
     },
-    /// k objects, all sets equally likely, in O(n). FasterPAM then finds losses as low as from BUILD, in less
-    /// time (Schubert & Rousseeuw 2021, section 5).
+    /// k objects, all sets equally likely, in O(n). FasterPAM then finds losses as low as from
+    /// BUILD, in less time (Schubert & Rousseeuw 2021, section 5).
     Random {
         /// Determines the objects.
         seed: u64,
@@ -75,32 +78,34 @@ pub enum Init {
     Given(Vec<usize>),
 }
 
-/// k-medoids clustering: finds k objects, the medoids, such that the sum of the dissimilarities of all
-/// objects to their nearest medoid is low.
+/// k-medoids clustering: finds k objects, the medoids, such that the sum of the dissimilarities of
+/// all objects to their nearest medoid is low.
 ///
-/// The input is a square matrix of n x n dissimilarities, finite and not negative. **Row c holds the
-/// dissimilarity of every object to candidate c.** The matrix need not be symmetric, and its diagonal need
-/// not be 0. One read of a candidate's row gives the loss changes of all k swaps that it can be part of.
+/// The input is a square matrix of n x n dissimilarities, finite and not negative. **Row c holds
+/// the dissimilarity of every object to candidate c.** The matrix need not be symmetric, and its
+/// diagonal need not be 0. One read of a candidate's row gives the loss changes of all k swaps that
+/// it can be part of.
 ///
-/// - Accuracy: losses and their changes are summed in `f64`. A swap is made only if the loss falls by more
-///   than rounding can account for: the rounding of the sums, and half a unit in the last place of each
-///   dissimilarity involved. So the loss falls with every swap, and every search ends.
+/// - Accuracy: losses and their changes are summed in `f64`. A swap is made only if the loss falls
+///   by more than rounding can account for: the rounding of the sums, and half a unit in the last
+///   place of each dissimilarity involved. So the loss falls with every swap, and every search
+///   ends.
 /// - Special values: NaN, infinite and negative dissimilarities are errors.
 /// - Errors: as listed at [`KMedoids::fit`].
-/// - Cost and source: [`Algorithm`] and [`Init`] state their running times; a swap costs another O(n).
-///   Memory beyond the matrix is O(n + k), at most 160 bytes per object: of each object's nearest medoids,
-///   k / 16 are kept, at least 2 and at most 6, so that the loss of one seldom needs a search of all k.
-///   Schubert & Rousseeuw, "Fast and Eager k-Medoids Clustering", Information Systems 101 (2021), 101804;
-///   "Faster k-Medoids Clustering", SISAP 2019.
+/// - Cost and source: [`Algorithm`] and [`Init`] state their running times; a swap costs another
+///   O(n). Memory beyond the matrix is O(n + k), at most 160 bytes per object: of each object's
+///   nearest medoids, k / 16 are kept, at least 2 and at most 6, so that the loss of one seldom
+///   needs a search of all k. Schubert & Rousseeuw, "Fast and Eager k-Medoids Clustering",
+///   Information Systems 101 (2021), 101804; "Faster k-Medoids Clustering", SISAP 2019.
 ///
-/// The result depends on the input and the options only. Instruction sets agree unless two choices are
-/// equally good.
+/// The result depends on the input and the options only. Instruction sets agree unless two choices
+/// are equally good.
 ///
 /// ```
 /// use mantex::{KMedoids, MatRef};
 ///
 /// let points = [1.0_f64, 2.0, 3.0, 11.0, 12.0, 13.0, 14.0];
-/// let distances: Vec<f64> = points.iter().flat_map(|a| points.iter().map(move |b| (a - b).abs())).collect();
+/// let distances: Vec<f64> = points.iter().flat_map(|a| points.map(|b| (a - b).abs())).collect();
 /// let clustering = KMedoids::new(2).fit(MatRef::new(&distances, 7, 7)?)?;
 /// assert_eq!(clustering.loss(), 6.0);
 /// let medoid_of_last = clustering.medoids()[clustering.labels()[6]];
@@ -134,8 +139,9 @@ impl KMedoids {
         Self { init, ..self }
     }
 
-    /// Sets the largest number of iterations. An iteration is a pass over all candidates, in which FastPAM1
-    /// makes one swap; with [`Algorithm::Alternating`], over all clusters. With 0 the initial medoids stay.
+    /// Sets the largest number of iterations. An iteration is a pass over all candidates, in which
+    /// FastPAM1 makes one swap; with [`Algorithm::Alternating`], over all clusters. With 0 the
+    /// initial medoids stay.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
@@ -145,8 +151,8 @@ impl KMedoids {
         Self { road: Road::On(isa), ..self }
     }
 
-    /// Clusters n objects by their n x n dissimilarities; row c holds the dissimilarity of every object to
-    /// object c.
+    /// Clusters n objects by their n x n dissimilarities; row c holds the dissimilarity of every
+    /// object to object c.
     ///
     /// Reaching the limit of iterations is not an error: [`Clustering::converged`] is then false.
     ///
@@ -154,16 +160,17 @@ impl KMedoids {
     /// - [`Error::NotSquare`] if the matrix is not square.
     /// - [`Error::MedoidCountOutOfRange`] if k is 0 or exceeds the number of objects.
     /// - [`Error::LengthMismatch`] if [`Init::Given`] does not have k medoids.
-    /// - [`Error::MedoidOutOfRange`], [`Error::DuplicateMedoid`] if [`Init::Given`] has such a medoid.
+    /// - [`Error::MedoidOutOfRange`], [`Error::DuplicateMedoid`] if [`Init::Given`] has such a
+    ///   medoid.
     /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
     /// - [`Error::SumOverflow`] if the loss overflows `f64`.
     pub fn fit<T: Real>(&self, dissimilarities: MatRef<'_, T>) -> Result<Clustering, Error> {
         search(self, dissimilarities, None, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// [`KMedoids::fit`] with a weight for every object, by which its dissimilarities are multiplied in all
-    /// losses: an object of weight 2 counts like two equal objects. It costs one more read of a number per
-    /// object and row, from L1 or L2.
+    /// [`KMedoids::fit`] with a weight for every object, by which its dissimilarities are
+    /// multiplied in all losses: an object of weight 2 counts like two equal objects. It costs one
+    /// more read of a number per object and row, from L1 or L2.
     ///
     /// # Errors
     /// Those of [`KMedoids::fit`], and:
@@ -183,8 +190,8 @@ impl KMedoids {
         search(self, dissimilarities, Some(weights), &mut |_| ControlFlow::Continue(()))
     }
 
-    /// [`KMedoids::fit`], or [`KMedoids::fit_weighted`] if there are weights, with a callback after every
-    /// iteration. If it breaks, the search ends with the medoids of that iteration.
+    /// [`KMedoids::fit`], or [`KMedoids::fit_weighted`] if there are weights, with a callback after
+    /// every iteration. If it breaks, the search ends with the medoids of that iteration.
     ///
     /// # Errors
     /// Those of [`KMedoids::fit_weighted`].
@@ -199,7 +206,10 @@ impl KMedoids {
     /// let options = KMedoids::new(2).init(Init::Given(vec![0, 1]));
     /// let clustering = options.fit_with_progress(MatRef::new(&d, 6, 6)?, None, |progress| {
     ///     losses.push(progress.loss);
-    ///     if progress.iteration < 10 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    ///     if progress.iteration == 10 {
+    ///         return ControlFlow::Break(());
+    ///     }
+    ///     ControlFlow::Continue(())
     /// })?;
     /// assert_eq!(losses.len(), clustering.iterations());
     /// assert_eq!(losses.last(), Some(&clustering.loss()));
@@ -214,14 +224,14 @@ impl KMedoids {
         search(self, dissimilarities, weights, &mut on_iteration)
     }
 
-    /// [`KMedoids::fit`] of condensed dissimilarities: the upper triangle without the diagonal, row by row,
-    /// as SciPy's `pdist` returns it. They are expanded first, by [`expand_condensed`]; the matrix takes
-    /// twice their memory.
+    /// [`KMedoids::fit`] of condensed dissimilarities: the upper triangle without the diagonal, row
+    /// by row, as SciPy's `pdist` returns it. They are expanded first, by [`expand_condensed`]; the
+    /// matrix takes twice their memory.
     ///
     /// # Errors
-    /// Those of [`KMedoids::fit`], where [`Error::InvalidElement`] names the place in the expanded matrix, and
-    /// [`Error::NotCondensed`] if there are not n (n - 1) / 2 dissimilarities for any n. An empty slice
-    /// belongs to one object.
+    /// Those of [`KMedoids::fit`], where [`Error::InvalidElement`] names the place in the expanded
+    /// matrix, and [`Error::NotCondensed`] if there are not n (n - 1) / 2 dissimilarities for any
+    /// n. An empty slice belongs to one object.
     ///
     /// ```
     /// use mantex::KMedoids;

@@ -1,9 +1,10 @@
-//! k-medoids clustering of dissimilarities, with the quality of clusters and the clusters of new objects.
+//! k-medoids clustering of dissimilarities, with the quality of clusters and the clusters of new
+//! objects.
 //!
-//! [`KMedoids`] clusters a matrix of dissimilarities. [`distance_matrix`](crate::distance_matrix) computes
-//! one from points, [`expand_condensed`] from its upper triangle. [`Clustering`] is the result;
-//! [`silhouette`] and [`medoid_silhouette`] measure its quality. [`Clustering::predict`] and [`assign`]
-//! find the clusters of new objects.
+//! [`KMedoids`] clusters a matrix of dissimilarities. [`distance_matrix`](crate::distance_matrix)
+//! computes one from points, [`expand_condensed`] from its upper triangle. [`Clustering`] is the
+//! result; [`silhouette`] and [`medoid_silhouette`] measure its quality. [`Clustering::predict`]
+//! and [`assign`] find the clusters of new objects.
 
 mod assign;
 mod cache;

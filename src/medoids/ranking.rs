@@ -5,8 +5,8 @@ use crate::kernels::medoids::UNKNOWN_CLUSTER;
 use crate::kernels::medoids::tuning::{MAX_RANKED, MEDOIDS_PER_RANKED};
 use crate::real::Element;
 
-/// Medoids by their distance from one object: the nearest first, equally near ones in the order of their
-/// insertion.
+/// Medoids by their distance from one object: the nearest first, equally near ones in the order of
+/// their insertion.
 #[derive(Clone, Copy)]
 pub(super) struct Ranking<T> {
     len: usize,
@@ -30,14 +30,14 @@ impl<T: Real> Ranking<T> {
         &self.entries[..self.len]
     }
 
-    /// Returns the entry at an index below [`MAX_RANKED`]: infinitely far and [`UNKNOWN_CLUSTER`] if it has
-    /// no medoid.
+    /// Returns the entry at an index below [`MAX_RANKED`]: infinitely far and [`UNKNOWN_CLUSTER`]
+    /// if it has no medoid.
     pub(super) fn entry(&self, index: usize) -> (T, u32) {
         self.entries[index]
     }
 
-    /// Inserts a medoid. If there are more than `most` medoids then, drops the farthest one and returns its
-    /// distance.
+    /// Inserts a medoid. If there are more than `most` medoids then, drops the farthest one and
+    /// returns its distance.
     pub(super) fn insert(&mut self, distance: T, medoid: u32, most: usize) -> Option<T> {
         let mut entry = (distance, medoid);
         let mut index = 0;

@@ -11,8 +11,8 @@ use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use std::ops::ControlFlow;
 
-/// Clusters the objects: improves the initial medoids until no iteration does, the iterations are used up,
-/// or the callback breaks.
+/// Clusters the objects: improves the initial medoids until no iteration does, the iterations are
+/// used up, or the callback breaks.
 pub(super) fn search<T: Real>(
     options: &KMedoids,
     matrix: MatRef<'_, T>,
@@ -58,14 +58,15 @@ pub(super) fn search<T: Real>(
             break;
         }
     }
-    // From scratch: labels then name the first of equally near medoids, and the loss is summed anew.
+    // From scratch: labels then name the first of equally near medoids, and the loss is summed
+    // anew.
     let mut cache = Cache::with_medoids(d, cache.medoids());
     cache.update_sums();
     Clustering::of(&cache, counts)
 }
 
-/// Returns whether the search need not validate the matrix first, because it begins with a pass over the
-/// whole matrix that does.
+/// Returns whether the search need not validate the matrix first, because it begins with a pass
+/// over the whole matrix that does.
 fn is_validated_by_first_pass(options: &KMedoids) -> bool {
     options.max_iterations > 0
         && matches!(options.init, Init::Random { .. } | Init::Given(_))
@@ -81,8 +82,9 @@ fn candidates(algorithm: Algorithm, n: usize) -> Vec<usize> {
     candidates
 }
 
-/// One pass over the candidates, swapping at once. It ends early after as many `unsuccessful` candidates in
-/// a row, over passes, as there are. Returns the swaps and the candidates that were evaluated.
+/// One pass over the candidates, swapping at once. It ends early after as many `unsuccessful`
+/// candidates in a row, over passes, as there are. Returns the swaps and the candidates that were
+/// evaluated.
 fn fasterpam_pass<T: Real>(
     cache: &mut Cache<'_, T>,
     candidates: &[usize],
@@ -107,8 +109,8 @@ fn fasterpam_pass<T: Real>(
     Ok((swaps, at))
 }
 
-/// Makes the best of all swaps if it lowers the loss. Returns the swaps and the candidates that were
-/// evaluated.
+/// Makes the best of all swaps if it lowers the loss. Returns the swaps and the candidates that
+/// were evaluated.
 fn fastpam1_iteration<T: Real>(
     cache: &mut Cache<'_, T>,
     candidates: &[usize],
@@ -128,8 +130,8 @@ fn fastpam1_iteration<T: Real>(
     Ok((usize::from(best.is_some()), candidates.len()))
 }
 
-/// Moves every medoid to the best member of its cluster, then finds the clusters anew. Returns the medoids
-/// that were moved and the candidates that were evaluated.
+/// Moves every medoid to the best member of its cluster, then finds the clusters anew. Returns the
+/// medoids that were moved and the candidates that were evaluated.
 fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize, usize) {
     let d = cache.dissimilarities();
     let k = cache.medoids().len();
@@ -144,7 +146,8 @@ fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize, usize) {
         let losses = &mut losses[start..end];
         start = end;
         T::member_losses(d.road, d.matrix, members, d.weights, losses);
-        // An object may be a medoid and yet nearer to another medoid: it remains the medoid that it is.
+        // An object may be a medoid and yet nearer to another medoid: it remains the medoid that it
+        // is.
         let is_free = |&at: &usize| members[at] as usize == *medoid || !cache.is_medoid(members[at] as usize);
         let is_better = |at: usize, best: usize| losses[at] < losses[best] - d.rounding_bound(losses[best]);
         let best = (0..members.len()).filter(is_free).reduce(|best, at| if is_better(at, best) { at } else { best });
@@ -162,8 +165,8 @@ fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize, usize) {
     (moved, d.objects())
 }
 
-/// Returns whether `new` is a better medoid of these members than `old`, by more than rounding can account
-/// for.
+/// Returns whether `new` is a better medoid of these members than `old`, by more than rounding can
+/// account for.
 fn lowers_loss<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], old: usize, new: usize) -> bool {
     let (old, new) = (d.matrix.row(old), d.matrix.row(new));
     let (mut change, mut changed_sum) = (0.0, 0.0);
@@ -178,7 +181,8 @@ fn lowers_loss<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], old: usize, 
     d.is_real_decrease(change, changed_sum)
 }
 
-/// Returns the objects sorted by their labels, which are below `k`, and the end of each label's objects.
+/// Returns the objects sorted by their labels, which are below `k`, and the end of each label's
+/// objects.
 pub(super) fn members(labels: &[usize], k: usize) -> (Vec<u32>, Vec<usize>) {
     let mut ends = vec![0; k];
     for &label in labels {

@@ -17,17 +17,18 @@ functions_and_isa_methods! {
 
     /// Writes the silhouette of every object, (b - a) / max(a, b), and returns their mean.
     ///
-    /// Here a is the object's mean dissimilarity to the other members of its cluster, and b the smallest of
-    /// its mean dissimilarities to the members of another cluster. So 1 is well inside a cluster, 0 between
-    /// two, and -1 in the wrong one. `dissimilarities` is n x n, as for
-    /// [`KMedoids::fit`](crate::KMedoids::fit); `labels` are any numbers below n, and labels without an
-    /// object do not count.
+    /// Here a is the object's mean dissimilarity to the other members of its cluster, and b the
+    /// smallest of its mean dissimilarities to the members of another cluster. So 1 is well inside
+    /// a cluster, 0 between two, and -1 in the wrong one. `dissimilarities` is n x n, as for
+    /// [`KMedoids::fit`](crate::KMedoids::fit); `labels` are any numbers below n, and labels
+    /// without an object do not count.
     ///
     /// - Accuracy: sums are kept in `f64`; each result is rounded once.
     /// - Special values: 0 for an object alone in its cluster and if a = b = 0.
     /// - Errors: as listed below; `out` is then unchanged.
-    /// - Cost and source: two reads of the matrix, one to check it; allocates O(n). Rousseeuw, "Silhouettes: a
-    ///   graphical aid to the interpretation and validation of cluster analysis", 1987, section 2.
+    /// - Cost and source: two reads of the matrix, one to check it; allocates O(n). Rousseeuw,
+    ///   "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis",
+    ///   1987, section 2.
     ///
     /// # Errors
     /// - [`Error::NotSquare`], [`Error::Empty`] for the matrix.
@@ -57,16 +58,16 @@ functions_and_isa_methods! {
 
     /// Writes the medoid silhouette of every object, 1 - d1 / d2, and returns their mean.
     ///
-    /// Here d1 and d2 are the object's dissimilarities to its nearest and second nearest medoid. So 1 is at a
-    /// medoid, and 0 between two. `dissimilarities` is n x n, as for
+    /// Here d1 and d2 are the object's dissimilarities to its nearest and second nearest medoid. So
+    /// 1 is at a medoid, and 0 between two. `dissimilarities` is n x n, as for
     /// [`KMedoids::fit`](crate::KMedoids::fit); only the rows of the k medoids are read.
     ///
     /// - Accuracy: each result is computed in `f64` and rounded once.
     /// - Special values: 0 if d1 = d2 = 0.
     /// - Errors: as listed below; `out` is then unchanged.
-    /// - Cost and source: two reads of k rows, one to check them; allocates O(n). Van der Laan, Pollard &
-    ///   Bryan, "A new partitioning around medoids algorithm", 2003; Lenssen & Schubert, "Clustering by Direct
-    ///   Optimization of the Medoid Silhouette", SISAP 2022.
+    /// - Cost and source: two reads of k rows, one to check them; allocates O(n). Van der Laan,
+    ///   Pollard & Bryan, "A new partitioning around medoids algorithm", 2003; Lenssen & Schubert,
+    ///   "Clustering by Direct Optimization of the Medoid Silhouette", SISAP 2022.
     ///
     /// # Errors
     /// - [`Error::NotSquare`] for the matrix.
@@ -85,7 +86,11 @@ functions_and_isa_methods! {
     /// assert!((mean - (1.0 - 1.0 / 18.0)).abs() < 1e-15);
     /// # Ok::<(), mantex::Error>(())
     /// ```
-    fn medoid_silhouette(dissimilarities: MatRef<'_, T>, medoids: &[usize], out: &mut [T]) -> Result<f64, Error> |road| {
+    fn medoid_silhouette(
+        dissimilarities: MatRef<'_, T>,
+        medoids: &[usize],
+        out: &mut [T],
+    ) -> Result<f64, Error> |road| {
         medoid_silhouette_via(road, dissimilarities, medoids, out)
     }
 }
@@ -127,8 +132,8 @@ fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], 
     Ok(write_with_mean(out, silhouettes))
 }
 
-/// Returns for every object a and b: its mean dissimilarity to the other members of its cluster, NaN if it
-/// is alone, and the smallest of its mean dissimilarities to another cluster.
+/// Returns for every object a and b: its mean dissimilarity to the other members of its cluster,
+/// NaN if it is alone, and the smallest of its mean dissimilarities to another cluster.
 fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize]) -> (Vec<f64>, Vec<f64>) {
     let n = labels.len();
     let (members, ends) = members(labels, n);
@@ -158,11 +163,13 @@ fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[us
     (own, other)
 }
 
-/// Returns the sum of an object's dissimilarities to the other members, given the sum over all members.
+/// Returns the sum of an object's dissimilarities to the other members, given the sum over all
+/// members.
 fn sum_without_itself<T: Real>(matrix: MatRef<'_, T>, members: &[u32], object: usize, sum: f64) -> f64 {
     let own = matrix.row(object)[object].to_f64();
     if own > sum / 2.0 {
-        // The difference would cancel: a large dissimilarity to itself leaves no digit of the others.
+        // The difference would cancel: a large dissimilarity to itself leaves no digit of the
+        // others.
         let others = members.iter().map(|&p| p as usize).filter(|&p| p != object);
         others.map(|p| matrix.row(p)[object].to_f64()).sum()
     } else {
