@@ -8,9 +8,7 @@
 //! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
 //! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
 //! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
-//! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
-//! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
-//! | Sinkhorn iteration of a batch | [`batch`] | [`batch`] | [`batch`] | [`batch`] |
+//! | transport family | [`transport`] | [`transport`] | [`transport`] | [`transport`] |
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
 //! | sums over clusters | [`clusters`] | [`clusters`] | [`clusters`] | [`clusters`] |
 //! | distances between points | `distances` | `distances` | `distances` | `distances` |
@@ -21,8 +19,6 @@
 
 #[cfg(feature = "baselines")]
 pub(crate) mod baseline;
-#[cfg(feature = "transport")]
-pub(crate) mod batch;
 #[cfg(feature = "medoids")]
 pub(crate) mod clusters;
 #[cfg(any(feature = "transport", feature = "medoids"))]
@@ -33,13 +29,11 @@ pub(crate) mod gradients;
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;
-#[cfg(feature = "transport")]
-pub(crate) mod objective;
-#[cfg(feature = "transport")]
-pub(crate) mod sinkhorn;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod softmax;
 #[cfg(feature = "softmax")]
 pub(crate) mod stablemax;
 #[cfg(feature = "medoids")]
 pub(crate) mod swap;
+#[cfg(feature = "transport")]
+pub(crate) mod transport;

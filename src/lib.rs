@@ -96,6 +96,8 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "transport")]
+mod aligned;
 #[cfg(feature = "baselines")]
 #[doc(hidden)]
 pub mod baselines;
