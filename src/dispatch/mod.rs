@@ -109,7 +109,7 @@ macro_rules! entry_points_for {
         @type $t:ident ($avx512:tt) ($avx2:tt) ($neon:tt)
         $($(#[$meta:meta])* $how:ident $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
     ) => {
-        #[allow(unused_imports)] // Families without a kernel in this build.
+        #[allow(unused_imports)] // In builds without the family.
         mod $t {
             use super::*;
             use crate::Isa;
