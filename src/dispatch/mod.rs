@@ -38,6 +38,17 @@ impl From<Option<Isa>> for Road {
     }
 }
 
+impl Road {
+    /// The instruction set that this road leads to.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of it ask.
+    pub(crate) fn isa(self) -> Isa {
+        match self {
+            Self::Best => Isa::best(),
+            Self::On(isa) => isa,
+        }
+    }
+}
+
 /// The entry points of all families for one element type.
 #[allow(unnameable_types)] // As `Road`.
 pub trait EntryPoints<T>:
