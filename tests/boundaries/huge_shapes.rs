@@ -44,10 +44,10 @@ fn empty_views_of_huge_shapes<T: Float>() {
             let result = call(isa, &input, empty_mut(other), &mut []);
             let per_row = name.starts_with("log_sum_exp");
             let expected = match per_row {
-                true if shape.0 > 0 => Err(Error::Length { argument: "out", actual: 0, expected: shape.0 }),
+                true if shape.0 > 0 => Err(Error::LengthMismatch { argument: "out", actual: 0, expected: shape.0 }),
                 false if shape != other => {
                     let argument = if name.contains("backward") { "dx" } else { "out" };
-                    Err(Error::Shape { argument, actual: other, expected: shape })
+                    Err(Error::ShapeMismatch { argument, actual: other, expected: shape })
                 }
                 _ => Ok(()),
             };
@@ -57,17 +57,21 @@ fn empty_views_of_huge_shapes<T: Float>() {
             if shape != other && !per_row && (name.contains("with") || name.contains("backward")) {
                 let argument = if name.contains("with") { "mask" } else { "dy" };
                 let result = call(isa, &input, empty_mut(shape), &mut []);
-                assert_eq!(result, Err(Error::Shape { argument, actual: other, expected: shape }), "{name}/{what}");
+                assert_eq!(
+                    result,
+                    Err(Error::ShapeMismatch { argument, actual: other, expected: shape }),
+                    "{name}/{what}"
+                );
             }
         }
         let (x, weight) = (empty(shape), T::of(1.0));
-        let losses = cross_entropy_rows_on(isa, x, &[], &mut []);
-        let gradient = cross_entropy_gradient_rows_on(isa, x, &[], weight, &mut [], empty_mut(other));
+        let losses = isa.cross_entropy_rows(x, &[], &mut []);
+        let gradient = isa.cross_entropy_gradient_rows(x, &[], weight, &mut [], empty_mut(other));
         if shape.0 > 0 {
-            let expected = Err(Error::Length { argument: "classes", actual: 0, expected: shape.0 });
+            let expected = Err(Error::LengthMismatch { argument: "classes", actual: 0, expected: shape.0 });
             assert_eq!((&losses, &gradient), (&expected, &expected), "{what}");
         } else {
-            let expected = Error::Shape { argument: "gradient", actual: other, expected: shape };
+            let expected = Error::ShapeMismatch { argument: "gradient", actual: other, expected: shape };
             assert_eq!((losses, gradient.is_ok()), (Ok(()), shape == other), "{what}");
             assert!(gradient.is_ok() || gradient == Err(expected), "{what}");
         }
@@ -95,8 +99,8 @@ fn one_row_at_a_huge_stride<T: Float>() {
         }
         for isa in isas().into_iter().filter(|_| len > 0) {
             let x = MatRef::new(&x, 1, len).expect("it fits");
-            let error = cross_entropy_rows_on(isa, x, &[MAX], &mut [T::of(0.0)]);
-            assert_eq!(error, Err(Error::Class { row: 0, class: MAX, classes: len }));
+            let error = isa.cross_entropy_rows(x, &[MAX], &mut [T::of(0.0)]);
+            assert_eq!(error, Err(Error::ClassOutOfRange { row: 0, class: MAX, classes: len }));
         }
     }
 }
@@ -115,7 +119,7 @@ fn solvers_refuse_huge_shapes<T: Float>() {
         let no_cost = Error::Empty { argument: "cost" };
         assert_eq!(solver.solve(huge, &[], &[]).err(), Some(no_cost.clone()), "{what}");
         assert_eq!(solver.solve_batch(huge, mass, mass).err(), Some(no_cost), "{what}");
-        let shape_error = |argument, expected| Some(Error::Shape { argument, actual: shape, expected });
+        let shape_error = |argument, expected| Some(Error::ShapeMismatch { argument, actual: shape, expected });
         let batch = |a, b| solver.solve_batch(square, a, b).err();
         // So many problems as the side that is looked at has rows, where that is not one.
         assert_eq!(batch(huge, mass), shape_error("a", (shape.0, 2)), "{what}");
@@ -131,26 +135,26 @@ fn solvers_refuse_huge_shapes<T: Float>() {
         let fitter = KMedoids::new(1).max_iterations(MAX).isa(isa);
         assert_eq!(fitter.fit(huge).err(), not_square(argument), "{what}");
         assert_eq!(fitter.fit_weighted(huge, &[]).err(), not_square(argument), "{what}");
-        assert_eq!(silhouette_on(isa, huge, &[], &mut []).err(), not_square(argument), "{what}");
-        assert_eq!(medoid_silhouette_on(isa, huge, &[], &mut []).err(), not_square(argument), "{what}");
+        assert_eq!(isa.silhouette(huge, &[], &mut []).err(), not_square(argument), "{what}");
+        assert_eq!(isa.medoid_silhouette(huge, &[], &mut []).err(), not_square(argument), "{what}");
         assert_eq!(clusters.predict(huge).err(), shape_error(argument, (shape.0, 1)), "{what}");
         assert_eq!(expand_condensed::<T>(&[], empty_mut(shape)).err(), not_square("out"), "{what}");
         // Of no objects there are no clusters; without medoids there is no nearest.
         let expected = if shape.1 > 0 { Ok(()) } else { Err(Error::Empty { argument }) };
-        assert_eq!(assign_on(isa, huge, &mut [], &mut []), expected, "{what}");
+        assert_eq!(isa.assign(huge, &mut [], &mut []), expected, "{what}");
 
         let no_points = Err(Error::Empty { argument: "points" });
-        assert_eq!(distance_matrix_on(isa, huge, empty_mut((0, 0)), Metric::Cosine), no_points, "{what}");
-        let error = distance_matrix_on(isa, square, empty_mut(shape), Metric::Euclidean).err();
+        assert_eq!(isa.distance_matrix(huge, empty_mut((0, 0)), Metric::Cosine), no_points, "{what}");
+        let error = isa.distance_matrix(square, empty_mut(shape), Metric::Euclidean).err();
         assert_eq!(error, shape_error("out", (2, 2)), "{what}");
     }
     let count = KMedoids::new(MAX).fit(square).err();
-    assert_eq!(count, Some(Error::MedoidCount { k: MAX, objects: 2 }));
+    assert_eq!(count, Some(Error::MedoidCountOutOfRange { k: MAX, objects: 2 }));
     let given = KMedoids::new(2).init(Init::Given(vec![0, MAX])).fit(square).err();
-    let medoid = Error::Medoid { medoid: MAX, objects: 2, duplicate: false };
+    let medoid = Error::MedoidOutOfRange { medoid: MAX, objects: 2 };
     assert_eq!(given, Some(medoid.clone()));
     assert_eq!(medoid_silhouette(square, &[MAX, 0], &mut [half; 2]), Err(medoid));
-    let label = Error::Label { object: 1, label: MAX, objects: 2 };
+    let label = Error::LabelOutOfRange { object: 1, label: MAX, objects: 2 };
     assert_eq!(silhouette(square, &[0, MAX], &mut [half; 2]), Err(label));
 }
 
@@ -179,12 +183,12 @@ fn solvers_take_huge_strides<T: Float>() {
                 results.push([bits_of(batch.f(0)), bits_of(batch.g(0))].concat());
             }
             let mut label = [9];
-            assign_on(isa, seven(stride), &mut label, &mut out[..1]).expect("the lengths agree");
+            isa.assign(seven(stride), &mut label, &mut out[..1]).expect("the lengths agree");
             results.push(vec![label[0] as u64, out[0].bits()]);
             let clusters = KMedoids::new(1).isa(isa).fit(single(stride)).expect("a good problem");
             results.push(vec![clusters.loss().bits(), clusters.medoids()[0] as u64]);
             let target = MatMut::with_stride(&mut out, 1, 1, stride).expect("it fits");
-            distance_matrix_on(isa, seven(stride), target, Metric::Euclidean).expect("the right shape");
+            isa.distance_matrix(seven(stride), target, Metric::Euclidean).expect("the right shape");
             results.push(vec![out[0].bits()]);
             results
         };
@@ -208,11 +212,11 @@ fn condensed_lengths_at_the_limits() {
     for n in [3, 1000, 65_536, 65_537, 92_682, 92_683, most - 1, most] {
         let pairs = n * (n - 1) / 2;
         for len in [pairs - 1, pairs + 1] {
-            assert_eq!(KMedoids::new(1).fit_condensed(&all[..len]).err(), Some(Error::Condensed { len }), "{n}");
+            assert_eq!(KMedoids::new(1).fit_condensed(&all[..len]).err(), Some(Error::NotCondensed { len }), "{n}");
         }
         let mut out = [1.0];
         let out = MatMut::with_stride(&mut out, 1, 1, MAX).expect("it fits");
-        let error = Error::Length { argument: "condensed", actual: pairs, expected: 0 };
+        let error = Error::LengthMismatch { argument: "condensed", actual: pairs, expected: 0 };
         assert_eq!(expand_condensed(&all[..pairs], out), Err(error));
     }
 }

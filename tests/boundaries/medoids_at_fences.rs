@@ -76,9 +76,9 @@ fn quality_at_fences<T: Float>() {
         for isa in fenced_isas() {
             let judge = |distances: &[T], labels: &[usize], medoids: &[usize], out: &mut [T]| {
                 let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
-                let mean = silhouette_on(isa, view, labels, out).expect("two clusters or more");
+                let mean = isa.silhouette(view, labels, out).expect("two clusters or more");
                 let silhouettes = bits_of(out);
-                let medoid_mean = medoid_silhouette_on(isa, view, medoids, out).expect("two medoids or more");
+                let medoid_mean = isa.medoid_silhouette(view, medoids, out).expect("two medoids or more");
                 ([mean.bits(), medoid_mean.bits()], silhouettes, bits_of(out))
             };
             let expected = judge(&distances, &labels, &medoids, &mut unwritten.clone());
@@ -105,7 +105,7 @@ fn assignments_at_fences<T: Float>() {
         for isa in fenced_isas() {
             let run = |distances: &[T], labels: &mut [usize], out: &mut [T]| {
                 let view = MatRef::with_stride(distances, rows, k, stride).expect("it fits");
-                assign_on(isa, view, labels, out).expect("the lengths agree");
+                isa.assign(view, labels, out).expect("the lengths agree");
                 (labels.to_vec(), bits_of(out))
             };
             let expected = run(&distances, &mut labels.clone(), &mut unwritten.clone());
@@ -129,7 +129,7 @@ fn distances_at_fences<T: Float>() {
                 let run = |points: &[T], out: &mut [T]| {
                     let points = MatRef::with_stride(points, n, dimensions, dimensions + gap).expect("it fits");
                     let target = MatMut::with_stride(out, n, n, n + gap).expect("it fits");
-                    distance_matrix_on(isa, points, target, metric).expect("the right shape");
+                    isa.distance_matrix(points, target, metric).expect("the right shape");
                     bits_of(out)
                 };
                 let expected = run(&points, &mut unwritten.clone());

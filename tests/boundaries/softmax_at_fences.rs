@@ -77,14 +77,14 @@ fn streamed_rows_at_fences<T: Float>() {
     let mut expected = vec![T::of(0.0); len];
     let [mut x_fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(len));
     for isa in fenced_isas() {
-        softmax_on(isa, &x, &mut expected).expect("equal lengths");
+        isa.softmax(&x, &mut expected).expect("equal lengths");
         for side in SIDES {
             let what = format!("{}/{isa}/{side:?}", T::NAME);
             let out = out_fence.put(&x, side);
-            softmax_on(isa, x_fence.put(&x, side), out).expect("equal lengths");
+            isa.softmax(x_fence.put(&x, side), out).expect("equal lengths");
             assert!(same_bits(out, &expected), "{what}");
             let out = out_fence.put(&x, side);
-            softmax_in_place_on(isa, out);
+            isa.softmax_in_place(out);
             assert!(same_bits(out, &expected), "{what}, in place");
         }
     }

@@ -49,7 +49,7 @@ fn every_family<T: Float>(isa: Isa) {
     let points = MatRef::new(&points, n, 5).expect("it fits");
     let (mut d, mut out) = (vec![T::of(0.0); n * n], vec![T::of(0.0); n]);
     for metric in [Metric::SquaredEuclidean, Metric::Manhattan, Metric::Cosine, Metric::Euclidean] {
-        distance_matrix_on(isa, points, MatMut::new(&mut d, n, n).expect("it fits"), metric).expect("the right shape");
+        isa.distance_matrix(points, MatMut::new(&mut d, n, n).expect("it fits"), metric).expect("the right shape");
     }
     let d = MatRef::new(&d, n, n).expect("it fits");
     let weights: Vec<T> = uniform(n, 0.5, 2.0, &mut rng(88));
@@ -58,11 +58,11 @@ fn every_family<T: Float>(isa: Isa) {
         fitter.fit(d).expect("a good problem");
         let clusters = fitter.init(Init::Lab { seed: 1 }).fit_weighted(d, &weights).expect("a good problem");
         if k > 1 {
-            silhouette_on(isa, d, clusters.labels(), &mut out).expect("two clusters");
-            medoid_silhouette_on(isa, d, clusters.medoids(), &mut out).expect("two medoids");
+            isa.silhouette(d, clusters.labels(), &mut out).expect("two clusters");
+            isa.medoid_silhouette(d, clusters.medoids(), &mut out).expect("two medoids");
         }
     }
-    assign_on(isa, d, &mut vec![0; n], &mut out).expect("the lengths agree");
+    isa.assign(d, &mut vec![0; n], &mut out).expect("the lengths agree");
     KMedoids::new(2).isa(isa).fit_condensed(&vec![T::of(1.0); n * (n - 1) / 2]).expect("a good problem");
 }
 

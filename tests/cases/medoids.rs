@@ -3,10 +3,7 @@
 use super::{Bytes, Matrix, same_error};
 use crate::support::distances::{METRICS, reference, tolerance};
 use crate::support::{double_double::power_of_two, float::Float, guarded::Guarded, isas::isas};
-use mantex::{
-    Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Metric, assign_on, distance_matrix_on, expand_condensed,
-    medoid_silhouette_on, silhouette_on,
-};
+use mantex::{Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Metric, expand_condensed};
 use std::ops::ControlFlow;
 
 pub(crate) fn check(data: &[u8]) {
@@ -99,7 +96,7 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
             (Ok(got), Ok(_)) => got,
             (Err(error), Err(same)) if same_error(error, same) => continue,
             // How good the medoids are decides whether their sum overflows.
-            (_, Err(Error::Parameter { .. })) | (Err(Error::Parameter { .. }), _) if !exact => continue,
+            (_, Err(Error::InvalidParameter { .. })) | (Err(Error::InvalidParameter { .. }), _) if !exact => continue,
             (error, other) => panic!("{error:?} on {isa}, {other:?} on scalar"),
         };
         check_clustering(isa, d.view(), &weights, k, got);
@@ -153,7 +150,7 @@ fn new_objects<T: Float>(bytes: &mut Bytes<'_>) {
     let more = usize::from(bytes.rarely());
     for isa in isas() {
         let (mut labels, mut distances) = (vec![77; rows], Guarded::<T>::unwritten(rows + more, 3));
-        let result = assign_on(isa, d, &mut labels, distances.get_mut());
+        let result = isa.assign(d, &mut labels, distances.get_mut());
         assert_eq!(result.is_ok(), cols > 0 && !bad && more == 0, "{result:?} on {isa}");
         for (i, (&label, &distance)) in labels.iter().zip(distances.check()).enumerate() {
             if result.is_err() {
@@ -211,8 +208,8 @@ fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
     let mut errors: Vec<[Option<Error>; 2]> = Vec::new();
     for isa in isas() {
         let (mut out, mut medoid_out) = (Guarded::<T>::unwritten(n, 1), Guarded::<T>::unwritten(n, 0));
-        let mean = silhouette_on(isa, d, &labels, out.get_mut());
-        let medoid_mean = medoid_silhouette_on(isa, d, &medoids, medoid_out.get_mut());
+        let mean = isa.silhouette(d, &labels, out.get_mut());
+        let medoid_mean = isa.medoid_silhouette(d, &medoids, medoid_out.get_mut());
         for (mean, out) in [(&mean, &out), (&medoid_mean, &medoid_out)] {
             let untouched = out.check().iter().all(|&x| Guarded::is_guard(x));
             assert!(mean.is_ok() || untouched, "written before an error on {isa}");
@@ -267,7 +264,7 @@ fn distances<T: Float>(bytes: &mut Bytes<'_>) {
     let mut scalar: Option<Result<(), Error>> = None;
     for isa in isas().into_iter().rev() {
         let mut out = Matrix::<T>::unwritten(n, n + wrong, 2);
-        let result = distance_matrix_on(isa, points, out.view_mut(), metric);
+        let result = isa.distance_matrix(points, out.view_mut(), metric);
         let expected = scalar.get_or_insert_with(|| result.clone());
         assert_eq!(format!("{result:?}"), format!("{expected:?}"), "{isa} and scalar");
         if result.is_err() {

@@ -12,14 +12,7 @@ use crate::support::{
     softmax::{Outputs, check_outputs, run_row},
     stablemax,
 };
-use mantex::{
-    Error, ExtSum, Isa, MatMut, SoftmaxOptions, cross_entropy_gradient_rows_on, cross_entropy_rows_on,
-    log_softmax_backward_on, log_softmax_backward_rows_on, log_softmax_on, log_softmax_rows_on,
-    log_softmax_rows_with_on, log_stablemax_backward_on, log_stablemax_backward_rows_on, log_stablemax_on,
-    log_stablemax_rows_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows_on, log_sum_exp_rows_with_on, softmax,
-    softmax_backward_on, softmax_backward_rows_on, softmax_on, softmax_rows_on, softmax_rows_with_on,
-    stablemax_backward_on, stablemax_backward_rows_on, stablemax_on, stablemax_rows_on,
-};
+use mantex::{Error, ExtSum, Isa, MatMut, SoftmaxOptions, log_sum_exp, softmax};
 
 pub(crate) fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
@@ -52,7 +45,7 @@ fn rows<T: Float>(bytes: &mut Bytes<'_>) {
         let out = run_row(isa, &x, 0);
         assert!(out.same(&run_row(isa, &x, offset)), "{offset} on {isa}");
         Report::check(|report| check_outputs(report, isa, "row", &x, &reference, &out));
-        let [a, b] = [&x[..cut], &x[cut..]].map(|part| ExtSum::of_on(isa, part));
+        let [a, b] = [&x[..cut], &x[cut..]].map(|part| isa.ext_sum(part));
         assert_eq!(format!("{:?}", a.merge(b)), format!("{:?}", b.merge(a)), "merged sums on {isa}");
         if isa == Isa::best() {
             let mut plain = x.clone();
@@ -61,8 +54,8 @@ fn rows<T: Float>(bytes: &mut Bytes<'_>) {
         }
         let wrong = bytes.below(300);
         let mut untouched = Guarded::<T>::unwritten(wrong, 0);
-        let error = Err(Error::Length { argument: "out", actual: wrong, expected: n });
-        for f in [softmax_on, log_softmax_on, stablemax_on, log_stablemax_on] {
+        let error = Err(Error::LengthMismatch { argument: "out", actual: wrong, expected: n });
+        for f in [Isa::softmax, Isa::log_softmax, Isa::stablemax, Isa::log_stablemax] {
             assert!(wrong == n || f(isa, &x, untouched.get_mut()) == error);
         }
         assert!(untouched.check().iter().all(|&x| Guarded::is_guard(x)), "{error:?} on {isa}");
@@ -105,9 +98,9 @@ fn options<T: Float>(bytes: &mut Bytes<'_>) {
         let [mut softmax, mut log_softmax] = [(); 2].map(|()| Matrix::<T>::unwritten(out_rows, out_cols, gap));
         let mut log_sum_exp = Guarded::<T>::unwritten(out_rows, 1);
         let results = [
-            softmax_rows_with_on(isa, x.view(), softmax.view_mut(), &options),
-            log_softmax_rows_with_on(isa, x.view(), log_softmax.view_mut(), &options),
-            log_sum_exp_rows_with_on(isa, x.view(), log_sum_exp.get_mut(), &options),
+            isa.softmax_rows_with(x.view(), softmax.view_mut(), &options),
+            isa.log_softmax_rows_with(x.view(), log_softmax.view_mut(), &options),
+            isa.log_sum_exp_rows_with(x.view(), log_sum_exp.get_mut(), &options),
         ];
         assert!(results.iter().all(|result| result.is_ok() == good), "{results:?} on {isa}");
         if !good {
@@ -164,19 +157,17 @@ fn matrices<T: Float>(bytes: &mut Bytes<'_>) {
             assert!(on_rows(wrong.view_mut()).is_err() && wrong.is_untouched());
         };
         let (x, dy) = (x.view(), dy.view());
-        check(&|out| softmax_rows_on(isa, x, out), &|x, _, out| softmax_on(isa, x, out));
-        check(&|out| log_softmax_rows_on(isa, x, out), &|x, _, out| log_softmax_on(isa, x, out));
-        check(&|out| stablemax_rows_on(isa, x, out), &|x, _, out| stablemax_on(isa, x, out));
-        check(&|out| log_stablemax_rows_on(isa, x, out), &|x, _, out| log_stablemax_on(isa, x, out));
-        check(&|dx| softmax_backward_rows_on(isa, x, dy, dx), &|x, dy, dx| softmax_backward_on(isa, x, dy, dx));
-        check(&|dx| log_softmax_backward_rows_on(isa, x, dy, dx), &|x, dy, dx| log_softmax_backward_on(isa, x, dy, dx));
-        check(&|dx| stablemax_backward_rows_on(isa, x, dy, dx), &|x, dy, dx| stablemax_backward_on(isa, x, dy, dx));
-        check(&|dx| log_stablemax_backward_rows_on(isa, x, dy, dx), &|x, dy, dx| {
-            log_stablemax_backward_on(isa, x, dy, dx)
-        });
+        check(&|out| isa.softmax_rows(x, out), &|x, _, out| isa.softmax(x, out));
+        check(&|out| isa.log_softmax_rows(x, out), &|x, _, out| isa.log_softmax(x, out));
+        check(&|out| isa.stablemax_rows(x, out), &|x, _, out| isa.stablemax(x, out));
+        check(&|out| isa.log_stablemax_rows(x, out), &|x, _, out| isa.log_stablemax(x, out));
+        check(&|dx| isa.softmax_backward_rows(x, dy, dx), &|x, dy, dx| isa.softmax_backward(x, dy, dx));
+        check(&|dx| isa.log_softmax_backward_rows(x, dy, dx), &|x, dy, dx| isa.log_softmax_backward(x, dy, dx));
+        check(&|dx| isa.stablemax_backward_rows(x, dy, dx), &|x, dy, dx| isa.stablemax_backward(x, dy, dx));
+        check(&|dx| isa.log_stablemax_backward_rows(x, dy, dx), &|x, dy, dx| isa.log_stablemax_backward(x, dy, dx));
         let mut sums = Guarded::<T>::unwritten(rows, 3);
-        log_sum_exp_rows_on(isa, x, sums.get_mut()).expect("equal lengths");
-        let expected: Vec<T> = x.iter_rows().map(|row| log_sum_exp_on(isa, row)).collect();
+        isa.log_sum_exp_rows(x, sums.get_mut()).expect("equal lengths");
+        let expected: Vec<T> = x.iter_rows().map(|row| isa.log_sum_exp(row)).collect();
         assert!(same(sums.check(), &expected), "sums of {rows} x {cols} on {isa}");
     }
 }
@@ -220,10 +211,10 @@ fn cross_entropy<T: Float>(bytes: &mut Bytes<'_>) {
         }
         let (mut losses, mut out) = (Guarded::<T>::unwritten(rows, 0), Matrix::<T>::unwritten(rows, cols, 1));
         let row = classes.iter().position(|&class| class >= cols).expect("a class that is no column");
-        let error = Err(Error::Class { row, class: classes[row], classes: cols });
-        assert_eq!(cross_entropy_rows_on(isa, x.view(), &classes, losses.get_mut()), error);
+        let error = Err(Error::ClassOutOfRange { row, class: classes[row], classes: cols });
+        assert_eq!(isa.cross_entropy_rows(x.view(), &classes, losses.get_mut()), error);
         let weight = weights[1];
-        let result = cross_entropy_gradient_rows_on(isa, x.view(), &classes, weight, losses.get_mut(), out.view_mut());
+        let result = isa.cross_entropy_gradient_rows(x.view(), &classes, weight, losses.get_mut(), out.view_mut());
         assert_eq!(result, error);
         assert!(out.is_untouched() && losses.check().iter().all(|&x| Guarded::is_guard(x)));
     }

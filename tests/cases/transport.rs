@@ -122,7 +122,7 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
             (Ok(transport), _) => transport,
             (Err(error), Err(same)) if same_error(error, same) => continue,
             // Found on the way, where potentials are close to the limit.
-            (Err(Error::Parameter { argument: "epsilon", .. }), Ok(_)) if !steady => continue,
+            (Err(Error::InvalidParameter { argument: "epsilon", .. }), Ok(_)) if !steady => continue,
             (error, other) => panic!("{error:?} on {isa}, {other:?} on scalar"),
         };
         assert_eq!(transport.iterations(), told.len(), "{isa}");
@@ -251,7 +251,7 @@ fn batch<T: Float>(bytes: &mut Bytes<'_>) {
         let batch = match (run(isa, a.view(), b.view()), &scalar) {
             (Ok(batch), _) => batch,
             (Err(error), Err(same)) if same_error(&error, same) => continue,
-            (Err(Error::Parameter { argument: "epsilon", .. }), Ok(_)) => continue,
+            (Err(Error::InvalidParameter { argument: "epsilon", .. }), Ok(_)) => continue,
             (error, other) => panic!("{error:?} on {isa}, {other:?} on scalar"),
         };
         let problems = if a.rows == 1 { b.rows } else { a.rows };

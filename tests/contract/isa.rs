@@ -3,7 +3,7 @@
 #[cfg(feature = "std")]
 use crate::support::child::{child, printed};
 use crate::support::isas::isas;
-use mantex::{Error, Isa, log_sum_exp_on};
+use mantex::{Error, Isa};
 
 const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
 
@@ -61,14 +61,17 @@ fn names_go_both_ways() {
 
 #[test]
 fn other_names_are_errors() {
-    for name in ["", "avx", "AVX2", " avx2", "avx2 ", "scalar,avx2", "sse", "a name of more than sixteen bytes", "żółw"]
+    for name in ["", "avx", "AVX3", " avx2", "avx2 ", "scalar,avx2", "sse", "a name of more than sixteen bytes", "żółw"]
     {
         match name.parse::<Isa>() {
-            Err(Error::Isa { name: told, known: false }) => {
+            Err(Error::UnknownIsa { name: told }) => {
                 // Long names are cut.
                 assert!(name.starts_with(told.as_str()) && told.as_str().len() >= name.len().min(13), "{told:?}");
-                let message = Error::Isa { name: told, known: false }.to_string();
-                assert!(message.contains(told.as_str()) && message.contains("avx512, avx2, neon, scalar"), "{message}");
+                let message = Error::UnknownIsa { name: told }.to_string();
+                assert!(
+                    message.contains(told.as_str()) && message.contains("avx512, avx2, neon or scalar"),
+                    "{message}"
+                );
             }
             other => panic!("{name:?} gives {other:?}"),
         }
@@ -80,13 +83,23 @@ fn other_names_are_errors() {
         }
         missing += 1;
         match name.parse::<Isa>() {
-            Err(error @ Error::Isa { known: true, .. }) => {
+            Err(error @ Error::UnavailableIsa { .. }) => {
                 assert!(error.to_string().contains("not available"), "{error}");
             }
             other => panic!("{name:?} gives {other:?}"),
         }
     }
     assert!(missing > 0, "no CPU has both NEON and AVX");
+}
+
+#[test]
+fn names_in_any_case_and_values_as_keys() {
+    for isa in isas() {
+        assert_eq!(isa.name().to_uppercase().parse(), Ok(isa));
+        assert_eq!(isa.to_string().parse(), Ok(isa));
+    }
+    let distinct: std::collections::HashSet<Isa> = isas().iter().chain(&isas()).copied().collect();
+    assert_eq!(distinct.len(), isas().len());
 }
 
 #[test]
@@ -103,7 +116,7 @@ fn best_is_what_the_environment_says() {
     mantex::softmax(&x, &mut out).expect("equal lengths");
     for isa in isas() {
         let mut on = vec![1.0_f32; x.len()];
-        mantex::softmax_on(isa, &x, &mut on).expect("equal lengths");
+        isa.softmax(&x, &mut on).expect("equal lengths");
         assert_eq!(isa == Isa::best(), on == out, "{isa} where {} is the best", Isa::best());
     }
 }
@@ -154,6 +167,6 @@ fn an_entry_point_alone() {
 #[test]
 fn a_given_instruction_set_alone() {
     for isa in isas() {
-        assert_eq!(log_sum_exp_on(isa, &[1.5_f64]), 1.5);
+        assert_eq!(isa.log_sum_exp(&[1.5_f64]), 1.5);
     }
 }

@@ -13,6 +13,8 @@ pub(crate) trait Float: Real + bytemuck::Pod {
     /// The contract's accuracy holds for softmax outputs from here on: 2^26 times the smallest normal number, as 2^-100
     /// is for f32.
     const SMALLEST: f64;
+    /// Machine epsilon.
+    const EPSILON: f64;
     /// The largest finite number.
     const LARGEST: Self;
     /// The smallest positive number.
@@ -35,6 +37,7 @@ impl Float for f32 {
     const DIGITS: i32 = 24;
     const MIN_EXPONENT: i32 = -126;
     const SMALLEST: f64 = 7.888609052210118e-31; // 2^-100
+    const EPSILON: f64 = f32::EPSILON as f64;
     const LARGEST: f32 = f32::MAX;
     const TINIEST: f32 = 1.4e-45;
 
@@ -66,6 +69,7 @@ impl Float for f64 {
     const DIGITS: i32 = 53;
     const MIN_EXPONENT: i32 = -1022;
     const SMALLEST: f64 = f64::from_bits((1023 - 996) << 52); // 2^-996
+    const EPSILON: f64 = f64::EPSILON;
     const LARGEST: f64 = f64::MAX;
     const TINIEST: f64 = 5e-324;
 

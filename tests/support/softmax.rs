@@ -9,7 +9,7 @@ use super::{
     report::Report,
     ulp::{ulp_error, ulp_error_from_one},
 };
-use mantex::{Error, ExtSum, Isa, log_softmax_on, log_sum_exp_on, softmax_in_place_on, softmax_on};
+use mantex::{Error, ExtSum, Isa};
 
 /// Softmax: within 4 ulp, at any length.
 pub(crate) const SOFTMAX_ULPS: f64 = 4.0;
@@ -50,13 +50,13 @@ pub(crate) fn run_row<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs<T> 
         f(input.get(), out.get_mut()).expect("the lengths agree");
         out.check().to_vec()
     };
-    let softmax = take(&|x, out| softmax_on(isa, x, out));
-    let log_softmax = take(&|x, out| log_softmax_on(isa, x, out));
-    let log_sum_exp = log_sum_exp_on(isa, input.get());
-    assert_eq!(ExtSum::of_on(isa, input.get()).ln().bits(), log_sum_exp.bits());
+    let softmax = take(&|x, out| isa.softmax(x, out));
+    let log_softmax = take(&|x, out| isa.log_softmax(x, out));
+    let log_sum_exp = isa.log_sum_exp(input.get());
+    assert_eq!(isa.ext_sum(input.get()).ln().bits(), log_sum_exp.bits());
     assert!(same_bits(input.check(), x), "the input changed");
     let mut both = Guarded::new(x, offset);
-    softmax_in_place_on(isa, both.get_mut());
+    isa.softmax_in_place(both.get_mut());
     let in_place = both.check().to_vec();
     Outputs { softmax, in_place, log_softmax, log_sum_exp }
 }

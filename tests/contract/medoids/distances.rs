@@ -7,7 +7,7 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Error, Isa, MatMut, MatRef, Metric, distance_matrix, distance_matrix_on};
+use mantex::{Error, Isa, MatMut, MatRef, Metric, distance_matrix};
 use rand::{Rng, RngExt};
 
 for_both_types! {
@@ -54,7 +54,7 @@ fn check<T: Float>(kind: &str, n: usize, dimensions: usize, r: &mut impl Rng) {
             let what = format!("{metric:?}/{}/{isa}/{kind}/n={n}/D={dimensions}", T::NAME);
             let width = n + gap;
             let mut out = vec![T::of(7.0); n * width];
-            distance_matrix_on(isa, points, MatMut::with_stride(&mut out, n, n, width).unwrap(), metric).unwrap();
+            isa.distance_matrix(points, MatMut::with_stride(&mut out, n, n, width).unwrap(), metric).unwrap();
             for i in 0..n {
                 for j in 0..n {
                     let (got, expected) = (out[i * width + j], expected[i * n + j]);
@@ -117,14 +117,14 @@ fn extremes<T: Float>() {
     let points = MatRef::new(&data, 4, 2).unwrap();
     for isa in isas() {
         let mut out = vec![T::of(7.0); 16];
-        distance_matrix_on(isa, points, MatMut::new(&mut out, 4, 4).unwrap(), Metric::Cosine).unwrap();
+        isa.distance_matrix(points, MatMut::new(&mut out, 4, 4).unwrap(), Metric::Cosine).unwrap();
         let half = 1.0 - 0.5_f64.sqrt();
         for (at, expected) in [(1, 1.0), (2, 0.0), (3, half), (6, 1.0), (7, 1.0 + 0.5_f64.sqrt()), (11, half)] {
             let got = out[at].wide();
             assert!((got - expected).abs() <= 4.0 * T::EPSILON, "{isa} {at}: {got} {expected}");
         }
         for metric in [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan] {
-            distance_matrix_on(isa, points, MatMut::new(&mut out, 4, 4).unwrap(), metric).unwrap();
+            isa.distance_matrix(points, MatMut::new(&mut out, 4, 4).unwrap(), metric).unwrap();
             assert!(out[1].wide() == f64::INFINITY || metric == Metric::Manhattan && out[2].wide().is_infinite());
             assert!((0..4).all(|i| out[5 * i].bits() == 0) && out.iter().all(|x| x.wide() >= 0.0), "{isa} {metric:?}");
         }
@@ -137,10 +137,10 @@ fn bad_points_are_named<T: Float>() {
             let mut out = vec![T::of(7.0); side.0 * side.1];
             let points = MatRef::new(data, rows, cols).unwrap();
             let out_view = MatMut::new(&mut out, side.0, side.1).unwrap();
-            let error = distance_matrix_on(isa, points, out_view, metric).unwrap_err();
+            let error = isa.distance_matrix(points, out_view, metric).unwrap_err();
             match (&expected, error) {
                 (Some(expected), error) => assert_eq!(*expected, error),
-                (None, Error::Element { argument: "points", row, col, expected: "finite", .. }) => {
+                (None, Error::InvalidElement { argument: "points", row, col, expected: "finite", .. }) => {
                     assert!(!data[row * cols + col].wide().is_finite());
                 }
                 (None, error) => panic!("{error}"),
@@ -153,7 +153,7 @@ fn bad_points_are_named<T: Float>() {
         fail(&[], 0, 3, (0, 0), metric, Some(Error::Empty { argument: "points" }));
         fail(&[], 3, 0, (3, 3), metric, Some(Error::Empty { argument: "points" }));
         for side in [(3, 4), (4, 3), (3, 3), (5, 5), (0, 0)] {
-            let shape = Error::Shape { argument: "out", actual: side, expected: (4, 4) };
+            let shape = Error::ShapeMismatch { argument: "out", actual: side, expected: (4, 4) };
             fail(&one, 4, 3, side, metric, Some(shape));
         }
         for cols in [1, 3, 20, 70] {
@@ -168,5 +168,5 @@ fn bad_points_are_named<T: Float>() {
     }
     let mut zero = one.clone();
     zero[6..9].copy_from_slice(&[T::of(0.0), T::of(-0.0), T::of(0.0)]);
-    fail(&zero, 4, 3, (4, 4), Metric::Cosine, Some(Error::ZeroPoint { point: 2 }));
+    fail(&zero, 4, 3, (4, 4), Metric::Cosine, Some(Error::UndefinedCosine { point: 2 }));
 }

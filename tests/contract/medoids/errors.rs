@@ -12,16 +12,16 @@ fn bad_arguments_are_named() {
     let not_square = Error::NotSquare { argument: "dissimilarities", rows: 3, cols: 2 };
     assert_eq!(err(&KMedoids::new(1), &d[..6], 3, 2), not_square);
     for (k, n) in [(0, 3), (4, 3), (usize::MAX, 3), (1, 0), (0, 0)] {
-        assert_eq!(err(&KMedoids::new(k), &d[..n * n], n, n), Error::MedoidCount { k, objects: n });
+        assert_eq!(err(&KMedoids::new(k), &d[..n * n], n, n), Error::MedoidCountOutOfRange { k, objects: n });
     }
     let given = |medoids: &[usize]| KMedoids::new(2).init(Init::Given(medoids.to_vec()));
     for medoids in [&[0][..], &[], &[0, 1, 2]] {
-        let expected = Error::Length { argument: "medoids", actual: medoids.len(), expected: 2 };
+        let expected = Error::LengthMismatch { argument: "medoids", actual: medoids.len(), expected: 2 };
         assert_eq!(err(&given(medoids), &d, 3, 3), expected);
     }
-    let out_of_range = Error::Medoid { medoid: 3, objects: 3, duplicate: false };
+    let out_of_range = Error::MedoidOutOfRange { medoid: 3, objects: 3 };
     assert_eq!(err(&given(&[1, 3]), &d, 3, 3), out_of_range);
-    assert_eq!(err(&given(&[1, 1]), &d, 3, 3), Error::Medoid { medoid: 1, objects: 3, duplicate: true });
+    assert_eq!(err(&given(&[1, 1]), &d, 3, 3), Error::DuplicateMedoid { medoid: 1 });
 
     // A bad element at every place of matrices with and without tails.
     for n in [1, 3, 16, 33, 67] {
@@ -31,7 +31,7 @@ fn bad_arguments_are_named() {
                     let mut d = vec![1.0_f32; n * n];
                     d[row * n + col] = bad;
                     match err(&KMedoids::new(1).isa(isa), &d, n, n) {
-                        Error::Element { argument: "dissimilarities", row: r, col: c, value, .. } => {
+                        Error::InvalidElement { argument: "dissimilarities", row: r, col: c, value, .. } => {
                             assert_eq!((r, c), (row, col));
                             assert_eq!(value.to_bits(), f64::from(bad).to_bits());
                         }
@@ -56,7 +56,9 @@ fn bad_arguments_are_named() {
                     for options in [options.clone(), random, options.max_iterations(0)] {
                         let never = |_| panic!("an iteration on such elements");
                         match options.fit_with(d, never).unwrap_err() {
-                            Error::Element { row: r, col: c, .. } => assert_eq!((r, c), (row, col), "{isa}, k={k}"),
+                            Error::InvalidElement { row: r, col: c, .. } => {
+                                assert_eq!((r, c), (row, col), "{isa}, k={k}")
+                            }
                             other => panic!("{other}"),
                         }
                     }

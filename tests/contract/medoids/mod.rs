@@ -49,7 +49,7 @@ impl Square {
     }
 
     fn to<T: Real>(&self) -> Vec<T> {
-        self.d.iter().map(|&x| T::from_f64(x)).collect()
+        self.d.iter().map(|&x| T::rounded(x)).collect()
     }
 
     /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
@@ -63,7 +63,7 @@ impl Square {
         match &self.weights {
             None => options.fit(d).unwrap(),
             Some(weights) => {
-                let weights: Vec<T> = weights.iter().map(|&w| T::from_f64(w)).collect();
+                let weights: Vec<T> = weights.iter().map(|&w| T::rounded(w)).collect();
                 options.fit_weighted(d, &weights).unwrap()
             }
         }

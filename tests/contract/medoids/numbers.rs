@@ -90,7 +90,7 @@ fn huge_dissimilarities_end() {
         for isa in isas() {
             for algorithm in [Algorithm::FasterPam, Algorithm::FastPam1] {
                 let error = KMedoids::new(k).algorithm(algorithm).isa(isa).fit(MatRef::new(&d.d, 20, 20).unwrap());
-                assert!(matches!(error, Err(Error::Parameter { argument: "dissimilarities", .. })), "{error:?}");
+                assert!(matches!(error, Err(Error::InvalidParameter { argument: "dissimilarities", .. })), "{error:?}");
             }
             let small = Square::from_fn(20, |a, b| d.at(a, b) * 1e-271);
             let got: Clustering<f32> = small.fit(&KMedoids::new(k).isa(isa), 0);

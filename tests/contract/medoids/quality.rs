@@ -5,10 +5,7 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{
-    Error, KMedoids, MatMut, MatRef, Real, assign, assign_on, expand_condensed, medoid_silhouette,
-    medoid_silhouette_on, silhouette, silhouette_on,
-};
+use mantex::{Error, KMedoids, MatMut, MatRef, Real, assign, expand_condensed, medoid_silhouette, silhouette};
 use rand::{Rng, RngExt};
 
 for_both_types! {
@@ -23,7 +20,7 @@ for_both_types! {
 
 /// n rows of `cols` numbers between 0 and 1, as the type holds them, in a view with a gap of NaN.
 fn random<T: Real>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
-    let mut next = |i: usize| if i % (cols + gap) < cols { T::from_f64(r.random_range(0.0..1.0)) } else { T::NAN };
+    let mut next = |i: usize| if i % (cols + gap) < cols { T::rounded(r.random_range(0.0..1.0)) } else { T::NAN };
     (0..n * (cols + gap)).map(&mut next).collect()
 }
 
@@ -60,7 +57,7 @@ fn silhouettes_are_as_defined<T: Real>() {
                 for isa in isas() {
                     let what = format!("{isa} n={n} clusters={clusters}");
                     let mut out = vec![T::NAN; n];
-                    let mean = silhouette_on(isa, d, &labels, &mut out).unwrap();
+                    let mean = isa.silhouette(d, &labels, &mut out).unwrap();
                     for (&got, &expected) in out.iter().zip(&expected) {
                         close(got, expected, &what);
                     }
@@ -77,11 +74,11 @@ fn silhouettes_without_the_diagonal<T: Real>() {
     let mut data = random::<T>(n, n, 0, &mut rng(5));
     let labels: Vec<usize> = (0..n).map(|o| o % 3).collect();
     for large in [1.0, 1e10, 1e20, 1e38] {
-        (0..n).for_each(|o| data[o * n + o] = T::from_f64(large));
+        (0..n).for_each(|o| data[o * n + o] = T::rounded(large));
         let d = MatRef::new(&data, n, n).unwrap();
         for isa in isas() {
             let mut out = vec![T::NAN; n];
-            silhouette_on(isa, d, &labels, &mut out).unwrap();
+            isa.silhouette(d, &labels, &mut out).unwrap();
             for (o, &got) in out.iter().enumerate() {
                 close(got, silhouette_reference(d, &labels, o), &format!("{isa} {o} with {large:e}"));
             }
@@ -94,12 +91,12 @@ fn long_silhouettes<T: Real>() {
     let n = if small_cases() { 1030 } else { 1100 };
     let mut r = rng(2);
     let x: Vec<f64> = (0..n).map(|_| r.random_range(0.0..1.0)).collect();
-    let data: Vec<T> = (0..n * n).map(|i| T::from_f64((x[i / n] - x[i % n]).abs())).collect();
+    let data: Vec<T> = (0..n * n).map(|i| T::rounded((x[i / n] - x[i % n]).abs())).collect();
     let d = MatRef::new(&data, n, n).unwrap();
     let labels: Vec<usize> = x.iter().map(|x| (x * 5.0) as usize).collect();
     let mut out = vec![T::NAN; n];
     for isa in isas() {
-        silhouette_on(isa, d, &labels, &mut out).unwrap();
+        isa.silhouette(d, &labels, &mut out).unwrap();
         for o in [0, 1, 1022, 1023, 1024, 1025, n - 1] {
             close(out[o], silhouette_reference(d, &labels, o), &format!("{isa} {o}"));
         }
@@ -107,7 +104,7 @@ fn long_silhouettes<T: Real>() {
     let mut best = vec![T::NAN; n];
     silhouette(d, &labels, &mut best).unwrap();
     let isa = mantex::Isa::best();
-    silhouette_on(isa, d, &labels, &mut out).unwrap();
+    isa.silhouette(d, &labels, &mut out).unwrap();
     assert!(best == out);
 }
 
@@ -133,7 +130,7 @@ fn medoid_silhouettes_are_as_defined<T: Real>() {
             assert_eq!(expected[1], 0.0);
             for isa in isas() {
                 let mut out = vec![T::NAN; n];
-                let mean = medoid_silhouette_on(isa, d, &medoids, &mut out).unwrap();
+                let mean = isa.medoid_silhouette(d, &medoids, &mut out).unwrap();
                 for (&got, &expected) in out.iter().zip(&expected) {
                     close(got, expected, &format!("{isa} n={n} k={k}"));
                 }
@@ -150,12 +147,12 @@ fn new_objects_go_to_the_nearest_medoid<T: Real>() {
             // Few values, so that there are ties.
             let data: Vec<T> = random::<T>(n, k, gap, &mut r)
                 .iter()
-                .map(|x| if x.to_f64().is_nan() { *x } else { T::from_f64((x.to_f64() * 8.0).floor()) })
+                .map(|x| if x.to_f64().is_nan() { *x } else { T::rounded((x.to_f64() * 8.0).floor()) })
                 .collect();
             let d = MatRef::with_stride(&data, n, k, k + gap).unwrap();
             for isa in isas() {
                 let (mut labels, mut distances) = (vec![usize::MAX; n], vec![T::NAN; n]);
-                assign_on(isa, d, &mut labels, &mut distances).unwrap();
+                isa.assign(d, &mut labels, &mut distances).unwrap();
                 for (o, row) in d.iter_rows().enumerate() {
                     let first = (0..k).min_by(|&a, &b| row[a].to_f64().total_cmp(&row[b].to_f64())).unwrap();
                     assert_eq!((labels[o], distances[o]), (first, row[first]), "{isa} k={k} {o}");
@@ -170,7 +167,7 @@ fn prediction_agrees_with_the_clustering<T: Real>() {
     let mut r = rng(5);
     let n = 50;
     let x: Vec<f64> = (0..n).map(|_| r.random_range(0.0..1.0)).collect();
-    let data: Vec<T> = (0..n * n).map(|i| T::from_f64((x[i / n] - x[i % n]).abs())).collect();
+    let data: Vec<T> = (0..n * n).map(|i| T::rounded((x[i / n] - x[i % n]).abs())).collect();
     let clustering = KMedoids::new(7).fit(MatRef::new(&data, n, n).unwrap()).unwrap();
     let new: Vec<T> =
         (0..n).flat_map(|o| clustering.medoids().iter().map(|&m| data[m * n + o]).collect::<Vec<_>>()).collect();
@@ -178,14 +175,14 @@ fn prediction_agrees_with_the_clustering<T: Real>() {
     assert_eq!(labels, clustering.labels());
     close(clustering.loss(), distances.iter().map(|x| x.to_f64()).sum(), "loss");
     let wrong = clustering.predict(MatRef::new(&new[..n * 6], n, 6).unwrap()).unwrap_err();
-    assert_eq!(wrong, Error::Shape { argument: "dissimilarities", actual: (n, 6), expected: (n, 7) });
+    assert_eq!(wrong, Error::ShapeMismatch { argument: "dissimilarities", actual: (n, 6), expected: (n, 7) });
 }
 
 fn condensed_is_the_upper_triangle<T: Real>() {
     let mut sizes: Vec<usize> = (1..=20).collect();
     sizes.extend([63, 64, 65, 130, 200]);
     for n in sizes {
-        let pair = |a: usize, b: usize| T::from_f64(if a == b { 0.0 } else { (a.min(b) * n + a.max(b)) as f64 });
+        let pair = |a: usize, b: usize| T::rounded(if a == b { 0.0 } else { (a.min(b) * n + a.max(b)) as f64 });
         let condensed: Vec<T> = (0..n).flat_map(|i| (i + 1..n).map(move |j| pair(i, j))).collect();
         let gap = n % 3;
         let mut square = vec![T::NAN; n * (n + gap)];
@@ -222,26 +219,31 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     let wide = MatRef::new(&d[..6], 2, 3).unwrap();
     check(wide, &[0, 1], 2, Error::NotSquare { argument, rows: 2, cols: 3 });
     check(MatRef::new(&[], 0, 0).unwrap(), &[], 0, Error::Empty { argument });
-    check(square, &[0, 1], 3, Error::Length { argument: "labels", actual: 2, expected: 3 });
-    check(square, &[0, 1, 1], 2, Error::Length { argument: "out", actual: 2, expected: 3 });
-    check(square, &[0, 3, 1], 3, Error::Label { object: 1, label: 3, objects: 3 });
-    check(square, &[0, usize::MAX, 1], 3, Error::Label { object: 1, label: usize::MAX, objects: 3 });
-    check(square, &[2; 3], 3, Error::Parameter { argument: "labels", value: 1.0, expected: "of at least 2 clusters" });
+    check(square, &[0, 1], 3, Error::LengthMismatch { argument: "labels", actual: 2, expected: 3 });
+    check(square, &[0, 1, 1], 2, Error::LengthMismatch { argument: "out", actual: 2, expected: 3 });
+    check(square, &[0, 3, 1], 3, Error::LabelOutOfRange { object: 1, label: 3, objects: 3 });
+    check(square, &[0, usize::MAX, 1], 3, Error::LabelOutOfRange { object: 1, label: usize::MAX, objects: 3 });
+    check(
+        square,
+        &[2; 3],
+        3,
+        Error::InvalidParameter { argument: "labels", value: 1.0, expected: "of at least 2 clusters" },
+    );
     let mut bad = d;
     bad[5] = -1.0;
-    let negative = Error::Element { argument, row: 1, col: 2, value: -1.0, expected: "finite and not negative" };
+    let negative = Error::InvalidElement { argument, row: 1, col: 2, value: -1.0, expected: "finite and not negative" };
     check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1, 1], 3, negative.clone());
 
     let mut check = |d: MatRef<'_, f64>, medoids: &[usize], len: usize, expected: Error| {
         assert_eq!(medoid_silhouette(d, medoids, &mut out[..len]).unwrap_err(), expected);
     };
     check(wide, &[0, 1], 3, Error::NotSquare { argument, rows: 2, cols: 3 });
-    check(square, &[0, 3], 3, Error::Medoid { medoid: 3, objects: 3, duplicate: false });
-    check(square, &[1, 1], 3, Error::Medoid { medoid: 1, objects: 3, duplicate: true });
-    let few = |value| Error::Parameter { argument: "medoids", value, expected: "at least 2 medoids" };
+    check(square, &[0, 3], 3, Error::MedoidOutOfRange { medoid: 3, objects: 3 });
+    check(square, &[1, 1], 3, Error::DuplicateMedoid { medoid: 1 });
+    let few = |value| Error::InvalidParameter { argument: "medoids", value, expected: "at least 2 medoids" };
     check(square, &[1], 3, few(1.0));
     check(square, &[], 3, few(0.0));
-    check(square, &[0, 1], 2, Error::Length { argument: "out", actual: 2, expected: 3 });
+    check(square, &[0, 1], 2, Error::LengthMismatch { argument: "out", actual: 2, expected: 3 });
     check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1], 3, negative.clone());
     assert_eq!(out, [7.0; 3]);
 
@@ -249,7 +251,7 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     let huge: Vec<f64> = (0..25).map(|at| if at / 5 == at % 5 { 0.0 } else { 1.7e308 }).collect();
     let mut out = [7.0; 5];
     let error = silhouette(MatRef::new(&huge, 5, 5).unwrap(), &[0, 0, 0, 1, 1], &mut out).unwrap_err();
-    assert!(matches!(error, Error::Parameter { argument: "dissimilarities", .. }), "{error}");
+    assert!(matches!(error, Error::InvalidParameter { argument: "dissimilarities", .. }), "{error}");
     assert_eq!(out, [7.0; 5]);
 
     let (mut labels, mut distances) = ([9; 3], [7.0; 3]);
@@ -257,20 +259,23 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
         assert_eq!(assign(d, &mut labels[..lens.0], &mut distances[..lens.1]).unwrap_err(), expected);
     };
     check(MatRef::new(&[], 3, 0).unwrap(), (3, 3), Error::Empty { argument });
-    check(square, (2, 3), Error::Length { argument: "labels", actual: 2, expected: 3 });
-    check(square, (3, 1), Error::Length { argument: "distances", actual: 1, expected: 3 });
+    check(square, (2, 3), Error::LengthMismatch { argument: "labels", actual: 2, expected: 3 });
+    check(square, (3, 1), Error::LengthMismatch { argument: "distances", actual: 1, expected: 3 });
     check(MatRef::new(&bad, 3, 3).unwrap(), (3, 3), negative);
     assert_eq!((labels, distances), ([9; 3], [7.0; 3]));
 
     let mut out = [7.0; 9];
     for len in [2, 4, 5, 7] {
-        assert_eq!(KMedoids::new(1).fit_condensed(&d[..len]).unwrap_err(), Error::Condensed { len });
+        assert_eq!(KMedoids::new(1).fit_condensed(&d[..len]).unwrap_err(), Error::NotCondensed { len });
         let error = expand_condensed(&d[..len], MatMut::new(&mut out, 3, 3).unwrap()).unwrap_err();
-        assert_eq!(error, Error::Length { argument: "condensed", actual: len, expected: 3 });
+        assert_eq!(error, Error::LengthMismatch { argument: "condensed", actual: len, expected: 3 });
     }
     let error = expand_condensed(&d[..3], MatMut::new(&mut out[..6], 2, 3).unwrap()).unwrap_err();
     assert_eq!(error, Error::NotSquare { argument: "out", rows: 2, cols: 3 });
     assert_eq!(out, [7.0; 9]);
-    assert_eq!(KMedoids::new(2).fit_condensed::<f32>(&[]).unwrap_err(), Error::MedoidCount { k: 2, objects: 1 });
+    assert_eq!(
+        KMedoids::new(2).fit_condensed::<f32>(&[]).unwrap_err(),
+        Error::MedoidCountOutOfRange { k: 2, objects: 1 }
+    );
     assert_eq!(expand_condensed::<f32>(&[], MatMut::new(&mut [], 0, 0).unwrap()), Ok(()));
 }

@@ -66,12 +66,12 @@ fn bad_weights_are_named() {
     let d = MatRef::new(&d, 2, 2).unwrap();
     let k = KMedoids::new(1);
     for weights in [&[][..], &[1.0], &[1.0; 3]] {
-        let expected = Error::Length { argument: "weights", actual: weights.len(), expected: 2 };
+        let expected = Error::LengthMismatch { argument: "weights", actual: weights.len(), expected: 2 };
         assert_eq!(k.fit_weighted(d, weights).unwrap_err(), expected);
     }
     for bad in [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         match k.fit_weighted(d, &[1.0, bad]).unwrap_err() {
-            Error::Element { argument: "weights", row: 1, col: 0, value, .. } => {
+            Error::InvalidElement { argument: "weights", row: 1, col: 0, value, .. } => {
                 assert_eq!(value.to_bits(), f64::from(bad).to_bits());
             }
             other => panic!("{other}"),
@@ -80,5 +80,5 @@ fn bad_weights_are_named() {
     // Weights alone can make the loss overflow.
     let d = [0.0, 1e300, 1e300, 0.0];
     let got = k.fit_weighted(MatRef::new(&d, 2, 2).unwrap(), &[1e300, 1e300]);
-    assert!(matches!(got, Err(Error::Parameter { argument: "dissimilarities", .. })), "{got:?}");
+    assert!(matches!(got, Err(Error::InvalidParameter { argument: "dissimilarities", .. })), "{got:?}");
 }

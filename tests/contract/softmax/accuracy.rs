@@ -13,7 +13,6 @@ use crate::support::{
     softmax::{LOG_SOFTMAX_ULPS, LOG_SUM_EXP_ULPS, SOFTMAX_ULPS, run_row, softmax_error},
     ulp::{ulp_error, ulp_error_from_one},
 };
-use mantex::{log_sum_exp_on, softmax_on};
 use rand::RngExt;
 
 for_both_types! {
@@ -136,13 +135,13 @@ fn pairs<T: Float>() {
             for &isa in &isas {
                 let case = || format!("[0, {:e}]", x.wide());
                 let mut out = [T::of(f64::NAN); 2];
-                softmax_on(isa, &[T::of(0.0), x], &mut out).expect("equal lengths");
+                isa.softmax(&[T::of(0.0), x], &mut out).expect("equal lengths");
                 for i in 0..2 {
                     if let Some(ulps) = softmax_error(out[i], x, expected[i], &case) {
                         report.observe::<T>("softmax", isa, ulps, SOFTMAX_ULPS, case);
                     }
                 }
-                let actual = log_sum_exp_on(isa, &[T::of(0.0), x]);
+                let actual = isa.log_sum_exp(&[T::of(0.0), x]);
                 let ulps = ulp_error_from_one(actual, lse.0, lse.1);
                 report.observe::<T>("log_sum_exp", isa, ulps, LOG_SUM_EXP_ULPS, case);
             }
@@ -165,7 +164,7 @@ fn every_exponential<T: Float>() {
             for x in [x.wide(), x.wide() * 377.0] {
                 let x = T::of(x);
                 for &isa in &isas {
-                    let ulps = ulp_error_from_one(log_sum_exp_on(isa, &[x]), x.wide(), 0.0);
+                    let ulps = ulp_error_from_one(isa.log_sum_exp(&[x]), x.wide(), 0.0);
                     report.observe::<T>("log_sum_exp", isa, ulps, LOG_SUM_EXP_ULPS, || format!("[{:e}]", x.wide()));
                 }
             }

@@ -40,7 +40,7 @@ fn sums_merge<T: Float>() {
                 cuts.extend([0, n]);
                 cuts.sort_unstable();
                 for &isa in &isas {
-                    let sums = || cuts.windows(2).map(|w| ExtSum::of_on(isa, &x[w[0]..w[1]]));
+                    let sums = || cuts.windows(2).map(|w| isa.ext_sum(&x[w[0]..w[1]]));
                     let left = sums().fold(ExtSum::default(), merge);
                     let right = sums().rev().fold(ExtSum::default(), merge);
                     let mut tree: Vec<ExtSum<T>> = sums().collect();

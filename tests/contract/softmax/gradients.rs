@@ -14,10 +14,8 @@ use crate::support::{
     rows::row,
 };
 use mantex::{
-    Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows, cross_entropy_gradient_rows_on, cross_entropy_rows,
-    cross_entropy_rows_on, log_softmax_backward, log_softmax_backward_on, log_softmax_backward_rows,
-    log_softmax_backward_rows_on, log_softmax_on, softmax_backward, softmax_backward_on, softmax_backward_rows,
-    softmax_backward_rows_on, softmax_on,
+    Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows, cross_entropy_rows, log_softmax_backward,
+    log_softmax_backward_rows, softmax_backward, softmax_backward_rows,
 };
 use rand::RngExt;
 
@@ -63,14 +61,14 @@ fn backward_rows_are_slices<T: Float>() {
             let mut dx = [Guarded::<T>::unwritten(rows * stride, 1), Guarded::<T>::unwritten(rows * stride, 1)];
             let [plain, log] = &mut dx;
             let target = |out| MatMut::with_stride(out, rows, cols, stride).expect("it fits");
-            softmax_backward_rows_on(isa, view(&y), view(&dy), target(plain.get_mut())).expect("equal shapes");
-            log_softmax_backward_rows_on(isa, view(&y), view(&dy), target(log.get_mut())).expect("equal shapes");
+            isa.softmax_backward_rows(view(&y), view(&dy), target(plain.get_mut())).expect("equal shapes");
+            isa.log_softmax_backward_rows(view(&y), view(&dy), target(log.get_mut())).expect("equal shapes");
             for i in 0..rows {
                 let at = i * stride..i * stride + cols;
                 let mut out = vec![T::of(0.0); cols];
-                softmax_backward_on(isa, &y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
+                isa.softmax_backward(&y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
                 assert_eq!(bits_of(&plain.check()[at.clone()]), bits_of(&out), "row {i} on {isa}");
-                log_softmax_backward_on(isa, &y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
+                isa.log_softmax_backward(&y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
                 assert_eq!(bits_of(&log.check()[at.clone()]), bits_of(&out), "log, row {i} on {isa}");
                 for out in [plain.check(), log.check()] {
                     let gap = &out[at.end..(i + 1) * stride];
@@ -108,17 +106,17 @@ fn gradients_are_derivatives() {
             for what in ["softmax", "log_softmax", "cross_entropy"] {
                 match what {
                     "softmax" => {
-                        softmax_on(isa, &x, &mut y).expect("equal lengths");
-                        softmax_backward_on(isa, &y, &weights, &mut dx).expect("equal lengths");
+                        isa.softmax(&x, &mut y).expect("equal lengths");
+                        isa.softmax_backward(&y, &weights, &mut dx).expect("equal lengths");
                     }
                     "log_softmax" => {
-                        log_softmax_on(isa, &x, &mut y).expect("equal lengths");
-                        log_softmax_backward_on(isa, &y, &weights, &mut dx).expect("equal lengths");
+                        isa.log_softmax(&x, &mut y).expect("equal lengths");
+                        isa.log_softmax_backward(&y, &weights, &mut dx).expect("equal lengths");
                     }
                     _ => {
                         let matrix = MatRef::new(&x, 1, n).expect("it fits");
                         let out = MatMut::new(&mut dx, 1, n).expect("it fits");
-                        cross_entropy_gradient_rows_on(isa, matrix, &[class], 0.7, &mut losses, out).expect("it fits");
+                        isa.cross_entropy_gradient_rows(matrix, &[class], 0.7, &mut losses, out).expect("it fits");
                     }
                 }
                 for i in 0..n {
@@ -172,7 +170,7 @@ fn cross_entropy_of_special_values<T: Float>() {
                     let mut losses = [T::of(0.0); 3];
                     let mut out = vec![T::of(7.0); x.len()];
                     let gradient = MatMut::new(&mut out, 3, cols).expect("it fits");
-                    cross_entropy_gradient_rows_on(isa, matrix, &[0, at, 1], T::of(1.0), &mut losses, gradient)
+                    isa.cross_entropy_gradient_rows(matrix, &[0, at, 1], T::of(1.0), &mut losses, gradient)
                         .expect("equal shapes");
                     let (row, ln) = (&out[cols..2 * cols], (cols as f64).ln());
                     for loss in [losses[0], losses[2]] {
@@ -191,7 +189,7 @@ fn cross_entropy_of_special_values<T: Float>() {
             }
             let x = vec![T::of(-INF); cols];
             let mut losses = [T::of(0.0)];
-            cross_entropy_rows_on(isa, MatRef::new(&x, 1, cols).expect("it fits"), &[1], &mut losses).expect("fits");
+            isa.cross_entropy_rows(MatRef::new(&x, 1, cols).expect("it fits"), &[1], &mut losses).expect("fits");
             assert!(losses[0].wide().is_nan(), "all -inf on {isa}");
         }
     }
@@ -210,34 +208,33 @@ fn entry_points_run_the_best<T: Float>() {
         assert_eq!(bits_of(&a), bits_of(&b));
     };
     let fits = "equal shapes";
-    both(&|dx, on| if on { softmax_backward_on(isa, &y, &dy, dx) } else { softmax_backward(&y, &dy, dx) }.expect(fits));
+    both(&|dx, on| if on { isa.softmax_backward(&y, &dy, dx) } else { softmax_backward(&y, &dy, dx) }.expect(fits));
     both(&|dx, on| {
-        if on { log_softmax_backward_on(isa, &y, &dy, dx) } else { log_softmax_backward(&y, &dy, dx) }.expect(fits);
+        if on { isa.log_softmax_backward(&y, &dy, dx) } else { log_softmax_backward(&y, &dy, dx) }.expect(fits);
     });
     both(&|dx, on| {
         let dx = MatMut::new(dx, rows, cols).expect("it fits");
         let (y, dy) = (view(&y), view(&dy));
-        if on { softmax_backward_rows_on(isa, y, dy, dx) } else { softmax_backward_rows(y, dy, dx) }.expect(fits);
+        if on { isa.softmax_backward_rows(y, dy, dx) } else { softmax_backward_rows(y, dy, dx) }.expect(fits);
     });
     both(&|dx, on| {
         let dx = MatMut::new(dx, rows, cols).expect("it fits");
         let (y, dy) = (view(&y), view(&dy));
-        if on { log_softmax_backward_rows_on(isa, y, dy, dx) } else { log_softmax_backward_rows(y, dy, dx) }
-            .expect(fits);
+        if on { isa.log_softmax_backward_rows(y, dy, dx) } else { log_softmax_backward_rows(y, dy, dx) }.expect(fits);
     });
     let classes = [0, 36, 5, 17];
     both(&|out, on| {
         let (losses, out) = out.split_at_mut(rows);
         out.fill(T::of(0.0));
         let x = view(&y);
-        if on { cross_entropy_rows_on(isa, x, &classes, losses) } else { cross_entropy_rows(x, &classes, losses) }
+        if on { isa.cross_entropy_rows(x, &classes, losses) } else { cross_entropy_rows(x, &classes, losses) }
             .expect(fits);
     });
     both(&|out, on| {
         let (mut losses, out) = ([T::of(0.0); 4], MatMut::new(out, rows, cols).expect("it fits"));
         let (x, w) = (view(&y), T::of(0.25));
         if on {
-            cross_entropy_gradient_rows_on(isa, x, &classes, w, &mut losses, out)
+            isa.cross_entropy_gradient_rows(x, &classes, w, &mut losses, out)
         } else {
             cross_entropy_gradient_rows(x, &classes, w, &mut losses, out)
         }
@@ -254,32 +251,31 @@ fn errors_leave_outputs_alone<T: Float>() {
             assert_eq!(f(out.get_mut()), Err(expected));
             assert!(out.check().iter().all(|&x| Guarded::is_guard(x)));
         };
-        let length = |argument, actual, expected| Error::Length { argument, actual, expected };
-        let shape = |argument, actual, expected| Error::Shape { argument, actual, expected };
+        let length = |argument, actual, expected| Error::LengthMismatch { argument, actual, expected };
+        let shape = |argument, actual, expected| Error::ShapeMismatch { argument, actual, expected };
         for log in [false, true] {
-            let slices = if log { log_softmax_backward_on::<T> } else { softmax_backward_on };
+            let slices = if log { Isa::log_softmax_backward::<T> } else { Isa::softmax_backward };
             untouched(6, &|dx| slices(isa, &x[..6], &x[..5], dx), length("dy", 5, 6));
             untouched(7, &|dx| slices(isa, &x[..6], &x[..6], dx), length("dx", 7, 6));
-            let rows = if log { log_softmax_backward_rows_on::<T> } else { softmax_backward_rows_on };
+            let rows = if log { Isa::log_softmax_backward_rows::<T> } else { Isa::softmax_backward_rows };
             let run = |y, dy, dx: &mut [T]| rows(isa, y, dy, MatMut::new(dx, 3, 4).expect("it fits"));
             untouched(12, &|dx| run(view(3, 4), view(4, 3), dx), shape("dy", (4, 3), (3, 4)));
             untouched(12, &|dx| run(view(2, 6), view(2, 6), dx), shape("dx", (3, 4), (2, 6)));
         }
-        let loss =
-            |rows, classes: &'static [usize]| move |out: &mut [T]| cross_entropy_rows_on(isa, rows, classes, out);
+        let loss = |rows, classes: &'static [usize]| move |out: &mut [T]| isa.cross_entropy_rows(rows, classes, out);
         untouched(3, &loss(view(3, 4), &[0, 1]), length("classes", 2, 3));
         untouched(2, &loss(view(3, 4), &[0, 1, 2]), length("losses", 2, 3));
-        untouched(3, &loss(view(3, 4), &[0, 4, 5]), Error::Class { row: 1, class: 4, classes: 4 });
-        untouched(3, &loss(view(3, 0), &[0, 0, 0]), Error::Class { row: 0, class: 0, classes: 0 });
+        untouched(3, &loss(view(3, 4), &[0, 4, 5]), Error::ClassOutOfRange { row: 1, class: 4, classes: 4 });
+        untouched(3, &loss(view(3, 0), &[0, 0, 0]), Error::ClassOutOfRange { row: 0, class: 0, classes: 0 });
         let gradient = |cols: usize, weight: f64| {
             move |out: &mut [T]| {
                 let (losses, out) = out.split_at_mut(3);
                 let out = MatMut::new(&mut out[..3 * cols], 3, cols).expect("it fits");
-                cross_entropy_gradient_rows_on(isa, view(3, 4), &[0, 1, 2], T::of(weight), losses, out)
+                isa.cross_entropy_gradient_rows(view(3, 4), &[0, 1, 2], T::of(weight), losses, out)
             }
         };
         untouched(15, &gradient(3, 1.0), shape("gradient", (3, 3), (3, 4)));
-        let not_finite = Error::Parameter { argument: "weight", value: f64::INFINITY, expected: "finite" };
+        let not_finite = Error::InvalidParameter { argument: "weight", value: f64::INFINITY, expected: "finite" };
         untouched(15, &gradient(4, f64::INFINITY), not_finite);
     }
 }

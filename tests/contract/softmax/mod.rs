@@ -21,7 +21,7 @@ use crate::support::{
     rows::row,
     softmax::{Outputs, check_outputs, run_row},
 };
-use mantex::{Isa, softmax_on};
+use mantex::Isa;
 use rand::rngs::StdRng;
 
 /// Accuracy at the first of the alignments, the same bits at the others, and when run again where one is named twice.
@@ -57,6 +57,6 @@ fn all_nan<T: Float>(out: &Outputs<T>) -> bool {
 /// Softmax on one instruction set.
 fn softmax_of<T: Float>(isa: Isa, x: &[T]) -> Vec<T> {
     let mut out = vec![T::of(f64::NAN); x.len()];
-    softmax_on(isa, x, &mut out).expect("equal lengths");
+    isa.softmax(x, &mut out).expect("equal lengths");
     out
 }

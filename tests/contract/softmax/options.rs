@@ -12,7 +12,7 @@ use crate::support::{
     ulp::{distance, ulp_error},
 };
 use mantex::{
-    Error, Isa, MatMut, MatRef, SoftmaxOptions, log_softmax_rows_with, log_softmax_rows_with_on, log_sum_exp_rows_with, log_sum_exp_rows_with_on, softmax_rows_with, softmax_rows_with_on,
+    Error, Isa, MatMut, MatRef, SoftmaxOptions, log_softmax_rows_with, log_sum_exp_rows_with, softmax_rows_with,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -30,9 +30,9 @@ fn run_with<T: Float>(isa: Isa, x: &[T], cols: usize, options: &SoftmaxOptions<'
     let mut outs = [(x.len(), 3), (x.len(), 0), (rows, 1)].map(|(len, offset)| Guarded::<T>::unwritten(len, offset));
     let [softmax, log_softmax, log_sum_exp] = &mut outs;
     let target = |out| MatMut::new(out, rows, cols).expect("it fits");
-    softmax_rows_with_on(isa, view, target(softmax.get_mut()), options).expect("good options");
-    log_softmax_rows_with_on(isa, view, target(log_softmax.get_mut()), options).expect("good options");
-    log_sum_exp_rows_with_on(isa, view, log_sum_exp.get_mut(), options).expect("good options");
+    isa.softmax_rows_with(view, target(softmax.get_mut()), options).expect("good options");
+    isa.log_softmax_rows_with(view, target(log_softmax.get_mut()), options).expect("good options");
+    isa.log_sum_exp_rows_with(view, log_sum_exp.get_mut(), options).expect("good options");
     outs.map(|out| out.check().to_vec())
 }
 
@@ -149,7 +149,7 @@ fn bad_options<T: Float>() {
                 error
             );
             assert_eq!(
-                softmax_rows_with_on(isa, view(3, 4), MatMut::new(out.get_mut(), 3, 4).expect("it fits"), &options),
+                isa.softmax_rows_with(view(3, 4), MatMut::new(out.get_mut(), 3, 4).expect("it fits"), &options),
                 error
             );
             assert_eq!(
@@ -157,20 +157,20 @@ fn bad_options<T: Float>() {
                 error
             );
             assert_eq!(
-                log_softmax_rows_with_on(isa, view(3, 4), MatMut::new(out.get_mut(), 3, 4).expect("it fits"), &options),
+                isa.log_softmax_rows_with(view(3, 4), MatMut::new(out.get_mut(), 3, 4).expect("it fits"), &options),
                 error
             );
             assert_eq!(log_sum_exp_rows_with(view(3, 4), &mut out.get_mut()[..3], &options), error);
-            assert_eq!(log_sum_exp_rows_with_on(isa, view(3, 4), &mut out.get_mut()[..3], &options), error);
+            assert_eq!(isa.log_sum_exp_rows_with(view(3, 4), &mut out.get_mut()[..3], &options), error);
         }
         assert!(out.check().iter().all(|&x| Guarded::is_guard(x)));
     };
     for value in [0.0, f64::INFINITY, f64::NEG_INFINITY] {
-        let error = Error::Parameter { argument: "scale", value, expected: "finite and not 0" };
+        let error = Error::InvalidParameter { argument: "scale", value, expected: "finite and not 0" };
         check(SoftmaxOptions::new().scale(T::of(value)), error);
     }
     for actual in [(2, 4), (3, 3), (4, 3), (1, 3), (0, 4), (1, 12)] {
-        let error = Error::Shape { argument: "mask", actual, expected: (3, 4) };
+        let error = Error::ShapeMismatch { argument: "mask", actual, expected: (3, 4) };
         check(SoftmaxOptions::new().mask(view(actual.0, actual.1)), error);
     }
 }

@@ -7,7 +7,6 @@ use crate::support::{
     softmax::{LOG_SOFTMAX_ULPS, LOG_SUM_EXP_ULPS, SOFTMAX_ULPS},
     ulp::{ulp, ulp_error, ulp_error_from_one},
 };
-use mantex::{log_softmax_on, log_sum_exp_on};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
@@ -62,7 +61,7 @@ macro_rules! properties {
                         for (p, q) in p.iter().zip(&q) {
                             prop_assert!(same_softmax(*p, *q), "{p} and {q} on {isa}");
                         }
-                        let (s, t) = (log_sum_exp_on(isa, &a), log_sum_exp_on(isa, &b));
+                        let (s, t) = (isa.log_sum_exp(&a), isa.log_sum_exp(&b));
                         let limit = LOG_SUM_EXP_ULPS * (ulp::<$t>(s.abs().max(1.0) as f64)
                             + ulp::<$t>(t.abs().max(1.0) as f64));
                         let difference = (t as f64 - s as f64) - shift as f64 / 256.0;
@@ -84,7 +83,7 @@ macro_rules! properties {
                         for (&i, &q) in order.iter().zip(&q) {
                             prop_assert!(same_softmax(p[i], q), "{} and {q} on {isa}", p[i]);
                         }
-                        let (s, t) = (log_sum_exp_on(isa, &x), log_sum_exp_on(isa, &y));
+                        let (s, t) = (isa.log_sum_exp(&x), isa.log_sum_exp(&y));
                         prop_assert!(same_log_sum_exp(s, t as f64), "{s} and {t} on {isa}");
                     }
                 }
@@ -116,7 +115,7 @@ macro_rules! properties {
                     let x: Vec<$t> = x.into_iter().map(|x| x as $t).collect();
                     let mut log_p = vec![0.0; x.len()];
                     for isa in isas() {
-                        log_softmax_on(isa, &x, &mut log_p).expect("equal lengths");
+                        isa.log_softmax(&x, &mut log_p).expect("equal lengths");
                         for (&p, &log_p) in softmax_of(isa, &x).iter().zip(&log_p) {
                             // 4 ulp of p are at most 4 EPSILON in its logarithm; 1 ulp is for the one taken here.
                             let error = ulp_error_from_one(log_p, (p as f64).ln(), 0.0);

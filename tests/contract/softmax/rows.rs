@@ -10,9 +10,8 @@ use crate::support::{
     softmax::run_row,
 };
 use mantex::{
-    Error, ExtSum, Isa, MatMut, MatRef, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on,
-    log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on, softmax, softmax_in_place, softmax_on,
-    softmax_rows, softmax_rows_on,
+    Error, ExtSum, Isa, MatMut, MatRef, log_softmax, log_softmax_rows, log_sum_exp, log_sum_exp_rows, softmax,
+    softmax_in_place, softmax_rows,
 };
 
 for_both_types! {
@@ -44,7 +43,8 @@ fn matrices<T: Float>() {
         for &isa in &isas {
             type Rows<T> = fn(Isa, MatRef<'_, T>, MatMut<'_, T>) -> Result<(), Error>;
             type Row<T> = fn(Isa, &[T], &mut [T]) -> Result<(), Error>;
-            let forms: [(Rows<T>, Row<T>); 2] = [(softmax_rows_on, softmax_on), (log_softmax_rows_on, log_softmax_on)];
+            let forms: [(Rows<T>, Row<T>); 2] =
+                [(Isa::softmax_rows, Isa::softmax), (Isa::log_softmax_rows, Isa::log_softmax)];
             for (on_rows, on_row) in forms {
                 let mut out = Guarded::<T>::unwritten((rows - 1) * out_stride + cols, 5);
                 let target = MatMut::with_stride(out.get_mut(), rows, cols, out_stride).expect("it fits");
@@ -60,8 +60,8 @@ fn matrices<T: Float>() {
                 }
             }
             let mut out = Guarded::<T>::unwritten(rows, 1);
-            log_sum_exp_rows_on(isa, view(), out.get_mut()).expect("the lengths agree");
-            let expected: Vec<T> = (0..rows).map(|i| log_sum_exp_on(isa, &x[i * stride..][..cols])).collect();
+            isa.log_sum_exp_rows(view(), out.get_mut()).expect("the lengths agree");
+            let expected: Vec<T> = (0..rows).map(|i| isa.log_sum_exp(&x[i * stride..][..cols])).collect();
             assert_eq!(bits_of(out.check()), bits_of(&expected), "{rows} x {cols} on {isa}");
         }
         assert_eq!(bits_of(input.check()), bits_of(&x), "the input changed");
@@ -74,13 +74,13 @@ fn empty_matrices<T: Float>() {
         for rows in [0, 1, 1000, usize::MAX] {
             let x = || MatRef::<T>::new(&[], rows, 0).expect("it fits");
             let out = || MatMut::<T>::new(&mut [], rows, 0).expect("it fits");
-            assert_eq!(softmax_rows_on(isa, x(), out()), Ok(()));
-            assert_eq!(log_softmax_rows_on(isa, x(), out()), Ok(()));
+            assert_eq!(isa.softmax_rows(x(), out()), Ok(()));
+            assert_eq!(isa.log_softmax_rows(x(), out()), Ok(()));
         }
         let mut sums = [T::of(1.0); 3];
-        assert_eq!(log_sum_exp_rows_on(isa, MatRef::new(&[], 3, 0).expect("it fits"), &mut sums), Ok(()));
+        assert_eq!(isa.log_sum_exp_rows(MatRef::new(&[], 3, 0).expect("it fits"), &mut sums), Ok(()));
         assert!(sums.iter().all(|x| x.wide() == f64::NEG_INFINITY));
-        assert_eq!(log_sum_exp_rows_on::<T>(isa, MatRef::new(&[], 0, 3).expect("it fits"), &mut []), Ok(()));
+        assert_eq!(isa.log_sum_exp_rows(MatRef::new(&[], 0, 3).expect("it fits"), &mut []), Ok(()));
     }
 }
 
@@ -101,7 +101,7 @@ fn entry_points_run_the_best<T: Float>() {
                 softmax_in_place(&mut out);
                 assert_eq!(bits_of(&out), bits_of(&expected.in_place), "softmax_in_place of {kind}, n = {n}");
                 assert_eq!(log_sum_exp(&x).bits(), expected.log_sum_exp.bits(), "log_sum_exp of {kind}, n = {n}");
-                assert_eq!(format!("{:?}", ExtSum::of(&x)), format!("{:?}", ExtSum::of_on(isa, &x)));
+                assert_eq!(format!("{:?}", ExtSum::of(&x)), format!("{:?}", isa.ext_sum(&x)));
             }
         }
     }
@@ -111,15 +111,15 @@ fn entry_points_run_the_best<T: Float>() {
     let mut outs = [vec![T::of(0.0); x.len()], vec![T::of(1.0); x.len()]];
     let [plain, on] = &mut outs;
     softmax_rows(view, MatMut::new(plain, rows, cols).expect("it fits")).expect("equal shapes");
-    softmax_rows_on(isa, view, MatMut::new(on, rows, cols).expect("it fits")).expect("equal shapes");
+    isa.softmax_rows(view, MatMut::new(on, rows, cols).expect("it fits")).expect("equal shapes");
     assert_eq!(bits_of(plain), bits_of(on));
     log_softmax_rows(view, MatMut::new(plain, rows, cols).expect("it fits")).expect("equal shapes");
     assert!(bits_of(plain) != bits_of(on), "log_softmax_rows wrote nothing");
-    log_softmax_rows_on(isa, view, MatMut::new(on, rows, cols).expect("it fits")).expect("equal shapes");
+    isa.log_softmax_rows(view, MatMut::new(on, rows, cols).expect("it fits")).expect("equal shapes");
     assert_eq!(bits_of(plain), bits_of(on));
     let (mut plain, mut on) = (vec![T::of(0.0); rows], vec![T::of(1.0); rows]);
     log_sum_exp_rows(view, &mut plain).expect("equal lengths");
-    log_sum_exp_rows_on(isa, view, &mut on).expect("equal lengths");
+    isa.log_sum_exp_rows(view, &mut on).expect("equal lengths");
     assert_eq!(bits_of(&plain), bits_of(&on));
 }
 
@@ -128,32 +128,32 @@ fn errors_leave_outputs_alone<T: Float>() {
     let x = vec![T::of(1.0); 24];
     for isa in isas() {
         for (n, expected) in [(0, 6), (5, 6), (7, 6), (24, 6), (1, 0)] {
-            let error = Err(Error::Length { argument: "out", actual: n, expected });
+            let error = Err(Error::LengthMismatch { argument: "out", actual: n, expected });
             let mut out = Guarded::<T>::unwritten(n, 0);
             assert_eq!(softmax(&x[..expected], out.get_mut()), error);
-            assert_eq!(softmax_on(isa, &x[..expected], out.get_mut()), error);
+            assert_eq!(isa.softmax(&x[..expected], out.get_mut()), error);
             assert_eq!(log_softmax(&x[..expected], out.get_mut()), error);
-            assert_eq!(log_softmax_on(isa, &x[..expected], out.get_mut()), error);
+            assert_eq!(isa.log_softmax(&x[..expected], out.get_mut()), error);
             assert!(untouched(out.check()));
         }
         let view = MatRef::new(&x, 4, 6).expect("it fits");
         for (rows, cols) in [(6, 4), (4, 5), (3, 6), (24, 1), (1, 24), (0, 6), (4, 0)] {
-            let error = Err(Error::Shape { argument: "out", actual: (rows, cols), expected: (4, 6) });
+            let error = Err(Error::ShapeMismatch { argument: "out", actual: (rows, cols), expected: (4, 6) });
             let mut out = Guarded::<T>::unwritten(rows * cols, 0);
             let mut target = |f: &dyn Fn(MatMut<'_, T>) -> Result<(), Error>| {
                 assert_eq!(f(MatMut::new(out.get_mut(), rows, cols).expect("it fits")), error);
             };
             target(&|out| softmax_rows(view, out));
-            target(&|out| softmax_rows_on(isa, view, out));
+            target(&|out| isa.softmax_rows(view, out));
             target(&|out| log_softmax_rows(view, out));
-            target(&|out| log_softmax_rows_on(isa, view, out));
+            target(&|out| isa.log_softmax_rows(view, out));
             assert!(untouched(out.check()));
         }
         for n in [0, 3, 5, 6, 24] {
-            let error = Err(Error::Length { argument: "out", actual: n, expected: 4 });
+            let error = Err(Error::LengthMismatch { argument: "out", actual: n, expected: 4 });
             let mut out = Guarded::<T>::unwritten(n, 0);
             assert_eq!(log_sum_exp_rows(view, out.get_mut()), error);
-            assert_eq!(log_sum_exp_rows_on(isa, view, out.get_mut()), error);
+            assert_eq!(isa.log_sum_exp_rows(view, out.get_mut()), error);
             assert!(untouched(out.check()));
         }
     }

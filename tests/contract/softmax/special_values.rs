@@ -13,7 +13,7 @@ use crate::support::{
     softmax::{LOG_SUM_EXP_ULPS, SOFTMAX_ULPS, check_outputs, run_row},
     ulp::{distance, ulp_error},
 };
-use mantex::{Isa, log_softmax_on, log_sum_exp_on, softmax_in_place_on, softmax_on};
+use mantex::Isa;
 use rand::RngExt;
 
 for_both_types! {
@@ -45,7 +45,7 @@ fn large_values_are_not_lost<T: Float>() {
             let mut x = [T::of(0.5); 1100];
             x[at] = large;
             for &isa in &isas {
-                let ulps = ulp_error(log_sum_exp_on(isa, &x[..n]), large.wide(), 0.0);
+                let ulps = ulp_error(isa.log_sum_exp(&x[..n]), large.wide(), 0.0);
                 assert!(ulps <= LOG_SUM_EXP_ULPS, "{large} at {at} of {n} on {isa}");
             }
             if i % 16 == 0 {
@@ -151,10 +151,10 @@ fn special_values<T: Float>() {
     });
     for &isa in &isas {
         // Empty rows.
-        assert_eq!(log_sum_exp_on::<T>(isa, &[]).wide(), -INF);
-        softmax_on::<T>(isa, &[], &mut []).expect("equal lengths");
-        log_softmax_on::<T>(isa, &[], &mut []).expect("equal lengths");
-        softmax_in_place_on::<T>(isa, &mut []);
+        assert_eq!(isa.log_sum_exp(&[]).wide(), -INF);
+        isa.softmax(&[], &mut []).expect("equal lengths");
+        isa.log_softmax(&[], &mut []).expect("equal lengths");
+        isa.softmax_in_place(&mut []);
     }
 }
 

@@ -15,10 +15,8 @@ use crate::support::{
     stablemax::{check_row, run},
 };
 use mantex::{
-    Error, Isa, MatMut, MatRef, log_stablemax, log_stablemax_backward, log_stablemax_backward_on,
-    log_stablemax_backward_rows, log_stablemax_backward_rows_on, log_stablemax_on, log_stablemax_rows,
-    log_stablemax_rows_on, stablemax, stablemax_backward, stablemax_backward_on, stablemax_backward_rows,
-    stablemax_backward_rows_on, stablemax_on, stablemax_rows, stablemax_rows_on,
+    Error, Isa, MatMut, MatRef, log_stablemax, log_stablemax_backward, log_stablemax_backward_rows, log_stablemax_rows,
+    stablemax, stablemax_backward, stablemax_backward_rows, stablemax_rows,
 };
 
 for_both_types! {
@@ -167,7 +165,7 @@ fn finite_differences() {
         let dy = normal::<f64>(n, 1.0, 0.0, &mut rng);
         let [_, _, dx, log_dx] = run(isa, &x, &dy, 0);
         let size: f64 = dy.iter().map(|dy| dy.abs()).sum();
-        let forms: [(Forward<f64>, _); 2] = [(stablemax_on, dx), (log_stablemax_on, log_dx)];
+        let forms: [(Forward<f64>, _); 2] = [(Isa::stablemax, dx), (Isa::log_stablemax, log_dx)];
         for (f, dx) in forms {
             for j in 0..n {
                 let loss = |step: f64| {
@@ -187,10 +185,10 @@ fn finite_differences() {
 fn matrices<T: Float>() {
     let mut rng = rng(37);
     let forward: [(ForwardRows<T>, Forward<T>); 2] =
-        [(stablemax_rows_on, stablemax_on), (log_stablemax_rows_on, log_stablemax_on)];
+        [(Isa::stablemax_rows, Isa::stablemax), (Isa::log_stablemax_rows, Isa::log_stablemax)];
     let backward: [(BackwardRows<T>, Backward<T>); 2] = [
-        (stablemax_backward_rows_on, stablemax_backward_on),
-        (log_stablemax_backward_rows_on, log_stablemax_backward_on),
+        (Isa::stablemax_backward_rows, Isa::stablemax_backward),
+        (Isa::log_stablemax_backward_rows, Isa::log_stablemax_backward),
     ];
     for (rows, cols, extra) in [(1, 5, 9), (3, 0, 4), (33, 7, 3), (2, 100, 1), (4, 1030, 13), (7, 16, 0)] {
         let (stride, out_stride, dy_stride) = (cols + extra, cols + 2 * extra, cols + 1);
@@ -266,13 +264,13 @@ fn errors_leave_outputs_alone<T: Float>() {
     let isa = Isa::best();
     for n in [0, 5, 7, 24] {
         let mut out = Guarded::<T>::unwritten(n, 0);
-        let error = |argument| Err(Error::Length { argument, actual: n, expected: 6 });
+        let error = |argument| Err(Error::LengthMismatch { argument, actual: n, expected: 6 });
         let (row, wrong) = (&x[..6], &x[..n]);
         let mut right = Guarded::<T>::unwritten(6, 0);
-        for f in [stablemax_on, log_stablemax_on] {
+        for f in [Isa::stablemax, Isa::log_stablemax] {
             assert_eq!(f(isa, row, out.get_mut()), error("out"));
         }
-        for f in [stablemax_backward_on, log_stablemax_backward_on] {
+        for f in [Isa::stablemax_backward, Isa::log_stablemax_backward] {
             assert_eq!(f(isa, row, row, out.get_mut()), error("dx"));
             assert_eq!(f(isa, row, wrong, right.get_mut()), error("dy"));
         }
@@ -282,13 +280,13 @@ fn errors_leave_outputs_alone<T: Float>() {
     }
     let view = MatRef::new(&x, 4, 6).expect("it fits");
     for (rows, cols) in [(6, 4), (4, 5), (3, 6), (24, 1), (0, 6), (4, 0)] {
-        let error = |argument| Err(Error::Shape { argument, actual: (rows, cols), expected: (4, 6) });
+        let error = |argument| Err(Error::ShapeMismatch { argument, actual: (rows, cols), expected: (4, 6) });
         let wrong = MatRef::new(&x[..rows * cols], rows, cols).expect("it fits");
         let (mut out, mut right) = (Guarded::<T>::unwritten(rows * cols, 0), Guarded::<T>::unwritten(24, 0));
-        for f in [stablemax_rows_on, log_stablemax_rows_on] {
+        for f in [Isa::stablemax_rows, Isa::log_stablemax_rows] {
             assert_eq!(f(isa, view, MatMut::new(out.get_mut(), rows, cols).expect("it fits")), error("out"));
         }
-        for f in [stablemax_backward_rows_on, log_stablemax_backward_rows_on] {
+        for f in [Isa::stablemax_backward_rows, Isa::log_stablemax_backward_rows] {
             assert_eq!(f(isa, view, view, MatMut::new(out.get_mut(), rows, cols).expect("it fits")), error("dx"));
             assert_eq!(f(isa, view, wrong, MatMut::new(right.get_mut(), 4, 6).expect("it fits")), error("dy"));
         }

@@ -32,41 +32,50 @@ fn every_bad_batch_has_its_error() {
         let halves = [0.5; 6];
         for epsilon in [0.0, -1.0, inf, f64::NAN, 1e-320] {
             let error = solve(Sinkhorn::new(T::of(epsilon)), &good, (&halves, 2), (&halves, 2));
-            assert!(matches!(error, Error::Parameter { argument: "epsilon", .. }), "{epsilon}: {error}");
+            assert!(matches!(error, Error::InvalidParameter { argument: "epsilon", .. }), "{epsilon}: {error}");
         }
         for tolerance in [-1.0, f64::NAN, inf] {
             let error = solve(solver.clone().tolerance(T::of(tolerance)), &good, (&halves, 2), (&halves, 2));
-            assert!(matches!(error, Error::Parameter { argument: "tolerance", .. }), "{error}");
+            assert!(matches!(error, Error::InvalidParameter { argument: "tolerance", .. }), "{error}");
         }
         let bad = |cost: &[f64], a: &[f64], b: &[f64]| solve(solver.clone(), cost, (a, 2), (b, 2));
         assert_eq!(bad(&[], &halves, &halves), Error::Empty { argument: "cost" });
         let error = solve(solver.clone(), &good, (&halves, 3), (&halves, 2));
-        assert_eq!(error, Error::Shape { argument: "a", actual: (2, 3), expected: (2, 2) });
+        assert_eq!(error, Error::ShapeMismatch { argument: "a", actual: (2, 3), expected: (2, 2) });
         let error = solve(solver.clone(), &good, (&halves, 2), (&halves, 1));
-        assert_eq!(error, Error::Shape { argument: "b", actual: (6, 1), expected: (3, 2) });
-        assert_eq!(bad(&good, &halves, &halves[..4]), Error::Shape { argument: "b", actual: (2, 2), expected: (3, 2) });
+        assert_eq!(error, Error::ShapeMismatch { argument: "b", actual: (6, 1), expected: (3, 2) });
+        assert_eq!(
+            bad(&good, &halves, &halves[..4]),
+            Error::ShapeMismatch { argument: "b", actual: (2, 2), expected: (3, 2) }
+        );
         for wrong in [-0.1, f64::NAN, inf, -inf] {
             let error = bad(&good, &[0.5, 0.5, 0.5, 0.5, 0.5, wrong], &halves);
-            assert!(matches!(error, Error::Element { argument: "a", row: 2, col: 1, .. }), "{error}");
+            assert!(matches!(error, Error::InvalidElement { argument: "a", row: 2, col: 1, .. }), "{error}");
             let error = bad(&good, &halves[..2], &[0.5, 0.5, wrong, 0.5]);
-            assert!(matches!(error, Error::Element { argument: "b", row: 1, col: 0, .. }), "{error}");
+            assert!(matches!(error, Error::InvalidElement { argument: "b", row: 1, col: 0, .. }), "{error}");
         }
-        assert!(matches!(bad(&good, &[0.5, 0.5, 0.0, 0.0], &halves[..4]), Error::Parameter { argument: "a", .. }));
-        assert!(matches!(bad(&good, &halves[..2], &[0.5, 0.5, 0.0, 0.0]), Error::Parameter { argument: "b", .. }));
+        assert!(matches!(
+            bad(&good, &[0.5, 0.5, 0.0, 0.0], &halves[..4]),
+            Error::InvalidParameter { argument: "a", .. }
+        ));
+        assert!(matches!(
+            bad(&good, &halves[..2], &[0.5, 0.5, 0.0, 0.0]),
+            Error::InvalidParameter { argument: "b", .. }
+        ));
         let error = bad(&good, &halves[..2], &[0.5, 0.5, 0.5, 0.501]);
         assert!(matches!(error, Error::MassMismatch { b, .. } if b > 1.0005), "{error}");
         for wrong in [f64::NAN, -inf] {
             // Also where there is no mass.
             let error = bad(&[0.0, 1.0, wrong, 0.0], &[1.0, 0.0], &halves);
-            assert!(matches!(error, Error::Element { argument: "cost", row: 1, col: 0, .. }), "{error}");
+            assert!(matches!(error, Error::InvalidElement { argument: "cost", row: 1, col: 0, .. }), "{error}");
         }
         // The first problem is fine, the second has mass without a partner.
         let (a, b) = ([1.0, 0.0, 0.0, 1.0], [0.5, 0.5, 0.5, 0.5]);
-        assert_eq!(bad(&[0.0, 1.0, inf, inf], &a, &b), Error::Infeasible { side: "row", index: 1 });
-        assert_eq!(bad(&[0.0, 1.0, inf, 0.0], &a, &b), Error::Infeasible { side: "column", index: 0 });
+        assert_eq!(bad(&[0.0, 1.0, inf, inf], &a, &b), Error::Infeasible { axis: Axis::Row, index: 1 });
+        assert_eq!(bad(&[0.0, 1.0, inf, 0.0], &a, &b), Error::Infeasible { axis: Axis::Column, index: 0 });
         // Too small for the potentials, seen while it is solved.
         let error = solve(Sinkhorn::new(T::of(1e-30)), &good, (&[1.0, 0.0, 0.3, 0.7], 2), (&halves[..4], 2));
-        assert!(matches!(error, Error::Parameter { argument: "epsilon", .. }), "{error}");
+        assert!(matches!(error, Error::InvalidParameter { argument: "epsilon", .. }), "{error}");
     }
     one::<f32>();
     one::<f64>();

@@ -96,56 +96,56 @@ macro_rules! refused {
 
 fn what_is_no_problem_is_refused<T: Float>() {
     refused! { T;
-        "epsilon of 0": epsilon = 0.0 => Error::Parameter { argument: "epsilon", value: 0.0, .. },
-        "negative epsilon": epsilon = -1.0 => Error::Parameter { argument: "epsilon", value: -1.0, .. },
-        "infinite epsilon": epsilon = INF => Error::Parameter { argument: "epsilon", value: INF, .. },
-        "epsilon of -inf": epsilon = -INF => Error::Parameter { argument: "epsilon", .. },
-        "NaN epsilon": epsilon = NAN => Error::Parameter { argument: "epsilon", .. },
-        "epsilon whose inverse overflows": epsilon = 1e-320 => Error::Parameter { argument: "epsilon", .. },
+        "epsilon of 0": epsilon = 0.0 => Error::InvalidParameter { argument: "epsilon", value: 0.0, .. },
+        "negative epsilon": epsilon = -1.0 => Error::InvalidParameter { argument: "epsilon", value: -1.0, .. },
+        "infinite epsilon": epsilon = INF => Error::InvalidParameter { argument: "epsilon", value: INF, .. },
+        "epsilon of -inf": epsilon = -INF => Error::InvalidParameter { argument: "epsilon", .. },
+        "NaN epsilon": epsilon = NAN => Error::InvalidParameter { argument: "epsilon", .. },
+        "epsilon whose inverse overflows": epsilon = 1e-320 => Error::InvalidParameter { argument: "epsilon", .. },
         "epsilon too small for the costs": epsilon = 1e-14, cost = vec![1.0, 2.0, 2.0, 1.0]
-            => Error::Parameter { argument: "epsilon", .. },
-        "negative tolerance": tolerance = -1.0 => Error::Parameter { argument: "tolerance", value: -1.0, .. },
-        "infinite tolerance": tolerance = INF => Error::Parameter { argument: "tolerance", .. },
-        "NaN tolerance": tolerance = NAN => Error::Parameter { argument: "tolerance", .. },
+            => Error::InvalidParameter { argument: "epsilon", .. },
+        "negative tolerance": tolerance = -1.0 => Error::InvalidParameter { argument: "tolerance", value: -1.0, .. },
+        "infinite tolerance": tolerance = INF => Error::InvalidParameter { argument: "tolerance", .. },
+        "NaN tolerance": tolerance = NAN => Error::InvalidParameter { argument: "tolerance", .. },
 
         "no rows": shape = (0, 2), cost = vec![], a = vec![] => Error::Empty { argument: "cost" },
         "no columns": shape = (2, 0), cost = vec![], b = vec![] => Error::Empty { argument: "cost" },
         "nothing": shape = (0, 0), cost = vec![], a = vec![], b = vec![] => Error::Empty { argument: "cost" },
-        "too few masses a": a = vec![1.0] => Error::Length { argument: "a", actual: 1, expected: 2 },
-        "too many masses a": a = vec![0.5, 0.5, 0.0] => Error::Length { argument: "a", actual: 3, expected: 2 },
-        "too few masses b": b = vec![1.0] => Error::Length { argument: "b", actual: 1, expected: 2 },
-        "too many masses b": b = vec![0.5, 0.5, 0.0] => Error::Length { argument: "b", actual: 3, expected: 2 },
-        "the transposed cost": shape = (1, 4) => Error::Length { argument: "a", actual: 2, expected: 1 },
+        "too few masses a": a = vec![1.0] => Error::LengthMismatch { argument: "a", actual: 1, expected: 2 },
+        "too many masses a": a = vec![0.5, 0.5, 0.0] => Error::LengthMismatch { argument: "a", actual: 3, expected: 2 },
+        "too few masses b": b = vec![1.0] => Error::LengthMismatch { argument: "b", actual: 1, expected: 2 },
+        "too many masses b": b = vec![0.5, 0.5, 0.0] => Error::LengthMismatch { argument: "b", actual: 3, expected: 2 },
+        "the transposed cost": shape = (1, 4) => Error::LengthMismatch { argument: "a", actual: 2, expected: 1 },
 
-        "negative mass a": a = vec![1.5, -0.5] => Error::Element { argument: "a", row: 1, col: 0, value: -0.5, .. },
-        "NaN mass a": a = vec![0.5, NAN] => Error::Element { argument: "a", row: 1, col: 0, .. },
-        "infinite mass a": a = vec![INF, 0.5] => Error::Element { argument: "a", row: 0, col: 0, value: INF, .. },
-        "negative mass b": b = vec![-0.5, 1.5] => Error::Element { argument: "b", row: 0, col: 0, value: -0.5, .. },
-        "NaN mass b": b = vec![NAN, 0.5] => Error::Element { argument: "b", row: 0, col: 0, .. },
-        "infinite mass b": b = vec![0.5, INF] => Error::Element { argument: "b", row: 1, col: 0, value: INF, .. },
-        "no mass in a": a = vec![0.0, 0.0] => Error::Parameter { argument: "a", value: 0.0, .. },
-        "no mass in b": b = vec![0.0, -0.0] => Error::Parameter { argument: "b", value: 0.0, .. },
+        "negative mass a": a = vec![1.5, -0.5] => Error::InvalidElement { argument: "a", row: 1, col: 0, value: -0.5, .. },
+        "NaN mass a": a = vec![0.5, NAN] => Error::InvalidElement { argument: "a", row: 1, col: 0, .. },
+        "infinite mass a": a = vec![INF, 0.5] => Error::InvalidElement { argument: "a", row: 0, col: 0, value: INF, .. },
+        "negative mass b": b = vec![-0.5, 1.5] => Error::InvalidElement { argument: "b", row: 0, col: 0, value: -0.5, .. },
+        "NaN mass b": b = vec![NAN, 0.5] => Error::InvalidElement { argument: "b", row: 0, col: 0, .. },
+        "infinite mass b": b = vec![0.5, INF] => Error::InvalidElement { argument: "b", row: 1, col: 0, value: INF, .. },
+        "no mass in a": a = vec![0.0, 0.0] => Error::InvalidParameter { argument: "a", value: 0.0, .. },
+        "no mass in b": b = vec![0.0, -0.0] => Error::InvalidParameter { argument: "b", value: 0.0, .. },
         "totals differ": b = vec![0.5, 0.501] => Error::MassMismatch { .. },
         "one total is twice the other": a = vec![1.0, 1.0] => Error::MassMismatch { a: 2.0, b: 1.0 },
 
-        "NaN cost": cost = vec![0.0, 1.0, NAN, 0.0] => Error::Element { argument: "cost", row: 1, col: 0, .. },
+        "NaN cost": cost = vec![0.0, 1.0, NAN, 0.0] => Error::InvalidElement { argument: "cost", row: 1, col: 0, .. },
         "cost of -inf": cost = vec![0.0, 1.0, -INF, 0.0]
-            => Error::Element { argument: "cost", row: 1, col: 0, value: f64::NEG_INFINITY, .. },
+            => Error::InvalidElement { argument: "cost", row: 1, col: 0, value: f64::NEG_INFINITY, .. },
         "NaN cost without mass": cost = vec![0.0, 1.0, NAN, 0.0], a = vec![1.0, 0.0]
-            => Error::Element { argument: "cost", row: 1, col: 0, .. },
-        "a row all forbidden": cost = vec![0.0, 1.0, INF, INF] => Error::Infeasible { side: "row", index: 1 },
-        "a column all forbidden": cost = vec![INF, 1.0, INF, 0.0] => Error::Infeasible { side: "column", index: 0 },
+            => Error::InvalidElement { argument: "cost", row: 1, col: 0, .. },
+        "a row all forbidden": cost = vec![0.0, 1.0, INF, INF] => Error::Infeasible { axis: Axis::Row, index: 1 },
+        "a column all forbidden": cost = vec![INF, 1.0, INF, 0.0] => Error::Infeasible { axis: Axis::Column, index: 0 },
         "a row with no mass to send to": cost = vec![INF, 1.0, 0.0, 0.0], b = vec![1.0, 0.0]
-            => Error::Infeasible { side: "row", index: 0 },
+            => Error::Infeasible { axis: Axis::Row, index: 0 },
         "a column with no mass to take": cost = vec![INF, 1.0, 0.0, 0.0], a = vec![1.0, 0.0]
-            => Error::Infeasible { side: "column", index: 0 },
-        "all forbidden": cost = vec![INF; 4] => Error::Infeasible { side: "row", index: 0 },
+            => Error::Infeasible { axis: Axis::Column, index: 0 },
+        "all forbidden": cost = vec![INF; 4] => Error::Infeasible { axis: Axis::Row, index: 0 },
     }
 }
 
 #[test]
 fn a_total_that_overflows_is_refused() {
-    refused! { f64; "overflowing total": a = vec![1e308, 1e308] => Error::Parameter { argument: "a", value: INF, .. }, }
+    refused! { f64; "overflowing total": a = vec![1e308, 1e308] => Error::InvalidParameter { argument: "a", value: INF, .. }, }
 }
 
 /// Squared distances of i/n from (j + 0.3)/n with masses that ask for splitting, and the cost of the best plan without

@@ -10,10 +10,10 @@ fn the_plan_checks_its_arguments_first() {
     let transport = case.solve(&Sinkhorn::new(case.epsilon));
     let mut out = [7.0; 12];
     let error = transport.plan_into(case.matrix(), MatMut::new(&mut out, 4, 3).unwrap());
-    assert_eq!(error, Err(Error::Shape { argument: "out", actual: (4, 3), expected: (3, 4) }));
+    assert_eq!(error, Err(Error::ShapeMismatch { argument: "out", actual: (4, 3), expected: (3, 4) }));
     let turned = MatRef::new(&case.cost, 4, 3).unwrap();
     let error = transport.plan_into(turned, MatMut::new(&mut out, 3, 4).unwrap());
-    let shape = Error::Shape { argument: "cost", actual: (4, 3), expected: (3, 4) };
+    let shape = Error::ShapeMismatch { argument: "cost", actual: (4, 3), expected: (3, 4) };
     assert_eq!(error.as_ref(), Err(&shape));
     assert_eq!(transport.plan_rows(turned).err().as_ref(), Some(&shape));
     assert_eq!(transport.plan_entries(turned, 0.0).err().as_ref(), Some(&shape));
@@ -21,7 +21,7 @@ fn the_plan_checks_its_arguments_first() {
     assert_eq!(out, [7.0; 12]);
     for threshold in [-1e-9, f64::NAN] {
         let error = transport.plan_entries(case.matrix(), threshold).unwrap_err();
-        assert!(matches!(error, Error::Parameter { argument: "threshold", .. }), "{error}");
+        assert!(matches!(error, Error::InvalidParameter { argument: "threshold", .. }), "{error}");
     }
     // Another matrix of the shape, whatever is in it, is no danger.
     let other = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e300, 1e300, 0.0, -0.0, 1.0, 2.0, 3.0, 4.0, 5.0];

@@ -27,15 +27,15 @@ fn a_start_must_fit() {
     let solve = |f: Vec<f64>, g: Vec<f64>| {
         Sinkhorn::new(case.epsilon).start(f, g).solve(case.matrix(), &case.a, &case.b).map(|t| t.converged())
     };
-    assert_eq!(solve(vec![0.0; 5], vec![0.0; 8]), Err(Error::Length { argument: "f", actual: 5, expected: 6 }));
-    assert_eq!(solve(vec![0.0; 6], vec![0.0; 9]), Err(Error::Length { argument: "g", actual: 9, expected: 8 }));
+    assert_eq!(solve(vec![0.0; 5], vec![0.0; 8]), Err(Error::LengthMismatch { argument: "f", actual: 5, expected: 6 }));
+    assert_eq!(solve(vec![0.0; 6], vec![0.0; 9]), Err(Error::LengthMismatch { argument: "g", actual: 9, expected: 8 }));
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         // Rows 1 and 4 and columns 1 and 5 have no mass.
         let with = |n: usize, at: usize| (0..n).map(|i| if i == at { bad } else { 0.0 }).collect::<Vec<_>>();
         let error = solve(with(6, 2), vec![0.0; 8]).unwrap_err();
-        assert!(matches!(error, Error::Element { argument: "f", row: 2, .. }), "{error}");
+        assert!(matches!(error, Error::InvalidElement { argument: "f", row: 2, .. }), "{error}");
         let error = solve(vec![0.0; 6], with(8, 6)).unwrap_err();
-        assert!(matches!(error, Error::Element { argument: "g", row: 6, .. }), "{error}");
+        assert!(matches!(error, Error::InvalidElement { argument: "g", row: 6, .. }), "{error}");
         assert_eq!(solve(with(6, 1), with(8, 5)), Ok(true));
     }
     assert_eq!(solve(vec![1e300; 6], vec![0.0; 8]).unwrap_err().to_string().split('`').nth(1), Some("epsilon"));
@@ -107,7 +107,7 @@ fn without_memory_it_stays_in_the_log_domain() {
 fn numbers_that_are_set_are_checked() {
     let case = Case::<f64>::random(3, 4, 0.1, 19);
     let argument = |solver: Sinkhorn<f64>| match solver.solve(case.matrix(), &case.a, &case.b) {
-        Err(Error::Parameter { argument, .. }) => argument,
+        Err(Error::InvalidParameter { argument, .. }) => argument,
         other => panic!("{other:?}"),
     };
     for bad in [0.0, -1.0, 2.0, f64::NAN, f64::INFINITY] {
@@ -146,7 +146,9 @@ fn a_bad_cost_is_found_anywhere() {
                     case.cost[at] = bad;
                     let solver = Sinkhorn::new(1.0).isa(isa);
                     let error = solver.solve(case.matrix(), &case.a, &case.b).unwrap_err();
-                    let Error::Element { argument: "cost", row, col, value, .. } = error else { panic!("{error}") };
+                    let Error::InvalidElement { argument: "cost", row, col, value, .. } = error else {
+                        panic!("{error}")
+                    };
                     assert_eq!((row, col, value.is_nan()), (at / m, at % m, bad.is_nan()), "{isa}");
                 }
             }
