@@ -1,14 +1,15 @@
 //! The roofline: how fast this machine reads and writes, and how close each kernel comes to that.
 //!
-//! `cargo bench --bench bandwidth` (`-- --quick` takes a minute, `-- --record FILE` keeps records). For every
-//! instruction set, type and cache level it times reading, copying, streaming stores and scaling beside the
-//! kernels, interleaved in one process, so that a drift of the machine hits all alike. Times are medians over
-//! rounds; `+-` is half the distance between the quartiles.
+//! `cargo bench --bench bandwidth` takes minutes, with `-- --quick` one. For every instruction set,
+//! type and cache level it times reading, copying, streaming stores and scaling beside the kernels,
+//! interleaved in one process, so that a drift of the machine hits all alike. Times are medians
+//! over rounds; `+-` is half the distance between the quartiles.
 //!
-//! A kernel's *limit* is the longer of two times. The memory limit is the time that the kernel's passes over
-//! memory take at the speed of the bare passes (`read`, `copy`, `scale`, `update`, `stream`), measured at the same
-//! level. The arithmetic limit is the time of its exponentials at the best rate of `log_sum_exp` at the levels
-//! before. At the last level input and output exceed the last-level cache of most machines, 256 MiB each.
+//! A kernel's *limit* is the longer of two times. The memory limit is the time that the kernel's
+//! passes over memory take at the speed of the bare passes (`read`, `copy`, `scale`, `update`,
+//! `stream`), measured at the same level. The arithmetic limit is the time of its exponentials at
+//! the best rate of `log_sum_exp` at the levels before. At the last level input and output exceed
+//! the last-level cache of most machines, 256 MiB each.
 
 mod support;
 
@@ -33,7 +34,7 @@ const MEMORY: &str = "DRAM";
 struct Passes {
     /// Reads of one buffer.
     reads: f64,
-    /// Reads of one buffer, with writes to another through the caches: in memory such a write also reads the line.
+    /// Reads of one buffer, with writes to another through the caches, which also read the line.
     copies: f64,
     /// Reads of one buffer, with writes to another past the caches.
     streams: f64,
@@ -146,7 +147,7 @@ fn sinkhorn_iteration<T: Real>(isa: Isa, cost: MatRef<'_, T>) -> f64 {
     ((solve(1 + more) - solve(1)) / more as f64).max(0.0)
 }
 
-/// Seconds of one scan of all candidates: the difference between FastPAM1 with one iteration and with none.
+/// Seconds of one scan of all candidates: FastPAM1 with one iteration, less the time with none.
 fn swap_scan<T: Real>(isa: Isa, dissimilarities: MatRef<'_, T>, k: usize) -> f64 {
     let step = dissimilarities.rows() / k;
     let start = Init::Given((0..k).map(|i| i * step).collect());

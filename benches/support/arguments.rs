@@ -8,7 +8,8 @@ pub(crate) struct Arguments {
     pub(crate) record: Option<String>,
     /// `--machine TEXT`: what the system does not tell about the machine, for the records.
     pub(crate) machine: Option<String>,
-    /// The other words: `ratios`, which may be followed by names that narrow it, or filters of criterion.
+    /// The other words: `ratios`, which may be followed by names that narrow it, or filters of
+    /// criterion.
     pub(crate) words: Vec<String>,
 }
 

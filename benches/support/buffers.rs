@@ -19,8 +19,9 @@ impl Buffer {
 
     /// `len` elements that begin 1088 bytes after a multiple of 4 KiB.
     ///
-    /// An output must not begin a multiple of 4 KiB after its input: the CPU compares the low 12 bits of
-    /// addresses first, and would hold back each load of the input behind a store to the output.
+    /// An output must not begin a multiple of 4 KiB after its input: the CPU compares the low 12
+    /// bits of addresses first, and would hold back each load of the input behind a store to the
+    /// output.
     pub(crate) fn shifted_elements<T: bytemuck::Pod>(&mut self, len: usize) -> &mut [T] {
         bytemuck::cast_slice_mut(&mut self.0[SHIFT_BYTES..][..len * size_of::<T>()])
     }

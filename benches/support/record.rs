@@ -40,7 +40,7 @@ impl Record {
         let value = self.value.map_or(String::new(), |(value, unit)| format!("{} {unit}", number(value)));
         let _ = write!(text, " {value:<20}");
         if let Some((ratio, of)) = self.ratio {
-            let _ = write!(text, " {ratio:>6.2} of {of}");
+            let _ = write!(text, " {ratio:>6.2} x {of}");
         }
         for (i, &(name, value)) in self.details.iter().enumerate() {
             let _ = write!(text, "{}{name} {}", if i == 0 { "; " } else { ", " }, number(value));

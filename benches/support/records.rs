@@ -1,4 +1,5 @@
-//! The records of a run, one JSON object a line: `ci/readme` renders the tables of the docs from such lines.
+//! The records of a run, one JSON object a line: `ci/readme` renders the tables of the docs from
+//! such lines.
 
 use super::arguments::Arguments;
 use super::machine::Machine;

@@ -1,14 +1,17 @@
-//! Clocks: both sides of a comparison are timed in turns, because times drift and their ratios hardly do.
+//! Clocks: both sides of a comparison are timed in turns, because times drift and their ratios
+//! hardly do.
 
 use std::time::{Duration, Instant};
 
-/// The time for which short work is repeated: long enough for the clock, short enough for many rounds.
+/// The time for which short work is repeated: long enough for the clock, short enough for many
+/// rounds.
 pub(crate) const SHORT: Duration = Duration::from_millis(2);
 
 /// Once is enough: for work that takes milliseconds.
 pub(crate) const ONCE: Duration = Duration::ZERO;
 
-/// Returns the seconds that `work` takes, a mean over as many calls as fill `at_least`, and over one at least.
+/// Returns the seconds that `work` takes, a mean over as many calls as fill `at_least`, and over
+/// one at least.
 pub(crate) fn seconds(at_least: Duration, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut calls = 0;
@@ -21,8 +24,8 @@ pub(crate) fn seconds(at_least: Duration, mut work: impl FnMut()) -> f64 {
 
 /// Times `count` pieces of work in `rounds` rounds, in each of which every piece has its turn.
 ///
-/// `time` times the piece with the given index. Returns the times of each piece, one per round; a round before
-/// these warms up and does not count.
+/// `time` times the piece with the given index. Returns the times of each piece, one per round; a
+/// round before these warms up and does not count.
 pub(crate) fn interleaved(rounds: usize, count: usize, mut time: impl FnMut(usize) -> f64) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::new(); count];
     for round in 0..=rounds {
