@@ -14,8 +14,8 @@
 //! result of a problem depends neither on its lane nor on what the other lanes do.
 
 use super::lanes::{Float, Lanes};
-use super::math::exp::log2;
-use super::sinkhorn::power_of_two;
+use super::math::exp::{ExpLanes, pow2};
+use super::math::ln::log2;
 
 /// Vectors of problems side by side, which share each load of an entry.
 const VECTORS: usize = 2;
@@ -69,19 +69,19 @@ pub struct State<'a, T> {
 
 /// The layout of batches.
 #[inline(always)]
-pub(crate) fn layout<L: Lanes<T>, T: Float>(_l: L) -> Layout<T> {
+pub(crate) fn layout<L: ExpLanes<T>, T: Float>(_l: L) -> Layout<T> {
     Layout {
         width: VECTORS * L::N,
         // Eight where there are registers for their sums.
         rows: if L::IN_FLIGHT >= 4 { 8 } else { 4 },
-        least_sum: T::from_f64(power_of_two(-0.3 * T::BIAS)),
-        least_scaling: T::from_f64(power_of_two(-0.75 * T::BIAS)),
+        least_sum: T::from_f64(pow2(-0.3 * T::BIAS)),
+        least_scaling: T::from_f64(pow2(-0.75 * T::BIAS)),
     }
 }
 
 /// One full iteration of all problems: new s, then new v.
 #[inline(always)]
-pub(crate) fn iterate_lanes<L: Lanes<T>, T: Float>(l: L, k: &Kernel<'_, T>, state: &mut State<'_, T>) {
+pub(crate) fn iterate_lanes<L: ExpLanes<T>, T: Float>(l: L, k: &Kernel<'_, T>, state: &mut State<'_, T>) {
     if layout::<L, T>(l).rows == 8 { pass::<L, T, 8>(l, k, state) } else { pass::<L, T, 4>(l, k, state) }
 }
 

@@ -1,6 +1,6 @@
 //! Sums over the members of clusters, and the nearest of few medoids.
 
-use super::lanes::{Float, Lanes};
+use super::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
 
 /// Rows added up together, so that the sums are read and written once for all of them.
@@ -34,7 +34,7 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
 
 /// Adds the elements of `R` rows to `sums`, whose length is a multiple of the lanes.
 #[inline(always)]
-fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], sums: &mut [f64]) {
+fn add_group<L: WideLanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], sums: &mut [f64]) {
     for at in (0..sums.len()).step_by(L::N) {
         let mut sum = l.load_wide(&sums[at..]);
         for row in rows {
@@ -49,7 +49,7 @@ fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], sums:
 /// Adds the columns `columns.0..columns.1` of the given rows to `sums`, which has one element per column and is padded to a
 /// multiple of the lanes.
 #[inline(always)]
-pub(crate) fn add_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn add_rows<L: WideLanes<T>, T: Float>(
     l: L,
     d: MatRef<'_, T>,
     rows: &[u32],

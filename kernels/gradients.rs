@@ -7,11 +7,10 @@
 //! | [`cross_entropy`] | the sum of the exponentials |
 //! | [`cross_entropy_gradient`] | those of softmax: the sum is also that of the loss |
 
-use super::lanes::{Float, Lanes};
-use super::math::exp::{Base, Exp, MOVED};
-use super::softmax::{
-    ROWS, Rows, Sum, divide, group_sums, groups, plain, recompute, row_of, row_sum, streams, sum_lanes, two_sum,
-};
+use super::lanes::{Float, Lanes, WideLanes};
+use super::math::compensated::{add_two_sum, reduce_accumulator};
+use super::math::exp::{Base, Clamped, Exp, ExpLanes};
+use super::softmax::{ROWS, Rows, Sum, divide, group_sums, groups, plain, recompute, row_of, row_sum, streams};
 use crate::matrix::{MatMut, MatRef};
 
 /// Vectors whose values are added plainly before the rounding of additions is kept.
@@ -20,7 +19,7 @@ const CHAIN: usize = 8;
 /// The sum of `f` of the vectors of two rows of one length, with an error that does not grow with it: chains of vectors
 /// are added plainly, and to the total with the rounding error kept. `f` of zeros is 0.
 #[inline(always)]
-fn sum_of<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, L::V) -> L::V) -> f64 {
+fn sum_of<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, L::V) -> L::V) -> f64 {
     let zero = l.splat(T::ZERO);
     let (mut high, mut low) = (zero, zero);
     for (a, b) in a.chunks(CHAIN * L::N).zip(b.chunks(CHAIN * L::N)) {
@@ -34,9 +33,9 @@ fn sum_of<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, 
         for (a, b) in a.remainder().chunks(L::N).zip(b.remainder().chunks(L::N)) {
             sums[0] = f(l.load_tail(a, T::ZERO), l.load_tail(b, T::ZERO), sums[0]);
         }
-        (high, low) = two_sum(l, high, low, l.add(sums[0], sums[1]));
+        (high, low) = add_two_sum(l, (high, low), l.add(sums[0], sums[1]));
     }
-    let (high, low) = sum_lanes(l, high, low);
+    let (high, low) = reduce_accumulator(l, high, low);
     high + low
 }
 
@@ -59,7 +58,7 @@ pub(super) fn combine<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], out: &mut [
 
 /// The gradient by the logits, given softmax and the gradient by it: `y * (dy - sum(y * dy))`.
 #[inline(always)]
-pub(crate) fn softmax_backward<L: Lanes<T>, T: Float>(
+pub(crate) fn softmax_backward<L: WideLanes<T>, T: Float>(
     l: L,
     y: MatRef<'_, T>,
     dy: MatRef<'_, T>,
@@ -88,13 +87,13 @@ pub(crate) fn softmax_backward<L: Lanes<T>, T: Float>(
 
 /// The gradient by the logits, given log-softmax and the gradient by it: `dy - exp(y) * sum(dy)`.
 #[inline(always)]
-pub(crate) fn log_softmax_backward<L: Lanes<T>, T: Float>(
+pub(crate) fn log_softmax_backward<L: ExpLanes<T>, T: Float>(
     l: L,
     y: MatRef<'_, T>,
     dy: MatRef<'_, T>,
     mut dx: MatMut<'_, T>,
 ) {
-    let exp = Exp::new(l, Base::PLAIN);
+    let exp = Exp::new(l, Base::ONE);
     for i in 0..y.rows() {
         let (y, dy) = (y.row(i), dy.row(i));
         let sum = sum_of(
@@ -111,7 +110,7 @@ pub(crate) fn log_softmax_backward<L: Lanes<T>, T: Float>(
             dy,
             dx.row_mut(i),
             #[inline(always)]
-            |y, dy| l.neg_mul_add(exp.eval::<MOVED>(l, y), sum, dy),
+            |y, dy| l.neg_mul_add(exp.eval::<Clamped>(l, y), sum, dy),
         );
     }
 }
@@ -124,7 +123,7 @@ fn loss<T: Float>(sum: &Sum<T>, (high, low): (f64, f64), logit: T) -> T {
 
 /// The cross-entropy of every row's softmax with its class (each below the number of columns).
 #[inline(always)]
-pub(crate) fn cross_entropy<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) {
+pub(crate) fn cross_entropy<L: ExpLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) {
     let plain = plain(l);
     let mut sums = [Sum::EMPTY; ROWS];
     for group in groups(x.rows(), x.cols()) {
@@ -138,7 +137,7 @@ pub(crate) fn cross_entropy<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, class
 /// As [`cross_entropy`], and the gradient by the logits of `weight` times each loss: `weight * (softmax - one)` with a one
 /// at the class. `weight` is between 2^-60 and 2^60 in size, or the results are multiplied by it in a pass of their own.
 #[inline(always)]
-pub(crate) fn cross_entropy_gradient<L: Lanes<T>, T: Float>(
+pub(crate) fn cross_entropy_gradient<L: ExpLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     classes: &[usize],

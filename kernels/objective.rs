@@ -10,7 +10,8 @@
 //! the logarithm. Two reads of the cost matrix, two exponentials and one logarithm per entry.
 
 use super::lanes::{Float, Lanes};
-use super::math::exp::{exp2, log2};
+use super::math::exp::exp2;
+use super::math::ln::log2;
 use super::sinkhorn::{Problem, State};
 
 /// A marginal that is met to this relative error is met: the difference would be rounding.

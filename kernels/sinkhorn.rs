@@ -23,8 +23,9 @@
 //! is asked for meanwhile, all the time, as the memory would else be idle while a block is added to the columns: on Zen 4 and
 //! for 4096 x 4096 f32, scaling takes 0.18 ns an entry so, and 0.25 without (a read 0.15).
 
-use super::lanes::{Float, Lanes, MAX_LANES};
-use super::math::exp::{Exp2, exp2, ln, log2};
+use super::lanes::{Float, Lanes, MAX_LANES, WideLanes};
+use super::math::exp::{Exp2, ExpLanes, exp2, pow2};
+use super::math::ln::{ln, log2};
 use crate::matrix::{MatMut, MatRef};
 
 /// Rows that share one load of the column potentials and one load-add-store of the column sums. Loops over twice as many
@@ -120,14 +121,14 @@ fn splits<T: Float>() -> bool {
 /// underflows matter, to the row or, scaled by 1 / sum, to a column of at least [`column_floor`].
 #[inline(always)]
 fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
-    let high = power_of_two(T::BIAS * 0.25);
+    let high = pow2(T::BIAS * 0.25);
     1.0 / high..=high
 }
 
 /// The smallest column sum that is accurate: 2^31 times what underflow in all rows may have cost it.
 #[inline(always)]
 fn column_floor<T: Float>() -> f64 {
-    power_of_two(-T::BIAS * 0.5)
+    pow2(-T::BIAS * 0.5)
 }
 
 /// The nearest number of the type, the largest where that is infinite: a factor that meets entries of 0.
@@ -135,12 +136,6 @@ fn column_floor<T: Float>() -> f64 {
 fn at_most_finite<T: Float>(x: f64) -> T {
     let y = T::from_f64(x);
     if y == T::INFINITY { T::ZERO - T::MIN } else { y }
-}
-
-/// 2^floor(e) for a normal result.
-#[inline(always)]
-pub(super) fn power_of_two(e: f64) -> f64 {
-    f64::from_bits(((e + f64::BIAS) as u64) << 52)
 }
 
 /// The largest magnitude among the potentials of rows and columns with mass. It comes out infinite or NaN if one is:
@@ -187,7 +182,7 @@ fn split_columns<T: Float>(grid: f64, g: &[f64], high: &mut [T], low: &mut [T]) 
 
 /// The constants of the inner loop, and the column potentials it reads.
 #[derive(Clone, Copy)]
-struct Inner<'a, L: Lanes<T>, T: Float> {
+struct Inner<'a, L: ExpLanes<T>, T: Float> {
     k: L::V,
     exp: Exp2<L, T>,
     high: &'a [T],
@@ -203,7 +198,7 @@ struct RowSum {
     cost: f64,
 }
 
-impl<'a, L: Lanes<T>, T: Float> Inner<'a, L, T> {
+impl<'a, L: ExpLanes<T>, T: Float> Inner<'a, L, T> {
     #[inline(always)]
     fn new(l: L, k: T, high: &'a [T], low: &'a [T]) -> Self {
         Self { k: l.splat(k), exp: Exp2::new(l), high, low }
@@ -239,7 +234,7 @@ fn product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
 
 /// The exponentials of R rows, to `exps`, and their sums. `next` are rows that will be read later.
 #[inline(always)]
-fn exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
+fn exponentials<L: ExpLanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     l: L,
     inner: &Inner<'_, L, T>,
     rows: [&[T]; R],
@@ -283,7 +278,7 @@ fn exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
 
 /// As [`exponentials`], of slices of whole vectors, summed in `T`.
 #[inline(always)]
-fn part_exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
+fn part_exponentials<L: ExpLanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     l: L,
     inner: &Inner<'_, L, T>,
     rows: [&[T]; R],
@@ -322,7 +317,7 @@ fn part_exponentials<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>
 
 /// The arguments of the exponentials of a row, to `out`, and their maximum.
 #[inline(always)]
-fn arguments<L: Lanes<T>, T: Float>(l: L, inner: &Inner<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
+fn arguments<L: ExpLanes<T>, T: Float>(l: L, inner: &Inner<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
     let mut max = l.splat(T::NEG_INFINITY);
     let mut at = 0;
     while at < row.len() {
@@ -338,7 +333,7 @@ fn arguments<L: Lanes<T>, T: Float>(l: L, inner: &Inner<'_, L, T>, row: &[T], sh
 /// The exponentials of one row relative to its maximum, to `exps`: their shift and sums. An infinite shift where the
 /// maximum is not finite.
 #[inline(always)]
-fn careful_row<L: Lanes<T>, T: Float>(
+fn careful_row<L: ExpLanes<T>, T: Float>(
     l: L,
     inner: &Inner<'_, L, T>,
     grid: f64,
@@ -413,7 +408,7 @@ fn in_blocks<T: Float>(cols: usize) -> bool {
 /// the rows in the workspace and adds rows that sum to `a`, or beyond it by `relaxation`; to `MEASURE`, takes the potentials
 /// as they are, leaves |row sum - a| in the place of the sums and returns the rows' share of the plan's cost.
 #[inline(always)]
-fn block<L: Lanes<T>, T: Float, const R: usize, const MEASURE: bool>(
+fn block<L: ExpLanes<T>, T: Float, const R: usize, const MEASURE: bool>(
     l: L,
     p: &Problem<'_, T>,
     u: &[f64],
@@ -474,7 +469,7 @@ fn relaxed(old: f64, new: f64, relaxation: f64) -> f64 {
 
 /// One read of the cost matrix: [`block`] over all rows with mass, and the column sums.
 #[inline(always)]
-fn pass<L: Lanes<T>, T: Float, const MEASURE: bool>(
+fn pass<L: ExpLanes<T>, T: Float, const MEASURE: bool>(
     l: L,
     p: &Problem<'_, T>,
     s: &State<'_>,
@@ -516,7 +511,7 @@ fn fold<T: Float>(columns: &mut [f64], partial: &mut [T]) {
 /// error of the row marginals *before* it, which comes for free (the column marginals were met then, by the iteration
 /// before); where there is relaxation, with that of the columns between both.
 #[inline(always)]
-pub(crate) fn iterate<L: Lanes<T> + Lanes<f64>, T: Float>(
+pub(crate) fn iterate<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: f64,
@@ -620,7 +615,7 @@ pub struct Absorbed<'a, T> {
 
 /// Absorbs the potentials into the matrix; U becomes what its rows were taken with. One read of the cost matrix.
 #[inline(always)]
-pub(crate) fn absorb<L: Lanes<T>, T: Float>(
+pub(crate) fn absorb<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     s: &mut State<'_>,
@@ -666,7 +661,7 @@ pub(crate) fn settle<L: Lanes<T>, T: Float>(_: L, p: &Problem<'_, T>, s: &mut St
 /// As [`iterate`], on factors and without exponentials: one read of the absorbed matrix. None, and the factors as they
 /// were, where something leaves the range in which what underflowed in the matrix does not matter.
 #[inline(always)]
-pub(crate) fn iterate_scaled<L: Lanes<T>, T: Float>(
+pub(crate) fn iterate_scaled<L: WideLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: f64,
@@ -703,7 +698,7 @@ pub(crate) fn iterate_scaled<L: Lanes<T>, T: Float>(
 /// the matrix is in memory, the rows of a block are summed while those of the block before, still in the cache, are added to
 /// the columns: so the memory is always at work.
 #[inline(always)]
-fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
+fn scaled_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: f64,
@@ -762,7 +757,7 @@ fn scaled_rows<L: Lanes<T>, T: Float, const R: usize>(
 /// The sums of R `rows`, each element times that of `columns`, where `SUM` (more rows than that are asked for); R rows of the block `before`, each times its
 /// factor, added to `sums`, where `ADD`.
 #[inline(always)]
-fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const ADD: bool>(
+fn scaled_block<L: WideLanes<T>, T: Float, const R: usize, const SUM: bool, const ADD: bool>(
     l: L,
     stride: usize,
     rows: &[T],
@@ -823,7 +818,7 @@ fn scaled_block<L: Lanes<T>, T: Float, const R: usize, const SUM: bool, const AD
 
 /// The marginal error and the cost of the plan that the potentials stand for.
 #[inline(always)]
-pub(crate) fn measure<L: Lanes<T>, T: Float>(
+pub(crate) fn measure<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     s: &State<'_>,
@@ -836,7 +831,7 @@ pub(crate) fn measure<L: Lanes<T>, T: Float>(
 
 /// Writes the rows of the plan from row `first` on, as many as `out` has, for masses that sum to `total`.
 #[inline(always)]
-pub(crate) fn plan<L: Lanes<T>, T: Float>(
+pub(crate) fn plan<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     s: &State<'_>,

@@ -20,8 +20,10 @@
 //! Rows that are short against the caches are worked on in groups ([`group_sums`]): the exponentials of all of them, their
 //! sums, the reciprocals or logarithms of these, the results.
 
-use super::lanes::{Float, Lanes};
-use super::math::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED, ln_parts, split_exponent};
+use super::lanes::{Float, Lanes, split_exponent};
+use super::math::compensated::{add_fast_two_sum, div_residual, fast_two_sum, reduce_accumulator, two_sum};
+use super::math::exp::{Base, Clamped, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
+use super::math::ln::ln_parts;
 use crate::matrix::{MatMut, MatRef};
 
 /// Elements that are summed before their sum is looked at.
@@ -31,7 +33,7 @@ pub(super) const BLOCK: usize = 4096;
 /// base fits.
 const HIGHEST: f64 = 18_446_744_073_709_551_616.0; // 2^64
 
-/// A row's sum below this asks for a smaller base than [`Base::PLAIN`]: f32 would lose results near 2^-100 of it.
+/// A row's sum below this asks for a smaller base than [`Base::ONE`]: f32 would lose results near 2^-100 of it.
 const LOWEST: f64 = 9.5367431640625e-7; // 2^-20
 
 /// Rows that are worked on together: first the exponentials of all of them, then their sums, then their results. The CPU
@@ -63,15 +65,14 @@ pub struct Sum<T> {
 }
 
 impl<T: Float> Sum<T> {
-    pub(crate) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base::PLAIN };
+    pub(crate) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base::ONE };
     const NAN: Self = Self { high: f64::NAN, ..Self::EMPTY };
 
     /// Adds `x` times the base, keeping the rounding error (Knuth's two-sum).
     #[inline(always)]
     pub(super) fn add(&mut self, x: f64) {
-        let sum = self.high + x;
-        let part = sum - self.high;
-        self.low += (self.high - (sum - part)) + (x - part);
+        let (sum, error) = two_sum(self.high, x);
+        self.low += error;
         self.high = sum;
     }
 
@@ -98,15 +99,7 @@ impl<T: Float> Sum<T> {
         let mut low = 0.0;
         if T::EPSILON == f64::EPSILON {
             r = weight / self.high;
-            // weight - r * high without an error, by Dekker's split of both into halves.
-            let split = |x: f64| {
-                let t = 134_217_729.0 * x; // 2^27 + 1
-                let high = t - (t - x);
-                (high, x - high)
-            };
-            let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
-            let rest = (((weight - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
-            low = (rest - r * self.low) / self.high;
+            low = (div_residual(weight, self.high, r) - r * self.low) / self.high;
         }
         let first = T::from_f64(r);
         (first, T::from_f64((r - first.to_f64()) + low))
@@ -154,11 +147,8 @@ impl<T: Float> Sum<T> {
         // The shift may be far from the largest element, so it is added without an error (two-sum), and then the first
         // is made the leading part.
         let shift = self.base.shift.to_f64();
-        let lead = shift + high;
-        let part = lead - shift;
-        let low = low + ((shift - (lead - part)) + (high - part));
-        let sum = lead + low;
-        (sum, low - (sum - lead))
+        let (lead, error) = two_sum(shift, high);
+        fast_two_sum(lead, low + error)
     }
 
     /// The logarithm of the sum: -inf when empty.
@@ -179,7 +169,7 @@ impl<T: Float> Sum<T> {
 #[inline(always)]
 fn exp_f64((x, small): (f64, f64)) -> f64 {
     let l = pulp::Scalar;
-    let e = Exp::<_, f64>::new(l, Base::PLAIN).eval::<MOVED>(l, x);
+    let e = Exp::<_, f64>::new(l, Base::ONE).eval::<Clamped>(l, x);
     e + e * (small + 0.5 * small * small)
 }
 
@@ -220,7 +210,7 @@ pub(crate) trait Row<T: Float> {
     /// How many logits.
     fn len(&self) -> usize;
     /// The [`Lanes::IN_FLIGHT`] vectors of logits from `at` on; panics where there are fewer.
-    fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
+    fn load_step<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
     /// A vector of logits from `at` on; panics where there are fewer.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
     /// The logits from `at` to `end`, at most a vector of them; the other lanes -inf.
@@ -293,7 +283,7 @@ impl<T: Float> Row<T> for Io<'_, T> {
         self.src_len
     }
     #[inline(always)]
-    fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+    fn load_step<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
         let x = self.window(at, L::IN_FLIGHT * L::N);
         let mut v = [l.splat(T::ZERO); 4];
         for i in 0..L::IN_FLIGHT {
@@ -421,7 +411,7 @@ impl<T: Float> Row<T> for Masked<'_, T> {
         self.io.len()
     }
     #[inline(always)]
-    fn load_step<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+    fn load_step<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
         let mut v = [l.splat(T::ZERO); 4];
         for (i, v) in v[..L::IN_FLIGHT].iter_mut().enumerate() {
             *v = self.load(l, at + i * L::N);
@@ -464,7 +454,7 @@ impl<T: Float> Row<T> for Masked<'_, T> {
 /// The sum of the exponentials of one block, relative to the base of `exp`, as an unevaluated sum; where `STORE`, they are
 /// also stored.
 #[inline(always)]
-fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+fn block_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -472,8 +462,8 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     end: usize,
 ) -> (f64, f64) {
     let mut overflow_bits = l.splat(T::ZERO);
-    let (high, low) = lane_sums::<L, T, MODE, STORE>(l, exp, row, start, end, &mut overflow_bits);
-    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { sum_lanes(l, high, low) }
+    let (high, low) = lane_sums::<L, T, G, STORE>(l, exp, row, start, end, &mut overflow_bits);
+    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { reduce_accumulator(l, high, low) }
 }
 
 /// As [`block_sum`], lane by lane; overflow is only noted.
@@ -481,7 +471,7 @@ fn block_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 /// The exponentials of a step are added in pairs, and then to the total with the rounding error kept: the error neither
 /// grows with the block, nor with what follows a large element.
 #[inline(always)]
-fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+fn lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -499,38 +489,38 @@ fn lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
                 row.prefetch(l, at + line);
             }
         }
-        sum = add(l, sum, step_sum::<L, T, MODE, STORE>(l, exp, row, at, overflow_bits));
+        sum = add_fast_two_sum(l, sum, step_sum::<L, T, G, STORE>(l, exp, row, at, overflow_bits));
         at += step;
     }
     if at == end {
         return sum;
     }
     // The rows of other modes are few, and the code would be much.
-    if MODE != PLAIN || end < L::N || STORE && row.is_in_place() {
+    if !G::RECORDED || end < L::N || STORE && row.is_in_place() {
         while at < end {
             let next = end.min(at + L::N);
-            let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), overflow_bits);
+            let e = eval::<L, T, G>(l, exp, row.load_tail(l, at, next), overflow_bits);
             if STORE {
                 l.store_tail(&mut row.dst()[at..next], e);
             }
-            sum = add(l, sum, e);
+            sum = add_fast_two_sum(l, sum, e);
             at = next;
         }
         return sum;
     }
     let rest = match (end - at).div_ceil(L::N) {
-        1 => rest_sum::<L, T, MODE, STORE, 1>(l, exp, row, at, end, overflow_bits),
-        2 => rest_sum::<L, T, MODE, STORE, 2>(l, exp, row, at, end, overflow_bits),
-        3 => rest_sum::<L, T, MODE, STORE, 3>(l, exp, row, at, end, overflow_bits),
-        _ => rest_sum::<L, T, MODE, STORE, 4>(l, exp, row, at, end, overflow_bits),
+        1 => rest_sum::<L, T, G, STORE, 1>(l, exp, row, at, end, overflow_bits),
+        2 => rest_sum::<L, T, G, STORE, 2>(l, exp, row, at, end, overflow_bits),
+        3 => rest_sum::<L, T, G, STORE, 3>(l, exp, row, at, end, overflow_bits),
+        _ => rest_sum::<L, T, G, STORE, 4>(l, exp, row, at, end, overflow_bits),
     };
-    add(l, sum, rest)
+    add_fast_two_sum(l, sum, rest)
 }
 
 /// The sum of the `K` vectors of exponentials from `at` to `end`; where `STORE`, they are stored. The last is a whole
 /// vector that begins with what was there already, which is cheaper than a tail by itself.
 #[inline(always)]
-fn rest_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: usize>(
+fn rest_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usize>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -545,7 +535,7 @@ fn rest_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: u
     let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
     let mut e = [l.splat(T::ZERO); 4];
     for (i, e) in e[..K].iter_mut().enumerate() {
-        *e = eval::<L, T, MODE>(l, exp, row.load(l, start(i)), overflow_bits);
+        *e = eval::<L, T, G>(l, exp, row.load(l, start(i)), overflow_bits);
     }
     if STORE {
         for (i, &e) in e[..K].iter().enumerate() {
@@ -561,31 +551,9 @@ fn rest_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: u
     }
 }
 
-/// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 with the rounding kept.
-#[inline(always)]
-pub(super) fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
-    if T::EPSILON > f64::EPSILON {
-        return (l.reduce_sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
-    }
-    let mut sums = l.to_array(high);
-    let mut errors = l.to_array(low);
-    let mut n = L::N;
-    while n > 1 {
-        n /= 2;
-        for i in 0..n {
-            let (a, b) = (sums[i], sums[i + n]);
-            let sum = a + b;
-            let part = sum - a;
-            errors[i] = errors[i] + errors[i + n] + ((a - (sum - part)) + (b - part));
-            sums[i] = sum;
-        }
-    }
-    (sums[0].to_f64(), errors[0].to_f64())
-}
-
 /// The sum of as many vectors of exponentials as fit into the registers side by side; where `STORE`, they are stored.
 #[inline(always)]
-fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+fn step_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -594,7 +562,7 @@ fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 ) -> L::V {
     let mut e = row.load_step(l, at);
     for e in &mut e[..L::IN_FLIGHT] {
-        *e = eval::<L, T, MODE>(l, exp, *e, overflow_bits);
+        *e = eval::<L, T, G>(l, exp, *e, overflow_bits);
     }
     if STORE {
         let out = &mut row.dst()[at..at + L::IN_FLIGHT * L::N];
@@ -609,30 +577,11 @@ fn step_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     }
 }
 
-/// `high + low + e` with the rounding error of the first addition in `low` (Dekker's fast two-sum).
-///
-/// Where `e` is larger than `high` the error itself is rounded, to half an ulp of `e`. The sum of numbers that are not
-/// negative at least doubles whenever that happens, so all such errors together are below one ulp of it.
-#[inline(always)]
-pub(super) fn add<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), e: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, e);
-    (sum, l.add(low, l.sub(e, l.sub(sum, high))))
-}
-
-/// `high + low + x` with the rounding error of the first addition in `low`, whatever the signs (Knuth's two-sum).
-#[inline(always)]
-pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, x: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, x);
-    let part = l.sub(sum, high);
-    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
-    (sum, l.add(low, error))
-}
-
 /// The exponentials of `x`, watching for overflow instead of clamping where the base is the plain one.
 #[inline(always)]
-fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, overflow_bits: &mut L::V) -> L::V {
-    if MODE != PLAIN {
-        return exp.eval::<MODE>(l, x);
+fn eval<L: ExpLanes<T>, T: Float, G: Guard>(l: L, exp: &Exp<L, T>, x: L::V, overflow_bits: &mut L::V) -> L::V {
+    if !G::RECORDED {
+        return exp.eval::<G>(l, x);
     }
     let (e, shifted) = exp.eval_recorded(l, x);
     *overflow_bits = l.record_exponent(*overflow_bits, shifted);
@@ -641,7 +590,7 @@ fn eval<L: Lanes<T>, T: Float, const MODE: u8>(l: L, exp: &Exp<L, T>, x: L::V, o
 
 /// The sum of a block relative to any base.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn moved_block_sum<L: Lanes<T>, T: Float, const STORE: bool>(
+fn moved_block_sum<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     base: Base<T>,
     row: &mut impl Row<T>,
@@ -650,21 +599,21 @@ fn moved_block_sum<L: Lanes<T>, T: Float, const STORE: bool>(
 ) -> (f64, f64) {
     let exp = Exp::new(l, base);
     if base.shift == T::ZERO {
-        block_sum::<L, T, MOVED, STORE>(l, &exp, row, start, end)
+        block_sum::<L, T, Clamped, STORE>(l, &exp, row, start, end)
     } else {
-        block_sum::<L, T, SHIFTED, STORE>(l, &exp, row, start, end)
+        block_sum::<L, T, Shifted, STORE>(l, &exp, row, start, end)
     }
 }
 
-/// The sum of the exponentials of a row. `plain` is [`Base::PLAIN`]'s exponential, made once for many rows.
+/// The sum of the exponentials of a row. `plain` is [`Base::ONE`]'s exponential, made once for many rows.
 #[inline(always)]
-pub(super) fn row_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+pub(super) fn row_sum<L: ExpLanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
     let (len, mut at) = (row.len(), 0);
     let mut sum = Sum::EMPTY;
     while at < len {
         let end = len.min(at + BLOCK);
-        let (mut part, mut low) = if sum.base == Base::PLAIN {
-            block_sum::<L, T, PLAIN, false>(l, plain, row, at, end)
+        let (mut part, mut low) = if sum.base == Base::ONE {
+            block_sum::<L, T, Recorded, false>(l, plain, row, at, end)
         } else {
             moved_block_sum::<L, T, false>(l, sum.base, row, at, end)
         };
@@ -697,7 +646,7 @@ fn fits(part: f64, before: f64) -> bool {
 
 /// As [`row_sum`], and stores the exponentials relative to the base of the sum.
 #[inline(always)]
-pub(super) fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
+pub(super) fn stored_sum<L: ExpLanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>) -> Sum<T> {
     if row.is_in_place() {
         // What a block stores could not be taken back.
         return sum_below_maximum::<L, T, true>(l, row);
@@ -706,7 +655,7 @@ pub(super) fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &m
     let (len, mut at) = (row.len(), 0);
     while at < len {
         let end = len.min(at + BLOCK);
-        let (part, low) = block_sum::<L, T, PLAIN, true>(l, plain, row, at, end);
+        let (part, low) = block_sum::<L, T, Recorded, true>(l, plain, row, at, end);
         sum.add(part);
         sum.low += low;
         if !((0.0..=HIGHEST).contains(&part) && sum.high >= LOWEST) {
@@ -720,7 +669,7 @@ pub(super) fn stored_sum<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &m
 /// The sum after a pass for the maximum, whose base holds any row; where `STORE`, also stores the exponentials, also in
 /// place. NaN where the row has no softmax, 0 where all logits are -inf.
 #[inline(always)]
-pub(super) fn sum_below_maximum<L: Lanes<T>, T: Float, const STORE: bool>(l: L, row: &mut impl Row<T>) -> Sum<T> {
+pub(super) fn sum_below_maximum<L: ExpLanes<T>, T: Float, const STORE: bool>(l: L, row: &mut impl Row<T>) -> Sum<T> {
     let len = row.len();
     let max = maximum(l, row, 0, len);
     if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
@@ -801,7 +750,7 @@ pub(super) fn streams<T>(len: usize) -> bool {
 
 /// Softmax of one row; `empty` where all logits are -inf.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn softmax_row<L: Lanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
+fn softmax_row<L: ExpLanes<T>, T: Float>(l: L, plain: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     if L::RECOMPUTE && streams::<T>(row.len()) {
         let sum = row_sum(l, plain, row);
         match sum.without_result(empty) {
@@ -843,7 +792,7 @@ fn times<L: Lanes<T>, T: Float>(l: L, e: L::V, first: L::V, second: L::V) -> L::
 
 /// Writes the exponentials divided by their sum and times `weight`, past the caches.
 #[inline(always)]
-pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut impl Row<T>, weight: f64) {
+pub(super) fn recompute<L: ExpLanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut impl Row<T>, weight: f64) {
     // The sum's exponent goes to the base, so that results keep their precision down to the smallest.
     let (_, e) = split_exponent(sum.total());
     let scale = f64::from_bits(((1023 - e as i64) as u64) << 52);
@@ -851,26 +800,26 @@ pub(super) fn recompute<L: Lanes<T>, T: Float>(l: L, sum: &Sum<T>, row: &mut imp
     let (first, second) = Sum { high: sum.high * scale, low: sum.low * scale, base }.divide(weight);
     let (first, second) = (l.splat(first), l.splat(second));
     let exp = core::hint::black_box(Exp::new(l, base));
-    if sum.base == Base::PLAIN {
+    if sum.base == Base::ONE {
         map::<L, T, true>(
             l,
             row,
             #[inline(always)]
-            |x| times(l, exp.eval::<BOUNDED>(l, x), first, second),
+            |x| times(l, exp.eval::<InRange>(l, x), first, second),
         );
     } else if base.shift == T::ZERO {
         map::<L, T, true>(
             l,
             row,
             #[inline(always)]
-            |x| times(l, exp.eval::<MOVED>(l, x), first, second),
+            |x| times(l, exp.eval::<Clamped>(l, x), first, second),
         );
     } else {
         map::<L, T, true>(
             l,
             row,
             #[inline(always)]
-            |x| times(l, exp.eval::<SHIFTED>(l, x), first, second),
+            |x| times(l, exp.eval::<Shifted>(l, x), first, second),
         );
     }
 }
@@ -902,28 +851,28 @@ fn subtract<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &Sum<T>, (h
     }
 }
 
-/// The exponential relative to [`Base::PLAIN`]. Its constants are hidden from the compiler, which else, short of registers,
+/// The exponential relative to [`Base::ONE`]. Its constants are hidden from the compiler, which else, short of registers,
 /// loads each of them anew for every vector.
 #[inline(always)]
-pub(super) fn plain<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
-    core::hint::black_box(Exp::new(l, Base::PLAIN))
+pub(super) fn plain<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
+    core::hint::black_box(Exp::new(l, Base::ONE))
 }
 
 /// Softmax of a slice.
 #[inline(always)]
-pub(crate) fn softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     softmax_row(l, &plain(l), &mut Io::new(x, out), T::NAN);
 }
 
 /// Softmax of a slice, in place.
 #[inline(always)]
-pub(crate) fn softmax_in_place<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
+pub(crate) fn softmax_in_place<L: ExpLanes<T>, T: Float>(l: L, x: &mut [T]) {
     softmax_row(l, &plain(l), &mut Io::in_place(x), T::NAN);
 }
 
 /// Log-softmax of a slice.
 #[inline(always)]
-pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = Io::new(x, out);
     let sum = row_sum(l, &plain(l), &mut row);
     subtract(l, &mut row, &sum, sum.ln_parts(), T::NAN);
@@ -931,13 +880,13 @@ pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 
 /// The sum of the exponentials of a slice.
 #[inline(always)]
-pub(crate) fn sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
+pub(crate) fn sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
     row_sum(l, &plain(l), &mut Io::reading(x))
 }
 
 /// Softmax of every row.
 #[inline(always)]
-pub(crate) fn softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+pub(crate) fn softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
     let empty = if x.zeros { T::ZERO } else { T::NAN };
     match x.only() {
         Some(x) => softmax_of(l, &x, out, empty),
@@ -947,7 +896,7 @@ pub(crate) fn softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: M
 
 /// Log-softmax of every row.
 #[inline(always)]
-pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+pub(crate) fn log_softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
     let empty = if x.zeros { T::NEG_INFINITY } else { T::NAN };
     match x.only() {
         Some(x) => log_softmax_of(l, &x, out, empty),
@@ -957,7 +906,7 @@ pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, ou
 
 /// The logarithm of the sum of exponentials of every row.
 #[inline(always)]
-pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
+pub(crate) fn log_sum_exp_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
     match x.only() {
         Some(x) => log_sum_exp_of(l, &x, out),
         None => log_sum_exp_of(l, &x, out),
@@ -973,7 +922,7 @@ pub(super) fn groups(rows: usize, cols: usize) -> impl Iterator<Item = core::ops
 
 /// The sums of a group of rows; where `STORE`, the exponentials relative to their bases are also stored.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-pub(super) fn group_sums<L: Lanes<T>, T: Float, const STORE: bool>(
+pub(super) fn group_sums<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     plain: &Exp<L, T>,
     x: &impl Rows<T>,
@@ -986,11 +935,11 @@ pub(super) fn group_sums<L: Lanes<T>, T: Float, const STORE: bool>(
         let mut parts = [(overflow_bits, overflow_bits); ROWS];
         for (i, part) in group.clone().zip(&mut parts) {
             let mut row = x.row_to(i, row_of(out, i));
-            *part = lane_sums::<L, T, PLAIN, STORE>(l, plain, &mut row, 0, x.cols(), &mut overflow_bits);
+            *part = lane_sums::<L, T, Recorded, STORE>(l, plain, &mut row, 0, x.cols(), &mut overflow_bits);
         }
         let mut good = !l.exp_overflowed(overflow_bits);
         for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&parts) {
-            let (high, low) = sum_lanes(l, high, low);
+            let (high, low) = reduce_accumulator(l, high, low);
             *sum = Sum { high, low, ..Sum::EMPTY };
             good &= fits(high, 0.0);
         }
@@ -1016,7 +965,7 @@ pub(super) fn row_of<'a, T>(out: &'a mut Option<MatMut<'_, T>>, i: usize) -> &'a
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False where the base does
 /// not fit some row: nothing is written then.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn single_vectors<L: Lanes<T>, T: Float>(
+fn single_vectors<L: ExpLanes<T>, T: Float>(
     l: L,
     plain: &Exp<L, T>,
     x: &impl Rows<T>,
@@ -1028,12 +977,12 @@ fn single_vectors<L: Lanes<T>, T: Float>(
     for (i, e) in group.clone().zip(&mut e) {
         let row = x.row_to(i, &mut []);
         let logits = if x.cols() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, x.cols()) };
-        *e = eval::<L, T, PLAIN>(l, plain, logits, &mut overflow_bits);
+        *e = eval::<L, T, Recorded>(l, plain, logits, &mut overflow_bits);
     }
     let mut good = !l.exp_overflowed(overflow_bits);
     let mut reciprocals = [(T::ZERO, T::ZERO); ROWS];
     for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
-        let (high, low) = sum_lanes(l, e, zero);
+        let (high, low) = reduce_accumulator(l, e, zero);
         good &= fits(high, 0.0);
         *reciprocal = Sum { high, low, ..Sum::<T>::EMPTY }.divide(1.0);
     }
@@ -1048,7 +997,7 @@ fn single_vectors<L: Lanes<T>, T: Float>(
 }
 
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_, T>, empty: T) {
+fn softmax_of<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_, T>, empty: T) {
     let plain = plain(l);
     let (rows, cols) = (out.rows(), out.cols());
     if streams::<T>(cols) {
@@ -1075,7 +1024,7 @@ fn softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, mut out: MatMut<'_,
 }
 
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn log_softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: MatMut<'_, T>, empty: T) {
+fn log_softmax_of<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: MatMut<'_, T>, empty: T) {
     let plain = plain(l);
     let (rows, cols) = (out.rows(), out.cols());
     let mut out = Some(out);
@@ -1093,7 +1042,7 @@ fn log_softmax_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: MatMut<'_,
 }
 
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn log_sum_exp_of<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
+fn log_sum_exp_of<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
     let plain = plain(l);
     let mut sums = [Sum::EMPTY; ROWS];
     for group in groups(out.len(), x.cols()) {

@@ -10,9 +10,10 @@
 //! of u in the sum. The rounding of the sum itself and that of 1/u in it is kept and added.
 
 use super::gradients::combine;
-use super::lanes::{Float, Lanes};
-use super::math::exp::{ln, ln_mantissa, split_exponent};
-use super::softmax::{BLOCK, Io, Sum, map, streams, sum_lanes, two_sum};
+use super::lanes::{Float, Lanes, WideLanes, split_exponent};
+use super::math::compensated::{add_two_sum, reduce_accumulator};
+use super::math::ln::{ln, ln_mantissa};
+use super::softmax::{BLOCK, Io, Sum, map, streams};
 use crate::matrix::{MatMut, MatRef};
 
 /// The elements from `at` to `end`, at most a vector of them; the other lanes `fill`.
@@ -50,7 +51,7 @@ fn weigh_exactly<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, inverse: L::V) -
 /// The sums of `N` terms per element, themselves unevaluated sums, over `len` elements; `term` is given where they start and
 /// end, at most a vector of them.
 #[inline(always)]
-fn sums<L: Lanes<T>, T: Float, const N: usize>(
+fn sums<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
     len: usize,
     term: impl Fn(usize, usize) -> [(L::V, L::V); N],
@@ -63,12 +64,12 @@ fn sums<L: Lanes<T>, T: Float, const N: usize>(
         while at < end {
             let next = end.min(at + L::N);
             for ((high, low), (term, rest)) in lanes.iter_mut().zip(term(at, next)) {
-                (*high, *low) = two_sum(l, *high, l.add(*low, rest), term);
+                (*high, *low) = add_two_sum(l, (*high, l.add(*low, rest)), term);
             }
             at = next;
         }
         for (total, (high, low)) in totals.iter_mut().zip(lanes) {
-            let (sum, rest) = sum_lanes(l, high, low);
+            let (sum, rest) = reduce_accumulator(l, high, low);
             total.add(sum);
             total.low += rest;
         }
@@ -124,7 +125,7 @@ struct Scales<V> {
 /// The first of the terms are the weights. A second pass is taken where their sum is out of range, and where the last sum
 /// overflows.
 #[inline(always)]
-fn norm<L: Lanes<T>, T: Float, const N: usize, const MEAN: bool>(
+fn norm<L: WideLanes<T>, T: Float, const N: usize, const MEAN: bool>(
     l: L,
     len: usize,
     terms: impl Fn(&Scales<L::V>, usize, usize) -> [(L::V, L::V); N],
@@ -159,7 +160,7 @@ fn norm<L: Lanes<T>, T: Float, const N: usize, const MEAN: bool>(
 
 /// The norm of a row alone.
 #[inline(always)]
-fn norm_of<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
+fn norm_of<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
     let norm = norm::<L, T, 1, false>(
         l,
         x.len(),
@@ -181,7 +182,7 @@ fn write<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T], f: impl Fn(L::V) -
 
 /// StableMax of a slice.
 #[inline(always)]
-pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = norm_of(l, x) else { return out.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p) = (l.splat(c), l.splat(p));
@@ -197,7 +198,7 @@ pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// Log-StableMax of a slice: `(±e - E) ln 2 + (±r - R)` with the logarithms `e ln 2 + r` of u and `E ln 2 + R` of the
 /// sum, so that two large ones cancel without an error.
 #[inline(always)]
-pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = norm_of(l, x) else { return out.fill(T::NAN) };
     let (e_sum, r_sum) = norm.ln();
     let (e_sum, r_sum) = (l.splat(e_sum), l.splat(r_sum));
@@ -222,7 +223,7 @@ pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T])
 
 /// The gradient of StableMax: `(s' / S) (dy - D)` with `D = sum(dy s) / S`; s' is 1 or 1/u^2.
 #[inline(always)]
-pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let zero = l.splat(T::ZERO);
     let norm = norm::<L, T, 2, true>(
         l,
@@ -258,7 +259,7 @@ pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T],
 
 /// The gradient of log-StableMax: `dy / u - (s' / S) sum(dy)`.
 #[inline(always)]
-pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn log_stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let zero = l.splat(T::ZERO);
     let norm = norm::<L, T, 2, false>(
         l,
@@ -291,7 +292,7 @@ pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &
 
 /// StableMax of every row.
 #[inline(always)]
-pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+pub(crate) fn stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
         stablemax(l, x.row(i), out.row_mut(i));
     }
@@ -299,7 +300,7 @@ pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut 
 
 /// Log-StableMax of every row.
 #[inline(always)]
-pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+pub(crate) fn log_stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
         log_stablemax(l, x.row(i), out.row_mut(i));
     }
@@ -307,7 +308,7 @@ pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, 
 
 /// The gradient of StableMax of every row.
 #[inline(always)]
-pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     dy: MatRef<'_, T>,
@@ -320,7 +321,7 @@ pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
 
 /// The gradient of log-StableMax of every row.
 #[inline(always)]
-pub(crate) fn log_stablemax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn log_stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     dy: MatRef<'_, T>,

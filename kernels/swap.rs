@@ -17,7 +17,7 @@
 //! Objects may have weights, by which their share of every sum is multiplied. All sums are kept in `f64`, so for `f32`
 //! they are exact or nearly so.
 
-use super::lanes::{Float, Lanes, MAX_LANES};
+use super::lanes::{Float, IndexLanes, Lanes, MAX_LANES, WideLanes};
 use crate::matrix::MatRef;
 use core::hint::black_box;
 
@@ -132,13 +132,13 @@ fn load_row<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
 
 /// `w` times the weights of the objects from `at` on, if they have any.
 #[inline(always)]
-fn weigh<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, w: L::Wide) -> L::Wide {
+fn weigh<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, w: L::Wide) -> L::Wide {
     if WEIGHTED { l.mul_wide(w, l.widen(l.load(&weights[at..]))) } else { w }
 }
 
 /// The sum of `min(row, d1)`: the loss with the row's object as one more medoid. `d1` is padded with zeros.
 #[inline(always)]
-fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
+fn loss_with<L: WideLanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     d1: &[T],
@@ -165,7 +165,7 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
 }
 
 #[inline(always)]
-fn losses_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
+fn losses_weighted<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
     l: L,
     rows: MatRef<'_, T>,
     d1: &[T],
@@ -186,7 +186,13 @@ fn losses_weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
 
 /// [`loss_with`] of every row: what BUILD minimises. With `d1` infinite (but zero in the padding) these are row sums.
 #[inline(always)]
-pub(crate) fn losses_with<L: Lanes<T>, T: Float>(l: L, rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]) {
+pub(crate) fn losses_with<L: WideLanes<T>, T: Float>(
+    l: L,
+    rows: MatRef<'_, T>,
+    d1: &[T],
+    weights: &[T],
+    out: &mut [f64],
+) {
     if weights.is_empty() {
         losses_weighted::<L, T, false>(l, rows, d1, weights, out);
     } else {
@@ -229,7 +235,7 @@ pub(crate) fn all_distances<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
 /// its medoid's sum by mask. Terms of a sum have one sign, so its relative error is [`masked_error`] at most. Rows that are not
 /// `checked` are now, block by block as they are at hand: that saves a read of the matrix.
 #[inline(always)]
-fn scan_masked<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+fn scan_masked<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
@@ -316,7 +322,7 @@ fn possible(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
 
 /// The change of the loss where the object of `row` becomes the only medoid.
 #[inline(always)]
-fn difference<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near: &Nearest<'_, T>) -> f64 {
+fn difference<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near: &Nearest<'_, T>) -> f64 {
     let mut change = l.widen(l.splat(T::ZERO));
     for (i, chunk) in row.chunks(L::N).enumerate() {
         let at = i * L::N;
@@ -328,7 +334,7 @@ fn difference<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near
 
 /// The exact change of the loss, and the best swap, of one candidate.
 #[inline(always)]
-fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
     place: usize,
@@ -350,7 +356,13 @@ fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
 
 /// [`next_swap`] for up to `K` medoids: candidates by the `R` past [`scan_masked`], and those that may have a swap exactly.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn next_masked<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+fn next_masked<
+    L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
+    T: Float,
+    const K: usize,
+    const R: usize,
+    const WEIGHTED: bool,
+>(
     l: L,
     scan: Scan<'_, T>,
     near: &Nearest<'_, T>,
@@ -427,7 +439,7 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 /// ones, as they often have the same medoid and would wait for each other; `t` is twice as long then. Rows that are not
 /// `checked` are now.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn scan_hits<L: Lanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGHTED: bool>(
+fn scan_hits<L: IndexLanes<T>, T: Float, const R: usize, const TWO: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
@@ -516,7 +528,7 @@ fn best_swap<L: Lanes<f64>, T>(l: L, scan: Scan<'_, T>, place: usize, a: f64, t:
 /// The first of the candidates whose best swap changes the loss by less than the limit, with that swap. No row with an
 /// element that is no distance has a part in it.
 #[inline(always)]
-pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
+pub(crate) fn next_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     scan: Scan<'_, T>,
     near: Nearest<'_, T>,
@@ -530,7 +542,7 @@ pub(crate) fn next_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
 }
 
 #[inline(always)]
-fn next_weighted<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+fn next_weighted<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
     near: &Nearest<'_, T>,
@@ -591,7 +603,12 @@ pub(crate) fn scratch_len(k: usize) -> usize {
 
 /// Adds the objects of `R` rows as medoids at positions from `first` on.
 #[inline(always)]
-fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], first: usize, near: &mut NearestMut<'_, T>) {
+fn add_group<L: IndexLanes<T>, T: Float, const R: usize>(
+    l: L,
+    rows: [&[T]; R],
+    first: usize,
+    near: &mut NearestMut<'_, T>,
+) {
     for at in (0..rows[0].len()).step_by(L::N) {
         let (mut d1, mut n1) = (l.load(&near.d1[at..]), l.load_index(&near.n1[at..]));
         let (mut d2, mut n2) = (l.load(&near.d2[at..]), l.load_index(&near.n2[at..]));
@@ -614,7 +631,7 @@ fn add_group<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], first
 /// Adds medoids, several at a time so that the caches are read and written once for all of them, at positions from
 /// `first` on.
 #[inline(always)]
-pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
+pub(crate) fn add_medoids<L: IndexLanes<T>, T: Float>(
     l: L,
     d: MatRef<'_, T>,
     medoids: &[usize],
@@ -635,7 +652,7 @@ pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
 /// undercuts their `bounds`, or they lose their nearest or second nearest medoid, whose positions are `near`. `out` needs
 /// [`MAX_LANES`] elements more than there are objects; returns how many are listed.
 #[inline(always)]
-pub(crate) fn changed<L: Lanes<T>, T: Float>(
+pub(crate) fn changed<L: IndexLanes<T>, T: Float>(
     l: L,
     row: &[T],
     position: usize,

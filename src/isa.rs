@@ -22,8 +22,6 @@ use core::str::FromStr;
 #[derive(Clone, Copy)]
 pub struct Isa(Token);
 
-const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
-
 impl Isa {
     /// The instruction set that the plain functions run: the best available one, or the one that the environment
     /// variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`), read once.
@@ -97,6 +95,6 @@ impl FromStr for Isa {
     fn from_str(name: &str) -> Result<Self, Error> {
         Self::available()
             .find(|isa| isa.name() == name)
-            .ok_or_else(|| Error::Isa { name: IsaName::new(name), known: NAMES.contains(&name) })
+            .ok_or_else(|| Error::Isa { name: IsaName::new(name), known: Token::NAMES.contains(&name) })
     }
 }
