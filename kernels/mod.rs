@@ -14,13 +14,13 @@
 //! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
 //! | sums over clusters | [`clusters`] | [`clusters`] | [`clusters`] | [`clusters`] |
 //! | distances between points | `distances` | `distances` | `distances` | `distances` |
-//! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
+//! | baselines of the benches | [`baselines`] | [`baselines`] | [`baselines`] | [`baselines`] |
 //!
 //! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
 //! `#[inline(always)]`: they take on the target features of the entry point in `src/dispatch.rs` they end up in.
 
 #[cfg(feature = "baselines")]
-pub(crate) mod baseline;
+pub(crate) mod baselines;
 #[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
 pub(crate) mod batch;
 pub(crate) mod clusters;

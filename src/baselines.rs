@@ -1,4 +1,5 @@
-//! What the benches compare with and the tests look into, on a given instruction set; not part of the crate's interface.
+//! What the benches compare with and the tests look into, on a given instruction set; not part of
+//! the crate's interface.
 
 use crate::{Isa, Real};
 
@@ -10,10 +11,10 @@ pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::exp(Some(isa), x, out);
 }
 
-/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen, which on AVX-512 shows
-/// in the results instead.
-pub fn exp_watched<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
-    T::exp_watched(Some(isa), x, out)
+/// e^x as for rows of ordinary size, without a clamp above. Returns whether overflow was recorded;
+/// on AVX-512 overflow shows in the results instead.
+pub fn exp_recorded<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
+    T::exp_recorded(Some(isa), x, out)
 }
 
 /// 2^x as the Sinkhorn iteration takes it.
@@ -66,7 +67,8 @@ pub fn three_pass_recompute<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::three_pass_recompute(Some(isa), x, out);
 }
 
-/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and what came out.
+/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and
+/// what came out.
 #[cfg(feature = "std")]
 pub fn multiply_adds<T: Real>(isa: Isa, x: &[T], steps: usize) -> (usize, f64) {
     T::multiply_adds(Some(isa), x, steps)

@@ -10,7 +10,7 @@
 
 use crate::Isa;
 #[cfg(feature = "baselines")]
-use crate::kernels::baseline;
+use crate::kernels::baselines;
 use crate::kernels::batch::{self, Kernel, Layout};
 use crate::kernels::clusters;
 #[cfg(feature = "std")]
@@ -170,27 +170,27 @@ entry_points! {
     #[cfg(all(feature = "std", feature = "baselines"))]
     distances::multiply_adds(x: &[T], steps: usize) -> (usize, f64);
     #[cfg(feature = "baselines")]
-    baseline::exp(x: &[T], out: &mut [T]);
+    baselines::exp(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::exp2(x: &[T], out: &mut [T]);
+    baselines::exp2(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::exp_watched(x: &[T], out: &mut [T]) -> bool;
+    baselines::exp_recorded(x: &[T], out: &mut [T]) -> bool;
     #[cfg(feature = "baselines")]
-    baseline::sum_exp(x: &[T]) -> f64;
+    baselines::sum_exp(x: &[T]) -> f64;
     #[cfg(feature = "baselines")]
-    baseline::read(x: &[T]) -> f64;
+    baselines::read(x: &[T]) -> f64;
     #[cfg(feature = "baselines")]
-    baseline::copy(x: &[T], out: &mut [T]);
+    baselines::copy(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::stream(out: &mut [T]);
+    baselines::stream(out: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::scale(x: &[T], out: &mut [T]);
+    baselines::scale(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::update(x: &mut [T]);
+    baselines::update(x: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::recomputes(x: &[T]) -> bool;
+    baselines::recomputes(x: &[T]) -> bool;
     #[cfg(feature = "baselines")]
-    baseline::three_pass_reload(x: &[T], out: &mut [T]);
+    baselines::three_pass_reload(x: &[T], out: &mut [T]);
     #[cfg(feature = "baselines")]
-    baseline::three_pass_recompute(x: &[T], out: &mut [T]);
+    baselines::three_pass_recompute(x: &[T], out: &mut [T]);
 }

@@ -72,7 +72,7 @@ impl Lanes<f32> for V3 {
         // In halves: maskstore is microcode on AMD CPUs.
         let mut half = self.avx._mm256_castps256_ps128(v);
         let (mut to, n) = (out.as_mut_ptr(), out.len());
-        // SAFETY: 8 elements are written, or 4, 2 and 1 if these bits are set in n: n in all; V3 proves AVX.
+        // SAFETY: n elements are written, 8 or those of the bits 4, 2, 1 of n; V3 proves AVX.
         unsafe {
             if n >= 8 {
                 return _mm256_storeu_ps(to, v);
@@ -227,7 +227,7 @@ impl Lanes<f64> for V3 {
     fn store_tail(self, out: &mut [f64], v: __m256d) {
         let mut half = self.avx._mm256_castpd256_pd128(v);
         let (mut to, n) = (out.as_mut_ptr(), out.len());
-        // SAFETY: 4 elements are written, or 2 and 1 if these bits are set in n: n in all; V3 proves AVX.
+        // SAFETY: n elements are written, 4 or those of the bits 2, 1 of n; V3 proves AVX.
         unsafe {
             if n >= 4 {
                 return _mm256_storeu_pd(to, v);

@@ -68,7 +68,7 @@ impl Lanes<f32> for V4 {
     #[inline(always)]
     fn stream(self, out: &mut [f32], v: __m512) {
         assert!(out.len() >= 16 && out.as_ptr().addr().is_multiple_of(64));
-        // SAFETY: out has 16 elements and starts at a multiple of 64 (asserted); V4 proves AVX-512F.
+        // SAFETY: out has 16 elements, starts at a multiple of 64 (asserted); V4 proves AVX-512F.
         unsafe { _mm512_stream_ps(out.as_mut_ptr(), v) }
     }
     #[inline(always)]
@@ -205,7 +205,7 @@ impl Lanes<f64> for V4 {
     #[inline(always)]
     fn stream(self, out: &mut [f64], v: __m512d) {
         assert!(out.len() >= 8 && out.as_ptr().addr().is_multiple_of(64));
-        // SAFETY: out has 8 elements and starts at a multiple of 64 (asserted); V4 proves AVX-512F.
+        // SAFETY: out has 8 elements, starts at a multiple of 64 (asserted); V4 proves AVX-512F.
         unsafe { _mm512_stream_pd(out.as_mut_ptr(), v) }
     }
     #[inline(always)]

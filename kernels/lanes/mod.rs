@@ -1,4 +1,4 @@
-//! The vocabulary that kernels are written in: vectors of `f32` or `f64` over pulp's capability tokens.
+//! The vocabulary of the kernels: vectors of `f32` or `f64` over pulp's capability tokens.
 //!
 //! | trait | operations |
 //! |---|---|
@@ -87,14 +87,13 @@ impl Token {
     pub(crate) const SCALAR: Token = Token::Scalar(pulp::Scalar);
 }
 
-/// The most lanes of a vector in any instruction set. A buffer whose length is a multiple of it holds
-/// whole vectors.
+/// The most lanes of a vector in any instruction set. A buffer whose length is a multiple of it
+/// holds whole vectors.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// Vectors of `T` in one instruction set. Every method is `#[inline(always)]` and one or a few
-/// instructions.
+/// Vectors of `T` in one instruction set. Every method is inlined and takes a few instructions.
 ///
-/// A value of an implementing type is a capability token: it proves that the CPU has the instructions.
+/// A value of an implementing type is a capability token: it proves that the CPU can run them.
 pub(crate) trait Lanes<T: Float>: Copy {
     /// A vector.
     type V: Copy;
@@ -122,9 +121,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn store(self, out: &mut [T], v: Self::V);
     /// Stores the first `out.len()` (at most `N`) lanes.
     fn store_tail(self, out: &mut [T], v: Self::V);
-    /// Stores to the first `N` elements, past the caches if the instruction set can. Panics if there are
-    /// fewer or if `out` does not start at a multiple of the vector's size. [`Lanes::fence`] must follow
-    /// the last of such stores.
+    /// Stores to the first `N` elements, past the caches if the instruction set can. Panics if
+    /// there are fewer or if `out` does not start at a multiple of the vector's size.
+    /// [`Lanes::fence`] must follow the last of these stores.
     fn stream(self, out: &mut [T], v: Self::V);
     /// Makes streamed stores visible in program order.
     #[inline(always)]
@@ -149,8 +148,8 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`, fused if the instruction set fuses.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `c - a * b` with the exact product. The scalar token multiplies in `f64`, which rounds products
-    /// of `f64`.
+    /// `c - a * b` with the exact product. The scalar token multiplies in `f64`, which rounds
+    /// products of `f64`.
     #[inline(always)]
     fn neg_mul_add_exact(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         self.neg_mul_add(a, b, c)
@@ -167,8 +166,8 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// The square root.
     #[cfg(feature = "std")]
     fn sqrt(self, x: Self::V) -> Self::V;
-    /// `(m, e)` with `x = m * 2^e` and m in [sqrt(1/2), sqrt(2)), for positive normal numbers. Other
-    /// numbers give anything.
+    /// `(m, e)` with `x = m * 2^e` and m in [sqrt(1/2), sqrt(2)), for positive normal numbers.
+    /// Other numbers give anything.
     fn split_exponent(self, x: Self::V) -> (Self::V, Self::V);
     /// `if a > b { a } else { b }`: `b` if either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
@@ -183,9 +182,9 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn masked_add(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V {
         self.select(m, self.add(a, b), a)
     }
-    /// [`Lanes::masked_add`] as a multiply-add with `one`, with the same result: many CPUs have more units
-    /// for both together than for additions alone. `one` is 1, but the compiler must not know it, or it
-    /// turns the multiply-add into an addition.
+    /// [`Lanes::masked_add`] as a multiply-add with `one`, with the same result: many CPUs have
+    /// more units for both together than for additions alone. `one` is 1, but the compiler must not
+    /// know it, or it turns the multiply-add into an addition.
     #[inline(always)]
     fn masked_add_fma(self, m: Self::Mask, a: Self::V, b: Self::V, one: Self::V) -> Self::V {
         self.select(m, self.mul_add(b, one, a), a)
@@ -261,8 +260,8 @@ pub(crate) trait IndexLanes<T: Float>: Lanes<T> {
     fn eq_index(self, a: Self::Index, b: Self::Index) -> Self::Mask;
     /// `if m { a } else { b }`.
     fn select_index(self, m: Self::Mask, a: Self::Index, b: Self::Index) -> Self::Index;
-    /// Writes `first + lane` for every set lane, in order, to the front of `out` and returns their number.
-    /// The rest of the first `N` elements is overwritten; panics if `out` has fewer.
+    /// Writes `first + lane` for every set lane, in order, to the front of `out` and returns their
+    /// number. The rest of the first `N` elements is overwritten; panics if `out` has fewer.
     fn compress_indices(self, m: Self::Mask, first: u32, out: &mut [u32]) -> usize;
     /// [`IndexLanes::compress_indices`] in bytes; `out` needs 8 elements, or `N` if that is more.
     fn compress_indices_u8(self, m: Self::Mask, first: u8, out: &mut [u8]) -> usize;

@@ -1,9 +1,9 @@
-//! One lane of plain Rust: the fallback on every CPU, and the algorithm that the vectors are compared with.
+//! One lane of plain Rust: the fallback on every CPU. Tests compare the vectors with it.
 
 use super::{IndexLanes, Lanes, Number, WideLanes};
 use pulp::Scalar;
 
-/// `a - quotient * b`, with the factors split into a high part of 26 bits and a low part of 27 bits.
+/// `a - quotient * b`, with both factors split into the leading 26 bits and the rest.
 #[inline(always)]
 fn div_residual(a: f64, b: f64, quotient: f64) -> f64 {
     // By a mask, and not by Dekker's multiplication, which overflows for large numbers.
@@ -67,7 +67,7 @@ macro_rules! scalar_lanes {
             }
             #[inline(always)]
             fn neg_mul_add_exact(self, a: $t, b: $t, c: $t) -> $t {
-                // A product that overflows must not turn an infinite c into NaN: fused, it would not.
+                // An overflowing product must not turn an infinite c into NaN, as when fused.
                 if c.is_infinite() { c } else { $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64()) }
             }
             #[inline(always)]

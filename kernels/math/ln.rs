@@ -9,16 +9,17 @@
 use super::polynomial::horner;
 use crate::kernels::lanes::{Float, Lanes, split_exponent};
 
-/// The leading 33 bits of ln 2, so that products with integers below 2^20 are exact (fdlibm, e_log.c).
+/// The leading 33 bits of ln 2: products with integers below 2^20 are exact (fdlibm, e_log.c).
 pub(crate) const LN2_HI33: f64 = 6.931_471_803_691_238e-1;
 /// ln 2 - LN2_HI33.
 pub(crate) const LN2_LO33: f64 = 1.908_214_929_270_587_7e-10;
 
 /// Coefficients of R(z) in `ln((1 + s) / (1 - s)) = 2 s + s z R(z)`, z = s^2, for `f32`.
 ///
-/// Sollya's `fpminimax((log((1 + sqrt(x))/(1 - sqrt(x)))/sqrt(x) - 2)/x, 2 or 6, [|SG...|] or [|D...|],
-/// [1e-30;r], absolute)` with `r = 1.001 * ((sqrt(2) - 1)/(sqrt(2) + 1))^2`. Bounds of the logarithm's
-/// absolute error, by `dirtyinfnorm` of the difference: 9.4e-10 (f32) and 1.6e-18 (f64).
+/// Sollya's `fpminimax((log((1 + sqrt(x))/(1 - sqrt(x)))/sqrt(x) - 2)/x, 2 or 6, [|SG...|] or
+/// [|D...|], [1e-30;r], absolute)` with `r = 1.001 * ((sqrt(2) - 1)/(sqrt(2) + 1))^2`. Bounds of
+/// the logarithm's absolute error, by `dirtyinfnorm` of the difference: 9.4e-10 (f32) and 1.6e-18
+/// (f64).
 const F32_LN: [f64; 3] = [0.666_666_87_f32 as f64, 0.399_885_33_f32 as f64, 0.295_875_f32 as f64];
 
 /// [`F32_LN`] for `f64`.
@@ -32,8 +33,8 @@ const F64_LN: [f64; 7] = [
     0.146_185_138_030_996_17,
 ];
 
-/// `ln(x) = e * ln 2 + r` as (e, r), for positive normal numbers; others give anything. `e` is an integer,
-/// and |r| <= ln(2)/2 with an error of at most two units in the last place.
+/// `ln(x) = e * ln 2 + r` as (e, r), for positive normal numbers; others give anything. `e` is an
+/// integer, and |r| <= ln(2)/2 with an error of at most two units in the last place.
 #[inline(always)]
 pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
     let (m, e) = l.split_exponent(x);
@@ -71,7 +72,7 @@ pub(crate) fn ln_mantissa(m: f64) -> f64 {
     f - (half - s * (half + r))
 }
 
-/// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low) of two `f64`; `high` is exact.
+/// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low); `high` is exact.
 #[inline(always)]
 pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
     let (m, e) = split_exponent(x);

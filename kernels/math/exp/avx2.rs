@@ -1,4 +1,4 @@
-//! The exponential on AVX2: f32 with a table of 8, f64 without a table; exponents by integer arithmetic.
+//! The exponential on AVX2: a table of 8 for f32, exponents by integer arithmetic.
 
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_TABLE8, F64_INTEGER, POWERS_OF_TWO_16};
@@ -23,9 +23,9 @@ impl ExpLanes<f32> for V3 {
     }
     #[inline(always)]
     fn exp_finish(self, table: __m256, shifted: __m256, _: __m256, p: __m256) -> __m256 {
-        // The permutation uses the low three bits of each index; the bits above are the exponent, added
-        // as an integer. At the lowest exponent, -127, the sum is the bits of 0; from there to 2^-126
-        // the result rises from 0.
+        // The permutation uses the low three bits of each index; the bits above are the exponent,
+        // added as an integer. At the lowest exponent, -127, the sum is the bits of 0; from there
+        // to 2^-126 the result rises from 0.
         let index = self.avx._mm256_castps_si256(shifted);
         let power = self.avx._mm256_castps_si256(self.avx2._mm256_permutevar8x32_ps(table, index));
         let power = self.avx2._mm256_add_epi32(power, self.avx2._mm256_slli_epi32::<20>(index));
@@ -38,7 +38,7 @@ impl ExpLanes<f32> for V3 {
     }
     #[inline(always)]
     fn exp_overflowed(self, overflow_bits: __m256) -> bool {
-        // Any bit above the eight of the exponent and the three of the index, except the shift constant's.
+        // Any bit above those of exponent (8) and index (3), except the shift constant's.
         let bits = self.avx._mm256_castps_si256(overflow_bits);
         let constant = self.avx._mm256_set1_epi32((1.5 * 1_048_576.0_f32).to_bits() as i32 | 0x7ff);
         self.avx._mm256_testc_si256(constant, bits) == 0

@@ -5,10 +5,10 @@ use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 
 /// The number that exponentials are relative to: results are `e^(x - shift) * 2^-exponent`.
 ///
-/// Moderate arguments have `shift = 0` and are reduced exactly against an integer exponent. The pair would
-/// lose bits of huge arguments. Then `shift` is an element of the row itself and the exponent is 0:
-/// `x - shift` is exact if the result is not negligible (Sterbenz: such x and shift are within a factor of
-/// two of each other).
+/// Moderate arguments have `shift = 0` and are reduced exactly against an integer exponent. The
+/// pair would lose bits of huge arguments. Then `shift` is an element of the row itself and the
+/// exponent is 0: `x - shift` is exact if the result is not negligible (Sterbenz: such x and shift
+/// are within a factor of two of each other).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Base<T> {
     /// 0, or a huge element of the row.
@@ -36,8 +36,8 @@ impl<T: Float> Base<T> {
         }
     }
 
-    /// Natural logarithm of `self / other` as an unevaluated sum. The first number is exact if `self` and
-    /// `other` are near each other, the second is below 2^-16.
+    /// Natural logarithm of `self / other` as an unevaluated sum. The first number is exact if
+    /// `self` and `other` are near each other, the second is below 2^-16.
     #[inline(always)]
     pub(crate) fn ln_ratio(self, other: Self) -> (f64, f64) {
         let e = self.exponent - other.exponent;

@@ -3,8 +3,8 @@
 use super::{Exp, ExpLanes};
 use crate::kernels::lanes::Float;
 
-/// How an exponential guards against arguments out of range. Each of the four types is an instruction or
-/// two cheaper than the next, with the same result if its condition holds.
+/// How an exponential guards against arguments out of range. Each of the four types is an
+/// instruction or two cheaper than the next, with the same result if its condition holds.
 pub(crate) trait Guard: Copy {
     /// Whether the base is [`Base::ONE`] and overflow is recorded instead of prevented.
     const RECORDED: bool;

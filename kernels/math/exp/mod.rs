@@ -1,9 +1,9 @@
 //! The exponential as mantissa * 2^exponent.
 //!
-//! `e^x = 2^(k/2^b) * e^t` with `k = rint(x * 2^b * log2 e)` and `t = x - k * ln 2 / 2^b`: the power of two
-//! splits into an exponent and one of `2^b` table entries, and `e^t` is a short polynomial because
-//! `|t| <= ln 2 / 2^(b+1)`. See Dukhan & Ablavatski 2020, section 4, for the pair; the table in registers
-//! is ours.
+//! `e^x = 2^(k/2^b) * e^t` with `k = rint(x * 2^b * log2 e)` and `t = x - k * ln 2 / 2^b`: the
+//! power of two splits into an exponent and one of `2^b` table entries, and `e^t` is a short
+//! polynomial because `|t| <= ln 2 / 2^(b+1)`. See Dukhan & Ablavatski 2020, section 4, for the
+//! pair; the table in registers is ours.
 
 mod base;
 mod coefficients;
@@ -39,7 +39,8 @@ pub(crate) struct Exp<L: ExpLanes<T>, T: Float> {
     low: L::V,
     /// The highest argument.
     high: L::V,
-    /// The shift constant that rounds to a multiple of 2^-bits, minus the base's exponent, plus the bias.
+    /// The shift constant (it rounds to multiples of 2^-bits) minus the base's exponent plus the
+    /// bias.
     round: L::V,
     /// The shift constant plus the bias.
     unbias: L::V,
@@ -77,15 +78,15 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         }
     }
 
-    /// The exponentials of `x`, with the guard that fits the base. They saturate at 0 (at or below the
-    /// smallest normal number) and far above every sensible sum; NaN gives NaN.
+    /// The exponentials of `x`, with the guard that fits the base. They saturate at 0 (at or below
+    /// the smallest normal number) and far above every sensible sum; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval<G: Guard>(&self, l: L, x: L::V) -> L::V {
         self.eval_guarded::<G>(l, G::guard(l, self, x)).0
     }
 
     /// The exponentials of `x` relative to [`Base::ONE`], and the argument for
-    /// [`ExpLanes::record_exponent`]. If that turns out to have overflowed, the results are worthless.
+    /// [`ExpLanes::record_exponent`]. The results are worthless if overflow turns up there.
     #[inline(always)]
     pub(crate) fn eval_recorded(&self, l: L, x: L::V) -> (L::V, L::V) {
         self.eval_guarded::<Recorded>(l, Recorded::guard(l, self, x))
@@ -97,8 +98,8 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         let shifted = l.mul_add(x, self.log2_e, self.round);
         let k = l.sub(shifted, self.round);
         let t = l.exp_reduce(x, k, self.ln2_high, self.ln2_low);
-        // If the first coefficient is 1, t itself is added last. Its rounding errors are then those of
-        // t^2/2, which saves an ulp if there is no fused multiply-add.
+        // If the first coefficient is 1, t itself is added last. Its rounding errors are then those
+        // of t^2/2, which saves an ulp if there is no fused multiply-add.
         let c = &self.coefficients[..L::EXP.expm1.len()];
         let p = if L::EXP.expm1[0] == T::ONE {
             let square = l.mul(t, t);
@@ -147,7 +148,7 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
     #[inline(always)]
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
         let y = l.exp2_clamp(y, self.low, self.high);
-        // One rounding to a multiple of 2^-bits; the bias is an integer and does not change the result.
+        // One rounding to a multiple of 2^-bits. The bias is an integer and changes nothing.
         let shifted = l.add(y, self.round);
         let k = l.sub(shifted, self.unbias);
         let t = l.sub(y, k);

@@ -37,7 +37,7 @@ macro_rules! scalar_exp {
     };
 }
 
-// Without a fused multiply-add the product k * ln 2 has to be exact. For f32 it is exact in f64. For f64,
-// ln 2 is split into 33 bits, whose product is exact for |k| < 2^20, and the rest.
+// Without a fused multiply-add the product k * ln 2 has to be exact. For f32 it is exact in f64.
+// For f64, ln 2 is split into 33 bits, whose product is exact for |k| < 2^20, and the rest.
 scalar_exp!(f32, 23, F32_INTEGER, |x, k| (x as f64 - k as f64 * core::f64::consts::LN_2) as f32);
 scalar_exp!(f64, 52, F64_INTEGER, |x, k| (x - k * LN2_HI33) - k * LN2_LO33);

@@ -1,11 +1,11 @@
-//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials. And
-//! these exponentials themselves, for their tests.
+//! Baselines of the benches: the machine's bandwidth, bare exponentials, and softmax by three
+//! passes over the same exponentials. Tests use the bare exponentials, too.
 
 use super::lanes::{Float, Lanes};
 use super::math::exp::{Base, Clamped, Exp, Exp2, ExpLanes, Recorded};
 use super::softmax::{Io, Row, map, recompute, rescale, sum_below_maximum};
 
-/// e^x as the softmax family takes it, on its own.
+/// e^x as the softmax family computes it.
 #[inline(always)]
 pub(crate) fn exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp::new(l, Base::ONE);
@@ -17,9 +17,9 @@ pub(crate) fn exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
-/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen.
+/// e^x as for rows of ordinary size, without a clamp above. Returns whether overflow was recorded.
 #[inline(always)]
-pub(crate) fn exp_watched<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
+pub(crate) fn exp_recorded<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
     let exp = Exp::new(l, Base::ONE);
     let mut overflow_bits = l.splat(T::ZERO);
     for (x, out) in x.chunks(L::N).zip(out.chunks_mut(L::N)) {
@@ -30,7 +30,7 @@ pub(crate) fn exp_watched<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]
     l.exp_overflowed(overflow_bits)
 }
 
-/// 2^x as the Sinkhorn iteration takes it, on its own.
+/// 2^x as the Sinkhorn iteration computes it.
 #[inline(always)]
 pub(crate) fn exp2<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp2::new(l);
@@ -42,9 +42,10 @@ pub(crate) fn exp2<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
-/// The sum of the exponentials and no more: nothing is watched, no rounding kept.
+/// The sum of the exponentials, without any record of overflow or of rounding errors.
 #[inline(always)]
 pub(crate) fn sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
+    const { assert!(L::IN_FLIGHT <= 4, "a sum per exponential in flight") };
     let exp = Exp::new(l, Base::ONE);
     let mut sums = [l.splat(T::ZERO); 4];
     let mut chunks = x.chunks_exact(L::IN_FLIGHT * L::N);
@@ -59,7 +60,7 @@ pub(crate) fn sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     sums.iter().fold(0.0, |total, &sum| total + l.reduce_sum(sum))
 }
 
-/// Reads every element: their sum.
+/// Reads every element. Returns their sum.
 #[inline(always)]
 pub(crate) fn read<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     let mut sums = [l.splat(T::ZERO); 8];
@@ -124,14 +125,14 @@ pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
     );
 }
 
-/// Whether long rows of softmax are recomputed, see [`Lanes::RECOMPUTE`].
+/// Whether softmax recomputes the exponentials of long rows, see [`ExpLanes::RECOMPUTE`].
 #[inline(always)]
 pub(crate) fn recomputes<L: ExpLanes<T>, T: Float>(_: L, _: &[T]) -> bool {
     L::RECOMPUTE
 }
 
-/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling (Dukhan & Ablavatski
-/// 2020, algorithm 2). Three reads and two writes.
+/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling
+/// (Dukhan & Ablavatski 2020, algorithm 2). Three reads and two writes.
 #[inline(always)]
 pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut io = Io::new(x, out);
@@ -139,8 +140,9 @@ pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &m
     rescale(l, sum.divide(1.0), io.dst());
 }
 
-/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials again (Dukhan &
-/// Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as that of the two passes.
+/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials
+/// again (Dukhan & Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as by
+/// two passes.
 #[inline(always)]
 pub(crate) fn three_pass_recompute<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let sum = sum_below_maximum::<L, T, false>(l, &mut Io::reading(x));
