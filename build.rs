@@ -1,6 +1,6 @@
-//! Decides which instruction sets are compiled in and records the facts that the benches print.
+//! Decides which instruction sets are compiled in, and records the facts that benches print.
 //!
-//! `MANTEX_ISAS` (a comma-separated list, for example `avx2,scalar`) narrows the choice; scalar is always there.
+//! `MANTEX_BUILD_ISAS` (a comma-separated list, for example `avx2,scalar`) narrows the choice. Scalar is always included.
 
 use std::env;
 use std::process::Command;
@@ -9,26 +9,27 @@ const ISAS: [(&str, &str); 3] = [("avx512", "x86_64"), ("avx2", "x86_64"), ("neo
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=MANTEX_ISAS");
+    println!("cargo::rerun-if-env-changed=MANTEX_BUILD_ISAS");
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     // The vector code assumes that lane 0 is the lowest address.
     let little = env::var("CARGO_CFG_TARGET_ENDIAN").as_deref() == Ok("little");
-    let wanted = env::var("MANTEX_ISAS").ok();
-    let wanted: Option<Vec<&str>> = wanted.as_deref().map(|list| list.split(',').map(str::trim).collect());
-    for name in wanted.iter().flatten() {
+    let requested = env::var("MANTEX_BUILD_ISAS").ok();
+    let requested: Option<Vec<&str>> = requested.as_deref().map(|list| list.split(',').map(str::trim).collect());
+    for name in requested.iter().flatten() {
         assert!(
             *name == "scalar" || ISAS.iter().any(|(isa, _)| isa == name),
-            "MANTEX_ISAS names `{name}`, which is none of avx512, avx2, neon, scalar"
+            "MANTEX_BUILD_ISAS names `{name}`, which is not avx512, avx2, neon or scalar"
         );
     }
     for (isa, isa_arch) in ISAS {
         println!("cargo::rustc-check-cfg=cfg(mantex_{isa})");
-        let compiled_in = wanted.as_ref().is_none_or(|list| list.contains(&isa));
+        let compiled_in = requested.as_ref().is_none_or(|list| list.contains(&isa));
         if arch == isa_arch && little && compiled_in {
             println!("cargo::rustc-cfg=mantex_{isa}");
         }
     }
-    // Without optimisation everything inlined has stack of its own in one frame: kernels are cut into more functions then.
+    // Without optimization every inlined function keeps stack of its own in one frame, so kernels are then cut into more
+    // functions.
     println!("cargo::rustc-check-cfg=cfg(mantex_unoptimised)");
     if env::var("OPT_LEVEL").as_deref() == Ok("0") {
         println!("cargo::rustc-cfg=mantex_unoptimised");

@@ -74,23 +74,23 @@ fn row_kernels<T: Real>(in_memory: bool, isa: Isa) -> Vec<RowKernel<T>> {
         ("update", Passes { updates: 1.0, ..NONE }, |isa, _, out| baselines::update(isa, out)),
         ("stream", Passes { writes: 1.0, ..NONE }, |isa, _, out| baselines::stream(isa, out)),
         ("log_sum_exp", exp, |isa, x, _| {
-            black_box(mantex::log_sum_exp_on(isa, x));
+            black_box(isa.log_sum_exp(x));
         }),
-        ("softmax", softmax, |isa, x, out| mantex::softmax_on(isa, x, out).expect("equal lengths")),
+        ("softmax", softmax, |isa, x, out| isa.softmax(x, out).expect("equal lengths")),
         ("three-pass reload", Passes { reads: 1.0, ..stored }, |isa, x, out| {
             baselines::three_pass_reload(isa, x, out);
         }),
         ("three-pass recompute", Passes { reads: 2.0, streams: 1.0, exponentials: 2.0, ..NONE }, |isa, x, out| {
             baselines::three_pass_recompute(isa, x, out);
         }),
-        ("log_softmax", log_softmax, |isa, x, out| mantex::log_softmax_on(isa, x, out).expect("equal lengths")),
+        ("log_softmax", log_softmax, |isa, x, out| isa.log_softmax(x, out).expect("equal lengths")),
     ]
 }
 
 /// Seconds of one more Sinkhorn iteration: solves of one and of several, compared.
 fn sinkhorn_iteration<T: Real>(isa: Isa, cost: MatRef<'_, T>, mass: &[T], more: usize) -> f64 {
     let solve = |n| {
-        let solver = Sinkhorn::new(T::from_f64(0.1)).tolerance(T::ZERO).max_iterations(n).isa(isa);
+        let solver = Sinkhorn::new(T::rounded(0.1)).tolerance(T::ZERO).max_iterations(n).isa(isa);
         seconds(Duration::ZERO, || {
             black_box(solver.solve(cost, mass, mass).expect("a good problem"));
         })
@@ -125,10 +125,10 @@ fn level<T: Real + bytemuck::Pod>(
     let (x, out) = (x.of::<T>(bytes), out.of::<T>(bytes));
     for (i, x) in x.iter_mut().enumerate() {
         // Spread over 0..10 by the golden ratio.
-        *x = T::from_f64((i as f64 * 0.618_033_988_749_894_9).fract() * 10.0);
+        *x = T::rounded((i as f64 * 0.618_033_988_749_894_9).fract() * 10.0);
     }
     out.fill(T::ONE);
-    let mass = vec![T::from_f64(1.0 / side as f64); side];
+    let mass = vec![T::rounded(1.0 / side as f64); side];
     let medoids: Vec<usize> = (0..side.min(100)).map(|i| i * (side / side.min(100))).collect();
 
     let kernels = |isa| row_kernels::<T>(in_memory, isa);

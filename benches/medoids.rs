@@ -13,9 +13,7 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use mantex::{
-    Algorithm, Init, Isa, KMedoids, MatMut, MatRef, Metric, Real, baselines, distance_matrix, distance_matrix_on,
-};
+use mantex::{Algorithm, Init, Isa, KMedoids, MatMut, MatRef, Metric, Real, baselines, distance_matrix};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Normal};
@@ -28,7 +26,7 @@ fn mixture<T: Real>(n: usize) -> Vec<T> {
     let mut rng = StdRng::seed_from_u64(1);
     let noise = Normal::new(0.0, 1.0).unwrap();
     let centres: Vec<[f64; 2]> = (0..20).map(|_| [rng.random_range(0.0..30.0), rng.random_range(0.0..30.0)]).collect();
-    (0..n).flat_map(|i| centres[i % 20].map(|x| T::from_f64(x + noise.sample(&mut rng)))).collect()
+    (0..n).flat_map(|i| centres[i % 20].map(|x| T::rounded(x + noise.sample(&mut rng)))).collect()
 }
 
 /// Their Euclidean distances.
@@ -163,9 +161,9 @@ fn distance_ratios<T: Real>(isa: Isa) {
         let points = mixture::<T>(n * dimensions / 2);
         let points = MatRef::new(&points, n, dimensions).unwrap();
         for metric in [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine] {
-            let seed = [T::from_f64(0.5); 16];
+            let seed = [T::rounded(0.5); 16];
             let mut counted = 0;
-            let mut run = || distance_matrix_on(isa, points, MatMut::new(&mut out, n, n).unwrap(), metric).unwrap();
+            let mut run = || isa.distance_matrix(points, MatMut::new(&mut out, n, n).unwrap(), metric).unwrap();
             let mut peak = || {
                 let (count, sum) = baselines::multiply_adds(isa, black_box(&seed), 1 << 16);
                 black_box(sum);

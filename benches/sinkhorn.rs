@@ -34,19 +34,19 @@ fn costs<T: Real>(n: usize, m: usize, cost: &mut [T]) {
     let (x, y) = (points(n), points(m));
     for (p, row) in x.iter().zip(cost.chunks_exact_mut(m)) {
         for (q, c) in y.iter().zip(row) {
-            *c = T::from_f64((p[0] - q[0]).powi(2) + (p[1] - q[1]).powi(2));
+            *c = T::rounded((p[0] - q[0]).powi(2) + (p[1] - q[1]).powi(2));
         }
     }
 }
 
 fn uniform<T: Real>(n: usize) -> Vec<T> {
-    vec![T::from_f64(1.0 / n as f64); n]
+    vec![T::rounded(1.0 / n as f64); n]
 }
 
 /// The time of `iterations` iterations beyond the first two.
 fn iterations<T: Real>(isa: Isa, method: Method, cost: MatRef<'_, T>, epsilon: f64, iterations: usize) -> Duration {
     let (a, b) = (uniform(cost.rows()), uniform(cost.cols()));
-    let solver = Sinkhorn::new(T::from_f64(epsilon)).tolerance(T::from_f64(0.0)).isa(isa).method(method);
+    let solver = Sinkhorn::new(T::rounded(epsilon)).tolerance(T::rounded(0.0)).isa(isa).method(method);
     let time = |iterations: usize| {
         let solver = solver.clone().max_iterations(iterations);
         // From the first iteration on: what is before, the solver's memory among it, does not count.
@@ -114,7 +114,7 @@ fn solves<T: Real + bytemuck::Pod>(n: usize, buffer: &mut Buffer) {
     drop(all);
     let (matrix, masses) = (MatRef::new(&*cost, n, n).expect("it fits"), uniform(n));
     for ratio in [0.1, 0.01, 0.001] {
-        let plain = Sinkhorn::new(T::from_f64(ratio * median)).max_iterations(20_000);
+        let plain = Sinkhorn::new(T::rounded(ratio * median)).max_iterations(20_000);
         let relaxed = plain.clone().relaxation(Relaxation::Auto);
         let kinds = [
             ("log", plain.clone().method(Method::Log)),
@@ -174,7 +174,7 @@ fn iteration<T: Real>(c: &mut Criterion, name: &str) {
     let mut group = c.benchmark_group("sinkhorn_iteration");
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
     for n in [256, 1024, 4096, 8192] {
-        let mut cost = vec![T::from_f64(0.0); n * n];
+        let mut cost = vec![T::rounded(0.0); n * n];
         costs(n, n, &mut cost);
         let matrix = MatRef::new(&cost, n, n).expect("a square matrix");
         group.throughput(Throughput::Bytes((n * n * size_of::<T>()) as u64));

@@ -41,7 +41,7 @@ fn medians<T: Real>(isa: Isa, rounds: usize, least: Duration, x: &[T], out: &mut
 fn rows_of<T: Real>(isa: Isa, x: &[T], out: &mut [T], cols: usize) {
     let rows = x.len() / cols;
     let x = MatRef::new(&x[..rows * cols], rows, cols).expect("it fits");
-    mantex::softmax_rows_on(isa, x, MatMut::new(&mut out[..rows * cols], rows, cols).expect("it fits")).expect("fits");
+    isa.softmax_rows(x, MatMut::new(&mut out[..rows * cols], rows, cols).expect("it fits")).expect("fits");
 }
 
 /// Nanoseconds per element of rows of each length, together about `elements`.
@@ -75,8 +75,8 @@ fn ratios<T: Real + bytemuck::Pod>(isa: Isa, buffers: &mut [Buffer; 2]) {
         let works: [Work<T>; 5] = [
             |isa, x, _| _ = black_box(baselines::read(isa, x)),
             |isa, x, out| baselines::scale(isa, x, out),
-            |isa, x, _| _ = black_box(mantex::log_sum_exp_on(isa, x)),
-            |isa, x, out| mantex::softmax_on(isa, x, out).expect("equal lengths"),
+            |isa, x, _| _ = black_box(isa.log_sum_exp(x)),
+            |isa, x, out| isa.softmax(x, out).expect("equal lengths"),
             |isa, x, out| baselines::three_pass_reload(isa, x, out),
         ];
         let t = medians(isa, 7, Duration::ZERO, x, out, &works);
@@ -104,7 +104,7 @@ fn ratios<T: Real + bytemuck::Pod>(isa: Isa, buffers: &mut [Buffer; 2]) {
         |isa, x, out| rows_of(isa, x, out, 16),
         |isa, x, out| {
             for (x, out) in x.chunks_exact(16).zip(out.chunks_exact_mut(16)) {
-                mantex::softmax_on(isa, x, out).expect("equal lengths");
+                isa.softmax(x, out).expect("equal lengths");
             }
         },
     ];
@@ -139,7 +139,7 @@ fn ratios<T: Real + bytemuck::Pod>(isa: Isa, buffers: &mut [Buffer; 2]) {
     let sizes: Vec<usize> = (6..=longest).map(|bits| 1 << bits).collect();
     let per_element = |n: usize, x: &[T], out: &mut [T]| {
         let rounds = if n < 1 << 24 { 7 } else { 3 };
-        let softmax: Work<T> = |isa, x, out| mantex::softmax_on(isa, x, out).expect("equal lengths");
+        let softmax: Work<T> = |isa, x, out| isa.softmax(x, out).expect("equal lengths");
         medians(isa, rounds, short, &x[..n], &mut out[..n], &[softmax])[0] / n as f64
     };
     let t: Vec<f64> = sizes.iter().map(|&n| per_element(n, x, out)).collect();
@@ -150,10 +150,10 @@ fn ratios<T: Real + bytemuck::Pod>(isa: Isa, buffers: &mut [Buffer; 2]) {
     println!("     ns/element from 2^6 on: {}", each.join(" "));
 
     // Outputs that are subnormal or 0, and -inf in every other place.
-    let softmax: Work<T> = |isa, x, out| mantex::softmax_on(isa, x, out).expect("equal lengths");
+    let softmax: Work<T> = |isa, x, out| isa.softmax(x, out).expect("equal lengths");
     let low = if size_of::<T>() == 4 { -120.0 } else { -780.0 };
     let ordinary = medians(isa, 25, short, &x[..4096], &mut out[..4096], &[softmax])[0];
-    let mut vanishing: Vec<T> = (0..4096).map(|i| T::from_f64(low * (i as f64 / 4095.0))).collect();
+    let mut vanishing: Vec<T> = (0..4096).map(|i| T::rounded(low * (i as f64 / 4095.0))).collect();
     let t = medians(isa, 25, short, &vanishing, &mut out[..4096], &[softmax])[0];
     line("a row of 4096: most results subnormal or 0", t / ordinary, "x", String::new());
     for i in (0..4096).step_by(2) {
@@ -175,7 +175,7 @@ fn print_ratios() {
 /// Logits between -10 and 10.
 fn logits<T: Real>(n: usize) -> Vec<T> {
     let mut rng = StdRng::seed_from_u64(1);
-    (0..n).map(|_| T::from_f64(rng.random_range(-10.0..10.0))).collect()
+    (0..n).map(|_| T::rounded(rng.random_range(-10.0..10.0))).collect()
 }
 
 fn rows<T: Real>(c: &mut Criterion, name: &str) {
@@ -190,7 +190,7 @@ fn rows<T: Real>(c: &mut Criterion, name: &str) {
             group.bench_function(BenchmarkId::from_parameter(format_args!("{name}/{isa}/n={cols}")), |b| {
                 b.iter(|| {
                     let x = MatRef::new(black_box(&x), rows, cols).expect("all of it");
-                    mantex::softmax_rows_on(isa, x, MatMut::new(&mut out, rows, cols).expect("all of it"))
+                    isa.softmax_rows(x, MatMut::new(&mut out, rows, cols).expect("all of it"))
                 });
             });
         }
@@ -201,9 +201,9 @@ fn rows<T: Real>(c: &mut Criterion, name: &str) {
 fn slices<T: Real>(c: &mut Criterion, name: &str) {
     type Function<T> = fn(Isa, &[T], &mut [T]);
     let functions: [(&str, Function<T>); 3] = [
-        ("softmax", |isa, x, out| mantex::softmax_on(isa, x, out).expect("equal lengths")),
-        ("log_softmax", |isa, x, out| mantex::log_softmax_on(isa, x, out).expect("equal lengths")),
-        ("log_sum_exp", |isa, x, out| out[0] = mantex::log_sum_exp_on(isa, x)),
+        ("softmax", |isa, x, out| isa.softmax(x, out).expect("equal lengths")),
+        ("log_softmax", |isa, x, out| isa.log_softmax(x, out).expect("equal lengths")),
+        ("log_sum_exp", |isa, x, out| out[0] = isa.log_sum_exp(x)),
     ];
     for n in [1 << 10, 1 << 20, 1 << 26] {
         let x = logits::<T>(n);

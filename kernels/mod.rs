@@ -4,7 +4,7 @@
 //! | | scalar | AVX2 | AVX-512 | NEON |
 //! |---|---|---|---|---|
 //! | vocabulary | [`lanes`]`/scalar.rs` | `lanes/avx2.rs` | `lanes/avx512.rs` | `lanes/neon.rs` |
-//! | exp as (mantissa, exponent), 2^x, ln | [`math`] | [`math`] | [`math`] | [`math`] |
+//! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
 //! | softmax family | [`softmax`] | [`softmax`] | [`softmax`] | [`softmax`] |
 //! | gradients, cross-entropy | [`gradients`] | [`gradients`] | [`gradients`] | [`gradients`] |
 //! | StableMax family | [`stablemax`] | [`stablemax`] | [`stablemax`] | [`stablemax`] |
@@ -21,18 +21,25 @@
 
 #[cfg(feature = "baselines")]
 pub(crate) mod baselines;
-#[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
+#[cfg(feature = "transport")]
 pub(crate) mod batch;
+#[cfg(feature = "medoids")]
 pub(crate) mod clusters;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "transport", feature = "medoids"))]
 pub(crate) mod distances;
+#[cfg(feature = "softmax")]
 pub(crate) mod gradients;
+#[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
+#[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;
-#[cfg_attr(not(feature = "std"), allow(dead_code))] // As that of `sinkhorn`.
+#[cfg(feature = "transport")]
 pub(crate) mod objective;
-#[cfg_attr(not(feature = "std"), allow(dead_code))] // Its solver needs `std`.
+#[cfg(feature = "transport")]
 pub(crate) mod sinkhorn;
+#[allow(dead_code)] // As `lanes`.
 pub(crate) mod softmax;
+#[cfg(feature = "softmax")]
 pub(crate) mod stablemax;
+#[cfg(feature = "medoids")]
 pub(crate) mod swap;

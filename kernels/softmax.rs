@@ -353,12 +353,14 @@ pub struct Logits<'a, T> {
     pub(crate) zeros: bool,
 }
 
-impl<'a, T: Float> Logits<'a, T> {
+impl<'a, T> Logits<'a, T> {
     /// Logits that nothing is done to.
-    pub(crate) fn plain(x: MatRef<'a, T>) -> Self {
-        Self { x, scale: T::ONE, mask: None, zeros: false }
+    pub(crate) fn plain(x: MatRef<'a, T>, one: T) -> Self {
+        Self { x, scale: one, mask: None, zeros: false }
     }
+}
 
+impl<'a, T: Float> Logits<'a, T> {
     /// The logits themselves where nothing is done to them.
     #[inline(always)]
     fn only(&self) -> Option<MatRef<'a, T>> {
@@ -878,9 +880,27 @@ pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]
     subtract(l, &mut row, &sum, sum.ln_parts(), T::NAN);
 }
 
+/// The logarithm of the sum of the exponentials of a slice.
+#[inline(always)]
+pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
+    ext_sum(l, x).ln()
+}
+
+/// The sum of two sums of exponentials.
+#[inline(always)]
+pub(crate) fn merge_ext_sums<L: Lanes<T>, T: Float>(_: L, a: Sum<T>, b: Sum<T>) -> Sum<T> {
+    a.merge(b)
+}
+
+/// The logarithm of a sum of exponentials.
+#[inline(always)]
+pub(crate) fn ext_sum_ln<L: Lanes<T>, T: Float>(_: L, sum: Sum<T>) -> T {
+    sum.ln()
+}
+
 /// The sum of the exponentials of a slice.
 #[inline(always)]
-pub(crate) fn sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
+pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> Sum<T> {
     row_sum(l, &plain(l), &mut Io::reading(x))
 }
 

@@ -2,12 +2,12 @@
 
 use core::fmt;
 
-/// What was wrong with an argument. Whenever a function returns an error, its outputs are untouched.
+/// The condition that an argument does not meet. Whenever a function returns an error, its outputs are untouched.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
-    /// A slice has another length than the rest of the call asks for.
-    Length {
+    /// The length of a slice does not match the rest of the call.
+    LengthMismatch {
         /// The argument's name.
         argument: &'static str,
         /// Its length.
@@ -15,8 +15,8 @@ pub enum Error {
         /// The length it must have.
         expected: usize,
     },
-    /// A matrix has another shape than the rest of the call asks for.
-    Shape {
+    /// The shape of a matrix does not match the rest of the call.
+    ShapeMismatch {
         /// The argument's name.
         argument: &'static str,
         /// Its rows and columns.
@@ -24,16 +24,16 @@ pub enum Error {
         /// The rows and columns it must have.
         expected: (usize, usize),
     },
-    /// A matrix view does not fit its slice: `rows`, `cols` and `row_stride` ask for more elements than there are,
-    /// overlap (`row_stride < cols`), or multiply past `usize`.
-    View {
-        /// Elements in the slice.
+    /// A matrix view does not match its slice. It has more or, without a stride, fewer elements than the slice, its rows
+    /// overlap (`row_stride < cols`), or its size exceeds `usize`.
+    ViewMismatch {
+        /// The number of elements in the slice.
         len: usize,
-        /// Rows asked for.
+        /// The rows of the view.
         rows: usize,
-        /// Columns asked for.
+        /// The columns of the view.
         cols: usize,
-        /// Distance between the starts of neighbouring rows asked for, in elements.
+        /// The distance between the starts of neighboring rows, in elements.
         row_stride: usize,
     },
     /// A matrix that must be square is not.
@@ -45,102 +45,150 @@ pub enum Error {
         /// Its columns.
         cols: usize,
     },
-    /// An argument that must have at least one element has none.
+    /// An argument that must have at least one element is empty.
     Empty {
         /// The argument's name.
         argument: &'static str,
     },
-    /// A number lies outside what the argument allows.
-    Parameter {
+    /// An argument has fewer parts than the function needs.
+    TooFew {
+        /// The argument's name.
+        argument: &'static str,
+        /// The name of the parts, in the plural.
+        parts: &'static str,
+        /// Their number.
+        actual: usize,
+        /// The least number that the function needs.
+        minimum: usize,
+    },
+    /// A number is outside the range of its argument.
+    InvalidParameter {
         /// The argument's name.
         argument: &'static str,
         /// Its value.
         value: f64,
-        /// What it must be.
+        /// The rule for it, for example "finite and not 0".
         expected: &'static str,
     },
-    /// An element of a vector or matrix lies outside what the argument allows (vectors have column 0).
-    Element {
+    /// An element of a vector or a matrix is outside the range of its argument.
+    InvalidElement {
         /// The argument's name.
         argument: &'static str,
-        /// Row of the first such element.
+        /// The row of the first such element.
         row: usize,
-        /// Column of the first such element.
+        /// The column of the first such element; 0 in a vector.
         col: usize,
         /// Its value.
         value: f64,
-        /// What it must be.
+        /// The rule for it, for example "finite and not negative".
         expected: &'static str,
     },
-    /// The marginals of a transport problem do not carry the same total mass.
+    /// A sum over an argument overflows.
+    SumOverflow {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// The masses of a marginal sum to 0, or their sum overflows.
+    InvalidTotalMass {
+        /// The argument's name.
+        argument: &'static str,
+        /// The sum of its masses.
+        total: f64,
+    },
+    /// The totals of the two marginals of a transport problem differ.
     MassMismatch {
-        /// Total of `a`.
+        /// The total of `a`.
         a: f64,
-        /// Total of `b`.
+        /// The total of `b`.
         b: f64,
     },
-    /// A row or column of a transport problem has mass, but no permitted partner: its potentials cannot be finite.
+    /// A row or column of a transport problem has mass, but no permitted partner: its potential cannot be finite.
     Infeasible {
-        /// `"row"` or `"column"`.
-        side: &'static str,
+        /// Whether it is a row or a column.
+        axis: Axis,
         /// Its index.
         index: usize,
     },
-    /// A row's class is not one of the columns.
-    Class {
+    /// The class of a row is not the index of a column.
+    ClassOutOfRange {
         /// The row.
         row: usize,
         /// Its class.
         class: usize,
-        /// Classes there are: the number of columns.
+        /// The number of classes, which is the number of columns.
         classes: usize,
     },
-    /// The number of medoids is zero or exceeds the number of objects.
-    MedoidCount {
-        /// Medoids asked for.
+    /// The number of medoids is 0, or it exceeds the number of objects.
+    MedoidCountOutOfRange {
+        /// The number of medoids.
         k: usize,
-        /// Objects there are.
+        /// The number of objects.
         objects: usize,
     },
-    /// A given medoid index is out of range or appears twice.
-    Medoid {
-        /// The index.
+    /// A medoid is not the index of an object.
+    MedoidOutOfRange {
+        /// The medoid.
         medoid: usize,
-        /// Objects there are.
+        /// The number of objects.
         objects: usize,
-        /// Whether it appears twice (else it is out of range).
-        duplicate: bool,
+    },
+    /// A medoid is given twice.
+    DuplicateMedoid {
+        /// The medoid.
+        medoid: usize,
     },
     /// A cluster label is not below the number of objects.
-    Label {
+    LabelOutOfRange {
         /// The object.
         object: usize,
         /// Its label.
         label: usize,
-        /// Objects there are.
+        /// The number of objects.
         objects: usize,
     },
-    /// Condensed dissimilarities are not n (n - 1) / 2 for any n.
-    Condensed {
-        /// How many there are.
+    /// The number of condensed dissimilarities is not n (n - 1) / 2 for any n.
+    NotCondensed {
+        /// Their number.
         len: usize,
     },
-    /// A point has no direction, all its coordinates being 0, and so no cosine.
-    ZeroPoint {
-        /// Its row.
+    /// The cosine of a point is undefined, because all its coordinates are 0.
+    UndefinedCosine {
+        /// The row of the point.
         point: usize,
     },
-    /// A name that is no instruction set, or one that this CPU or build does not have.
-    Isa {
+    /// No instruction set has this name.
+    UnknownIsa {
         /// The name.
         name: IsaName,
-        /// Whether the name is one of an instruction set, just not available here.
-        known: bool,
+    },
+    /// This CPU or this build does not have the instruction set of this name.
+    UnavailableIsa {
+        /// The name.
+        name: IsaName,
     },
 }
 
-/// An instruction set's name as it was given, cut to what fits (errors do not allocate).
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// One of the two directions of a matrix.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Axis {
+    /// Rows.
+    Row,
+    /// Columns.
+    Column,
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Row => "row",
+            Self::Column => "column",
+        })
+    }
+}
+
+/// The name of an instruction set as the caller gave it, cut to 16 bytes, because errors do not allocate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IsaName {
     bytes: [u8; 16],
     len: u8,
@@ -171,51 +219,81 @@ impl fmt::Debug for IsaName {
     }
 }
 
+impl fmt::Display for IsaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A number with its noun, in the singular or the plural.
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length { argument, actual, expected } => {
-                write!(f, "`{argument}` has {actual} elements, must have {expected}")
+        match *self {
+            Self::LengthMismatch { argument, actual, expected } => {
+                write!(f, "`{argument}` has {}; it must have {expected}", Count(actual, "element"))
             }
-            Self::Shape { argument, actual, expected } => {
-                let ((r, c), (er, ec)) = (actual, expected);
-                write!(f, "`{argument}` is {r} x {c}, must be {er} x {ec}")
+            Self::ShapeMismatch { argument, actual: (rows, cols), expected: (expected_rows, expected_cols) } => {
+                write!(f, "`{argument}` is {rows} x {cols}; it must be {expected_rows} x {expected_cols}")
             }
-            Self::View { len, rows, cols, row_stride } => write!(
+            Self::ViewMismatch { len, rows, cols, row_stride } => write!(
                 f,
-                "a {rows} x {cols} view with row stride {row_stride} does not fit a slice of {len} elements \
-                 (the stride must be at least the columns; without a stride the slice must have exactly rows * cols)"
+                "a {rows} x {cols} view with row stride {row_stride} does not match a slice of {}; the stride must be at \
+                 least the columns, and without a stride the slice must have exactly rows * cols elements",
+                Count(len, "element")
             ),
-            Self::NotSquare { argument, rows, cols } => write!(f, "`{argument}` is {rows} x {cols}, must be square"),
-            Self::Empty { argument } => write!(f, "`{argument}` is empty, must have at least one element"),
-            Self::Parameter { argument, value, expected } => write!(f, "`{argument}` is {value}, must be {expected}"),
-            Self::Element { argument, row, col, value, expected } => {
-                write!(f, "`{argument}` holds {value} at ({row}, {col}), must be {expected}")
+            Self::NotSquare { argument, rows, cols } => {
+                write!(f, "`{argument}` is {rows} x {cols}; it must be square")
             }
-            Self::MassMismatch { a, b } => write!(f, "`a` sums to {a} and `b` to {b}, the totals must agree"),
-            Self::Infeasible { side, index } => {
-                write!(f, "{side} {index} has mass, but every pair of it with mass is forbidden (infinite cost)")
+            Self::Empty { argument } => write!(f, "`{argument}` is empty; it must have at least one element"),
+            Self::TooFew { argument, parts, actual, minimum } => {
+                write!(f, "the number of {parts} in `{argument}` is {actual}; it must be at least {minimum}")
             }
-            Self::Class { row, class, classes } => {
-                write!(f, "class {class} of row {row} is out of range, must be below {classes} (the columns)")
+            Self::InvalidParameter { argument, value, expected } => {
+                write!(f, "`{argument}` is {value}; it must be {expected}")
             }
-            Self::MedoidCount { k, objects } => write!(f, "`k` is {k}, must be 1 to {objects} (the objects)"),
-            Self::Medoid { medoid, objects, duplicate: false } => {
-                write!(f, "medoid {medoid} is out of range, must be below {objects}")
+            Self::InvalidElement { argument, row, col, value, expected } => {
+                write!(f, "`{argument}` has {value} at ({row}, {col}); it must be {expected}")
             }
-            Self::Medoid { medoid, duplicate: true, .. } => write!(f, "medoid {medoid} is given twice"),
-            Self::Label { object, label, objects } => {
-                write!(f, "label {label} of object {object} is out of range, must be below {objects} (the objects)")
+            Self::SumOverflow { argument } => write!(f, "a sum over `{argument}` overflows; scale it down"),
+            Self::InvalidTotalMass { argument, total } => {
+                write!(f, "the masses in `{argument}` sum to {total}; the sum must be positive and finite")
             }
-            Self::Condensed { len } => {
-                write!(f, "there are {len} condensed dissimilarities, must be n (n - 1) / 2 for n objects")
+            Self::MassMismatch { a, b } => write!(f, "`a` sums to {a} and `b` to {b}; the totals must agree"),
+            Self::Infeasible { axis, index } => {
+                write!(f, "{axis} {index} has mass, but all its partners with mass are forbidden (infinite cost)")
             }
-            Self::ZeroPoint { point } => write!(f, "point {point} is zero, must have a direction for its cosine"),
-            Self::Isa { name, known: true } => {
+            Self::ClassOutOfRange { row, class, classes } => {
+                write!(f, "the class of row {row} is {class}; it must be below {classes}, the number of columns")
+            }
+            Self::MedoidCountOutOfRange { k, objects } => {
+                write!(f, "`k` is {k}; it must be from 1 to {objects}, the number of objects")
+            }
+            Self::MedoidOutOfRange { medoid, objects } => {
+                write!(f, "a medoid is {medoid}; it must be below {objects}, the number of objects")
+            }
+            Self::DuplicateMedoid { medoid } => write!(f, "medoid {medoid} is given twice; medoids must be distinct"),
+            Self::LabelOutOfRange { object, label, objects } => {
+                write!(f, "the label of object {object} is {label}; it must be below {objects}, the number of objects")
+            }
+            Self::NotCondensed { len } => {
+                write!(f, "the number of condensed dissimilarities is {len}; it must be n (n - 1) / 2 for n objects")
+            }
+            Self::UndefinedCosine { point } => {
+                write!(f, "point {point} is 0 in all coordinates; it must have a direction for its cosine")
+            }
+            Self::UnknownIsa { name } => {
+                write!(f, "{name:?} is not an instruction set; it must be avx512, avx2, neon or scalar")
+            }
+            Self::UnavailableIsa { name } => {
                 write!(f, "instruction set {name:?} is not available on this CPU or in this build")
-            }
-            Self::Isa { name, known: false } => {
-                write!(f, "{name:?} is no instruction set, must be one of avx512, avx2, neon, scalar")
             }
         }
     }

@@ -1,12 +1,15 @@
-//! The instruction sets that this CPU and this build have.
+//! The instruction sets that this CPU and this build have, and functions that run on a given one.
 
 use crate::error::{Error, IsaName};
 use crate::kernels::lanes::Token;
 use core::fmt;
 use core::str::FromStr;
 
-/// An instruction set that kernels can run on. A value exists only where the CPU has it and the build contains it,
-/// so holding one is proof enough to run its kernels.
+/// An instruction set that kernels can run on. A value exists only if the CPU has it and the build contains it, so
+/// holding one proves that its kernels can run.
+///
+/// Every plain function of the crate is also a method: `isa.softmax(x, out)` is [`softmax`](crate::softmax()) on that
+/// instruction set instead of [`Isa::best`].
 ///
 /// `avx512` means F, BW, CD, DQ and VL; `avx2` means AVX2 with FMA and BMI1/2; `neon` is Advanced SIMD of aarch64.
 ///
@@ -14,7 +17,7 @@ use core::str::FromStr;
 /// use mantex::Isa;
 /// for isa in Isa::available() {
 ///     let mut y = [0.0_f32; 3];
-///     mantex::softmax_on(isa, &[1.0, 2.0, 3.0], &mut y)?;
+///     isa.softmax(&[1.0, 2.0, 3.0], &mut y)?;
 ///     println!("{isa}: {y:?}");
 /// }
 /// # Ok::<(), mantex::Error>(())
@@ -23,12 +26,12 @@ use core::str::FromStr;
 pub struct Isa(Token);
 
 impl Isa {
-    /// The instruction set that the plain functions run: the best available one, or the one that the environment
-    /// variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`), read once.
+    /// The instruction set that functions run by default: the best available one, or the one that the environment
+    /// variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The variable is read once.
     ///
     /// # Panics
-    /// On first use, if `MANTEX_ISA` is set to a name that is unknown or not available here; a silent fallback would
-    /// falsify whatever the variable was set for.
+    /// On first use, if `MANTEX_ISA` is set to a name that is unknown or not available here. A silent fallback would
+    /// falsify the measurement or test that the variable was set for.
     #[inline]
     pub fn best() -> Isa {
         #[cfg(feature = "std")]
@@ -46,7 +49,7 @@ impl Isa {
         Self::detect()
     }
 
-    /// Every instruction set that this CPU and build have, best first and scalar last, whatever `MANTEX_ISA` says.
+    /// Every instruction set that this CPU and this build have, best first and scalar last, whatever `MANTEX_ISA` says.
     pub fn available() -> impl Iterator<Item = Isa> {
         Token::available().map(Isa)
     }
@@ -75,6 +78,12 @@ impl PartialEq for Isa {
 
 impl Eq for Isa {}
 
+impl core::hash::Hash for Isa {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
 impl fmt::Debug for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Isa({})", self.name())
@@ -90,11 +99,51 @@ impl fmt::Display for Isa {
 impl FromStr for Isa {
     type Err = Error;
 
+    /// The available instruction set of that name, in upper or lower case.
+    ///
     /// # Errors
-    /// [`Error::Isa`] where the name is unknown, or the instruction set is not available here.
+    /// - [`Error::UnknownIsa`] if no instruction set has the name.
+    /// - [`Error::UnavailableIsa`] if this CPU or this build does not have it.
     fn from_str(name: &str) -> Result<Self, Error> {
-        Self::available()
-            .find(|isa| isa.name() == name)
-            .ok_or_else(|| Error::Isa { name: IsaName::new(name), known: Token::NAMES.contains(&name) })
+        if let Some(isa) = Self::available().find(|isa| isa.name().eq_ignore_ascii_case(name)) {
+            return Ok(isa);
+        }
+        let known = Token::NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let name = IsaName::new(name);
+        Err(if known { Error::UnavailableIsa { name } } else { Error::UnknownIsa { name } })
     }
 }
+
+/// Defines plain functions, which run [`Isa::best`], and their twins, the methods of [`Isa`], from one body each. The
+/// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars.
+macro_rules! functions_and_isa_methods {
+    ($(
+        $(#[$doc:meta])*
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
+    )*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
+            crate::dispatch::Road::Best.$name($($arg),*)
+        }
+
+        impl crate::Isa {
+            #[doc = concat!("[`", stringify!($name), "`](crate::", stringify!($name), "()) on this instruction set.")]
+            ///
+            #[doc = concat!("Errors: those of [`", stringify!($name), "`](crate::", stringify!($name), "()).")]
+            #[inline]
+            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                crate::dispatch::Road::On(self).$name($($arg),*)
+            }
+        }
+
+        impl crate::dispatch::Road {
+            #[inline(always)]
+            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                let $road = self;
+                $body
+            }
+        }
+    )*};
+}
+pub(crate) use functions_and_isa_methods;

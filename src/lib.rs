@@ -1,16 +1,18 @@
-//! SIMD numerical kernels with run-time CPU dispatch: AVX-512, AVX2, NEON, and a scalar fallback that is tested against
-//! the same references.
+//! SIMD numerical kernels with run-time CPU dispatch: AVX-512, AVX2, NEON, and a scalar fallback that passes the same
+//! tests.
 //!
-//! Exponentials are taken relative to a base that is kept apart (mantissa and exponent), so their sums never overflow and
-//! need no pass for the maximum. What that saves is memory traffic, and out of cache memory traffic is the time.
+//! Exponentials are kept as a mantissa and an exponent. Their sums then never overflow and need no pass for the maximum.
+//! This saves memory traffic, and out of cache memory traffic is the time.
 //!
 //! # Softmax
-//! [`softmax`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`], the same over the rows of a matrix, there also with
-//! a scale and a mask ([`SoftmaxOptions`]); [`ExtSum`], a sum of exponentials that streams and merges; gradients
-//! ([`softmax_backward`], [`log_softmax_backward`]), cross-entropy from logits and classes ([`cross_entropy_rows`],
-//! [`cross_entropy_gradient_rows`]); and StableMax, which does without exponentials ([`stablemax`], [`log_stablemax`] and
-//! their gradients).
-//! ```
+//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`]; the same over the rows of a matrix
+//!   ([`softmax_rows`] and others), with a scale and a mask by the builder [`Softmax`].
+//! - Training: gradients ([`softmax_backward`], [`log_softmax_backward`]) and cross-entropy from logits and classes
+//!   ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]).
+//! - [`ExtSum`], a sum of exponentials that streams and merges.
+//! - StableMax, an alternative to softmax without exponentials ([`stablemax`], [`log_stablemax`], their gradients).
+#![cfg_attr(feature = "softmax", doc = "```")]
+#![cfg_attr(not(feature = "softmax"), doc = "```ignore")]
 //! use mantex::{MatMut, MatRef};
 //! let logits = [1.0_f32, 2.0, 3.0, 1e7, 1e7, f32::NEG_INFINITY];
 //! let mut p = [0.0; 6];
@@ -22,23 +24,23 @@
 //! ```
 //!
 //! # Entropic optimal transport
-//! [`Sinkhorn`] solves in the log domain with one read of the cost matrix per full iteration, or many problems on one cost
-//! matrix side by side ([`Sinkhorn::solve_batch`]).
-#![cfg_attr(feature = "std", doc = "```")]
-#![cfg_attr(not(feature = "std"), doc = "```ignore")]
+//! The builder [`Sinkhorn`] solves one problem, or many problems on one cost matrix side by side
+//! ([`Sinkhorn::solve_batch`]). An iteration reads one matrix once. [`transport`] has its options and results.
+#![cfg_attr(feature = "transport", doc = "```")]
+#![cfg_attr(not(feature = "transport"), doc = "```ignore")]
 //! use mantex::{MatRef, Sinkhorn};
-//! let cost = [0.0, 1.0, 4.0, 1.0, 0.0, 1.0];
+//! let cost = [0.0_f64, 1.0, 4.0, 1.0, 0.0, 1.0];
 //! let t = Sinkhorn::new(0.01).solve(MatRef::new(&cost, 2, 3)?, &[0.5, 0.5], &[0.25, 0.5, 0.25])?;
-//! assert!(t.converged() && (t.cost() - 0.5_f64).abs() < 1e-3);
+//! assert!(t.converged() && (t.cost() - 0.5).abs() < 1e-3);
 //! # Ok::<(), mantex::Error>(())
 //! ```
 //!
 //! # k-medoids
-//! [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the alternating algorithm, also with weights
-//! and a callback; [`distance_matrix`] makes one of points and [`expand_condensed`] of its upper triangle; [`silhouette`]
-//! and [`medoid_silhouette`] judge clusters, [`assign`] finds those of new objects.
-#![cfg_attr(feature = "std", doc = "```")]
-#![cfg_attr(not(feature = "std"), doc = "```ignore")]
+//! The builder [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the alternating algorithm.
+//! [`distance_matrix`] makes such a matrix from points. [`medoids`] has the options and results, silhouettes, and the
+//! assignment of new objects.
+#![cfg_attr(feature = "medoids", doc = "```")]
+#![cfg_attr(not(feature = "medoids"), doc = "```ignore")]
 //! use mantex::{KMedoids, MatRef};
 //! let x = [0.0_f64, 0.1, 0.2, 7.0, 7.1, 7.3];
 //! let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
@@ -49,24 +51,25 @@
 //! ```
 //!
 //! # Instruction sets
-//! Plain functions run on [`Isa::best`], picked once; `_on` twins and the builders' `isa` run on a given [`Isa`], whose
-//! values exist only where the CPU can run them. `MANTEX_ISA=scalar|avx2|avx512|neon` in the environment chooses
-//! another for the plain functions (with the feature `std`).
+//! Functions and builders run [`Isa::best`], which is chosen once. Every plain function is also a method of [`Isa`], and
+//! every builder has a method `isa`: both run the given instruction set. A value of [`Isa`] exists only if the CPU can run
+//! it. With the feature `std`, the environment variable `MANTEX_ISA=scalar|avx2|avx512|neon` replaces the best one.
+//!
 //! The same input on the same instruction set gives the same bits, whatever its alignment.
 //!
 //! # Accuracy
-//! Tested on every instruction set, in units in the last place (ulp), up to any length: rounding does not grow with it.
+//! Errors are tested on every instruction set, in units in the last place (ulp). They do not grow with the length.
 //!
 //! | | f32 and f64 |
 //! |---|---|
-//! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); below that an absolute error below that |
+//! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); 2^-100 (f64: 2^-996) absolute for smaller ones |
 //! | log-softmax | 4 ulp of the larger of 1 and the result, also under a large common offset |
-//! | log-sum-exp | 2 ulp, or 2 ulp of 1 where the result is between -1 and 1 |
-//! | cross-entropy | as log-softmax; its gradient 5 ulp of the softmax times the weight |
-//! | StableMax | 4 ulp for normal results; its logarithm 4 ulp of the larger of 1 and the result |
-//! | gradients | a few EPSILON of the sizes of their terms: with each function |
+//! | log-sum-exp | 2 ulp of the result, or 2 ulp of 1 if the result is between -1 and 1 |
+//! | cross-entropy | as log-softmax; its gradient: 5 ulp of the softmax times the weight |
+//! | StableMax | 4 ulp for normal results; its logarithm: 4 ulp of the larger of 1 and the result |
+//! | gradients | a few EPSILON times the sizes of their terms; see each function |
 //!
-//! It holds for every finite input: `softmax([3e38, 3e38])` is `[0.5, 0.5]`.
+//! These bounds hold for every finite input: `softmax([3e38, 3e38])` is `[0.5, 0.5]`.
 //!
 //! # Special values
 //! | input | softmax | log-softmax | log-sum-exp |
@@ -75,82 +78,78 @@
 //! | all -inf | NaN | NaN | -inf |
 //! | any +inf | NaN in the whole row | NaN | +inf |
 //! | any NaN | NaN in the whole row | NaN | NaN |
-//! | empty | nothing to do | nothing to do | -inf |
+//! | empty | no-op | no-op | -inf |
 //!
-//! StableMax is as softmax. Masked entries of rows count as -inf whatever they hold; rows that are masked whole can be 0
-//! instead of NaN ([`SoftmaxOptions::masked_rows_are_zero`]).
+//! StableMax treats special values as softmax does. A masked entry counts as -inf whatever its logit is. Fully masked rows
+//! can give 0 instead of NaN ([`Softmax::masked_rows_are_zero`]).
 //!
 //! # Errors
-//! Functions that can be called wrongly return [`Error`], which names the argument, what it was and what it must be;
-//! outputs are untouched then.
+//! Functions with arguments that can be wrong return [`Error`], which names the argument, its value and the rule for it.
+//! On an error all outputs are unchanged.
 //!
 //! # Memory and stack
-//! Functions over slices and rows do not allocate. The solvers allocate before they iterate, where they measure, and for
-//! results; their iterations do not, also those of a batch, nor do the swaps of FasterPAM and FastPAM1.
+//! Functions of slices and rows do not allocate. The solvers allocate before they iterate, when they measure a result, and
+//! for the results themselves; their iterations do not allocate, nor do the swaps of FasterPAM and FastPAM1.
 //!
-//! 64 KiB of stack are enough for every function, 1 MiB without optimisation.
+//! Every function needs at most 64 KiB of stack, or 1 MiB without optimization.
 //!
 //! # Features
-//! `std` (default): without it the softmax family, views and [`Isa`] remain, and the dispatcher is static: plain functions
-//! hand over to what [`Isa::best`] detects.
+//! | feature | default | content |
+//! |---|---|---|
+//! | `softmax` | yes | the softmax family, without allocation |
+//! | `transport` | yes | [`Sinkhorn`] and its module; needs `std` |
+//! | `medoids` | yes | [`KMedoids`] and its module; needs `std` |
+//! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA` |
+//!
+//! Without `std` the dispatcher is static, and functions still run what [`Isa::best`] detects.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "baselines")]
 #[doc(hidden)]
 pub mod baselines;
+#[allow(dead_code)] // Each family uses some of them.
+mod check;
+#[cfg_attr(
+    not(any(feature = "softmax", feature = "transport", feature = "medoids")),
+    allow(dead_code, unused_macros, unused_imports)
+)]
 mod dispatch;
 mod error;
-mod gradients;
+#[cfg_attr(
+    not(any(feature = "softmax", feature = "transport", feature = "medoids")),
+    allow(dead_code, unused_macros, unused_imports)
+)]
 mod isa;
-#[allow(unsafe_code)] // Every block has its SAFETY reason; else only what multiversion expands is unsafe.
+// Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in `dispatch`.
+#[allow(unsafe_code)]
 #[path = "../kernels/mod.rs"]
 mod kernels;
 mod matrix;
-#[cfg(feature = "std")]
-mod medoids;
-#[cfg(feature = "std")]
-mod sinkhorn;
+#[cfg(feature = "medoids")]
+pub mod medoids;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+mod pairwise;
+mod real;
+#[cfg(feature = "softmax")]
 mod softmax;
-mod stablemax;
+#[cfg(feature = "transport")]
+pub mod transport;
 
-pub use error::{Error, IsaName};
-pub use gradients::{
-    cross_entropy_gradient_rows, cross_entropy_gradient_rows_on, cross_entropy_rows, cross_entropy_rows_on,
-    log_softmax_backward, log_softmax_backward_on, log_softmax_backward_rows, log_softmax_backward_rows_on,
-    softmax_backward, softmax_backward_on, softmax_backward_rows, softmax_backward_rows_on,
-};
+pub use error::{Axis, Error, IsaName};
 pub use isa::Isa;
 pub use matrix::{MatMut, MatRef};
-#[cfg(feature = "std")]
-pub use medoids::{
-    Algorithm, Clustering, Init, KMedoids, KMedoidsProgress, Metric, assign, assign_on, distance_matrix,
-    distance_matrix_on, expand_condensed, medoid_silhouette, medoid_silhouette_on, silhouette, silhouette_on,
-};
-#[cfg(feature = "std")]
-pub use sinkhorn::{
-    Batch, Entry, Method, Objective, PlanEntries, PlanRows, Relaxation, Sinkhorn, SinkhornProgress, Transport,
-};
-pub use softmax::{
-    ExtSum, SoftmaxOptions, log_softmax, log_softmax_on, log_softmax_rows, log_softmax_rows_on, log_softmax_rows_with,
-    log_softmax_rows_with_on, log_sum_exp, log_sum_exp_on, log_sum_exp_rows, log_sum_exp_rows_on,
-    log_sum_exp_rows_with, log_sum_exp_rows_with_on, softmax, softmax_in_place, softmax_in_place_on, softmax_on,
-    softmax_rows, softmax_rows_on, softmax_rows_with, softmax_rows_with_on,
-};
-pub use stablemax::{
-    log_stablemax, log_stablemax_backward, log_stablemax_backward_on, log_stablemax_backward_rows,
-    log_stablemax_backward_rows_on, log_stablemax_on, log_stablemax_rows, log_stablemax_rows_on, stablemax,
-    stablemax_backward, stablemax_backward_on, stablemax_backward_rows, stablemax_backward_rows_on, stablemax_on,
-    stablemax_rows, stablemax_rows_on,
-};
-
-/// The element types of the kernels: `f32` and `f64`.
-pub trait Real: kernels::lanes::Float + dispatch::EntryPoints<Self> {}
-
-impl Real for f32 {}
-impl Real for f64 {}
+#[cfg(feature = "medoids")]
+pub use medoids::KMedoids;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+pub use pairwise::{Metric, distance_matrix};
+pub use real::Real;
+#[cfg(feature = "softmax")]
+pub use softmax::*;
+#[cfg(feature = "transport")]
+pub use transport::Sinkhorn;
 
 /// The README's examples are tests.
-#[cfg(all(doctest, feature = "std"))]
+#[cfg(all(doctest, feature = "softmax", feature = "transport", feature = "medoids"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -28,22 +28,22 @@ pub struct MatMut<'a, T> {
     row_stride: usize,
 }
 
-/// The checks of every constructor; `exact` where the slice must hold nothing else.
+/// The checks of every constructor. With `exact` the slice must hold nothing but the rows.
 fn check(len: usize, rows: usize, cols: usize, row_stride: usize, exact: bool) -> Result<(), Error> {
-    // Without rows nothing is read; the last row needs only its columns, not a whole stride.
+    // The last row needs only its columns, not a whole stride.
     let needed = match rows.checked_sub(1) {
         None => Some(0),
         Some(strides) => strides.checked_mul(row_stride).and_then(|n| n.checked_add(cols)),
     };
     let fits = needed.is_some_and(|n| if exact { n == len } else { n <= len });
-    if fits && row_stride >= cols { Ok(()) } else { Err(Error::View { len, rows, cols, row_stride }) }
+    if fits && row_stride >= cols { Ok(()) } else { Err(Error::ViewMismatch { len, rows, cols, row_stride }) }
 }
 
 impl<'a, T> MatRef<'a, T> {
     /// All of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
-    /// [`Error::View`] unless `data.len() == rows * cols`.
+    /// [`Error::ViewMismatch`] unless `data.len() == rows * cols`.
     pub fn new(data: &'a [T], rows: usize, cols: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, cols, true)?;
         Ok(Self { data, rows, cols, row_stride: cols })
@@ -52,7 +52,7 @@ impl<'a, T> MatRef<'a, T> {
     /// `rows` rows of `cols` elements whose starts are `row_stride` elements apart.
     ///
     /// # Errors
-    /// [`Error::View`] unless `row_stride >= cols` and the last row ends within `data`.
+    /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.
     pub fn with_stride(data: &'a [T], rows: usize, cols: usize, row_stride: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, row_stride, false)?;
         Ok(Self { data, rows, cols, row_stride })
@@ -76,13 +76,13 @@ impl<'a, T> MatRef<'a, T> {
     /// If `i >= rows()`, as indexing a slice does.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [T] {
-        assert!(i < self.rows, "row {i} of a matrix of {} rows", self.rows);
+        assert!(i < self.rows, "row {i} of a matrix with {} rows", self.rows);
         let start = i * self.row_stride;
         &self.data[start..start + self.cols]
     }
 
     /// The rows in order.
-    pub fn iter_rows(self) -> impl ExactSizeIterator<Item = &'a [T]> {
+    pub fn iter_rows(self) -> impl ExactSizeIterator<Item = &'a [T]> + DoubleEndedIterator {
         (0..self.rows).map(move |i| self.row(i))
     }
 }
@@ -91,7 +91,7 @@ impl<'a, T> MatMut<'a, T> {
     /// All of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
-    /// [`Error::View`] unless `data.len() == rows * cols`.
+    /// [`Error::ViewMismatch`] unless `data.len() == rows * cols`.
     pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, cols, true)?;
         Ok(Self { data, rows, cols, row_stride: cols })
@@ -100,7 +100,7 @@ impl<'a, T> MatMut<'a, T> {
     /// `rows` rows of `cols` elements whose starts are `row_stride` elements apart; what lies between is left alone.
     ///
     /// # Errors
-    /// [`Error::View`] unless `row_stride >= cols` and the last row ends within `data`.
+    /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.
     pub fn with_stride(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, row_stride, false)?;
         Ok(Self { data, rows, cols, row_stride })
@@ -124,9 +124,38 @@ impl<'a, T> MatMut<'a, T> {
     /// If `i >= rows()`, as indexing a slice does.
     #[inline(always)]
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
-        assert!(i < self.rows, "row {i} of a matrix of {} rows", self.rows);
+        assert!(i < self.rows, "row {i} of a matrix with {} rows", self.rows);
         let start = i * self.row_stride;
         &mut self.data[start..start + self.cols]
+    }
+
+    /// The rows in order.
+    pub fn iter_rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
+        let (rows, cols, stride) = (self.rows, self.cols, self.row_stride);
+        let mut rest = &mut *self.data;
+        (0..rows).map(move |i| {
+            let (row, tail) = core::mem::take(&mut rest).split_at_mut(if i + 1 < rows { stride } else { cols });
+            rest = tail;
+            &mut row[..cols]
+        })
+    }
+
+    /// The same matrix, borrowed for a shorter time.
+    #[inline]
+    pub fn reborrow(&mut self) -> MatMut<'_, T> {
+        MatMut { data: self.data, rows: self.rows, cols: self.cols, row_stride: self.row_stride }
+    }
+
+    /// The rows before row `i`, and those from it on.
+    ///
+    /// # Panics
+    /// If `i > rows()`, as splitting a slice does.
+    pub fn split_at_row(self, i: usize) -> (Self, Self) {
+        let Self { data, rows, cols, row_stride } = self;
+        assert!(i <= rows, "split at row {i} of a matrix with {rows} rows");
+        // The last row may end before its stride does, so a split behind it takes all there is.
+        let (top, bottom) = data.split_at_mut(if i < rows { i * row_stride } else { data.len() });
+        (Self { data: top, rows: i, cols, row_stride }, Self { data: bottom, rows: rows - i, cols, row_stride })
     }
 
     /// The same matrix, read only.

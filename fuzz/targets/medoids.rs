@@ -1,8 +1,8 @@
 #![no_main]
 
-#[path = "../../tests/fuzz/mod.rs"]
-mod fuzz;
+#[path = "../../tests/cases/mod.rs"]
+mod cases;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::medoids::check(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cases::medoids::check(data));

@@ -124,7 +124,6 @@ impl Lanes<f32> for V3 {
         let e = self.avx._mm256_cvtepi32_ps(self.avx2._mm256_srli_epi32::<23>(bits));
         (m, self.avx._mm256_sub_ps(e, self.avx._mm256_set1_ps(127.0)))
     }
-    #[cfg(feature = "std")]
     #[inline(always)]
     fn interleave(self, a: __m256, b: __m256) -> (__m256, __m256) {
         let (low, high) = (self.avx._mm256_unpacklo_ps(a, b), self.avx._mm256_unpackhi_ps(a, b));
@@ -277,7 +276,6 @@ impl Lanes<f64> for V3 {
         let e = self.avx2._mm256_or_si256(e, self.avx._mm256_set1_epi64x(shifter.to_bits() as i64));
         (m, self.avx._mm256_sub_pd(self.avx._mm256_castsi256_pd(e), self.avx._mm256_set1_pd(shifter + 1023.0)))
     }
-    #[cfg(feature = "std")]
     #[inline(always)]
     fn interleave(self, a: __m256d, b: __m256d) -> (__m256d, __m256d) {
         let (low, high) = (self.avx._mm256_unpacklo_pd(a, b), self.avx._mm256_unpackhi_pd(a, b));

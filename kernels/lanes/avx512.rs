@@ -94,7 +94,6 @@ impl Lanes<f32> for V4 {
         let e = self.avx512f._mm512_cvtepi32_ps(self.avx512f._mm512_srli_epi32::<23>(bits));
         (m, self.avx512f._mm512_sub_ps(e, self.avx512f._mm512_set1_ps(127.0)))
     }
-    #[cfg(feature = "std")]
     #[inline(always)]
     fn interleave(self, a: __m512, b: __m512) -> (__m512, __m512) {
         let low = self.avx512f._mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -230,7 +229,6 @@ impl Lanes<f64> for V4 {
         let e = self.avx512dq._mm512_cvtepi64_pd(self.avx512f._mm512_srli_epi64::<52>(bits));
         (m, self.avx512f._mm512_sub_pd(e, self.avx512f._mm512_set1_pd(1023.0)))
     }
-    #[cfg(feature = "std")]
     #[inline(always)]
     fn interleave(self, a: __m512d, b: __m512d) -> (__m512d, __m512d) {
         let low = self.avx512f._mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);

@@ -1,6 +1,7 @@
 //! The element types: `f32` and `f64`, their constants, and the exponent of an `f64`.
 
 /// An element type with its plain constants and its conversions.
+#[allow(unreachable_pub)] // Types of the entry points of softmax make it reachable.
 pub trait Number:
     Copy
     + Default
@@ -36,6 +37,7 @@ pub trait Number:
 }
 
 /// A [`Number`] with the constants of its format.
+#[allow(unreachable_pub)] // Types of the entry points of softmax make it reachable.
 pub trait Float: Number {
     /// log2(e).
     const LOG2_E: Self;

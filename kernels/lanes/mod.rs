@@ -102,7 +102,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     /// The number of lanes in a vector.
     const N: usize;
     /// The number of vector registers.
-    #[cfg_attr(not(feature = "std"), allow(dead_code))] // The distance matrix needs `std`.
     const REGISTERS: usize;
 
     /// Returns `x` in every lane.
@@ -113,7 +112,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn load_tail(self, x: &[T], fill: T) -> Self::V;
     /// Loads the first `N` elements, or all if there are fewer; the other lanes are `fill`.
     #[inline(always)]
-    #[allow(dead_code)] // Until the families call it.
     fn load_up_to(self, x: &[T], fill: T) -> Self::V {
         if x.len() >= Self::N { self.load(x) } else { self.load_tail(x, fill) }
     }
@@ -190,7 +188,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
         self.select(m, self.mul_add(b, one, a), a)
     }
     /// The lanes of both in turns, `a` first: the first `N`, and the others.
-    #[cfg(feature = "std")]
     fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
 
     /// The lanes, in order, as the first `N` elements.
@@ -204,7 +201,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     fn reduce_sum(self, v: Self::V) -> f64;
     /// The smallest lane. NaN is ignored; infinity if all lanes are NaN.
     #[inline(always)]
-    #[allow(dead_code)] // Until the families call it.
     fn reduce_min(self, v: Self::V) -> T {
         let mut min = T::INFINITY;
         for &x in &self.to_array(v)[..Self::N] {
@@ -214,7 +210,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     }
     /// The largest lane. NaN is ignored; -infinity if all lanes are NaN.
     #[inline(always)]
-    #[allow(dead_code)] // Until the families call it.
     fn reduce_max(self, v: Self::V) -> T {
         let mut max = T::NEG_INFINITY;
         for &x in &self.to_array(v)[..Self::N] {
@@ -224,7 +219,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     }
     /// Whether all lanes are at least 0; false if one is NaN.
     #[inline(always)]
-    #[allow(dead_code)] // Until the families call it.
     fn all_non_negative(self, v: Self::V) -> bool {
         let mut all = true;
         for &x in &self.to_array(v)[..Self::N] {
@@ -234,7 +228,6 @@ pub(crate) trait Lanes<T: Float>: Copy {
     }
     /// Whether some lane is NaN.
     #[inline(always)]
-    #[allow(dead_code)] // Until the families call it.
     fn has_nan(self, v: Self::V) -> bool {
         let mut all = true;
         for &x in &self.to_array(v)[..Self::N] {

@@ -87,7 +87,6 @@ impl Lanes<f32> for Neon {
         let e = self.neon.vcvtq_f32_u32(self.neon.vshrq_n_u32::<23>(bits));
         (m, self.neon.vsubq_f32(e, self.neon.vdupq_n_f32(127.0)))
     }
-    #[cfg(feature = "std")]
     #[inline(always)]
     fn interleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
         (self.neon.vzip1q_f32(a, b), self.neon.vzip2q_f32(a, b))
@@ -217,7 +216,6 @@ impl Lanes<f64> for Neon {
         let e = self.neon.vcvtq_f64_u64(self.neon.vshrq_n_u64::<52>(bits));
         (m, self.neon.vsubq_f64(e, self.neon.vdupq_n_f64(1023.0)))
     }
-    #[cfg(feature = "std")]
     #[inline(always)]
     fn interleave(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
         (self.neon.vzip1q_f64(a, b), self.neon.vzip2q_f64(a, b))

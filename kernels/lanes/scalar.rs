@@ -75,7 +75,6 @@ macro_rules! scalar_lanes {
                 let (m, e) = super::split_exponent(x.to_f64());
                 (m as $t, e as $t)
             }
-            #[cfg(feature = "std")]
             #[inline(always)]
             fn interleave(self, a: $t, b: $t) -> ($t, $t) {
                 (a, b)

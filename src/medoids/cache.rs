@@ -1,13 +1,15 @@
 //! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more in reserve.
 
+use crate::dispatch::Road;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
-use crate::{Isa, MatRef, Real};
+use crate::real::Element;
+use crate::{MatRef, Real};
 
 /// What is clustered, and on which instruction set.
 #[derive(Clone, Copy)]
 pub(super) struct Problem<'a, T> {
-    pub(super) isa: Option<Isa>,
+    pub(super) road: Road,
     pub(super) d: MatRef<'a, T>,
     /// As [`Nearest::weights`].
     pub(super) weights: &'a [T],
@@ -41,7 +43,7 @@ impl<T: Real> Problem<'_, T> {
 /// Weights as the kernels want them: padded.
 pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
     let mut padded = weights.to_vec();
-    padded.resize(weights.len().next_multiple_of(MAX_LANES), T::ZERO);
+    padded.resize(weights.len().next_multiple_of(MAX_LANES), T::zero());
     padded
 }
 
@@ -61,7 +63,9 @@ struct Ranking<T> {
 }
 
 impl<T: Real> Ranking<T> {
-    const EMPTY: Self = Self { len: 0, medoids: [(T::INFINITY, NONE); RANKED] };
+    fn empty() -> Self {
+        Self { len: 0, medoids: [(T::infinity(), NONE); RANKED] }
+    }
 
     /// Inserts a medoid; returns the distance of the one that has no place among the first `most`, if there is such.
     fn insert(&mut self, distance: T, medoid: u32, most: usize) -> Option<T> {
@@ -124,8 +128,8 @@ impl<'a, T: Real> Cache<'a, T> {
     pub(super) fn new(problem: Problem<'a, T>) -> Self {
         let n = problem.objects();
         let padded = n.next_multiple_of(MAX_LANES);
-        let mut distances = vec![T::INFINITY; n];
-        distances.resize(padded, T::ZERO);
+        let mut distances = vec![T::infinity(); n];
+        distances.resize(padded, T::zero());
         let mut positions = vec![NONE; n];
         positions.resize(padded, PADDING);
         Self {
@@ -190,20 +194,20 @@ impl<'a, T: Real> Cache<'a, T> {
 
     /// The same, summed up anew.
     pub(super) fn sum_of_d1(&self) -> f64 {
-        let Problem { isa, weights, .. } = self.problem;
+        let Problem { road, weights, .. } = self.problem;
         let n = self.problem.objects();
         let mut loss = [0.0];
         // A clustering gains nothing from a medoid at the distances it already has.
         if let Ok(row) = MatRef::new(&self.d1[..n], 1, n) {
-            T::losses_with(isa, row, &self.d1, weights, &mut loss);
+            T::losses_with(road, row, &self.d1, weights, &mut loss);
         }
         loss[0]
     }
 
     /// For every object the loss with it as one more medoid.
     pub(super) fn losses_with(&self, out: &mut [f64]) {
-        let Problem { isa, d, weights } = self.problem;
-        T::losses_with(isa, d, &self.d1, weights, out);
+        let Problem { road, d, weights } = self.problem;
+        T::losses_with(road, d, &self.d1, weights, out);
     }
 
     /// One more medoid.
@@ -219,7 +223,7 @@ impl<'a, T: Real> Cache<'a, T> {
             self.positions[medoid] = position as u32;
         }
         let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
-        T::add_medoids(self.problem.isa, self.problem.d, medoids, first, near);
+        T::add_medoids(self.problem.road, self.problem.d, medoids, first, near);
         self.rankings.clear();
         self.listed = None;
     }
@@ -235,7 +239,7 @@ impl<'a, T: Real> Cache<'a, T> {
         self.unknown.clear();
         for i in 0..self.count {
             let o = self.changed[i] as usize;
-            let mut ranking = Ranking::EMPTY;
+            let mut ranking = Ranking::empty();
             let before = &self.rankings[o];
             for &(d, medoid) in &before.medoids[..before.len] {
                 // The candidate may have been a medoid before, and may have kept its place.
@@ -283,10 +287,10 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Ranks the medoids of every object.
     fn rank_all(&mut self) {
         let n = self.problem.objects();
-        self.rankings.resize(n, Ranking::EMPTY);
+        self.rankings.resize(n, Ranking::empty());
         self.bounds.clear();
-        self.bounds.resize(n, T::INFINITY);
-        self.bounds.resize(self.d1.len(), T::ZERO);
+        self.bounds.resize(n, T::infinity());
+        self.bounds.resize(self.d1.len(), T::zero());
         for position in 0..self.medoids.len() {
             self.list_changed(self.medoids[position], position);
             for i in 0..self.count {
@@ -298,8 +302,8 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Ranks the medoids of the objects in `unknown` anew.
     fn rank_unknown(&mut self) {
         for &o in &self.unknown {
-            self.rankings[o as usize] = Ranking::EMPTY;
-            self.bounds[o as usize] = T::INFINITY;
+            self.rankings[o as usize] = Ranking::empty();
+            self.bounds[o as usize] = T::infinity();
         }
         // Medoid by medoid, so that the objects of one row are read together.
         for i in 0..self.medoids.len() {
@@ -330,7 +334,7 @@ impl<'a, T: Real> Cache<'a, T> {
         }
         self.listed = Some((candidate, position));
         let (row, near) = (self.problem.d.row(candidate), (&self.n1[..], &self.n2[..]));
-        self.count = T::changed(self.problem.isa, row, position, &self.bounds, near, &mut self.changed);
+        self.count = T::changed(self.problem.road, row, position, &self.bounds, near, &mut self.changed);
     }
 
     /// Adds an object's shares in the loss, in the costs of removal, and in the sums of the candidates that are ready.
@@ -383,11 +387,11 @@ impl<'a, T: Real> Cache<'a, T> {
         limit: f64,
         checked: bool,
     ) -> Result<Option<Swap>, NoDistance> {
-        let Problem { isa, d, .. } = self.problem;
+        let Problem { road, d, .. } = self.problem;
         let mut scanned = core::mem::take(&mut self.scanned);
         let Scanned { a, t, ready, .. } = &mut scanned;
         let scan = Scan { d, candidates, limit, checked };
-        let found = T::next_swap(isa, scan, self.nearest(), Sums { a, t, ready });
+        let found = T::next_swap(road, scan, self.nearest(), Sums { a, t, ready });
         match found {
             Ok(Some(swap)) => {
                 let next = &candidates[swap.place + 1..][..scanned.ready];

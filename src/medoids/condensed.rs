@@ -1,5 +1,6 @@
 //! Dissimilarities given as the upper triangle only.
 
+use crate::real::Element;
 use crate::{Error, MatMut, Real};
 
 /// Side of the square blocks in which the lower triangle is written: their reads stay in the first-level cache.
@@ -11,7 +12,7 @@ pub(super) fn objects(len: usize) -> Result<usize, Error> {
     let n = (1 + 8 * wide).isqrt().div_ceil(2);
     match usize::try_from(n) {
         Ok(objects) if n * (n - 1) / 2 == wide => Ok(objects),
-        _ => Err(Error::Condensed { len }),
+        _ => Err(Error::NotCondensed { len }),
     }
 }
 
@@ -29,7 +30,7 @@ fn place(n: usize, i: usize, j: usize) -> usize {
 /// The numbers are not looked at; [`KMedoids::fit`] checks them.
 ///
 /// # Errors
-/// [`Error::NotSquare`] if `out` is not square, [`Error::Length`] if there are not n (n - 1) / 2 dissimilarities for its
+/// [`Error::NotSquare`] if `out` is not square, [`Error::LengthMismatch`] if there are not n (n - 1) / 2 dissimilarities for its
 /// n rows.
 ///
 /// ```
@@ -47,7 +48,7 @@ pub fn expand_condensed<T: Real>(condensed: &[T], mut out: MatMut<'_, T>) -> Res
     let n = out_rows(condensed.len(), (out.rows(), out.cols()))?;
     for i in 0..n {
         let row = out.row_mut(i);
-        row[i] = T::ZERO;
+        row[i] = T::zero();
         if i + 1 < n {
             let start = place(n, i, i + 1);
             row[i + 1..].copy_from_slice(&condensed[start..start + (n - i - 1)]);
@@ -73,7 +74,7 @@ fn out_rows(len: usize, (rows, cols): (usize, usize)) -> Result<usize, Error> {
     }
     let expected = (rows as u128 * rows.saturating_sub(1) as u128 / 2) as usize;
     if len != expected {
-        return Err(Error::Length { argument: "condensed", actual: len, expected });
+        return Err(Error::LengthMismatch { argument: "condensed", actual: len, expected });
     }
     Ok(rows)
 }

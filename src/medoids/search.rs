@@ -1,10 +1,11 @@
 //! The algorithms: one iteration of each, and the loop around them.
 
 use super::cache::{Cache, Problem};
-use super::start::Rng;
-use super::{Algorithm, KMedoidsProgress};
+use super::init::Rng;
+use super::kmedoids::{Algorithm, KMedoidsProgress};
 use crate::Real;
 use crate::kernels::swap::NoDistance;
+use crate::real::Element;
 use std::ops::ControlFlow;
 
 /// How the search went.
@@ -124,7 +125,7 @@ fn best_members<T: Real>(cache: &mut Cache<'_, T>) -> usize {
         let members = &members[start..end];
         let losses = &mut losses[start..end];
         start = end;
-        T::member_losses(problem.isa, problem.d, members, problem.weights, losses);
+        T::member_losses(problem.road, problem.d, members, problem.weights, losses);
         // An object may be a medoid and yet nearer to another: it stays what it is.
         let free = |&at: &usize| members[at] as usize == *medoid || !cache.is_medoid(members[at] as usize);
         let better = |at: usize, best: usize| losses[at] < losses[best] - problem.noise(losses[best]);

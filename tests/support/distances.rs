@@ -1,6 +1,6 @@
 //! The distance of two points in double-double.
 
-use super::{Dd, Float};
+use super::{double_double::Dd, float::Float};
 use mantex::Metric;
 
 pub(crate) const METRICS: [Metric; 4] =

@@ -1,12 +1,14 @@
 //! Gradients of softmax and log-softmax, and cross-entropy, against references in higher precision.
 
 use super::{
-    Dd, Float, Guarded, LANES, Reference, Report, bits_of, power_of_two, same_bits, ulp, ulp_error, ulp_error_from_one,
+    double_double::{Dd, power_of_two},
+    float::{Float, bits_of, same_bits},
+    guarded::{Guarded, LANES},
+    reference::Reference,
+    report::Report,
+    ulp::{ulp, ulp_error, ulp_error_from_one},
 };
-use mantex::{
-    Error, Isa, MatMut, MatRef, cross_entropy_gradient_rows_on, cross_entropy_rows_on, log_softmax_backward_on,
-    log_softmax_on, softmax_backward_on, softmax_on, softmax_rows_on,
-};
+use mantex::{Error, Isa, MatMut, MatRef};
 
 /// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more, the sum's rounding to
 /// the type, and the rounding of the operations after it; for log-softmax also that of the exponential.
@@ -48,8 +50,8 @@ pub(crate) fn check_backward<T: Float>(
 ) {
     let n = x.len();
     let (mut y, mut log_y) = (x.to_vec(), x.to_vec());
-    softmax_on(isa, x, &mut y).expect("equal lengths");
-    log_softmax_on(isa, x, &mut log_y).expect("equal lengths");
+    isa.softmax(x, &mut y).expect("equal lengths");
+    isa.log_softmax(x, &mut log_y).expect("equal lengths");
     let wide = |x: &[T]| -> Vec<Dd> { x.iter().map(|x| Dd::from(x.wide())).collect() };
     let (wide_y, wide_dy) = (wide(&y), wide(dy));
     let add = |sum: Dd, x: Dd| sum + x;
@@ -57,7 +59,7 @@ pub(crate) fn check_backward<T: Float>(
     let relative = |error: f64, unit: f64| if error <= ulp::<T>(0.0) { 0.0 } else { error / unit };
     let dot = wide_y.iter().zip(&wide_dy).map(|(&y, &dy)| y * dy).fold(Dd::ZERO, add);
     let size: f64 = y.iter().zip(dy).map(|(y, dy)| (y.wide() * dy.wide()).abs()).sum();
-    let run = |offset| guarded(&y, dy, offset, |y, dy, dx| softmax_backward_on(isa, y, dy, dx));
+    let run = |offset| guarded(&y, dy, offset, |y, dy, dx| isa.softmax_backward(y, dy, dx));
     let dx = run(offsets[0]);
     for i in 0..n {
         let error = (Dd::from(dx[i].wide()) - wide_y[i] * (wide_dy[i] - dot)).0.abs();
@@ -67,7 +69,7 @@ pub(crate) fn check_backward<T: Float>(
     }
     let sum = wide_dy.iter().fold(Dd::ZERO, |sum, &x| sum + x);
     let size: f64 = dy.iter().map(|dy| dy.wide().abs()).sum();
-    let run_log = |offset| guarded(&log_y, dy, offset, |y, dy, dx| log_softmax_backward_on(isa, y, dy, dx));
+    let run_log = |offset| guarded(&log_y, dy, offset, |y, dy, dx| isa.log_softmax_backward(y, dy, dx));
     let log_dx = run_log(offsets[0]);
     for i in 0..n {
         let e = T::reference_exp(Dd::from(log_y[i].wide()));
@@ -98,13 +100,13 @@ pub(crate) fn check_cross_entropy<T: Float>(
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let references: Vec<Reference> = matrix.iter_rows().map(Reference::new).collect();
     let mut softmax = vec![T::of(f64::NAN); rows * cols];
-    softmax_rows_on(isa, matrix, MatMut::new(&mut softmax, rows, cols).expect("it fits")).expect("equal shapes");
+    isa.softmax_rows(matrix, MatMut::new(&mut softmax, rows, cols).expect("it fits")).expect("equal shapes");
     let mut only = Guarded::<T>::unwritten(rows, 1);
-    cross_entropy_rows_on(isa, matrix, classes, only.get_mut()).expect("equal shapes");
+    isa.cross_entropy_rows(matrix, classes, only.get_mut()).expect("equal shapes");
     for &weight in weights {
         let (mut losses, mut out) = (Guarded::<T>::unwritten(rows, 0), Guarded::<T>::unwritten(rows * cols, 5));
         let gradient = MatMut::new(out.get_mut(), rows, cols).expect("it fits");
-        cross_entropy_gradient_rows_on(isa, matrix, classes, weight, losses.get_mut(), gradient).expect("equal shapes");
+        isa.cross_entropy_gradient_rows(matrix, classes, weight, losses.get_mut(), gradient).expect("equal shapes");
         assert!(same_bits(losses.check(), only.check()), "{name}, {rows} x {cols} on {isa}");
         for (i, r) in references.iter().enumerate() {
             let loss = -r.log_softmax(matrix.row(i)[classes[i]].wide());

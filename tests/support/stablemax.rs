@@ -1,9 +1,14 @@
 //! One row of the StableMax family against a reference in double-double.
 
 use super::{
-    Dd, Float, Guarded, LANES, Report, bits_of, distance, isas, power_of_two, ulp, ulp_error, ulp_error_from_one,
+    double_double::{Dd, power_of_two},
+    float::{Float, bits_of},
+    guarded::{Guarded, LANES},
+    isas::isas,
+    report::Report,
+    ulp::{distance, ulp, ulp_error, ulp_error_from_one},
 };
-use mantex::{Error, Isa, log_stablemax_backward_on, log_stablemax_on, stablemax_backward_on, stablemax_on};
+use mantex::{Error, Isa};
 
 const STABLEMAX_ULPS: f64 = 4.0;
 const LOG_STABLEMAX_ULPS: f64 = 4.0;
@@ -90,10 +95,10 @@ pub(crate) fn run<T: Float>(isa: Isa, x: &[T], dy: &[T], offset: usize) -> [Vec<
         out.check().to_vec()
     };
     let outputs = [
-        take(&|out| stablemax_on(isa, x.get(), out)),
-        take(&|out| log_stablemax_on(isa, x.get(), out)),
-        take(&|out| stablemax_backward_on(isa, x.get(), dy.get(), out)),
-        take(&|out| log_stablemax_backward_on(isa, x.get(), dy.get(), out)),
+        take(&|out| isa.stablemax(x.get(), out)),
+        take(&|out| isa.log_stablemax(x.get(), out)),
+        take(&|out| isa.stablemax_backward(x.get(), dy.get(), out)),
+        take(&|out| isa.log_stablemax_backward(x.get(), dy.get(), out)),
     ];
     x.check();
     dy.check();

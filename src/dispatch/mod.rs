@@ -1,0 +1,229 @@
+//! The entry points: every kernel that the public functions reach, one line each, in a list per family.
+//!
+//! From each line the macro `entry_points` makes, for f32 and for f64:
+//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the kernel with the target
+//!   features of the set;
+//! - a `#[multiversion]` function (`f32::best::softmax`) whose clone for an instruction set is picked once and calls
+//!   that body. Lines that begin with `inline` have the kernel inlined into the clone, too: it saves calls of a few
+//!   elements the detour, and costs a second copy of the code;
+//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the best and a given one.
+//!
+//! A clone checks that it is what [`Isa::best`] says, and otherwise hands over to the body that is. That covers
+//! `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512 multiversion passes over: it
+//! adds the features of Ice Lake (VBMI2 and others) to any target with an `avx512` feature.
+
+use crate::Isa;
+
+mod baselines;
+mod medoids;
+mod pairwise;
+mod softmax;
+mod transport;
+
+/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it cannot reach a kernel
+/// past the checks of the public functions.
+#[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Road {
+    /// [`Isa::best`].
+    Best,
+    /// This one.
+    On(Isa),
+}
+
+impl From<Option<Isa>> for Road {
+    /// The road of a builder, on which an instruction set may have been set.
+    fn from(isa: Option<Isa>) -> Self {
+        isa.map_or(Self::Best, Self::On)
+    }
+}
+
+/// The entry points of all families for one element type.
+#[allow(unnameable_types)] // As `Road`.
+pub trait EntryPoints<T>:
+    softmax::EntryPoints<T>
+    + transport::EntryPoints<T>
+    + medoids::EntryPoints<T>
+    + pairwise::EntryPoints<T>
+    + baselines::EntryPoints<T>
+{
+}
+
+impl EntryPoints<f32> for f32 {}
+impl EntryPoints<f64> for f64 {}
+
+/// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
+/// compiler to inline, and a kernel outside of it would lose its target features: a hundred times slower.
+struct Once;
+
+/// What a clone does: `inline` the kernel, or `call` its body.
+macro_rules! run_kernel {
+    (inline $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { $kernel::$name($l, $($arg),*) };
+    (call $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { super::$isa::$name($l, $($arg),*) };
+}
+use run_kernel;
+
+/// Makes the entry points of a family from its list; see the module's documentation.
+macro_rules! entry_points {
+    ($($lines:tt)*) => {
+        crate::dispatch::entry_points_for! {
+            // new ISA: its features, in the order of preference.
+            ("x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2+lzcnt+popcnt")
+            ("x86_64+avx2+fma+bmi1+bmi2+lzcnt+popcnt")
+            ("aarch64+neon")
+            $($lines)*
+        }
+    };
+}
+use entry_points;
+
+macro_rules! entry_points_for {
+    (
+        ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $($(#[$meta:meta])* $how:ident $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
+    ) => {
+        /// The entry points of this family for one element type.
+        #[allow(unnameable_types)] // As `Road`.
+        pub trait EntryPoints<T> {
+            $($(#[$meta])* fn $name(road: crate::dispatch::Road, $($arg: $ty),*) $(-> $ret)?;)*
+        }
+        crate::dispatch::entry_points_for! {
+            @type f32 ($avx512) ($avx2) ($neon) $($(#[$meta])* $how $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+        }
+        crate::dispatch::entry_points_for! {
+            @type f64 ($avx512) ($avx2) ($neon) $($(#[$meta])* $how $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+        }
+    };
+    (
+        @type $t:ident ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $($(#[$meta:meta])* $how:ident $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
+    ) => {
+        #[allow(unused_imports)] // In builds without the family.
+        mod $t {
+            use super::*;
+            use crate::Isa;
+            use crate::dispatch::{Once, Road, run_kernel};
+            use crate::kernels::lanes::Token;
+            #[allow(dead_code)] // As above.
+            type T = $t;
+
+            // new ISA: its bodies.
+            #[cfg(mantex_avx512)]
+            crate::dispatch::entry_points_for! {
+                @bodies avx512 pulp::x86::V4, $($(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+            }
+            #[cfg(mantex_avx2)]
+            crate::dispatch::entry_points_for! {
+                @bodies avx2 pulp::x86::V3, $($(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+            }
+            #[cfg(mantex_neon)]
+            crate::dispatch::entry_points_for! {
+                @bodies neon pulp::aarch64::Neon, $($(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+            }
+
+            /// The bodies for the scalar fallback.
+            mod scalar {
+                use super::*;
+                $(
+                    $(#[$meta])*
+                    #[inline(never)]
+                    pub(super) fn $name(l: pulp::Scalar, $($arg: $ty),*) $(-> $ret)? {
+                        $kernel::$name(l, $($arg),*)
+                    }
+                )*
+            }
+
+            /// The body of a given instruction set.
+            mod on {
+                use super::*;
+                $(
+                    $(#[$meta])*
+                    pub(super) fn $name(isa: Isa, $($arg: $ty),*) $(-> $ret)? {
+                        match isa.token() {
+                            // new ISA: its arm.
+                            #[cfg(mantex_avx512)]
+                            Token::Avx512(l) => super::avx512::$name(l, $($arg),*),
+                            #[cfg(mantex_avx2)]
+                            Token::Avx2(l) => super::avx2::$name(l, $($arg),*),
+                            #[cfg(mantex_neon)]
+                            Token::Neon(l) => super::neon::$name(l, $($arg),*),
+                            Token::Scalar(l) => super::scalar::$name(l, $($arg),*),
+                        }
+                    }
+                )*
+            }
+
+            /// One clone per instruction set, picked once.
+            // multiversion expands to `unsafe` calls of its clones, each behind the check of the CPU's features.
+            #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
+            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere scalar may be all.
+            #[allow(dead_code, irrefutable_let_patterns)]
+            mod best {
+                use super::*;
+                use multiversion::{multiversion, target::match_target};
+                $(
+                    $(#[$meta])*
+                    #[multiversion(targets($avx512, $avx2, $neon))]
+                    pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
+                        let isa = Isa::best();
+                        match_target! {
+                            // new ISA: its arm.
+                            $avx512 => {
+                                #[cfg(mantex_avx512)]
+                                if let Token::Avx512(l) = isa.token() {
+                                    return run_kernel!($how avx512 l $kernel $name($($arg),*));
+                                }
+                            }
+                            $avx2 => {
+                                #[cfg(mantex_avx2)]
+                                if let Token::Avx2(l) = isa.token() {
+                                    return run_kernel!($how avx2 l $kernel $name($($arg),*));
+                                }
+                            }
+                            $neon => {
+                                #[cfg(mantex_neon)]
+                                if let Token::Neon(l) = isa.token() {
+                                    return run_kernel!($how neon l $kernel $name($($arg),*));
+                                }
+                            }
+                            _ => {
+                                if let Token::Scalar(l) = isa.token() {
+                                    return super::scalar::$name(l, $($arg),*);
+                                }
+                            }
+                        }
+                        super::on::$name(isa, $($arg),*)
+                    }
+                )*
+            }
+
+            impl EntryPoints<$t> for $t {
+                $(
+                    $(#[$meta])*
+                    #[inline]
+                    fn $name(road: Road, $($arg: $ty),*) $(-> $ret)? {
+                        match road {
+                            Road::Best => best::$name($($arg),*),
+                            Road::On(isa) => on::$name(isa, $($arg),*),
+                        }
+                    }
+                )*
+            }
+        }
+    };
+    (@bodies $isa:ident $token:ty, $($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        /// The bodies for one instruction set.
+        mod $isa {
+            use super::*;
+            $(
+                $(#[$meta])*
+                #[inline(never)]
+                pub(super) fn $name(l: $token, $($arg: $ty),*) $(-> $ret)? {
+                    let once = Once;
+                    l.vectorize(#[inline(always)] || { let _once = once; $kernel::$name(l, $($arg),*) })
+                }
+            )*
+        }
+    };
+}
+use entry_points_for;

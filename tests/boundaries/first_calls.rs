@@ -1,0 +1,69 @@
+//! The first calls of a process may come from several threads at once.
+
+use crate::support::{
+    child::{child, printed},
+    data::{rng, uniform},
+    float::{Float, bits_of},
+    isas::isas,
+};
+use mantex::*;
+use std::sync::Barrier;
+
+type PlainFunction<T> = fn(&[T]) -> Vec<u64>;
+
+/// The plain functions, in the order of their first calls.
+fn plain_functions<T: Float>() -> [PlainFunction<T>; 4] {
+    const N: usize = 24;
+    [
+        |x| {
+            let mut out = vec![T::of(0.0); x.len()];
+            softmax(x, &mut out).expect("equal lengths");
+            bits_of(&out)
+        },
+        |x| vec![log_sum_exp(x).bits()],
+        |x| {
+            let mass = [T::of(1.0 / N as f64); N];
+            let cost = MatRef::new(x, N, N).expect("it fits");
+            let t = Sinkhorn::new(T::of(0.1)).max_iterations(20).solve(cost, &mass, &mass).expect("a good problem");
+            [bits_of(t.f()), bits_of(t.g())].concat()
+        },
+        |x| {
+            let clusters = KMedoids::new(4).fit(MatRef::new(x, N, N).expect("it fits")).expect("a good problem");
+            [vec![clusters.loss().bits()], clusters.labels().iter().map(|&label| label as u64).collect()].concat()
+        },
+    ]
+}
+
+/// Eight threads call each function at the same time, the first for the first time.
+fn together<T: Float>() {
+    let x: Vec<T> = uniform(24 * 24, 0.1, 1.0, &mut rng(78));
+    let start = Barrier::new(8);
+    let calls = || {
+        plain_functions::<T>().map(|function| {
+            start.wait();
+            function(&x)
+        })
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(calls)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    let expected = plain_functions::<T>().map(|function| function(&x));
+    assert!(results.iter().all(|result| *result == expected), "{}", T::NAME);
+}
+
+#[test]
+fn first_calls_alone() {
+    together::<f32>();
+    together::<f64>();
+}
+
+/// In a process in which no other test has called anything, for every instruction set.
+#[test]
+fn first_calls_may_come_together() {
+    for isa in isas() {
+        let output = child(module_path!(), "first_calls_alone", Some(("MANTEX_ISA", isa.name())));
+        let printed = printed(&output);
+        assert!(output.status.success() && printed.contains("1 passed"), "{isa}: {printed}");
+    }
+}

@@ -1,0 +1,143 @@
+//! Clusterings, silhouettes, assignments and distances between fences have the bits that they have in ordinary buffers.
+
+use super::{
+    fences::{Fenced, SIDES, fenced_isas},
+    problems::ALGORITHMS,
+};
+use crate::support::{
+    data::{rng, uniform},
+    float::{Float, bits_of},
+    for_both_types,
+    isas::small_cases,
+};
+use mantex::*;
+
+for_both_types! {
+    medoids_at_fences
+    condensed_at_fences
+    quality_at_fences
+    assignments_at_fences
+    distances_at_fences
+}
+
+/// What there is of a clustering.
+fn found<T: Float>(clusters: Result<Clustering<T>, Error>) -> (Vec<usize>, Vec<usize>, u64) {
+    let clusters = clusters.expect("a good problem");
+    (clusters.medoids().to_vec(), clusters.labels().to_vec(), clusters.loss().bits())
+}
+
+fn medoids_at_fences<T: Float>() {
+    let [mut fence, mut weight_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
+    for n in (1..=40).filter(|n| !small_cases() || n % 4 == 1) {
+        let stride = n + n % 3;
+        let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(73));
+        let weights = uniform::<T>(n, 0.5, 2.0, &mut rng(74));
+        for (isa, algorithm) in fenced_isas().into_iter().flat_map(|isa| ALGORITHMS.map(|algorithm| (isa, algorithm))) {
+            let fitter = KMedoids::new(1 + n / 5).algorithm(algorithm).isa(isa);
+            let fit = |distances: &[T], weights: &[T]| {
+                let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
+                [fitter.fit(view), fitter.fit_weighted(view, weights)].map(found)
+            };
+            let expected = fit(&distances, &weights);
+            for side in SIDES {
+                let actual = fit(fence.put(&distances, side), weight_fence.put(&weights, side));
+                assert!(actual == expected, "{}/{isa}/{algorithm:?}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn condensed_at_fences<T: Float>() {
+    let mut fence = Fenced::<T>::new(3000);
+    for n in (1..=20).chain([63, 64, 65, 75]).filter(|n| !small_cases() || n % 4 < 2) {
+        let condensed = uniform::<T>(n * (n - 1) / 2, 0.1, 1.0, &mut rng(80));
+        for isa in fenced_isas() {
+            let fitter = KMedoids::new(1 + n / 5).isa(isa);
+            let expected = found(fitter.fit_condensed(&condensed));
+            for side in SIDES {
+                let actual = found(fitter.fit_condensed(fence.put(&condensed, side)));
+                assert!(actual == expected, "{}/{isa}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+/// Both silhouettes. Of one object there are not two clusters.
+fn quality_at_fences<T: Float>() {
+    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
+    let [mut label_fence, mut medoid_fence] = [(); 2].map(|()| Fenced::<usize>::new(40));
+    for n in (2..=40).filter(|n| !small_cases() || n % 4 == 1) {
+        let stride = n + n % 3;
+        let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(81));
+        let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+        let medoids: Vec<usize> = (0..n).rev().step_by(1 + n % 4).take(n.min(9)).collect();
+        let medoids = if medoids.len() > 1 { medoids } else { vec![1, 0] };
+        let unwritten = vec![T::of(99.0); n];
+        for isa in fenced_isas() {
+            let judge = |distances: &[T], labels: &[usize], medoids: &[usize], out: &mut [T]| {
+                let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
+                let mean = isa.silhouette(view, labels, out).expect("two clusters or more");
+                let silhouettes = bits_of(out);
+                let medoid_mean = isa.medoid_silhouette(view, medoids, out).expect("two medoids or more");
+                ([mean.bits(), medoid_mean.bits()], silhouettes, bits_of(out))
+            };
+            let expected = judge(&distances, &labels, &medoids, &mut unwritten.clone());
+            for side in SIDES {
+                let actual = judge(
+                    fence.put(&distances, side),
+                    label_fence.put(&labels, side),
+                    medoid_fence.put(&medoids, side),
+                    out_fence.put(&unwritten, side),
+                );
+                assert!(actual == expected, "{}/{isa}/n={n}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn assignments_at_fences<T: Float>() {
+    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
+    let mut label_fence = Fenced::<usize>::new(10);
+    for k in (1..=70).filter(|k| !small_cases() || k % 8 < 2) {
+        let (rows, stride) = (1 + k % 5, k + k % 3);
+        let distances = uniform::<T>((rows - 1) * stride + k, 0.1, 1.0, &mut rng(82));
+        let (labels, unwritten) = (vec![99; rows], vec![T::of(99.0); rows]);
+        for isa in fenced_isas() {
+            let run = |distances: &[T], labels: &mut [usize], out: &mut [T]| {
+                let view = MatRef::with_stride(distances, rows, k, stride).expect("it fits");
+                isa.assign(view, labels, out).expect("the lengths agree");
+                (labels.to_vec(), bits_of(out))
+            };
+            let expected = run(&distances, &mut labels.clone(), &mut unwritten.clone());
+            for side in SIDES {
+                let actual =
+                    run(fence.put(&distances, side), label_fence.put(&labels, side), out_fence.put(&unwritten, side));
+                assert!(actual == expected, "{}/{isa}/{rows} x {k}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+fn distances_at_fences<T: Float>() {
+    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(3000));
+    for n in (1..=40).filter(|n| !small_cases() || n % 4 == 1) {
+        let (dimensions, gap) = (1 + n * 7 % 65, n % 3);
+        let points = uniform::<T>(n * (dimensions + gap) - gap, -1.0, 1.0, &mut rng(75));
+        let unwritten = vec![T::of(99.0); n * (n + gap) - gap];
+        for isa in fenced_isas() {
+            for metric in [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine] {
+                let run = |points: &[T], out: &mut [T]| {
+                    let points = MatRef::with_stride(points, n, dimensions, dimensions + gap).expect("it fits");
+                    let target = MatMut::with_stride(out, n, n, n + gap).expect("it fits");
+                    isa.distance_matrix(points, target, metric).expect("the right shape");
+                    bits_of(out)
+                };
+                let expected = run(&points, &mut unwritten.clone());
+                for side in SIDES {
+                    let actual = run(fence.put(&points, side), out_fence.put(&unwritten, side));
+                    assert!(actual == expected, "{metric:?}/{}/{isa}/{n} x {dimensions}/{side:?}", T::NAME);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The alternating algorithm is Voronoi iteration by the book.
+
+use super::{Square, cases, check_consistent, weighted};
+use crate::support::isas::{isas, small_cases};
+use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
+
+/// Voronoi iteration by the book: the medoids, how many moved, and the iterations.
+fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
+    let (mut medoids, mut moves) = (medoids.to_vec(), 0);
+    for iteration in 1.. {
+        let nearest =
+            |o: usize| (0..medoids.len()).min_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+        let labels: Vec<Option<usize>> = (0..d.n).map(nearest).collect();
+        let mut next = medoids.clone();
+        for (i, medoid) in next.iter_mut().enumerate() {
+            let members: Vec<usize> = (0..d.n).filter(|&o| labels[o] == Some(i)).collect();
+            let loss = |c: usize| members.iter().map(|&o| d.weight(o) * d.at(c, o)).sum::<f64>();
+            let mut best = (*medoid, loss(*medoid));
+            for &c in members.iter().filter(|c| !medoids.contains(c)) {
+                // The present medoid stays where it is as good; of others the lowest.
+                if loss(c) < best.1 - 1e-12 * best.1 {
+                    best = (c, loss(c));
+                }
+            }
+            moves += usize::from(*medoid != best.0);
+            *medoid = best.0;
+        }
+        if next == medoids {
+            return (medoids, moves, iteration);
+        }
+        medoids = next;
+    }
+    unreachable!()
+}
+
+fn check_alternating<T: Real>(round: bool) {
+    let sizes: &[usize] = if small_cases() { &[1, 9, 33] } else { &[1, 2, 5, 9, 17, 33, 60] };
+    for (seed, &n) in sizes.iter().enumerate() {
+        let mut cases = cases(n, 200 + seed as u64);
+        cases.extend(weighted(cases.clone(), 200));
+        for (name, d) in cases {
+            let d = if round { d.rounded() } else { d };
+            for k in [1, 2, 3, 8, n].into_iter().filter(|&k| k <= n) {
+                let start: Vec<usize> = (0..k).map(|i| n - 1 - i).collect();
+                let (medoids, moves, iterations) = alternate(&d, &start);
+                for isa in isas() {
+                    let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
+                    let options = KMedoids::new(k).algorithm(Algorithm::Alternating).isa(isa);
+                    let options = options.init(Init::Given(start.clone()));
+                    let got: Clustering<T> = d.fit(&options, seed % 2);
+                    assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), moves), "{what}");
+                    assert!(got.converged() && got.iterations() == iterations, "{what}");
+                    check_consistent(&d, k, &got, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn alternating_is_voronoi_iteration_f32() {
+    check_alternating::<f32>(true);
+}
+
+#[test]
+fn alternating_is_voronoi_iteration_f64() {
+    check_alternating::<f64>(false);
+}

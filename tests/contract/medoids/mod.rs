@@ -1,0 +1,203 @@
+//! k-medoids against textbook references, which recompute the loss of every choice.
+
+mod alternating;
+mod distances;
+mod errors;
+mod fasterpam;
+mod fastpam1;
+mod numbers;
+mod quality;
+mod settings;
+mod weights;
+
+use crate::support::data::rng;
+use mantex::{Clustering, KMedoids, MatRef, Real};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Normal};
+
+/// A square matrix, row by row, and the weights of the objects if they have any.
+#[derive(Clone)]
+struct Square {
+    n: usize,
+    d: Vec<f64>,
+    weights: Option<Vec<f64>>,
+}
+
+impl Square {
+    fn from_fn(n: usize, f: impl FnMut(usize, usize) -> f64) -> Self {
+        let mut f = f;
+        Self { n, d: (0..n * n).map(|i| f(i / n, i % n)).collect(), weights: None }
+    }
+
+    fn at(&self, c: usize, o: usize) -> f64 {
+        self.d[c * self.n + o]
+    }
+
+    fn weight(&self, o: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[o])
+    }
+
+    fn loss(&self, medoids: &[usize]) -> f64 {
+        let nearest = |o: usize| medoids.iter().map(|&m| self.at(m, o)).fold(f64::INFINITY, f64::min);
+        (0..self.n).map(|o| self.weight(o) * nearest(o)).sum()
+    }
+
+    /// The values an `f32` matrix would hold.
+    fn rounded(&self) -> Self {
+        let round = |x: &[f64]| x.iter().map(|&x| f64::from(x as f32)).collect::<Vec<f64>>();
+        Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
+    }
+
+    fn to<T: Real>(&self) -> Vec<T> {
+        self.d.iter().map(|&x| T::rounded(x)).collect()
+    }
+
+    /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
+    fn fit<T: Real>(&self, options: &KMedoids, gap: usize) -> Clustering<T> {
+        let mut data = Vec::new();
+        for row in self.to::<T>().chunks(self.n) {
+            data.extend_from_slice(row);
+            data.extend(std::iter::repeat_n(T::NAN, gap));
+        }
+        let d = MatRef::with_stride(&data, self.n, self.n, self.n + gap).unwrap();
+        match &self.weights {
+            None => options.fit(d).unwrap(),
+            Some(weights) => {
+                let weights: Vec<T> = weights.iter().map(|&w| T::rounded(w)).collect();
+                options.fit_weighted(d, &weights).unwrap()
+            }
+        }
+    }
+}
+
+fn points(n: usize, rng: &mut impl Rng, mut coordinate: impl FnMut(&mut dyn Rng) -> f64) -> Vec<[f64; 2]> {
+    (0..n).map(|_| [coordinate(rng), coordinate(rng)]).collect()
+}
+
+fn manhattan(p: &[[f64; 2]]) -> Square {
+    Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).abs() + (p[a][1] - p[b][1]).abs())
+}
+
+fn euclidean(p: &[[f64; 2]]) -> Square {
+    Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).hypot(p[a][1] - p[b][1]))
+}
+
+/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties are ties.
+fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
+    let mut r = rng(seed);
+    let normal = Normal::new(0.0, 10.0).unwrap();
+    let random = euclidean(&points(n, &mut r, |mut r| normal.sample(&mut r)));
+    let integer = manhattan(&points(n, &mut r, |r| f64::from(r.random_range(0..1000))));
+    let originals = points(n.div_ceil(4), &mut r, |r| f64::from(r.random_range(0..64)) / 8.0);
+    let copies: Vec<_> = (0..n).map(|_| originals[r.random_range(0..originals.len())]).collect();
+    let duplicated = manhattan(&copies);
+    let mut tied = Square::from_fn(n, |_, _| f64::from(r.random_range(1..5)));
+    for a in 0..n {
+        tied.d[a * n + a] = 0.0;
+        for b in 0..a {
+            tied.d[a * n + b] = tied.d[b * n + a];
+        }
+    }
+    let asymmetric = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
+    vec![
+        ("random", random),
+        ("integer", integer),
+        ("duplicated", duplicated),
+        ("tied", tied),
+        ("asymmetric", asymmetric),
+        ("equal", Square::from_fn(n, |_, _| 1.0)),
+        ("zero", Square::from_fn(n, |_, _| 0.0)),
+    ]
+}
+
+/// The same with weights: fractions where sums are not exact anyway.
+fn weighted(cases: Vec<(&'static str, Square)>, seed: u64) -> Vec<(&'static str, Square)> {
+    let mut r = rng(seed);
+    let mut weigh = |name: &str, n: usize| -> Vec<f64> {
+        let whole = name != "random" && name != "asymmetric";
+        (0..n).map(|_| if whole { f64::from(r.random_range(1..6)) } else { r.random_range(0.1..10.0) }).collect()
+    };
+    cases.into_iter().map(|(name, d)| (name, Square { weights: Some(weigh(name, d.n)), ..d })).collect()
+}
+
+/// The best swap: of equally good ones the lowest candidate, then the lowest position.
+fn best_swap(d: &Square, medoids: &[usize]) -> Option<(usize, usize, f64)> {
+    let before = d.loss(medoids);
+    let mut best: Option<(usize, usize, f64)> = None;
+    for c in (0..d.n).filter(|c| !medoids.contains(c)) {
+        for i in 0..medoids.len() {
+            let mut swapped = medoids.to_vec();
+            swapped[i] = c;
+            let loss = d.loss(&swapped);
+            // Another order of summation is no improvement.
+            if loss < best.map_or(before, |b| b.2) - 1e-12 * before {
+                best = Some((c, i, loss));
+            }
+        }
+    }
+    best
+}
+
+/// PAM's SWAP phase by brute force: the medoids and the number of swaps.
+fn pam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize) {
+    let (mut medoids, mut swaps) = (medoids.to_vec(), 0);
+    while let Some((c, i, _)) = best_swap(d, &medoids) {
+        medoids[i] = c;
+        swaps += 1;
+    }
+    (medoids, swaps)
+}
+
+/// One rounding to `T`, and the reference's own: n additions in `f64`.
+fn tolerance<T: Real>(n: usize, expected: f64) -> f64 {
+    (T::EPSILON + n as f64 * f64::EPSILON) * expected
+}
+
+/// The result is a clustering of this matrix: labels are nearest medoids, the loss is theirs.
+fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &str) {
+    let medoids = got.medoids();
+    assert_eq!(medoids.len(), k, "{what}");
+    assert!(medoids.iter().enumerate().all(|(i, m)| *m < d.n && !medoids[..i].contains(m)), "{what}: {medoids:?}");
+    for (o, &label) in got.labels().iter().enumerate() {
+        let nearest = (0..k).min_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+        assert_eq!(Some(label), nearest, "{what}: label of {o}");
+    }
+    assert_eq!(got.labels().len(), d.n, "{what}");
+    let loss = d.loss(medoids);
+    assert!((got.loss().to_f64() - loss).abs() <= tolerance::<T>(d.n, loss), "{what}: {} {loss}", got.loss());
+}
+
+/// Of every object its nearest medoid's position, the distance to it, and that to the second nearest.
+fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
+    let of = |o: usize| {
+        let mut order: Vec<usize> = (0..medoids.len()).collect();
+        order.sort_by(|&a, &b| d.at(medoids[a], o).total_cmp(&d.at(medoids[b], o)));
+        (order[0], d.at(medoids[order[0]], o), order.get(1).map_or(f64::INFINITY, |&i| d.at(medoids[i], o)))
+    };
+    (0..d.n).map(of).collect()
+}
+
+/// The best of the swaps of `c` by its change of the loss, from the definition of the sums in one plain pass.
+fn plain_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) -> (usize, f64) {
+    let mut changes = vec![0.0; k];
+    for (o, &(n1, d1, d2)) in nearest.iter().enumerate() {
+        let new = d.at(c, o);
+        for (i, change) in changes.iter_mut().enumerate() {
+            *change += d.weight(o) * (new.min(if i == n1 { d2 } else { d1 }) - d1);
+        }
+    }
+    changes.into_iter().enumerate().fold((0, f64::INFINITY), |best, x| if x.1 < best.1 { x } else { best })
+}
+
+/// The best swap, by its change of the loss.
+fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
+    let near = nearest(d, medoids);
+    let mut best = (0, 0, 0.0);
+    for c in (0..d.n).filter(|c| !medoids.contains(c)) {
+        let (i, change) = plain_swap_of(d, &near, medoids.len(), c);
+        if change < best.2 {
+            best = (c, i, change);
+        }
+    }
+    best
+}

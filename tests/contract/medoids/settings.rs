@@ -1,0 +1,116 @@
+//! The settings of a search: starts, seeds, limits, and progress.
+
+use super::{check_consistent, euclidean, points};
+use crate::support::data::rng;
+use mantex::{Algorithm, Clustering, Init, Isa, KMedoids, KMedoidsProgress, MatRef};
+use rand::RngExt;
+use std::ops::ControlFlow;
+
+/// The callback sees every iteration, and where it breaks off the run ends as if that were the limit.
+#[test]
+fn progress_is_told_and_can_stop() {
+    let n = 60;
+    let mut r = rng(13);
+    let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0))).to::<f32>();
+    let d = MatRef::new(&d, n, n).unwrap();
+    let weights: Vec<f32> = (0..n).map(|i| 1.0 + (i % 3) as f32).collect();
+    let random = Algorithm::RandomFasterPam { seed: 1 };
+    for algorithm in [Algorithm::FasterPam, random, Algorithm::FastPam1, Algorithm::Alternating] {
+        let options = KMedoids::new(6).algorithm(algorithm).init(Init::Given((0..6).collect()));
+        let mut seen: Vec<KMedoidsProgress> = Vec::new();
+        let mut watch = |progress| {
+            seen.push(progress);
+            ControlFlow::Continue(())
+        };
+        let full = options.fit_with(d, &mut watch).unwrap();
+        assert_eq!(full, options.fit(d).unwrap());
+        assert!(full.iterations() > 1, "{algorithm:?}");
+        assert_eq!(seen.iter().map(|p| p.iteration).collect::<Vec<_>>(), (1..=full.iterations()).collect::<Vec<_>>());
+        let last = seen[seen.len() - 1];
+        assert_eq!((last.swaps, last.loss as f32), (full.swaps(), full.loss()));
+        for (i, progress) in seen.iter().enumerate() {
+            let limited = options.clone().max_iterations(i + 1);
+            let stop = |p: KMedoidsProgress| {
+                if p.iteration == i + 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let stopped = options.fit_with(d, stop).unwrap();
+            assert_eq!(stopped, limited.fit(d).unwrap());
+            assert_eq!(stopped.converged(), i + 1 == full.iterations());
+            assert_eq!((stopped.swaps(), stopped.loss()), (progress.swaps, progress.loss as f32));
+            assert!(i == 0 || progress.swaps == seen[i - 1].swaps || progress.loss < seen[i - 1].loss);
+            let stopped = options.fit_weighted_with(d, &weights, stop).unwrap();
+            assert_eq!(stopped, limited.fit_weighted(d, &weights).unwrap());
+        }
+        // Without iterations there is nothing to tell.
+        let never = |_| unreachable!();
+        assert_eq!(options.clone().max_iterations(0).fit_with(d, never).unwrap().iterations(), 0);
+    }
+}
+
+/// The seed decides the order of the candidates.
+#[test]
+fn a_random_order_follows_the_seed() {
+    let n = 80;
+    let mut r = rng(14);
+    let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0)));
+    let run = |algorithm| -> Clustering<f64> {
+        d.fit(&KMedoids::new(8).algorithm(algorithm).init(Init::Given((0..8).collect())), 0)
+    };
+    let runs: Vec<_> = (0..6).map(|seed| run(Algorithm::RandomFasterPam { seed })).collect();
+    assert!(runs.iter().all(|run| run.converged()));
+    assert_eq!(runs[0], run(Algorithm::RandomFasterPam { seed: 0 }));
+    assert!(runs.iter().any(|run| run.medoids() != runs[0].medoids()));
+    assert!(runs.iter().any(|r| r.medoids() != run(Algorithm::FasterPam).medoids()));
+}
+
+#[test]
+fn iterations_are_limited() {
+    let mut r = rng(11);
+    let d = euclidean(&points(60, &mut r, |r| r.random_range(0.0..1.0)));
+    let options = KMedoids::new(8).algorithm(Algorithm::FastPam1).init(Init::Given((0..8).collect()));
+    let full: Clustering<f64> = d.fit(&options, 0);
+    assert!(full.swaps() > 2);
+    let mut last = f64::INFINITY;
+    for limit in 0..=full.iterations() {
+        let got: Clustering<f64> = d.fit(&options.clone().max_iterations(limit), 0);
+        assert_eq!((got.iterations(), got.swaps()), (limit, limit.min(full.swaps())));
+        assert_eq!(got.converged(), limit == full.iterations());
+        assert!(got.loss() < last || got.swaps() == full.swaps() && got.loss() == last);
+        last = got.loss();
+    }
+    let eager = KMedoids::new(8).init(Init::Given((0..8).collect()));
+    let got: Clustering<f64> = d.fit(&eager.clone().max_iterations(1), 0);
+    assert!(got.iterations() == 1 && !got.converged() && got.swaps() > 0);
+    assert!(d.fit::<f64>(&eager, 0).converged());
+}
+
+#[test]
+fn starts_are_valid_and_follow_the_seed() {
+    let mut r = rng(12);
+    let d = euclidean(&points(200, &mut r, |r| r.random_range(0.0..1.0)));
+    type Seeded = fn(u64) -> Init;
+    let seeded: [Seeded; 2] = [|seed| Init::Lab { seed }, |seed| Init::Random { seed }];
+    for init in seeded {
+        for k in [1, 5, 100, 200] {
+            let start = |seed| d.fit::<f64>(&KMedoids::new(k).init(init(seed)).max_iterations(0), 0);
+            check_consistent(&d, k, &start(1), "start");
+            assert_eq!(start(1), start(1));
+            if k < 200 {
+                assert_ne!(start(1).medoids(), start(2).medoids());
+            }
+        }
+    }
+    // LAB is nearly as good as BUILD, random is not.
+    let loss = |init| d.fit::<f64>(&KMedoids::new(10).init(init).max_iterations(0), 0).loss();
+    let mean = |init: Seeded| (0..20).map(|seed| loss(init(seed))).sum::<f64>() / 20.0;
+    assert!(mean(seeded[0]) < 0.9 * mean(seeded[1]) && loss(Init::Build) < mean(seeded[0]));
+}
+
+#[test]
+fn builders_keep_the_other_options() {
+    let d: Vec<f32> = (0..25).map(|i| ((i / 5) as f32 - (i % 5) as f32).abs()).collect();
+    let scalar = Isa::available().last().unwrap();
+    let options = KMedoids::new(2).max_iterations(0).isa(scalar).init(Init::Given(vec![4, 0]));
+    let got = options.algorithm(Algorithm::FastPam1).fit(MatRef::new(&d, 5, 5).unwrap()).unwrap();
+    assert_eq!((got.medoids(), got.labels()), (&[4, 0][..], &[1, 1, 0, 0, 0][..]));
+}

@@ -1,0 +1,84 @@
+//! Objects with weights.
+
+use super::{Square, manhattan, points};
+use crate::support::{data::rng, isas::isas};
+use mantex::{Algorithm, Clustering, Error, Init, KMedoids, MatRef};
+use rand::RngExt;
+
+/// An object of weight w is as good as w equal objects.
+#[test]
+fn weights_are_copies() {
+    let n = 23;
+    let mut r = rng(77);
+    let p = points(n, &mut r, |r| f64::from(r.random_range(0..100)));
+    let weights: Vec<usize> = (0..n).map(|_| r.random_range(1..5)).collect();
+    let origins: Vec<usize> = (0..n).flat_map(|o| std::iter::repeat_n(o, weights[o])).collect();
+    let weighted = Square { weights: Some(weights.iter().map(|&w| w as f64).collect()), ..manhattan(&p) };
+    let copied = manhattan(&origins.iter().map(|&o| p[o]).collect::<Vec<_>>());
+    for k in [1, 2, 5, 8] {
+        for algorithm in [Algorithm::FasterPam, Algorithm::FastPam1, Algorithm::Alternating] {
+            for isa in isas() {
+                let options = KMedoids::new(k).algorithm(algorithm).isa(isa);
+                let (a, b): (Clustering<f64>, Clustering<f64>) = (weighted.fit(&options, 0), copied.fit(&options, 0));
+                assert_eq!(a.loss(), b.loss(), "{algorithm:?} {isa} k={k}");
+                let points = |clustering: &Clustering<f64>, of: &dyn Fn(usize) -> usize| {
+                    clustering.medoids().iter().map(|&m| p[of(m)]).collect::<Vec<_>>()
+                };
+                assert_eq!(points(&a, &|m| m), points(&b, &|m| origins[m]), "{algorithm:?} {isa} k={k}");
+            }
+        }
+    }
+    // Heavy enough, an object is a medoid.
+    for o in [0, 7, n - 1] {
+        let mut weights = vec![1.0; n];
+        weights[o] = 1e6;
+        let d = Square { weights: Some(weights), ..manhattan(&p) };
+        assert!(d.fit::<f32>(&KMedoids::new(2), 0).medoids().iter().any(|&m| p[m] == p[o]));
+    }
+}
+
+/// Products of weights and distances that underflow in the type, for few medoids and many.
+#[test]
+fn tiny_weights_and_distances_find_the_same_medoids() {
+    let n = 40;
+    let mut r = rng(78);
+    let p = points(n, &mut r, |r| f64::from(r.random_range(0..1000)));
+    let distance = |[x, y]: [f64; 2], [v, u]: [f64; 2]| ((x - v).abs() + (y - u).abs()) as f32;
+    let of = |scale: f32| (0..n * n).map(|at| scale * distance(p[at / n], p[at % n])).collect::<Vec<f32>>();
+    // A power of two, so that nothing is rounded.
+    let tiny = 2.0_f32.powi(-78);
+    let (d, small) = (of(1.0), of(tiny));
+    for k in [2, 4, 7, 12, 20] {
+        for isa in isas() {
+            let options = KMedoids::new(k).init(Init::Given((0..k).collect())).isa(isa);
+            let fit =
+                |d: &[f32], weight: f32| options.fit_weighted(MatRef::new(d, n, n).unwrap(), &vec![weight; n]).unwrap();
+            let (expected, got) = (fit(&d, 1.0), fit(&small, tiny));
+            assert!(expected.swaps() > 0, "k={k}");
+            assert_eq!((got.medoids(), got.swaps()), (expected.medoids(), expected.swaps()), "{isa} k={k}");
+        }
+    }
+}
+
+#[test]
+fn bad_weights_are_named() {
+    let d = [0.0_f32, 1.0, 1.0, 0.0];
+    let d = MatRef::new(&d, 2, 2).unwrap();
+    let k = KMedoids::new(1);
+    for weights in [&[][..], &[1.0], &[1.0; 3]] {
+        let expected = Error::LengthMismatch { argument: "weights", actual: weights.len(), expected: 2 };
+        assert_eq!(k.fit_weighted(d, weights).unwrap_err(), expected);
+    }
+    for bad in [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        match k.fit_weighted(d, &[1.0, bad]).unwrap_err() {
+            Error::InvalidElement { argument: "weights", row: 1, col: 0, value, .. } => {
+                assert_eq!(value.to_bits(), f64::from(bad).to_bits());
+            }
+            other => panic!("{other}"),
+        }
+    }
+    // Weights alone can make the loss overflow.
+    let d = [0.0, 1e300, 1e300, 0.0];
+    let got = k.fit_weighted(MatRef::new(&d, 2, 2).unwrap(), &[1e300, 1e300]);
+    assert!(matches!(got, Err(Error::InvalidParameter { argument: "dissimilarities", .. })), "{got:?}");
+}

@@ -1,0 +1,62 @@
+//! The softmax family against references in higher precision, on every instruction set of this CPU.
+//!
+//! The tolerances are the contract's: softmax 4 ulp, log-sum-exp 2 ulp (of 1 if the result is below 1), log-softmax
+//! 4 ulp of max(1, |result|). `cargo test --test contract softmax -- --nocapture` prints the largest errors seen.
+
+mod accuracy;
+mod adversarial;
+mod ext_sum;
+mod gradients;
+mod options;
+mod properties;
+mod rows;
+mod special_values;
+mod stablemax;
+
+use crate::support::{
+    float::Float,
+    isas::small_cases,
+    reference::Reference,
+    report::Report,
+    rows::row,
+    softmax::{Outputs, check_outputs, run_row},
+};
+use mantex::Isa;
+use rand::rngs::StdRng;
+
+/// Accuracy at the first of the alignments, the same bits at the others, and when run again where one is named twice.
+fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], offsets: &[usize]) {
+    let reference = Reference::new(x);
+    for &isa in isas {
+        let out = run_row(isa, x, offsets[0]);
+        check_outputs(report, isa, name, x, &reference, &out);
+        for &offset in &offsets[1..] {
+            let again = run_row(isa, x, offset);
+            assert!(again.same(&out), "{name}, n = {}, misaligned by {offset} elements, differs on {isa}", x.len());
+        }
+    }
+}
+
+/// Past the 16 MiB from which rows are read twice and streamed out.
+fn streamed_length<T>() -> usize {
+    (16 << 20) / size_of::<T>() + 37
+}
+
+/// A row of that length; one that repeats itself where the reference takes long.
+fn streamed_row<T: Float>(kind: &str, rng: &mut StdRng) -> Vec<T> {
+    let n = streamed_length::<T>();
+    if small_cases() { row::<T>(kind, 999, rng).into_iter().cycle().take(n).collect() } else { row::<T>(kind, n, rng) }
+}
+
+/// Whether softmax (both) and log-softmax are all NaN.
+fn all_nan<T: Float>(out: &Outputs<T>) -> bool {
+    let rows = [&out.softmax, &out.in_place, &out.log_softmax];
+    rows.iter().all(|row| row.iter().all(|x| x.wide().is_nan()))
+}
+
+/// Softmax on one instruction set.
+fn softmax_of<T: Float>(isa: Isa, x: &[T]) -> Vec<T> {
+    let mut out = vec![T::of(f64::NAN); x.len()];
+    isa.softmax(x, &mut out).expect("equal lengths");
+    out
+}

@@ -1,0 +1,197 @@
+//! Solves that run until the tolerance is met, by every method and relaxation.
+
+use super::{Case, Num, isas_and_methods, marginal_error, wide};
+use crate::support::isas::{isas, small_cases};
+use mantex::{MatRef, Method, Relaxation, Sinkhorn, Transport};
+use std::ops::ControlFlow;
+
+#[test]
+fn converges_to_the_tolerance() {
+    fn one<T: Num>(tolerance: f64) {
+        for (n, m, epsilon) in [(20, 30, 0.5), (31, 17, 0.05), (64, 64, 0.02)] {
+            let case = Case::<T>::random(n, m, epsilon, 11);
+            for (isa, method) in isas_and_methods() {
+                let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method).max_iterations(20_000);
+                let default = if T::ENTRY > 1e-8 { 1e-4 } else { 1e-6 };
+                for (solver, tolerance) in [(solver.clone(), default), (solver.tolerance(T::of(tolerance)), tolerance)]
+                {
+                    let transport = case.solve(&solver);
+                    assert!(transport.converged(), "{isa} {n}x{m}: {:?}", transport.marginal_error());
+                    // The test before the measurement stops it no later than one iteration after the tolerance is met; when
+                    // that is, the kernels see up to the rounding of their sums.
+                    let before = solver.max_iterations(transport.iterations().saturating_sub(2));
+                    let error = case.solve(&before).marginal_error().wide();
+                    assert!(error > tolerance - 0.05 * T::ENTRY, "{isa} {method:?} {n}x{m}: {error:e}");
+                    let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
+                    assert!(measured <= transport.marginal_error().wide() + T::ENTRY, "{isa} {n}x{m}: {measured}");
+                }
+            }
+        }
+    }
+    one::<f32>(2e-6);
+    one::<f64>(1e-12);
+}
+
+#[test]
+fn every_method_and_relaxation_finds_the_same_potentials() {
+    fn one<T: Num>() {
+        let (n, m) = if small_cases() { (20, 33) } else { (60, 77) };
+        for (case, epsilon) in [
+            (Case::<T>::random(n, m, 0.05, 12), 0.05),
+            (Case::random(n, m, 0.05, 12).with_zeros().with_forbidden(), 0.05),
+            (Case::random(m, n, 1e-3, 13).with_zeros(), 1e-3),
+        ] {
+            let solver = Sinkhorn::new(case.epsilon).max_iterations(200_000).tolerance(T::of(100.0 * T::ENTRY));
+            let expected = case.solve(&solver.clone().method(Method::Log));
+            assert!(expected.converged(), "{epsilon}");
+            let tolerance = 5e4 * T::ENTRY * case.epsilon.wide() / f64::sqrt(epsilon);
+            for (isa, method) in isas_and_methods() {
+                let solver = solver.clone().isa(isa).method(method);
+                for (relaxation, scaling) in
+                    [(Relaxation::Off, None), (Relaxation::Auto, None), (Relaxation::Auto, Some(3.0))]
+                {
+                    let solver = solver.clone().relaxation(relaxation);
+                    let solver = scaling.map_or(solver.clone(), |factor| solver.epsilon_scaling(factor));
+                    let transport = case.solve(&solver);
+                    let what = format!("{isa} {method:?} {relaxation:?} {scaling:?} epsilon {epsilon}");
+                    assert!(transport.converged(), "{what}: {}", transport.marginal_error());
+                    // A constant may be moved from f to g: compared are their sums.
+                    for i in (0..case.n).filter(|&i| case.a[i].wide() > 0.0) {
+                        for j in (0..case.m).filter(|&j| case.b[j].wide() > 0.0) {
+                            let sum = |t: &Transport<T>| t.f()[i].wide() + t.g()[j].wide();
+                            let difference = (sum(&transport) - sum(&expected)).abs();
+                            assert!(difference <= tolerance, "{what}: {difference:e} > {tolerance:e} at {i}, {j}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    one::<f32>();
+    one::<f64>();
+}
+
+#[test]
+fn relaxation_and_epsilon_scaling_save_iterations() {
+    let mut case = Case::<f64>::random(60, 50, 0.005, 15);
+    case.set_masses(vec![1.0; 60], vec![1.0; 50]);
+    let solver = Sinkhorn::new(case.epsilon).max_iterations(100_000).tolerance(1e-9);
+    let plain = case.solve(&solver);
+    let relaxed = case.solve(&solver.clone().relaxation(Relaxation::Auto));
+    assert!(plain.converged() && relaxed.converged());
+    let (plain, relaxed) = (plain.iterations(), relaxed.iterations());
+    assert!(3 * relaxed < plain, "{relaxed} of {plain}");
+
+    // From the range of the costs down by the factor each time, and then the epsilon itself.
+    let mut epsilons = Vec::new();
+    let solver = solver.epsilon_scaling(4.0).tolerance(1e-6);
+    let watch = |progress: &mantex::SinkhornProgress| {
+        if epsilons.last() != Some(&progress.epsilon) {
+            epsilons.push(progress.epsilon);
+        }
+        ControlFlow::Continue(())
+    };
+    let transport = solver.solve_with(case.matrix(), &case.a, &case.b, watch).unwrap();
+    assert!(transport.converged());
+    let finite: Vec<f64> = wide(&case.cost);
+    let range = finite.iter().fold(0.0_f64, |max, &c| max.max(c)) - finite.iter().fold(1e9_f64, |min, &c| min.min(c));
+    assert!((epsilons[0] - range).abs() < 1e-12 * range, "{epsilons:?} {range}");
+    assert!(epsilons.len() >= 4, "{epsilons:?}");
+    for pair in epsilons[..epsilons.len() - 1].windows(2) {
+        assert!((pair[0] / pair[1] - 4.0).abs() < 1e-12, "{epsilons:?}");
+    }
+    let last = epsilons[epsilons.len() - 1];
+    assert!((last - case.epsilon).abs() < 1e-12 * last && last < epsilons[epsilons.len() - 2], "{epsilons:?}");
+}
+
+#[test]
+fn from_the_true_potentials_the_error_stays_small() {
+    let mut case = Case::<f32>::random(40, 50, 1.0, 22);
+    case.epsilon = (case.largest() / 1e4) as f32;
+    let double = Case::<f64> {
+        n: 40,
+        m: 50,
+        cost: wide(&case.cost),
+        a: wide(&case.a),
+        b: wide(&case.b),
+        epsilon: case.epsilon.into(),
+    };
+    let solver = Sinkhorn::new(double.epsilon).relaxation(Relaxation::Auto).epsilon_scaling(2.0);
+    let solved = double.solve(&solver.tolerance(1e-8).max_iterations(1_000_000));
+    assert!(solved.converged(), "{:e} after {}", solved.marginal_error(), solved.iterations());
+    let (f, g) = solved.potentials();
+    for (isa, method) in isas_and_methods() {
+        for iterations in [0, 1, 2, 5, 50] {
+            let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa).method(method);
+            let transport = case.solve(&solver.start(f.clone(), g.clone()));
+            let error = transport.marginal_error();
+            assert!(error < 1e-5, "{isa} {method:?} after {iterations}: {error:e}");
+            let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
+            assert!(measured < 1e-5, "{isa} {method:?} after {iterations}: {measured:e}");
+        }
+    }
+}
+
+#[test]
+fn f32_error_is_not_limited_by_rounding() {
+    // Costs up to 10000 epsilon: with the terms of the exponent rounded to f32, entries would be off by 1e-3.
+    let mut case = Case::<f32>::random(12, 15, 1.0, 21);
+    case.epsilon = (case.largest() / 1e4) as f32;
+    for isa in isas() {
+        let solver = Sinkhorn::new(case.epsilon).isa(isa).max_iterations(100_000).tolerance(1e-6);
+        let transport = case.solve(&solver);
+        assert!(transport.converged(), "{isa}: {:e} after {}", transport.marginal_error(), transport.iterations());
+        let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
+        assert!(measured < 5e-6, "{isa}: {measured:e}");
+    }
+}
+
+#[test]
+fn forbidden_pairs_stay_empty_far_from_the_solution() {
+    let case = Case::<f32>::random(5, 19, 0.05, 23).with_zeros().with_forbidden();
+    for (isa, method) in isas_and_methods() {
+        let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method);
+        let far = f64::from(case.epsilon) * 200.0;
+        let transport = case.solve(&solver.clone().max_iterations(0).start(vec![far; 5], vec![0.0; 19]));
+        for (at, (p, cost)) in case.plan(&transport).iter().zip(&case.cost).enumerate() {
+            let with_mass = case.a[at / 19] > 0.0 && case.b[at % 19] > 0.0;
+            assert!(if with_mass && cost.is_finite() { *p >= 0.0 } else { *p == 0.0 }, "{isa} {method:?} {at}: {p}");
+        }
+        assert!(transport.marginal_error() > 1.0, "{isa} {method:?}: {}", transport.marginal_error());
+        // And from there the solution is found.
+        let transport = case.solve(&solver.max_iterations(10_000).start(vec![far; 5], vec![-far; 19]));
+        assert!(transport.converged(), "{isa} {method:?}: {}", transport.marginal_error());
+    }
+}
+
+#[test]
+fn costs_of_pairs_without_mass_do_not_matter() {
+    // A whole row and column forbidden, and hugely attractive, where there is no mass.
+    let mut case = Case::<f32>::random(7, 6, 0.1, 8).with_zeros();
+    for (at, cost) in case.cost.iter_mut().enumerate() {
+        let (i, j) = (at / 6, at % 6);
+        if i % 3 == 1 || j % 4 == 1 {
+            *cost = if (i + j) % 2 == 0 { f32::INFINITY } else { -1e30 };
+        }
+    }
+    for isa in isas() {
+        let transport = case.solve(&Sinkhorn::new(case.epsilon).isa(isa));
+        assert!(transport.converged(), "{isa} {:?}", transport.marginal_error());
+        assert!(transport.cost().abs() < 1.0, "{isa}");
+        let plan = case.plan(&transport);
+        for (at, &p) in plan.iter().enumerate() {
+            assert!(if case.a[at / 6] == 0.0 || case.b[at % 6] == 0.0 { p == 0.0 } else { p > 0.0 });
+        }
+    }
+}
+
+#[test]
+fn costs_without_mass_do_not_matter() {
+    // The product with log2(e) / epsilon overflows where there is no mass.
+    let cost = [0.0, -1e308, 1.0, 1.0, -1e308, 0.0];
+    let matrix = MatRef::new(&cost, 2, 3).unwrap();
+    for isa in isas() {
+        let transport = Sinkhorn::new(0.01).isa(isa).solve(matrix, &[0.5, 0.5], &[0.5, 0.0, 0.5]).unwrap();
+        assert!(transport.converged() && transport.cost() < 1e-9, "{isa}: {}", transport.cost());
+    }
+}

@@ -1,0 +1,84 @@
+//! Softmax of one row in higher precision, as a textbook computes it.
+
+use super::{double_double::Dd, float::Float};
+
+/// `f` of every index, which looks recent elements up: long rows in emulation repeat a short one.
+fn map_row<T: Float>(x: &[T], mut f: impl FnMut(usize) -> Dd) -> Vec<Dd> {
+    let mut recent = vec![None; x.len().clamp(1, 4096)];
+    let value = |(i, x): (usize, &T)| {
+        let bits = x.bits();
+        let slot = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % recent.len();
+        match recent[slot] {
+            Some((same, value)) if same == bits => value,
+            _ => recent[slot].insert((bits, f(i))).1,
+        }
+    };
+    x.iter().enumerate().map(value).collect()
+}
+
+/// Softmax, log-softmax and log-sum-exp of one row by the textbook: subtract the maximum, then exponentials and their
+/// sum in f64 (for f32) or double-double (for f64). Special values as the contract's table has them.
+pub(crate) struct Reference {
+    pub(crate) softmax: Vec<Dd>,
+    pub(crate) log_sum_exp: Dd,
+    /// What log-softmax subtracts, after the maximum: the logarithm of the sum of e^(x - max).
+    max: f64,
+    ln_sum: Dd,
+}
+
+impl Reference {
+    pub(crate) fn new<T: Float>(x: &[T]) -> Self {
+        let wide = || x.iter().map(|x| x.wide());
+        let max = wide().fold(f64::NEG_INFINITY, f64::max);
+        let special = |log_sum_exp: f64| Self {
+            softmax: vec![Dd::from(f64::NAN); x.len()],
+            log_sum_exp: Dd::from(log_sum_exp),
+            max,
+            ln_sum: Dd::from(f64::NAN),
+        };
+        if wide().any(f64::is_nan) {
+            return special(f64::NAN);
+        }
+        if !max.is_finite() {
+            return special(max);
+        }
+        let exps = map_row(x, |i| match x[i].wide() {
+            f64::NEG_INFINITY => Dd::ZERO,
+            x => T::reference_exp(Dd::difference(x, max)),
+        });
+        let sum = exps.iter().fold(Dd::ZERO, |sum, &e| sum + e);
+        let softmax = map_row(x, |i| exps[i] / sum);
+        let ln_sum = T::reference_ln(sum);
+        Self { softmax, log_sum_exp: Dd::from(max) + ln_sum, max, ln_sum }
+    }
+
+    /// The log-softmax of the element `x`.
+    pub(crate) fn log_softmax(&self, x: f64) -> Dd {
+        if self.ln_sum.0.is_nan() {
+            self.ln_sum
+        } else if x == f64::NEG_INFINITY || x - self.max == f64::NEG_INFINITY {
+            Dd::from(f64::NEG_INFINITY)
+        } else {
+            Dd::difference(x, self.max) - self.ln_sum
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dd, Reference};
+
+    #[test]
+    fn the_reference_knows_a_small_row() {
+        // softmax([0, ln 3]) = [1/4, 3/4] but for the rounding of ln 3, which moves the outputs by 3/16 of it.
+        let rounding = (Dd::from(3.0).ln() - Dd::from(3.0_f64.ln())).0;
+        let r = Reference::new(&[0.0_f64, 3.0_f64.ln()]);
+        for (p, expected, sign) in [(r.softmax[0], 0.25, 1.0), (r.softmax[1], 0.75, -1.0)] {
+            let error = (p - Dd::from(expected)).0 - sign * rounding * 3.0 / 16.0;
+            assert!(error.abs() < 1e-30, "{p:?} for {expected}");
+        }
+        let expected = Dd::from(4.0).ln() - Dd::from(rounding * 0.75);
+        assert!((r.log_sum_exp - expected).0.abs() < 1e-30);
+        assert!((r.log_softmax(0.0) + expected).0.abs() < 1e-30);
+    }
+}

@@ -1,0 +1,115 @@
+//! Softmax, log-softmax and log-sum-exp of one row against the contract.
+
+use super::{
+    double_double::Dd,
+    float::{Float, same_bits},
+    guarded::{Guarded, LANES},
+    isas::small_cases,
+    reference::Reference,
+    report::Report,
+    ulp::{ulp_error, ulp_error_from_one},
+};
+use mantex::{Error, ExtSum, Isa};
+
+/// Softmax: within 4 ulp, at any length.
+pub(crate) const SOFTMAX_ULPS: f64 = 4.0;
+/// Log-sum-exp: within 2 ulp, or 2 ulp of 1 where the result is near 0.
+pub(crate) const LOG_SUM_EXP_ULPS: f64 = 2.0;
+/// Log-softmax: within 4 ulp of max(1, |result|).
+pub(crate) const LOG_SOFTMAX_ULPS: f64 = 4.0;
+
+/// What the functions over one row gave.
+pub(crate) struct Outputs<T> {
+    pub(crate) softmax: Vec<T>,
+    pub(crate) in_place: Vec<T>,
+    pub(crate) log_softmax: Vec<T>,
+    pub(crate) log_sum_exp: T,
+}
+
+impl<T: Float> Outputs<T> {
+    /// Whether all bits are the same.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        same_bits(&self.softmax, &other.softmax)
+            && same_bits(&self.in_place, &other.in_place)
+            && same_bits(&self.log_softmax, &other.log_softmax)
+            && self.log_sum_exp.bits() == other.log_sum_exp.bits()
+    }
+}
+
+/// A function from one row to another.
+type RowFunction<'a, T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error> + 'a;
+
+/// Runs every function over one row from and to buffers at the given misalignment, and checks that nothing is written
+/// outside of them and the input is left alone.
+pub(crate) fn run_row<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs<T> {
+    let input = Guarded::new(x, offset);
+    // In and out are misaligned differently, in all pairs as offset goes round.
+    let mut out = Guarded::<T>::unwritten(x.len(), (offset * 7 + 3) % LANES);
+    let mut take = |f: &RowFunction<'_, T>| {
+        out.get_mut().fill(T::of(f64::NAN));
+        f(input.get(), out.get_mut()).expect("the lengths agree");
+        out.check().to_vec()
+    };
+    let softmax = take(&|x, out| isa.softmax(x, out));
+    let log_softmax = take(&|x, out| isa.log_softmax(x, out));
+    let log_sum_exp = isa.log_sum_exp(input.get());
+    assert_eq!(isa.ext_sum(input.get()).ln().bits(), log_sum_exp.bits());
+    assert!(same_bits(input.check(), x), "the input changed");
+    let mut both = Guarded::new(x, offset);
+    isa.softmax_in_place(both.get_mut());
+    let in_place = both.check().to_vec();
+    Outputs { softmax, in_place, log_softmax, log_sum_exp }
+}
+
+/// The error of one softmax output in ulps; `None` below the range of the contract's bound.
+pub(crate) fn softmax_error<T: Float>(actual: T, x: T, expected: Dd, case: &dyn Fn() -> String) -> Option<f64> {
+    if x.wide() == f64::NEG_INFINITY && !expected.0.is_nan() {
+        assert_eq!(actual.bits(), T::of(0.0).bits(), "softmax of -inf is {actual} in {}", case());
+        None
+    } else if expected.0 < T::SMALLEST {
+        // Here results may be flushed to 0, but are nothing else.
+        assert!((0.0..=T::SMALLEST).contains(&actual.wide()), "softmax is {actual} for {expected:?} in {}", case());
+        None
+    } else {
+        Some(ulp_error(actual, expected.0, expected.1))
+    }
+}
+
+/// All outputs against the reference.
+pub(crate) fn check_outputs<T: Float>(
+    report: &mut Report,
+    isa: Isa,
+    name: &str,
+    x: &[T],
+    r: &Reference,
+    out: &Outputs<T>,
+) {
+    let (n, sample) = (x.len(), small_cases());
+    let case = |i: usize| format!("{name}, n = {n}, x[{i}] = {:e}", x[i].wide());
+    let mut observe = |function, limit, error: &dyn Fn(usize) -> Option<f64>| {
+        let mut worst = (-1.0, 0);
+        let mut count = 0;
+        // Small cases: a sample of the longest rows, with both ends.
+        let sampled = |i: usize| !sample || n < 1 << 20 || i.is_multiple_of(17) || i < 1000 || n - i < 1000;
+        for i in (0..n).filter(|&i| sampled(i)) {
+            if let Some(ulps) = error(i) {
+                count += 1;
+                if ulps > worst.0 {
+                    worst = (ulps, i);
+                }
+            }
+        }
+        report.observe_worst::<T>(function, isa, (worst.0, count), limit, || case(worst.1));
+    };
+    for (function, out) in [("softmax", &out.softmax), ("softmax_in_place", &out.in_place)] {
+        observe(function, SOFTMAX_ULPS, &|i| {
+            softmax_error(out[i], x[i], r.softmax[i], &|| format!("{}, {function} on {isa}", case(i)))
+        });
+    }
+    observe("log_softmax", LOG_SOFTMAX_ULPS, &|i| {
+        let expected = r.log_softmax(x[i].wide());
+        Some(ulp_error_from_one(out.log_softmax[i], expected.0, expected.1))
+    });
+    let ulps = ulp_error_from_one(out.log_sum_exp, r.log_sum_exp.0, r.log_sum_exp.1);
+    report.observe::<T>("log_sum_exp", isa, ulps, LOG_SUM_EXP_ULPS, || format!("{name}, n = {n}"));
+}
