@@ -4,7 +4,7 @@
 //! for logits of ordinary size is simply 1. Where a block of the row leaves the range that the base can hold, the base
 //! moves to the block's maximum and the sum so far is rescaled. Rows in cache store these exponentials and rescale them
 //! (one exponential per element); rows far larger than the caches are read twice and written once, past the caches, where the
-//! instruction set makes exponentials cheap enough ([`Lanes::RECOMPUTE`]).
+//! instruction set makes exponentials cheap enough ([`ExpLanes::RECOMPUTE`]).
 //!
 //! | | when | passes |
 //! |---|---|---|
@@ -209,7 +209,7 @@ fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: us
 pub(crate) trait Row<T: Float> {
     /// How many logits.
     fn len(&self) -> usize;
-    /// The [`Lanes::IN_FLIGHT`] vectors of logits from `at` on; panics where there are fewer.
+    /// The [`ExpLanes::IN_FLIGHT`] vectors of logits from `at` on; panics where there are fewer.
     fn load_step<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
     /// A vector of logits from `at` on; panics where there are fewer.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
