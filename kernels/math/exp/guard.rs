@@ -6,18 +6,20 @@ use crate::kernels::lanes::Float;
 /// How an exponential guards against arguments out of range. Each of the four types is an
 /// instruction or two cheaper than the next, with the same result if its condition holds.
 pub(crate) trait Guard: Copy {
-    /// Whether the base is [`Base::ONE`] and overflow is recorded instead of prevented.
+    /// Whether the base is [`Base::ONE`](super::Base::ONE) and overflow is recorded instead of
+    /// prevented.
     const RECORDED: bool;
 
     /// The argument, shifted and clamped as far as the guard asks for.
     fn guard<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, x: L::V) -> L::V;
 }
 
-/// For [`Base::ONE`] only; [`ExpLanes::record_exponent`] records overflow.
+/// For [`Base::ONE`](super::Base::ONE) only; [`ExpLanes::record_exponent`] records overflow.
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded;
 
-/// For bases without shift, if the row's sum relative to [`Base::ONE`] was in range.
+/// For bases without shift, if the row's sum relative to [`Base::ONE`](super::Base::ONE) was in
+/// range.
 #[derive(Clone, Copy)]
 pub(crate) struct InRange;
 
