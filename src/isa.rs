@@ -25,8 +25,6 @@ use core::str::FromStr;
 #[derive(Clone, Copy)]
 pub struct Isa(Token);
 
-const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
-
 impl Isa {
     /// The instruction set that functions run by default: the best available one, or the one that the environment
     /// variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The variable is read once.
@@ -110,7 +108,7 @@ impl FromStr for Isa {
         if let Some(isa) = Self::available().find(|isa| isa.name().eq_ignore_ascii_case(name)) {
             return Ok(isa);
         }
-        let known = NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let known = Token::NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
         let name = IsaName::new(name);
         Err(if known { Error::UnavailableIsa { name } } else { Error::UnknownIsa { name } })
     }
