@@ -82,6 +82,36 @@ instruction_sets! {
     Scalar(pulp::Scalar) if all(), "scalar", Some(pulp::Scalar), "Plain Rust, one lane.";
 }
 
+/// `token, ...`: tokens of vectors.
+macro_rules! vector_sets {
+    ($($(#[$cfg:meta])* $token:ty;)*) => {$(
+        $(#[$cfg])*
+        impl InstructionSet for $token {
+            #[inline(never)]
+            fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+                self.vectorize(f)
+            }
+        }
+    )*};
+}
+
+// new ISA: its token.
+vector_sets! {
+    #[cfg(mantex_avx512)]
+    pulp::x86::V4;
+    #[cfg(mantex_avx2)]
+    pulp::x86::V3;
+    #[cfg(mantex_neon)]
+    pulp::aarch64::Neon;
+}
+
+impl InstructionSet for pulp::Scalar {
+    #[inline(never)]
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+}
+
 impl Token {
     /// The token that every CPU has.
     pub(crate) const SCALAR: Token = Token::Scalar(pulp::Scalar);
@@ -91,10 +121,38 @@ impl Token {
 /// holds whole vectors.
 pub(crate) const MAX_LANES: usize = 16;
 
+/// A closure that moves this value can be called once only. The compiler may leave a shim around any
+/// other closure, and a kernel behind a shim would lose its target features: a hundred times slower.
+pub(crate) struct Once;
+
+/// An instruction set. A value of an implementing type is a capability token: it proves that the CPU
+/// can run the instructions.
+pub(crate) trait InstructionSet: Copy {
+    /// Runs `f` with the features of the instruction set in a function of its own, which is compiled
+    /// once for all callers. Use the macro `out_of_line`, which makes `f` a closure that is inlined.
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R;
+}
+
+/// Runs a block with the features of an instruction set in a function of its own, which is compiled
+/// once for all callers of the surrounding function: for code that is large and seldom runs. The block
+/// moves what it uses, so that a copy and not the address of hot constants goes there.
+macro_rules! out_of_line {
+    ($l:expr, $body:block) => {{
+        let once = crate::kernels::lanes::Once;
+        crate::kernels::lanes::InstructionSet::call_out_of_line(
+            $l,
+            #[inline(always)]
+            move || {
+                let _once = once;
+                $body
+            },
+        )
+    }};
+}
+pub(crate) use out_of_line;
+
 /// Vectors of `T` in one instruction set. Every method is inlined and takes a few instructions.
-///
-/// A value of an implementing type is a capability token: it proves that the CPU can run them.
-pub(crate) trait Lanes<T: Float>: Copy {
+pub(crate) trait Lanes<T: Float>: InstructionSet {
     /// A vector.
     type V: Copy;
     /// One truth value per lane.

@@ -63,10 +63,6 @@ pub trait EntryPoints<T>:
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
 
-/// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
-/// compiler to inline, and a kernel outside of it would lose its target features: a hundred times slower.
-struct Once;
-
 /// What a clone does: `inline` the kernel, or `call` its body.
 macro_rules! run_kernel {
     (inline $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { $kernel::$name($l, $($arg),*) };
@@ -113,8 +109,8 @@ macro_rules! entry_points_for {
         mod $t {
             use super::*;
             use crate::Isa;
-            use crate::dispatch::{Once, Road, run_kernel};
-            use crate::kernels::lanes::Token;
+            use crate::dispatch::{Road, run_kernel};
+            use crate::kernels::lanes::{Once, Token};
             #[allow(dead_code)] // As above.
             type T = $t;
 
