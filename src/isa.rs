@@ -113,37 +113,3 @@ impl FromStr for Isa {
         Err(if known { Error::UnavailableIsa { name } } else { Error::UnknownIsa { name } })
     }
 }
-
-/// Defines plain functions, which run [`Isa::best`], and their twins, the methods of [`Isa`], from one body each. The
-/// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars.
-macro_rules! functions_and_isa_methods {
-    ($(
-        $(#[$doc:meta])*
-        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
-    )*) => {$(
-        $(#[$doc])*
-        #[inline]
-        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
-            crate::dispatch::Road::Best.$name($($arg),*)
-        }
-
-        impl crate::Isa {
-            #[doc = concat!("[`", stringify!($name), "`](crate::", stringify!($name), "()) on this instruction set.")]
-            ///
-            #[doc = concat!("Errors: those of [`", stringify!($name), "`](crate::", stringify!($name), "()).")]
-            #[inline]
-            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                crate::dispatch::Road::On(self).$name($($arg),*)
-            }
-        }
-
-        impl crate::dispatch::Road {
-            #[inline(always)]
-            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                let $road = self;
-                $body
-            }
-        }
-    )*};
-}
-pub(crate) use functions_and_isa_methods;

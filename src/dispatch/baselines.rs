@@ -14,7 +14,6 @@ crate::dispatch::entry_points! {
     call baselines::stream(out: &mut [T]);
     call baselines::scale(x: &[T], out: &mut [T]);
     call baselines::update(x: &mut [T]);
-    call baselines::recomputes(x: &[T]) -> bool;
     call baselines::three_pass_reload(x: &[T], out: &mut [T]);
     call baselines::three_pass_recompute(x: &[T], out: &mut [T]);
 }

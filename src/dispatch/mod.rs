@@ -23,7 +23,7 @@ mod transport;
 /// Which instruction set runs an entry point. Outside code can neither name nor make one, so it cannot reach a kernel
 /// past the checks of the public functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
     /// [`Isa::best`].
     Best,
@@ -35,6 +35,17 @@ impl From<Option<Isa>> for Road {
     /// The road of a builder, on which an instruction set may have been set.
     fn from(isa: Option<Isa>) -> Self {
         isa.map_or(Self::Best, Self::On)
+    }
+}
+
+impl Road {
+    /// The instruction set that this road leads to.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of it ask.
+    pub(crate) fn isa(self) -> Isa {
+        match self {
+            Self::Best => Isa::best(),
+            Self::On(isa) => isa,
+        }
     }
 }
 
@@ -227,3 +238,44 @@ macro_rules! entry_points_for {
     };
 }
 use entry_points_for;
+
+/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from one body each. The
+/// body sees the [`Road`] under the name that is given between bars. Functions that are not at
+/// the root of the crate are in the module that `in module;` names.
+macro_rules! functions_and_isa_methods {
+    (in medoids; $($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
+    };
+    (@at $module:literal $(
+        $(#[$doc:meta])*
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
+    )*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
+            crate::dispatch::Road::Best.$name($($arg),*)
+        }
+
+        impl crate::Isa {
+            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
+            ///
+            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
+            #[inline]
+            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                crate::dispatch::Road::On(self).$name($($arg),*)
+            }
+        }
+
+        impl crate::dispatch::Road {
+            #[inline(always)]
+            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                let $road = self;
+                $body
+            }
+        }
+    )*};
+    ($($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::" $($functions)* }
+    };
+}
+pub(crate) use functions_and_isa_methods;

@@ -10,7 +10,6 @@ impl ExpLanes<f32> for V3 {
     type Table = __m256;
     const EXP: ExpScheme<f32> = F32_TABLE8;
     const IN_FLIGHT: usize = 2;
-    const RECOMPUTE: bool = true;
 
     #[inline(always)]
     fn exp_table(self) -> __m256 {
@@ -49,7 +48,6 @@ impl ExpLanes<f64> for V3 {
     type Table = ();
     const EXP: ExpScheme<f64> = F64_INTEGER;
     const IN_FLIGHT: usize = 1;
-    const RECOMPUTE: bool = false;
 
     #[inline(always)]
     fn exp_table(self) {}

@@ -10,7 +10,6 @@ impl ExpLanes<f32> for V4 {
     type Table = __m512;
     const EXP: ExpScheme<f32> = F32_TABLE16;
     const IN_FLIGHT: usize = 4;
-    const RECOMPUTE: bool = true;
 
     #[inline(always)]
     fn exp_table(self) -> __m512 {
@@ -39,7 +38,6 @@ impl ExpLanes<f64> for V4 {
     type Table = (__m512d, __m512d);
     const EXP: ExpScheme<f64> = F64_TABLE16;
     const IN_FLIGHT: usize = 4;
-    const RECOMPUTE: bool = true;
 
     #[inline(always)]
     fn exp_table(self) -> (__m512d, __m512d) {

@@ -11,10 +11,6 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     const EXP: ExpScheme<T>;
     /// The number of exponentials that fit into the registers side by side, at most 4.
     const IN_FLIGHT: usize;
-    /// Whether long rows of softmax take each exponential twice and save memory traffic, or once.
-    /// Measured by the bench `bandwidth`: on Zen 4 recomputing beats reloading from memory, except
-    /// for f64 on AVX2 (0.78) and for scalar. NEON, which was only emulated, follows AVX2.
-    const RECOMPUTE: bool;
 
     /// The powers of two.
     fn exp_table(self) -> Self::Table;

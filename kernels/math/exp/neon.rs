@@ -10,7 +10,6 @@ impl ExpLanes<f32> for Neon {
     type Table = ();
     const EXP: ExpScheme<f32> = F32_INTEGER;
     const IN_FLIGHT: usize = 4;
-    const RECOMPUTE: bool = true;
 
     #[inline(always)]
     fn exp_table(self) {}
@@ -43,7 +42,6 @@ impl ExpLanes<f64> for Neon {
     type Table = ();
     const EXP: ExpScheme<f64> = F64_INTEGER;
     const IN_FLIGHT: usize = 4;
-    const RECOMPUTE: bool = false;
 
     #[inline(always)]
     fn exp_table(self) {}
