@@ -74,7 +74,7 @@ macro_rules! instruction_sets {
     };
 }
 
-// new ISA: also build.rs, the entry points in src/dispatch.rs and `Isa`'s documentation.
+// new ISA: also build.rs, src/dispatch/mod.rs and the documentation of `Isa`.
 instruction_sets! {
     Avx512(pulp::x86::V4) if mantex_avx512, "avx512", pulp::x86::V4::try_new(), "AVX-512 F, BW, CD, DQ, VL.";
     Avx2(pulp::x86::V3) if mantex_avx2, "avx2", pulp::x86::V3::try_new(), "AVX2, FMA, BMI1/2.";
