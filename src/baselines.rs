@@ -1,6 +1,8 @@
-//! What the benches compare with and the tests look into, on a given instruction set; not part of the crate's interface.
+//! What the benches compare with and the tests look into, on a given instruction set; not part of
+//! the crate's interface.
 
 use crate::dispatch::Road;
+use crate::kernels::softmax::tuning::recomputes_long_rows;
 use crate::{Isa, Real};
 
 /// Which compiler built the crate, for which target.
@@ -11,10 +13,10 @@ pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::exp(Road::On(isa), x, out);
 }
 
-/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen, which on AVX-512 shows
-/// in the results instead.
-pub fn exp_watched<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
-    T::exp_watched(Road::On(isa), x, out)
+/// e^x as for rows of ordinary size, without a clamp above. Returns whether overflow was recorded;
+/// on AVX-512 overflow shows in the results instead.
+pub fn exp_recorded<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
+    T::exp_recorded(Road::On(isa), x, out)
 }
 
 /// 2^x as the Sinkhorn iteration takes it.
@@ -54,7 +56,7 @@ pub fn update<T: Real>(isa: Isa, x: &mut [T]) {
 
 /// Whether softmax takes each exponential of a long row twice and saves memory traffic, or once.
 pub fn recomputes<T: Real>(isa: Isa) -> bool {
-    T::recomputes(Road::On(isa), &[])
+    recomputes_long_rows(isa.token(), size_of::<T>())
 }
 
 /// Softmax of finite rows by three passes: three reads, two writes.
@@ -67,7 +69,8 @@ pub fn three_pass_recompute<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::three_pass_recompute(Road::On(isa), x, out);
 }
 
-/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and what came out.
+/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and
+/// what came out.
 #[cfg(any(feature = "transport", feature = "medoids"))]
 pub fn multiply_adds<T: Real>(isa: Isa, x: &[T], steps: usize) -> (usize, f64) {
     T::multiply_adds(Road::On(isa), x, steps)

@@ -23,7 +23,7 @@ mod transport;
 /// Which instruction set runs an entry point. Outside code can neither name nor make one, so it cannot reach a kernel
 /// past the checks of the public functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
     /// [`Isa::best`].
     Best,
