@@ -4,8 +4,9 @@ use super::super::lanes::{Float, Lanes};
 use super::gibbs::load_up_to;
 use crate::matrix::MatRef;
 
-/// Computes the minimum of each row over the columns with mass, whose `penalty` is 0 and not +inf, and
-/// the minimum of each column over the rows with mass. Returns the first row that contains NaN or -inf.
+/// Computes the minimum of each row over the columns with mass, whose `penalty` is 0 and not +inf,
+/// and the minimum of each column over the rows with mass. Returns the first row that contains NaN
+/// or -inf.
 #[inline(always)]
 pub(crate) fn cost_minima<L: Lanes<T>, T: Float>(
     l: L,

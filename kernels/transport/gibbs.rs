@@ -6,28 +6,31 @@ use super::gibbs_stride;
 use super::potentials::{has_low_part, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
 
-/// The accurate row sums (near convergence they are about 1): no exponential overflows, and those that
-/// underflow change neither the row sum nor a column sum of at least [`column_floor`].
+/// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
+/// that underflow change neither the row sum nor a column sum of at least [`column_floor`].
 #[inline(always)]
 pub(super) fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
     let high = pow2(T::BIAS * 0.25);
     1.0 / high..=high
 }
 
-/// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken from it.
+/// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken
+/// from it.
 #[inline(always)]
 pub(super) fn column_floor<T: Float>() -> f64 {
     pow2(-T::BIAS * 0.5)
 }
 
-/// The nearest number of the type; the largest finite one if that is infinite, since it may meet entries of 0.
+/// The nearest number of the type; the largest finite one if that is infinite, since it may meet
+/// entries of 0.
 #[inline(always)]
 pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
     let y = T::from_f64(x);
     if y == T::INFINITY { T::ZERO - T::MIN } else { y }
 }
 
-/// Evaluates entries of the Gibbs matrix: the constants of the inner loop and the column potentials.
+/// Evaluates entries of the Gibbs matrix: the constants of the inner loop and the column
+/// potentials.
 #[derive(Clone, Copy)]
 pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
     eta: L::V,
@@ -80,8 +83,8 @@ fn cost_product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
     l.mul(l.select(l.lt(zero, e), cost, zero), e)
 }
 
-/// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0 unless
-/// `WITH_COST`. Prefetches the `next` rows, which will be read later.
+/// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0
+/// unless `WITH_COST`. Prefetches the `next` rows, which will be read later.
 #[inline(always)]
 pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
@@ -158,8 +161,9 @@ fn gibbs_tail<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     }
 }
 
-/// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was evaluated
-/// with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum is out of range.
+/// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was
+/// evaluated with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum
+/// is out of range.
 #[inline(always)]
 pub(super) fn gibbs_row<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -193,8 +197,8 @@ fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[
     lanes[..L::N].iter().fold(f64::NEG_INFINITY, |max, lane| max.max(lane.to_f64()))
 }
 
-/// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums. The
-/// shift is infinite, and the row 0, if the maximum is not finite.
+/// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums.
+/// The shift is infinite, and the row 0, if the maximum is not finite.
 #[inline(always)]
 pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -245,8 +249,8 @@ pub(super) struct WeightedRows<'a, T, const R: usize> {
     pub(super) weights: [T; R],
 }
 
-/// Adds R rows, each times its weight, to the column sums. Prefetches the `next` rows, which will be read
-/// later.
+/// Adds R rows, each times its weight, to the column sums. Prefetches the `next` rows, which will
+/// be read later.
 #[inline(always)]
 pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
     l: L,

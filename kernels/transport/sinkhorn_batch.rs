@@ -1,5 +1,5 @@
-//! Sinkhorn's iteration of many problems on one cost matrix: every lane of the vectors has a problem of
-//! its own.
+//! Sinkhorn's iteration of many problems on one cost matrix: every lane of the vectors has a
+//! problem of its own.
 //!
 //! ```text
 //! K_ij <- 2^(eta (min_j C_ij - C_ij))            stored once for all problems
@@ -9,17 +9,19 @@
 //!         c_j <- c_j + s_i K_ij                  add_to_columns
 //!     v_j <- b_j / c_j
 //! ```
-//! See Cuturi 2013. The plan is `P_ij = s_i K_ij v_j`. There are neither exponentials nor sums over lanes.
+//! See Cuturi 2013. The plan is `P_ij = s_i K_ij v_j`. There are neither exponentials nor sums over
+//! lanes.
 //!
-//! 1. Range. K underflows where a cost is large. This is negligible while every sum of a row or column
-//!    with mass is at least [`BatchLayout::min_sum`]: masses are at most about 1, so scalings are at most
-//!    `1 / min_sum`, and a sum loses at most `terms / min_sum * 2^-BIAS`, below 2^-28 of it for 2^20 terms
-//!    (`f32`). [`LaneArrays::min_sums`] and [`LaneArrays::min_scalings`] show which problems are out of
-//!    range; they belong in the log domain.
-//! 2. Order of sums. Terms are added in the order of their indices, and the partial sum is added to the
-//!    total every [`SUM_GROUP`](super::tuning::SUM_GROUP) indices of the cost matrix. A term without mass
-//!    adds exactly 0, so leaving out rows or columns without mass changes no bit. The result of a problem
-//!    depends neither on its lane nor on the other lanes.
+//! 1. Range. K underflows where a cost is large. This is negligible while every sum of a row or
+//!    column with mass is at least [`BatchLayout::min_sum`]: masses are at most about 1, so
+//!    scalings are at most `1 / min_sum`, and a sum loses at most `terms / min_sum * 2^-BIAS`,
+//!    below 2^-28 of it for 2^20 terms (`f32`). [`LaneArrays::min_sums`] and
+//!    [`LaneArrays::min_scalings`] show which problems are out of range; they belong in the log
+//!    domain.
+//! 2. Order of sums. Terms are added in the order of their indices, and the partial sum is added to
+//!    the total every [`SUM_GROUP`](super::tuning::SUM_GROUP) indices of the cost matrix. A term
+//!    without mass adds exactly 0, so leaving out rows or columns without mass changes no bit. The
+//!    result of a problem depends neither on its lane nor on the other lanes.
 
 use super::super::lanes::{Float, Lanes, Token};
 use super::super::math::exp::{ExpLanes, pow2};
@@ -82,8 +84,8 @@ fn block_rows<L: ExpLanes<T>, T: Float>() -> usize {
 /// The stored Gibbs matrix of a batch.
 #[derive(Clone, Copy)]
 pub struct GibbsBlocks<'a, T> {
-    /// Blocks of [`BatchLayout::block_rows`] rows, each column by column: the entries of a block in one
-    /// column lie side by side.
+    /// Blocks of [`BatchLayout::block_rows`] rows, each column by column: the entries of a block in
+    /// one column lie side by side.
     pub(crate) entries: &'a [T],
     /// The end of each group of rows, a multiple of the rows of a block.
     pub(crate) row_ends: &'a [usize],
@@ -91,8 +93,8 @@ pub struct GibbsBlocks<'a, T> {
     pub(crate) column_ends: &'a [usize],
 }
 
-/// The problems of all lanes. Arrays of rows or columns have [`BatchLayout::width`] numbers for each row
-/// or column of the Gibbs matrix.
+/// The problems of all lanes. Arrays of rows or columns have [`BatchLayout::width`] numbers for
+/// each row or column of the Gibbs matrix.
 pub struct LaneArrays<'a, T> {
     /// The masses of the rows, divided by their total; 0 for rows that only fill up a block.
     pub(crate) a: &'a [T],
@@ -264,8 +266,8 @@ fn row_scalings<L: Lanes<T>, T: Float, const R: usize>(
     scalings
 }
 
-/// Adds a block of rows, each times its scaling, to the column sums. For the `FIRST` block of a group
-/// the old contents count as 0.
+/// Adds a block of rows, each times its scaling, to the column sums. For the `FIRST` block of a
+/// group the old contents count as 0.
 #[inline(always)]
 fn add_to_columns<L: Lanes<T>, T: Float, const R: usize, const FIRST: bool>(
     l: L,
@@ -292,8 +294,8 @@ fn add_to_columns<L: Lanes<T>, T: Float, const R: usize, const FIRST: bool>(
     }
 }
 
-/// Replaces scalings by the potentials `(log2(scaling) + shift) / eta + offset`, and 0 by -inf. The length
-/// must be a multiple of [`POTENTIALS_STEP`].
+/// Replaces scalings by the potentials `(log2(scaling) + shift) / eta + offset`, and 0 by -inf. The
+/// length must be a multiple of [`POTENTIALS_STEP`].
 #[inline(always)]
 pub(crate) fn scalings_to_potentials<L: Lanes<T>, T: Float>(
     _l: L,

@@ -1,5 +1,5 @@
-//! Sinkhorn's iteration by scaling a stored Gibbs matrix: no exponentials, one read of the matrix for an
-//! update of both sides.
+//! Sinkhorn's iteration by scaling a stored Gibbs matrix: no exponentials, one read of the matrix
+//! for an update of both sides.
 //!
 //! ```text
 //! K_ij <- 2^(U_i + G_j - eta C_ij)               build_gibbs, once; s = v = 1
@@ -19,14 +19,14 @@ use super::sinkhorn_log::takes_blocks;
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS};
 use super::{Problem, Workspace, gibbs_stride};
 
-/// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None` if
-/// their number exceeds `usize`.
+/// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None`
+/// if their number exceeds `usize`.
 pub(crate) fn scaled_gibbs_len(rows: usize, cols: usize) -> Option<usize> {
     rows.checked_next_multiple_of(BLOCK_ROWS)?.checked_mul(gibbs_stride(cols))
 }
 
-/// A stored Gibbs matrix and its scalings. With the U and G that it was built with, the potentials are
-/// now `U_i + log2(row_scalings_i)` and `G_j + log2(column_scalings_j)`.
+/// A stored Gibbs matrix and its scalings. With the U and G that it was built with, the potentials
+/// are now `U_i + log2(row_scalings_i)` and `G_j + log2(column_scalings_j)`.
 pub struct ScaledGibbs<'a, T> {
     /// The matrix, of [`scaled_gibbs_len`] elements; 0 before it is first built.
     pub(crate) gibbs: &'a mut [T],
@@ -36,8 +36,8 @@ pub struct ScaledGibbs<'a, T> {
     pub(crate) column_scalings: &'a mut [f64],
 }
 
-/// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row scalings what
-/// is left of it. One read of the cost matrix.
+/// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row
+/// scalings what is left of it. One read of the cost matrix.
 #[inline(always)]
 pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -82,8 +82,8 @@ pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
 }
 
 /// One iteration on the scalings, as [`log_iteration`](super::sinkhorn_log::log_iteration) on the
-/// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in which
-/// entries that underflowed are negligible.
+/// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in
+/// which entries that underflowed are negligible.
 #[inline(always)]
 pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     l: L,
@@ -122,9 +122,9 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
 }
 
 /// Computes the new row scalings, to [`Workspace::row_scratch`], and the column sums with them but
-/// without the column scalings. Returns the L1 error of the row marginals before. Out of cache, the rows
-/// of a block are summed while those of the block before, still in the cache, are added to the column
-/// sums, so that memory is always at work.
+/// without the column scalings. Returns the L1 error of the row marginals before. Out of cache, the
+/// rows of a block are summed while those of the block before, still in the cache, are added to the
+/// column sums, so that memory is always at work.
 #[inline(always)]
 fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
@@ -193,8 +193,8 @@ fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: 
     rows
 }
 
-/// Prefetches column `at` of the R rows behind the first R rows of `gibbs`, if there are any and a cache
-/// line begins there.
+/// Prefetches column `at` of the R rows behind the first R rows of `gibbs`, if there are any and a
+/// cache line begins there.
 #[inline(always)]
 fn prefetch_next_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], stride: usize, at: usize) {
     if gibbs.len() > R * stride && (at * size_of::<T>()).is_multiple_of(64) {
@@ -214,8 +214,8 @@ fn reduce_sums<L: WideLanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide
     sums
 }
 
-/// The sums of the first R rows, each element times the scaling of its column. The rows behind them are
-/// prefetched.
+/// The sums of the first R rows, each element times the scaling of its column. The rows behind them
+/// are prefetched.
 #[inline(always)]
 fn sum_block<L: WideLanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_scalings: &[T]) -> [f64; R] {
     let zero = l.splat(T::ZERO);
@@ -242,7 +242,8 @@ fn sum_block<L: WideLanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], colum
     reduce_sums(l, totals)
 }
 
-/// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one loop.
+/// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one
+/// loop.
 #[inline(always)]
 fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
