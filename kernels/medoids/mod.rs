@@ -103,7 +103,7 @@ pub struct NearestMut<'a, T> {
 }
 
 /// The best swap of the first candidate that has one below the limit.
-pub type FoundSwap = Result<Option<Swap>, InvalidDissimilarity>;
+pub(crate) type FoundSwap = Result<Option<Swap>, InvalidDissimilarity>;
 
 /// The candidates of a scan.
 #[derive(Clone, Copy)]
