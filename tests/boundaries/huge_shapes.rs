@@ -11,7 +11,7 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::*;
+use mantex::{medoids::*, *};
 
 for_both_types! {
     empty_views_of_huge_shapes
@@ -190,7 +190,7 @@ fn solvers_take_huge_strides<T: Float>() {
             isa.assign(seven(stride), &mut label, &mut out[..1]).expect("the lengths agree");
             results.push(vec![label[0] as u64, out[0].bits()]);
             let clusters = KMedoids::new(1).isa(isa).fit(single(stride)).expect("a good problem");
-            results.push(vec![clusters.loss().bits(), clusters.medoids()[0] as u64]);
+            results.push(vec![clusters.loss().to_bits(), clusters.medoids()[0] as u64]);
             let target = MatMut::with_stride(&mut out, 1, 1, stride).expect("it fits");
             isa.distance_matrix(seven(stride), target, Metric::Euclidean).expect("the right shape");
             results.push(vec![out[0].bits()]);
