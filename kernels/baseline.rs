@@ -3,15 +3,17 @@
 
 use super::lanes::{Float, Lanes};
 use super::math::exp::{Base, Exp, Exp2, MOVED, PLAIN};
-use super::softmax::{Io, Row, map, recompute, rescale, sum_below_maximum};
+use super::rows::{Row, SrcDst, map_row};
+use super::softmax::forward::{scale_stored, write_recomputed};
+use super::softmax::sum_exp::row_sum_exp_stabilized;
 
 /// e^x as the softmax family takes it, on its own.
 #[inline(always)]
 pub(crate) fn exp<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp::new(l, Base::PLAIN);
-    map::<L, T, false>(
+    map_row::<L, T, false>(
         l,
-        &mut Io::new(x, out),
+        &mut SrcDst::new(x, out),
         #[inline(always)]
         |x| exp.eval::<MOVED>(l, x),
     );
@@ -34,9 +36,9 @@ pub(crate) fn exp_watched<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -
 #[inline(always)]
 pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp2::new(l);
-    map::<L, T, false>(
+    map_row::<L, T, false>(
         l,
-        &mut Io::new(x, out),
+        &mut SrcDst::new(x, out),
         #[inline(always)]
         |x| exp.eval(l, x),
     );
@@ -78,9 +80,9 @@ pub(crate) fn read<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
 /// Reads and writes every element, through the caches.
 #[inline(always)]
 pub(crate) fn copy<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    map::<L, T, false>(
+    map_row::<L, T, false>(
         l,
-        &mut Io::new(x, out),
+        &mut SrcDst::new(x, out),
         #[inline(always)]
         |x| x,
     );
@@ -105,9 +107,9 @@ pub(crate) fn stream<L: Lanes<T>, T: Float>(l: L, out: &mut [T]) {
 #[inline(always)]
 pub(crate) fn scale<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let factor = l.splat(T::LOG2_E);
-    map::<L, T, true>(
+    map_row::<L, T, true>(
         l,
-        &mut Io::new(x, out),
+        &mut SrcDst::new(x, out),
         #[inline(always)]
         |x| l.mul(x, factor),
     );
@@ -116,33 +118,27 @@ pub(crate) fn scale<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// Reads, negates and writes every element in place.
 #[inline(always)]
 pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
-    map::<L, T, false>(
+    map_row::<L, T, false>(
         l,
-        &mut Io::in_place(x),
+        &mut SrcDst::in_place(x),
         #[inline(always)]
         |x| l.sub(l.splat(T::ZERO), x),
     );
-}
-
-/// Whether long rows of softmax are recomputed, see [`Lanes::RECOMPUTE`].
-#[inline(always)]
-pub(crate) fn recomputes<L: Lanes<T>, T: Float>(_: L, _: &[T]) -> bool {
-    L::RECOMPUTE
 }
 
 /// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling (Dukhan & Ablavatski
 /// 2020, algorithm 2). Three reads and two writes.
 #[inline(always)]
 pub(crate) fn three_pass_reload<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    let mut io = Io::new(x, out);
-    let sum = sum_below_maximum::<L, T, true>(l, &mut io);
-    rescale(l, sum.divide(1.0), io.dst());
+    let mut row = SrcDst::new(x, out);
+    let sum = row_sum_exp_stabilized::<L, T, true>(l, &mut row);
+    scale_stored(l, sum.scaled_reciprocal(1.0), row.dst());
 }
 
 /// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials again (Dukhan &
 /// Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as that of the two passes.
 #[inline(always)]
 pub(crate) fn three_pass_recompute<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    let sum = sum_below_maximum::<L, T, false>(l, &mut Io::reading(x));
-    recompute(l, &sum, &mut Io::new(x, out), 1.0);
+    let sum = row_sum_exp_stabilized::<L, T, false>(l, &mut SrcDst::reading(x));
+    write_recomputed(l, &sum, &mut SrcDst::new(x, out), 1.0);
 }

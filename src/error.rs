@@ -156,6 +156,15 @@ pub enum Error {
         /// The row of the point.
         point: usize,
     },
+    /// A name is not one of those that its argument can have.
+    UnknownName {
+        /// The argument's name.
+        argument: &'static str,
+        /// The name that was given.
+        name: IsaName,
+        /// The names that it can have.
+        expected: &'static str,
+    },
     /// No instruction set has this name.
     UnknownIsa {
         /// The name.
@@ -288,6 +297,9 @@ impl fmt::Display for Error {
             }
             Self::UndefinedCosine { point } => {
                 write!(f, "point {point} is 0 in all coordinates; it must have a direction for its cosine")
+            }
+            Self::UnknownName { argument, name, expected } => {
+                write!(f, "`{argument}` is {name:?}; it must be {expected}")
             }
             Self::UnknownIsa { name } => {
                 write!(f, "{name:?} is not an instruction set; it must be avx512, avx2, neon or scalar")

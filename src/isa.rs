@@ -116,10 +116,17 @@ impl FromStr for Isa {
     }
 }
 
-/// Defines plain functions, which run [`Isa::best`], and their twins, the methods of [`Isa`], from one body each. The
-/// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars.
+/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from one body each. The
+/// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars. Functions that are not at
+/// the root of the crate are in the module that `in module;` names.
 macro_rules! functions_and_isa_methods {
-    ($(
+    (in medoids; $($functions:tt)*) => {
+        crate::isa::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
+    };
+    (in transport; $($functions:tt)*) => {
+        crate::isa::functions_and_isa_methods! { @at "crate::transport::" $($functions)* }
+    };
+    (@at $module:literal $(
         $(#[$doc:meta])*
         fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
     )*) => {$(
@@ -130,9 +137,9 @@ macro_rules! functions_and_isa_methods {
         }
 
         impl crate::Isa {
-            #[doc = concat!("[`", stringify!($name), "`](crate::", stringify!($name), "()) on this instruction set.")]
+            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
             ///
-            #[doc = concat!("Errors: those of [`", stringify!($name), "`](crate::", stringify!($name), "()).")]
+            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
             #[inline]
             pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
                 crate::dispatch::Road::On(self).$name($($arg),*)
@@ -147,5 +154,8 @@ macro_rules! functions_and_isa_methods {
             }
         }
     )*};
+    ($($functions:tt)*) => {
+        crate::isa::functions_and_isa_methods! { @at "crate::" $($functions)* }
+    };
 }
 pub(crate) use functions_and_isa_methods;

@@ -105,6 +105,8 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "transport")]
+mod aligned;
 #[cfg(feature = "baselines")]
 #[doc(hidden)]
 pub mod baselines;

@@ -14,7 +14,6 @@ crate::dispatch::entry_points! {
     call baseline::stream(out: &mut [T]);
     call baseline::scale(x: &[T], out: &mut [T]);
     call baseline::update(x: &mut [T]);
-    call baseline::recomputes(x: &[T]) -> bool;
     call baseline::three_pass_reload(x: &[T], out: &mut [T]);
     call baseline::three_pass_recompute(x: &[T], out: &mut [T]);
 }

@@ -23,7 +23,7 @@ mod transport;
 /// Which instruction set runs an entry point. Outside code can neither name nor make one, so it cannot reach a kernel
 /// past the checks of the public functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
     /// [`Isa::best`].
     Best,
@@ -35,6 +35,17 @@ impl From<Option<Isa>> for Road {
     /// The road of a builder, on which an instruction set may have been set.
     fn from(isa: Option<Isa>) -> Self {
         isa.map_or(Self::Best, Self::On)
+    }
+}
+
+impl Road {
+    /// The instruction set that this road leads to.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of it ask.
+    pub(crate) fn isa(self) -> Isa {
+        match self {
+            Self::Best => Isa::best(),
+            Self::On(isa) => isa,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Views at the limits of `usize` that are allowed: without elements, or of one row. Those beyond are in the contract's
-//! `views`.
+//! Views at the limits of `usize` that are allowed: without elements, or of one row. Those beyond
+//! are in the contract's `views`.
 
 use super::{
     entry_points::{Input, entry_points},
@@ -197,8 +197,8 @@ fn solvers_take_huge_strides<T: Float>() {
     }
 }
 
-/// Lengths about those of the dissimilarities of all pairs of n objects: one more or less is an error for every n, up to
-/// slices of a tebibyte, of which no element is read.
+/// Lengths about those of the dissimilarities of all pairs of n objects: one more or less is an
+/// error for every n, up to slices of a tebibyte, of which no element is read.
 #[test]
 fn condensed_lengths_at_the_limits() {
     if small_cases() || usize::BITS < 64 {
@@ -206,7 +206,8 @@ fn condensed_lengths_at_the_limits() {
     }
     let bytes = 1_usize << 40;
     let map = memmap2::MmapOptions::new().len(bytes).no_reserve_swap().map_anon().expect("addresses");
-    // SAFETY: so many elements, at the start of a page; all of them read as zeros, and any pattern of bits is an f32.
+    // SAFETY: so many elements, at the start of a page; all of them read as zeros, and any pattern
+    // of bits is an f32.
     let all = unsafe { std::slice::from_raw_parts(map.as_ptr().cast::<f32>(), bytes / 4) };
     let most = 741_455; // Objects, of which a tebibyte holds the pairs.
     for n in [3, 1000, 65_536, 65_537, 92_682, 92_683, most - 1, most] {

@@ -1,4 +1,5 @@
-//! Clusterings, silhouettes, assignments and distances between fences have the bits that they have in ordinary buffers.
+//! Clusterings, silhouettes, assignments and distances between fences have the bits that they have
+//! in ordinary buffers.
 
 use super::{
     fences::{Fenced, SIDES, fenced_isas},

@@ -1,4 +1,5 @@
-//! k-medoids and what belongs to it: fits, condensed matrices, new objects, silhouettes, distance matrices.
+//! k-medoids and what belongs to it: fits, condensed matrices, new objects, silhouettes, distance
+//! matrices.
 
 use super::{Bytes, Matrix, same_error};
 use crate::support::distances::{METRICS, reference, tolerance};
@@ -20,7 +21,8 @@ fn family<T: Float>(bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Dissimilarities: small whole numbers, whose sums are exact (`true`), or anything, mostly made good.
+/// Dissimilarities: small whole numbers, whose sums are exact (`true`), or anything, mostly made
+/// good.
 fn dissimilarities<T: Float>(bytes: &mut Bytes<'_>, rows: usize, cols: usize) -> (Matrix<T>, bool) {
     let exact = bytes.flag();
     let (any, most) = (bytes.rarely(), 1 + bytes.below(60));
@@ -78,14 +80,14 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
     let run = |isa: Isa| {
         let mut told: Vec<(usize, f64)> = Vec::new();
         let options = options.clone().isa(isa);
-        let watch = |progress: mantex::KMedoidsProgress| {
+        let on_iteration = |progress: mantex::KMedoidsProgress| {
             assert_eq!(progress.iteration, told.len() + 1);
             told.push((progress.swaps, progress.loss));
             ControlFlow::Continue(())
         };
         let result = match weights[..] {
-            [] => options.fit_with(d.view(), watch),
-            _ => options.fit_weighted_with(d.view(), &weights, watch),
+            [] => options.fit_with(d.view(), on_iteration),
+            _ => options.fit_weighted_with(d.view(), &weights, on_iteration),
         };
         (result, told)
     };
@@ -141,7 +143,7 @@ fn check_optimum<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], medoids: &
     }
 }
 
-/// Assignment, and condensed matrices, against plain loops.
+/// Assignment, and condensed matrices, against simple loops.
 fn new_objects<T: Float>(bytes: &mut Bytes<'_>) {
     let (rows, cols) = (bytes.below(60), bytes.below(41));
     let (d, _) = dissimilarities::<T>(bytes, rows, cols);
@@ -190,7 +192,8 @@ fn new_objects<T: Float>(bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Silhouettes by their definitions; sums in f64 of at most some dozens of terms, and a rounding to the type.
+/// Silhouettes by their definitions; sums in f64 of at most some dozens of terms, and a rounding to
+/// the type.
 fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
     let n = bytes.below(41);
     let (d, _) = dissimilarities::<T>(bytes, n, n);
@@ -248,8 +251,8 @@ fn silhouette_of<T: Float>(d: MatRef<'_, T>, labels: &[usize], o: usize) -> f64 
     if a.max(b) == 0.0 { 0.0 } else { (b - a) / a.max(b) }
 }
 
-/// Distance matrices: symmetric, with zeros on the diagonal, never NaN, and as accurate as documented where no square
-/// overflows or is subnormal.
+/// Distance matrices: symmetric, with zeros on the diagonal, never NaN, and as accurate as
+/// documented where no square overflows or is subnormal.
 fn distances<T: Float>(bytes: &mut Bytes<'_>) {
     let dimensions = if bytes.rarely() { bytes.below(300) } else { bytes.below(24) };
     let n = bytes.below(if dimensions > 24 { 12 } else { 41 });

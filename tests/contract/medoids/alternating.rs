@@ -1,8 +1,15 @@
 //! The alternating algorithm is Voronoi iteration by the book.
 
 use super::{Square, cases, check_consistent, weighted};
-use crate::support::isas::{isas, small_cases};
+use crate::support::{
+    for_both_types,
+    isas::{isas, small_cases},
+};
 use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
+
+for_both_types! {
+    alternating_is_voronoi_iteration
+}
 
 /// Voronoi iteration by the book: the medoids, how many moved, and the iterations.
 fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
@@ -33,13 +40,13 @@ fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     unreachable!()
 }
 
-fn check_alternating<T: Real>(round: bool) {
+fn alternating_is_voronoi_iteration<T: Real>() {
     let sizes: &[usize] = if small_cases() { &[1, 9, 33] } else { &[1, 2, 5, 9, 17, 33, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, 200 + seed as u64);
         cases.extend(weighted(cases.clone(), 200));
         for (name, d) in cases {
-            let d = if round { d.rounded() } else { d };
+            let d = d.rounded::<T>();
             for k in [1, 2, 3, 8, n].into_iter().filter(|&k| k <= n) {
                 let start: Vec<usize> = (0..k).map(|i| n - 1 - i).collect();
                 let (medoids, moves, iterations) = alternate(&d, &start);
@@ -55,14 +62,4 @@ fn check_alternating<T: Real>(round: bool) {
             }
         }
     }
-}
-
-#[test]
-fn alternating_is_voronoi_iteration_f32() {
-    check_alternating::<f32>(true);
-}
-
-#[test]
-fn alternating_is_voronoi_iteration_f64() {
-    check_alternating::<f64>(false);
 }

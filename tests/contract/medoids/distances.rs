@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 
 for_both_types! {
     distances_are_as_accurate_as_documented
-    the_plain_function_runs_the_best_instruction_set
+    entry_point_runs_the_best
     extremes
     bad_points_are_named
 }
@@ -98,7 +98,7 @@ fn distances_are_as_accurate_as_documented<T: Float>() {
     }
 }
 
-fn the_plain_function_runs_the_best_instruction_set<T: Float>() {
+fn entry_point_runs_the_best<T: Float>() {
     let data = points::<T>("around the origin", 21, 5, 0, &mut rng(2));
     let points = MatRef::new(&data, 21, 5).unwrap();
     for metric in METRICS {

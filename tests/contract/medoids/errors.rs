@@ -41,7 +41,8 @@ fn bad_arguments_are_named() {
             }
         }
     }
-    // Also where the search is what reads them first, in no order: none is used, and the first is named.
+    // Also where the search is what reads them first, in no order: none is used, and the first is
+    // named.
     for (k, n) in [(1, 3), (3, 16), (14, 67)] {
         for (row, col) in [(0, 0), (0, n - 1), (1, n / 2), (n / 2, n / 3), (n - 2, n - 1), (n - 1, 0)] {
             for bad in [f32::NAN, f32::INFINITY, -1.0] {

@@ -1,12 +1,19 @@
 //! FastPAM1 makes the swaps of PAM, from BUILD and from poor starts.
 
-use super::{Square, cases, check_consistent, manhattan, pam, plain_best_swap, points, weighted};
+use super::{Square, cases, check_consistent, manhattan, pam, points, textbook_best_swap, weighted};
 use crate::support::{
     data::rng,
+    for_both_types,
     isas::{isas, small_cases},
 };
 use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
 use rand::RngExt;
+
+for_both_types! {
+    fastpam1_makes_the_swaps_of_pam
+    fastpam1_breaks_ties_as_pam
+    one_scan_finds_the_best_swap_at_every_length
+}
 
 /// BUILD by brute force.
 fn build(d: &Square, k: usize) -> Vec<usize> {
@@ -49,7 +56,7 @@ fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
     }
 }
 
-fn check_pam_all<T: Real>(round: bool) {
+fn fastpam1_makes_the_swaps_of_pam<T: Real>() {
     let sizes: &[usize] = if small_cases() { &[1, 2, 5, 17] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, seed as u64);
@@ -57,7 +64,7 @@ fn check_pam_all<T: Real>(round: bool) {
             cases.extend(weighted(cases.clone(), seed as u64));
         }
         for (name, d) in cases {
-            let d = if round { d.rounded() } else { d };
+            let d = d.rounded::<T>();
             let mut ks = vec![1, 2, 3, 4, 5, 6, 7, 8, 12, 20, n / 2, n - 1, n];
             ks.retain(|&k| (1..=n).contains(&k) && (k * n <= 1000 || k == n / 2));
             ks.push(n);
@@ -68,20 +75,10 @@ fn check_pam_all<T: Real>(round: bool) {
     }
 }
 
-#[test]
-fn fastpam1_makes_the_swaps_of_pam_f32() {
-    check_pam_all::<f32>(true);
-}
-
-#[test]
-fn fastpam1_makes_the_swaps_of_pam_f64() {
-    check_pam_all::<f64>(false);
-}
-
-/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many of them the same, and
-/// arbitrary distances.
-fn check_ties<T: Real>(seed: u64) {
-    let mut r = rng(seed);
+/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many
+/// of them the same, and arbitrary distances.
+fn fastpam1_breaks_ties_as_pam<T: Real>() {
+    let mut r = rng(41);
     for i in 0..if small_cases() { 60 } else { 2000 } {
         let n = r.random_range(2..=12);
         let d = if i % 2 == 0 {
@@ -97,18 +94,9 @@ fn check_ties<T: Real>(seed: u64) {
     }
 }
 
-#[test]
-fn fastpam1_breaks_ties_as_pam_f32() {
-    check_ties::<f32>(41);
-}
-
-#[test]
-fn fastpam1_breaks_ties_as_pam_f64() {
-    check_ties::<f64>(42);
-}
-
-/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and beyond one block.
-fn check_lengths<T: Real>(round: bool) {
+/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and
+/// beyond one block.
+fn one_scan_finds_the_best_swap_at_every_length<T: Real>() {
     let mut sizes: Vec<usize> = (2..=49).collect();
     if small_cases() {
         sizes.retain(|n| n % 8 < 2);
@@ -117,13 +105,13 @@ fn check_lengths<T: Real>(round: bool) {
     for n in sizes {
         let mut r = rng(n as u64);
         let d = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
-        let d = if round { d.rounded() } else { d };
+        let d = d.rounded::<T>();
         for k in [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 30, 65].into_iter().filter(|&k| k < n) {
             let medoids: Vec<usize> = (0..k).map(|i| (i * 7919 + n / 2) % n).collect();
             if (1..k).any(|i| medoids[..i].contains(&medoids[i])) {
                 continue;
             }
-            let (c, i, delta) = plain_best_swap(&d, &medoids);
+            let (c, i, delta) = textbook_best_swap(&d, &medoids);
             let mut expected = medoids.clone();
             if delta < -1e-9 {
                 expected[i] = c;
@@ -140,17 +128,8 @@ fn check_lengths<T: Real>(round: bool) {
     }
 }
 
-#[test]
-fn one_scan_finds_the_best_swap_at_every_length_f32() {
-    check_lengths::<f32>(true);
-}
-
-#[test]
-fn one_scan_finds_the_best_swap_at_every_length_f64() {
-    check_lengths::<f64>(false);
-}
-
-/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be read.
+/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be
+/// read.
 #[test]
 fn the_tail_decides() {
     for n in (4..70).step_by(if small_cases() { 9 } else { 1 }) {

@@ -37,7 +37,8 @@ fn instruction_sets_agree() {
     }
 }
 
-/// Rounded distances of duplicates are no reason to swap: not more swaps than with the same data as integers.
+/// Rounded distances of duplicates are no reason to swap: not more swaps than with the same data as
+/// integers.
 #[test]
 fn rounding_noise_makes_no_swaps() {
     let n = if small_cases() { 60 } else { 1000 };
@@ -82,7 +83,8 @@ fn an_outlier_hides_nothing() {
     }
 }
 
-/// Numbers whose sums overflow `f64` have an error; those whose sums overflow only `f32` are clustered like others.
+/// Numbers whose sums overflow `f64` have an error; those whose sums overflow only `f32` are
+/// clustered like others.
 #[test]
 fn huge_dissimilarities_end() {
     let d = Square::from_fn(20, |a, b| if a == b { 0.0 } else { 1e308 * (1.0 + ((a * b) % 7) as f64 / 10.0) });
@@ -94,7 +96,7 @@ fn huge_dissimilarities_end() {
             }
             let small = Square::from_fn(20, |a, b| d.at(a, b) * 1e-271);
             let got: Clustering<f32> = small.fit(&KMedoids::new(k).isa(isa), 0);
-            check_consistent(&small.rounded(), k, &got, "huge");
+            check_consistent(&small.rounded::<f32>(), k, &got, "huge");
         }
     }
 }
@@ -103,7 +105,8 @@ fn huge_dissimilarities_end() {
 #[test]
 fn sums_may_overflow_the_type() {
     let n = 40;
-    let d = Square::from_fn(n, |a, b| if a == b { 0.0 } else { 1e38 * (1.0 + ((a * b) % 7) as f64 / 10.0) }).rounded();
+    let d = Square::from_fn(n, |a, b| if a == b { 0.0 } else { 1e38 * (1.0 + ((a * b) % 7) as f64 / 10.0) })
+        .rounded::<f32>();
     for k in [1, 2, 3, 6, 12, 20] {
         let start: Vec<usize> = (0..k).collect();
         let (medoids, swaps) = pam(&d, &start);

@@ -6,7 +6,8 @@ use mantex::{Algorithm, Clustering, Init, Isa, KMedoids, KMedoidsProgress, MatRe
 use rand::RngExt;
 use std::ops::ControlFlow;
 
-/// The callback sees every iteration, and where it breaks off the run ends as if that were the limit.
+/// The callback sees every iteration, and where it breaks off the run ends as if that were the
+/// limit.
 #[test]
 fn progress_is_told_and_can_stop() {
     let n = 60;
@@ -18,11 +19,11 @@ fn progress_is_told_and_can_stop() {
     for algorithm in [Algorithm::FasterPam, random, Algorithm::FastPam1, Algorithm::Alternating] {
         let options = KMedoids::new(6).algorithm(algorithm).init(Init::Given((0..6).collect()));
         let mut seen: Vec<KMedoidsProgress> = Vec::new();
-        let mut watch = |progress| {
+        let mut on_iteration = |progress| {
             seen.push(progress);
             ControlFlow::Continue(())
         };
-        let full = options.fit_with(d, &mut watch).unwrap();
+        let full = options.fit_with(d, &mut on_iteration).unwrap();
         assert_eq!(full, options.fit(d).unwrap());
         assert!(full.iterations() > 1, "{algorithm:?}");
         assert_eq!(seen.iter().map(|p| p.iteration).collect::<Vec<_>>(), (1..=full.iterations()).collect::<Vec<_>>());

@@ -1,5 +1,5 @@
-//! The gradients of softmax and log-softmax and the cross-entropy against references in higher precision and finite
-//! differences.
+//! The gradients of softmax and log-softmax and the cross-entropy against references in higher
+//! precision and finite differences.
 
 use crate::support::{
     data::{normal, rng},
@@ -28,8 +28,8 @@ for_both_types! {
     errors_leave_outputs_alone
 }
 
-/// Both gradients, at every length up to some vectors and some beyond, within the bounds and with the same bits at every
-/// alignment.
+/// Both gradients, at every length up to some vectors and some beyond, within the bounds and with
+/// the same bits at every alignment.
 fn backward_is_accurate<T: Float>() {
     let (isas, mut rng) = (isas(), rng(21));
     let long = if small_cases() { 6_003 } else { 100_003 };
@@ -59,18 +59,18 @@ fn backward_rows_are_slices<T: Float>() {
             let dy = normal::<T>(rows * stride, 1.0, 0.0, &mut rng);
             let view = |x| MatRef::<T>::with_stride(x, rows, cols, stride).expect("it fits");
             let mut dx = [Guarded::<T>::unwritten(rows * stride, 1), Guarded::<T>::unwritten(rows * stride, 1)];
-            let [plain, log] = &mut dx;
+            let [linear, log] = &mut dx;
             let target = |out| MatMut::with_stride(out, rows, cols, stride).expect("it fits");
-            isa.softmax_backward_rows(view(&y), view(&dy), target(plain.get_mut())).expect("equal shapes");
+            isa.softmax_backward_rows(view(&y), view(&dy), target(linear.get_mut())).expect("equal shapes");
             isa.log_softmax_backward_rows(view(&y), view(&dy), target(log.get_mut())).expect("equal shapes");
             for i in 0..rows {
                 let at = i * stride..i * stride + cols;
                 let mut out = vec![T::of(0.0); cols];
                 isa.softmax_backward(&y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
-                assert_eq!(bits_of(&plain.check()[at.clone()]), bits_of(&out), "row {i} on {isa}");
+                assert_eq!(bits_of(&linear.check()[at.clone()]), bits_of(&out), "row {i} on {isa}");
                 isa.log_softmax_backward(&y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
                 assert_eq!(bits_of(&log.check()[at.clone()]), bits_of(&out), "log, row {i} on {isa}");
-                for out in [plain.check(), log.check()] {
+                for out in [linear.check(), log.check()] {
                     let gap = &out[at.end..(i + 1) * stride];
                     assert!(gap.iter().all(|&x| Guarded::is_guard(x)), "written between rows on {isa}");
                 }
@@ -79,8 +79,9 @@ fn backward_rows_are_slices<T: Float>() {
     }
 }
 
-/// Central differences of losses of softmax, log-softmax and cross-entropy in f64. The losses are double-double, which
-/// leaves the error of the difference: h^2 times a third derivative of at most some tens.
+/// Central differences of losses of softmax, log-softmax and cross-entropy in f64. The losses are
+/// double-double, which leaves the error of the difference: h^2 times a third derivative of at most
+/// some tens.
 #[test]
 fn gradients_are_derivatives() {
     let mut rng = rng(23);
@@ -134,8 +135,8 @@ fn gradients_are_derivatives() {
     }
 }
 
-/// Losses and gradients of rows of every length and kind; with weight 1 the gradient has the bits of the softmax but for
-/// the class.
+/// Losses and gradients of rows of every length and kind; with weight 1 the gradient has the bits
+/// of the softmax but for the class.
 fn cross_entropy_is_accurate<T: Float>() {
     let (isas, mut rng) = (isas(), rng(24));
     let long = if small_cases() { 6_003 } else { 100_003 };
@@ -163,7 +164,8 @@ fn cross_entropy_of_special_values<T: Float>() {
         for cols in [2, 7, 16, 33, 300, 5000] {
             for special in [-INF, INF, f64::NAN] {
                 for at in [0, cols / 2, cols - 1] {
-                    // Three rows, the middle one special; the classes of the others are ordinary columns.
+                    // Three rows, the middle one special; the classes of the others are ordinary
+                    // columns.
                     let mut x = vec![T::of(0.5); 3 * cols];
                     x[cols + at] = T::of(special);
                     let matrix = MatRef::new(&x, 3, cols).expect("it fits");
@@ -174,7 +176,7 @@ fn cross_entropy_of_special_values<T: Float>() {
                         .expect("equal shapes");
                     let (row, ln) = (&out[cols..2 * cols], (cols as f64).ln());
                     for loss in [losses[0], losses[2]] {
-                        assert!((loss.wide() - ln).abs() < 1e-5, "a neighbour of {special} on {isa}: {loss}");
+                        assert!((loss.wide() - ln).abs() < 1e-5, "a neighbor of {special} on {isa}: {loss}");
                     }
                     if special == -INF {
                         assert_eq!(losses[1].wide(), INF, "{special} at {at} of {cols} on {isa}");

@@ -36,8 +36,9 @@ fn run_with<T: Float>(isa: Isa, x: &[T], cols: usize, options: &SoftmaxOptions<'
     outs.map(|out| out.check().to_vec())
 }
 
-/// Scaled and masked rows are those of the logits `scale * x + mask`: with one rounding, but on scalar with two. Logits and
-/// masks are short binary fractions, so that in f64 nothing is rounded on the way to f32.
+/// Scaled and masked rows are those of the logits `scale * x + mask`: with one rounding, but on
+/// scalar with two. Logits and masks are short binary fractions, so that in f64 nothing is rounded
+/// on the way to f32.
 fn scaled_and_masked_rows<T: Float>() {
     let (isas, mut rng) = (isas(), rng(12));
     Report::run("options", |report| {
@@ -89,8 +90,8 @@ fn scaled_and_masked_rows<T: Float>() {
     });
 }
 
-/// Masked entries are 0 whatever they hold; rows that are masked whole are NaN or, as an option, 0; the other rows of the
-/// matrix do not notice.
+/// Masked entries are 0 whatever they hold; rows that are masked whole are NaN or, as an option, 0;
+/// the other rows of the matrix do not notice.
 fn masked_entries<T: Float>() {
     const INF: f64 = f64::INFINITY;
     for isa in isas() {

@@ -1,33 +1,19 @@
-//! Silhouettes, clusters of new objects and condensed matrices against their definitions.
+//! Silhouettes against their definitions.
 
+use super::{assert_close, random_matrix};
 use crate::support::{
     data::rng,
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Error, KMedoids, MatMut, MatRef, Real, assign, expand_condensed, medoid_silhouette, silhouette};
-use rand::{Rng, RngExt};
+use mantex::{Error, MatRef, Real, medoid_silhouette, silhouette};
+use rand::RngExt;
 
 for_both_types! {
     silhouettes_are_as_defined
     silhouettes_without_the_diagonal
     long_silhouettes
     medoid_silhouettes_are_as_defined
-    new_objects_go_to_the_nearest_medoid
-    prediction_agrees_with_the_clustering
-    condensed_is_the_upper_triangle
-}
-
-/// n rows of `cols` numbers between 0 and 1, as the type holds them, in a view with a gap of NaN.
-fn random<T: Real>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
-    let mut next = |i: usize| if i % (cols + gap) < cols { T::rounded(r.random_range(0.0..1.0)) } else { T::NAN };
-    (0..n * (cols + gap)).map(&mut next).collect()
-}
-
-fn close<T: Real>(got: T, expected: f64, what: &str) {
-    // One rounding to the type; sums in f64 of at most 1100 terms beside it.
-    let error = (got.to_f64() - expected).abs();
-    assert!(error <= T::EPSILON + 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
 }
 
 /// From the definition.
@@ -47,7 +33,7 @@ fn silhouettes_are_as_defined<T: Real>() {
     let mut r = rng(1);
     for &n in sizes {
         for gap in [0, 3] {
-            let data = random::<T>(n, n, gap, &mut r);
+            let data = random_matrix::<T>(n, n, gap, &mut r);
             let d = MatRef::with_stride(&data, n, n, n + gap).unwrap();
             for clusters in [2, 3, n / 2, n] {
                 // Some labels are nobody's, the last one may be somebody's.
@@ -59,9 +45,9 @@ fn silhouettes_are_as_defined<T: Real>() {
                     let mut out = vec![T::NAN; n];
                     let mean = isa.silhouette(d, &labels, &mut out).unwrap();
                     for (&got, &expected) in out.iter().zip(&expected) {
-                        close(got, expected, &what);
+                        assert_close(got, expected, &what);
                     }
-                    close(mean, expected.iter().sum::<f64>() / n as f64, &what);
+                    assert_close(mean, expected.iter().sum::<f64>() / n as f64, &what);
                 }
             }
         }
@@ -71,7 +57,7 @@ fn silhouettes_are_as_defined<T: Real>() {
 /// Dissimilarities of objects to themselves do not count, however large they are.
 fn silhouettes_without_the_diagonal<T: Real>() {
     let n = 23;
-    let mut data = random::<T>(n, n, 0, &mut rng(5));
+    let mut data = random_matrix::<T>(n, n, 0, &mut rng(5));
     let labels: Vec<usize> = (0..n).map(|o| o % 3).collect();
     for large in [1.0, 1e10, 1e20, 1e38] {
         (0..n).for_each(|o| data[o * n + o] = T::rounded(large));
@@ -80,7 +66,7 @@ fn silhouettes_without_the_diagonal<T: Real>() {
             let mut out = vec![T::NAN; n];
             isa.silhouette(d, &labels, &mut out).unwrap();
             for (o, &got) in out.iter().enumerate() {
-                close(got, silhouette_reference(d, &labels, o), &format!("{isa} {o} with {large:e}"));
+                assert_close(got, silhouette_reference(d, &labels, o), &format!("{isa} {o} with {large:e}"));
             }
         }
     }
@@ -98,7 +84,7 @@ fn long_silhouettes<T: Real>() {
     for isa in isas() {
         isa.silhouette(d, &labels, &mut out).unwrap();
         for o in [0, 1, 1022, 1023, 1024, 1025, n - 1] {
-            close(out[o], silhouette_reference(d, &labels, o), &format!("{isa} {o}"));
+            assert_close(out[o], silhouette_reference(d, &labels, o), &format!("{isa} {o}"));
         }
     }
     let mut best = vec![T::NAN; n];
@@ -111,7 +97,7 @@ fn long_silhouettes<T: Real>() {
 fn medoid_silhouettes_are_as_defined<T: Real>() {
     let mut r = rng(3);
     for n in [2, 5, 16, 33, 70] {
-        let mut data = random::<T>(n, n, 1, &mut r);
+        let mut data = random_matrix::<T>(n, n, 1, &mut r);
         // Two medoids at no distance from object 1.
         (data[1], data[(n - 1) * (n + 1) + 1]) = (T::ZERO, T::ZERO);
         let d = MatRef::with_stride(&data, n, n, n + 1).unwrap();
@@ -132,68 +118,11 @@ fn medoid_silhouettes_are_as_defined<T: Real>() {
                 let mut out = vec![T::NAN; n];
                 let mean = isa.medoid_silhouette(d, &medoids, &mut out).unwrap();
                 for (&got, &expected) in out.iter().zip(&expected) {
-                    close(got, expected, &format!("{isa} n={n} k={k}"));
+                    assert_close(got, expected, &format!("{isa} n={n} k={k}"));
                 }
-                close(mean, expected.iter().sum::<f64>() / n as f64, "mean");
+                assert_close(mean, expected.iter().sum::<f64>() / n as f64, "mean");
             }
         }
-    }
-}
-
-fn new_objects_go_to_the_nearest_medoid<T: Real>() {
-    let mut r = rng(4);
-    for k in (1..=40).chain([100]).step_by(if small_cases() { 7 } else { 1 }) {
-        for (n, gap) in [(0, 0), (1, 2), (7, 0), (20, 5)] {
-            // Few values, so that there are ties.
-            let data: Vec<T> = random::<T>(n, k, gap, &mut r)
-                .iter()
-                .map(|x| if x.to_f64().is_nan() { *x } else { T::rounded((x.to_f64() * 8.0).floor()) })
-                .collect();
-            let d = MatRef::with_stride(&data, n, k, k + gap).unwrap();
-            for isa in isas() {
-                let (mut labels, mut distances) = (vec![usize::MAX; n], vec![T::NAN; n]);
-                isa.assign(d, &mut labels, &mut distances).unwrap();
-                for (o, row) in d.iter_rows().enumerate() {
-                    let first = (0..k).min_by(|&a, &b| row[a].to_f64().total_cmp(&row[b].to_f64())).unwrap();
-                    assert_eq!((labels[o], distances[o]), (first, row[first]), "{isa} k={k} {o}");
-                }
-            }
-        }
-    }
-}
-
-/// Predicting the objects themselves gives their labels.
-fn prediction_agrees_with_the_clustering<T: Real>() {
-    let mut r = rng(5);
-    let n = 50;
-    let x: Vec<f64> = (0..n).map(|_| r.random_range(0.0..1.0)).collect();
-    let data: Vec<T> = (0..n * n).map(|i| T::rounded((x[i / n] - x[i % n]).abs())).collect();
-    let clustering = KMedoids::new(7).fit(MatRef::new(&data, n, n).unwrap()).unwrap();
-    let new: Vec<T> =
-        (0..n).flat_map(|o| clustering.medoids().iter().map(|&m| data[m * n + o]).collect::<Vec<_>>()).collect();
-    let (labels, distances) = clustering.predict(MatRef::new(&new, n, 7).unwrap()).unwrap();
-    assert_eq!(labels, clustering.labels());
-    close(clustering.loss(), distances.iter().map(|x| x.to_f64()).sum(), "loss");
-    let wrong = clustering.predict(MatRef::new(&new[..n * 6], n, 6).unwrap()).unwrap_err();
-    assert_eq!(wrong, Error::ShapeMismatch { argument: "dissimilarities", actual: (n, 6), expected: (n, 7) });
-}
-
-fn condensed_is_the_upper_triangle<T: Real>() {
-    let mut sizes: Vec<usize> = (1..=20).collect();
-    sizes.extend([63, 64, 65, 130, 200]);
-    for n in sizes {
-        let pair = |a: usize, b: usize| T::rounded(if a == b { 0.0 } else { (a.min(b) * n + a.max(b)) as f64 });
-        let condensed: Vec<T> = (0..n).flat_map(|i| (i + 1..n).map(move |j| pair(i, j))).collect();
-        let gap = n % 3;
-        let mut square = vec![T::NAN; n * (n + gap)];
-        expand_condensed(&condensed, MatMut::with_stride(&mut square, n, n, n + gap).unwrap()).unwrap();
-        for (i, row) in square.chunks(n + gap).enumerate() {
-            assert!((0..n).all(|j| row[j] == pair(i, j)), "n={n} row {i}");
-            assert!(row[n..].iter().all(|x| x.to_f64().is_nan()), "n={n}: the gap is left alone");
-        }
-        let k = KMedoids::new(1 + n / 4);
-        let d = MatRef::with_stride(&square, n, n, n + gap).unwrap();
-        assert_eq!(k.fit_condensed(&condensed), k.fit(d));
     }
 }
 
@@ -244,7 +173,7 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     check(square, &[1], 3, few(1.0));
     check(square, &[], 3, few(0.0));
     check(square, &[0, 1], 2, Error::LengthMismatch { argument: "out", actual: 2, expected: 3 });
-    check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1], 3, negative.clone());
+    check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1], 3, negative);
     assert_eq!(out, [7.0; 3]);
 
     // Sums that overflow have no mean.
@@ -253,29 +182,4 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     let error = silhouette(MatRef::new(&huge, 5, 5).unwrap(), &[0, 0, 0, 1, 1], &mut out).unwrap_err();
     assert!(matches!(error, Error::InvalidParameter { argument: "dissimilarities", .. }), "{error}");
     assert_eq!(out, [7.0; 5]);
-
-    let (mut labels, mut distances) = ([9; 3], [7.0; 3]);
-    let mut check = |d: MatRef<'_, f64>, lens: (usize, usize), expected: Error| {
-        assert_eq!(assign(d, &mut labels[..lens.0], &mut distances[..lens.1]).unwrap_err(), expected);
-    };
-    check(MatRef::new(&[], 3, 0).unwrap(), (3, 3), Error::Empty { argument });
-    check(square, (2, 3), Error::LengthMismatch { argument: "labels", actual: 2, expected: 3 });
-    check(square, (3, 1), Error::LengthMismatch { argument: "distances", actual: 1, expected: 3 });
-    check(MatRef::new(&bad, 3, 3).unwrap(), (3, 3), negative);
-    assert_eq!((labels, distances), ([9; 3], [7.0; 3]));
-
-    let mut out = [7.0; 9];
-    for len in [2, 4, 5, 7] {
-        assert_eq!(KMedoids::new(1).fit_condensed(&d[..len]).unwrap_err(), Error::NotCondensed { len });
-        let error = expand_condensed(&d[..len], MatMut::new(&mut out, 3, 3).unwrap()).unwrap_err();
-        assert_eq!(error, Error::LengthMismatch { argument: "condensed", actual: len, expected: 3 });
-    }
-    let error = expand_condensed(&d[..3], MatMut::new(&mut out[..6], 2, 3).unwrap()).unwrap_err();
-    assert_eq!(error, Error::NotSquare { argument: "out", rows: 2, cols: 3 });
-    assert_eq!(out, [7.0; 9]);
-    assert_eq!(
-        KMedoids::new(2).fit_condensed::<f32>(&[]).unwrap_err(),
-        Error::MedoidCountOutOfRange { k: 2, objects: 1 }
-    );
-    assert_eq!(expand_condensed::<f32>(&[], MatMut::new(&mut [], 0, 0).unwrap()), Ok(()));
 }

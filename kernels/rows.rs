@@ -1,0 +1,386 @@
+//! The loops over whole rows, with their tails and streaming stores.
+//!
+//! | driver | reads | writes |
+//! |---|---|---|
+//! | [`map_row`] | the row | `f(x)`, also in place or past the caches |
+//! | [`zip_map`] | two rows | `f(a, b)` |
+//! | [`fold_zip`] | two rows | nothing: returns a compensated sum |
+//! | [`maximum`], [`has_nan`] | a part of the row | nothing |
+//!
+//! A [`Row`] says where elements come from and where results go. [`SrcDst`] is the row in memory;
+//! other rows compute their elements from it. [`Rows`] are matrices of them.
+
+use super::lanes::{Float, Lanes};
+use crate::matrix::MatRef;
+use core::marker::PhantomData;
+
+/// The distance of prefetches from the element in work, in bytes, for passes that only read or
+/// that stream. Other distances: not measured. Prefetching with stores of whole cache lines took
+/// 0.58 instead of 0.64 ns per element (`cargo bench --bench softmax -- ratios`, one row of 2^26
+/// f32, AVX2 on Zen 3, 2026-11-25).
+const PREFETCH_BYTES: usize = 2048;
+
+/// Rows of at least this size in bytes are written past the caches. It is half of the last-level
+/// cache of Zen 3 and Zen 4 (32 MiB), which input and output then fill together. On Zen 4 the step
+/// is from 0.21 to 0.33 ns per element (`cargo bench --bench softmax -- ratios`, f32, AVX-512,
+/// 2026-11-25). CPUs with other caches: not measured.
+const STREAM_BYTES: usize = 16 << 20;
+
+/// Rows of at least this many vectors are stored at aligned addresses if a vector fills a cache
+/// line: vectors that each fill one line take half the time (AVX-512 on Zen 4, 2026-11-25).
+/// Other thresholds: not measured. The head that aligns a row costs about one vector.
+const MIN_ALIGNED_VECTORS: usize = 32;
+
+/// The number of vectors whose values are added without compensation in [`fold_zip`]. It is a
+/// limit of accuracy: two chains of four additions. Other numbers: not measured.
+const UNCOMPENSATED_VECTORS: usize = 8;
+
+/// The number of vectors per step of the loops that map rows. Other numbers: not measured.
+const UNROLLED_VECTORS: usize = 4;
+
+/// The size of a cache line in bytes.
+pub(super) const LINE_BYTES: usize = 64;
+
+/// A row of elements with a destination for its results.
+pub(crate) trait Row<T: Float> {
+    /// The number of elements.
+    fn len(&self) -> usize;
+    /// The [`Lanes::IN_FLIGHT`] vectors from `at` on; panics if there are fewer elements.
+    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
+    /// The vector from `at` on; panics if there are fewer elements.
+    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
+    /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
+    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V;
+    /// A hint that the elements [`PREFETCH_BYTES`] after `at` are read soon.
+    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize);
+    /// The destination: as long as the row, or empty if the row is only read.
+    fn dst(&mut self) -> &mut [T];
+    /// Whether writing results overwrites the elements.
+    fn is_in_place(&self) -> bool;
+}
+
+/// The source and the destination of a row: two slices of one length, one slice in place, or one
+/// slice that is only read.
+pub(crate) struct SrcDst<'a, T> {
+    src: *const T,
+    dst: *mut T,
+    src_len: usize,
+    dst_len: usize,
+    lifetime: PhantomData<(&'a [T], &'a mut [T])>,
+}
+
+impl<'a, T: Float> SrcDst<'a, T> {
+    /// From `x` to `out`; panics if their lengths differ.
+    #[inline(always)]
+    pub(crate) fn new(x: &'a [T], out: &'a mut [T]) -> Self {
+        assert_eq!(x.len(), out.len());
+        Self { dst: out.as_mut_ptr(), dst_len: out.len(), ..Self::reading(x) }
+    }
+
+    /// From `x` to `x`.
+    #[inline(always)]
+    pub(crate) fn in_place(x: &'a mut [T]) -> Self {
+        let (dst, len) = (x.as_mut_ptr(), x.len());
+        Self { src: dst, dst, src_len: len, dst_len: len, lifetime: PhantomData }
+    }
+
+    /// From `x` to nowhere.
+    #[inline(always)]
+    pub(super) fn reading(x: &'a [T]) -> Self {
+        let dst = core::ptr::NonNull::dangling().as_ptr();
+        Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, lifetime: PhantomData }
+    }
+
+    /// From `x` to `out`, or to nowhere if `out` is empty.
+    #[inline(always)]
+    pub(super) fn or_read(x: &'a [T], out: &'a mut [T]) -> Self {
+        if out.is_empty() { Self::reading(x) } else { Self::new(x, out) }
+    }
+
+    /// `n` elements of the source from `at` on; panics if there are fewer. It takes one
+    /// comparison, and slicing takes three.
+    #[inline(always)]
+    fn window(&self, at: usize, n: usize) -> &[T] {
+        assert!(n <= self.src_len && at <= self.src_len - n);
+        // SAFETY: src is valid for src_len elements during 'a, and at + n is at most src_len
+        // (asserted). The borrow of self keeps `dst` from lending the same memory mutably.
+        unsafe { core::slice::from_raw_parts(self.src.add(at), n) }
+    }
+
+    /// The source.
+    #[inline(always)]
+    pub(super) fn src(&self) -> &[T] {
+        // SAFETY: src is valid for src_len elements during 'a. In place, the borrow of self keeps
+        // `dst` from lending the same memory mutably.
+        unsafe { core::slice::from_raw_parts(self.src, self.src_len) }
+    }
+}
+
+impl<T: Float> Row<T> for SrcDst<'_, T> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.src_len
+    }
+    #[inline(always)]
+    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+        const { assert!(L::IN_FLIGHT <= 4, "the array holds four vectors") }
+        let x = self.window(at, L::IN_FLIGHT * L::N);
+        let mut v = [l.splat(T::ZERO); 4];
+        for i in 0..L::IN_FLIGHT {
+            v[i] = l.load(&x[i * L::N..]);
+        }
+        v
+    }
+    #[inline(always)]
+    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
+        l.load(self.window(at, L::N))
+    }
+    #[inline(always)]
+    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
+        l.load_tail(&self.src()[at..end], T::NEG_INFINITY)
+    }
+    #[inline(always)]
+    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
+        l.prefetch(self.src(), at + PREFETCH_BYTES / size_of::<T>());
+    }
+    #[inline(always)]
+    fn dst(&mut self) -> &mut [T] {
+        // SAFETY: dst is valid for writing dst_len elements during 'a. The mutable borrow of self
+        // excludes every other slice made from it or from src.
+        unsafe { core::slice::from_raw_parts_mut(self.dst, self.dst_len) }
+    }
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        core::ptr::eq(self.src, self.dst)
+    }
+}
+
+/// Rows of one length that are read.
+pub(super) trait Rows<T: Float> {
+    /// One of the rows.
+    type Row<'a>: Row<T>
+    where
+        Self: 'a;
+    /// Their length.
+    fn cols(&self) -> usize;
+    /// Row `i` with the destination `dst`: as long as the row, or empty if the row is only read.
+    fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> Self::Row<'a>;
+}
+
+impl<T: Float> Rows<T> for MatRef<'_, T> {
+    type Row<'a>
+        = SrcDst<'a, T>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        MatRef::cols(self)
+    }
+    #[inline(always)]
+    fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> SrcDst<'a, T> {
+        SrcDst::or_read(self.row(i), dst)
+    }
+}
+
+/// Whether a row of `len` elements should be written past the caches.
+#[inline(always)]
+pub(super) fn should_stream<T>(len: usize) -> bool {
+    len >= STREAM_BYTES / size_of::<T>()
+}
+
+/// The largest element from `start` to `end`. NaN counts for nothing; an empty range gives -inf.
+#[inline(always)]
+pub(super) fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: usize) -> T {
+    let mut max = [l.splat(T::NEG_INFINITY); UNROLLED_VECTORS];
+    let mut at = start;
+    while end - at >= UNROLLED_VECTORS * L::N {
+        for (i, max) in max.iter_mut().enumerate() {
+            *max = l.max(row.load(l, at + i * L::N), *max);
+        }
+        at += UNROLLED_VECTORS * L::N;
+    }
+    while at < end {
+        let next = end.min(at + L::N);
+        max[0] = l.max(row.load_tail(l, at, next), max[0]);
+        at = next;
+    }
+    let max = l.max(l.max(max[0], max[1]), l.max(max[2], max[3]));
+    l.to_array(max)[..L::N].iter().fold(T::NEG_INFINITY, |m, &x| if x > m { x } else { m })
+}
+
+/// Whether an element from `start` to `end` is NaN.
+#[inline(always)]
+pub(super) fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: usize) -> bool {
+    let zero = l.splat(T::ZERO);
+    let mut zero_or_nan = zero;
+    let mut at = start;
+    while at < end {
+        let next = end.min(at + L::N);
+        let x = if next - at == L::N { row.load(l, at) } else { row.load_tail(l, at, next) };
+        // Both operations return their second operand if one is NaN, so this is 0 or NaN.
+        zero_or_nan = l.add(zero_or_nan, l.max(zero, l.min(zero, x)));
+        at = next;
+    }
+    l.reduce_sum(zero_or_nan).is_nan()
+}
+
+/// Writes `f` of every vector of the row; `STREAM` writes the aligned middle past the caches.
+#[inline(always)]
+pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
+    l: L,
+    row: &mut impl Row<T>,
+    f: impl Fn(L::V) -> L::V,
+) {
+    let len = row.len();
+    let mut at = 0;
+    let bytes = L::N * size_of::<T>();
+    if STREAM || bytes == LINE_BYTES && len >= MIN_ALIGNED_VECTORS * L::N {
+        // Up to the first whole vector of the destination.
+        at = row.dst().as_ptr().align_offset(bytes).min(L::N).min(len);
+        let v = f(row.load_tail(l, 0, at));
+        l.store_tail(&mut row.dst()[..at], v);
+    }
+    let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
+    // A last part of less than a vector is written as a whole vector that overlaps the one before.
+    // It is computed here, because in place the loop overwrites the elements of the overlap.
+    let last = ((len - at) % L::N > 0 && len >= L::N).then(
+        #[inline(always)]
+        || f(row.load(l, len - L::N)),
+    );
+    while len - at >= UNROLLED_VECTORS * L::N {
+        if STREAM {
+            for i in (0..UNROLLED_VECTORS).filter(|i| (i * L::N * size_of::<T>()).is_multiple_of(LINE_BYTES)) {
+                row.prefetch(l, at + i * L::N);
+            }
+        }
+        // The stores of a cache line follow each other closely, as the line waits to be complete.
+        let mut v = [l.splat(T::ZERO); UNROLLED_VECTORS];
+        for (i, v) in v.iter_mut().enumerate() {
+            *v = f(row.load(l, at + i * L::N));
+        }
+        let out = &mut row.dst()[at..at + UNROLLED_VECTORS * L::N];
+        for (i, v) in v.into_iter().enumerate() {
+            let out = &mut out[i * L::N..];
+            if aligned { l.stream(out, v) } else { l.store(out, v) }
+        }
+        at += UNROLLED_VECTORS * L::N;
+    }
+    while len - at >= L::N {
+        let v = f(row.load(l, at));
+        l.store(&mut row.dst()[at..], v);
+        at += L::N;
+    }
+    if let Some(v) = last {
+        l.store(&mut row.dst()[len - L::N..], v);
+    } else if at < len {
+        let v = f(row.load_tail(l, at, len));
+        l.store_tail(&mut row.dst()[at..], v);
+    }
+    if STREAM {
+        l.fence();
+    }
+}
+
+/// [`map_row`], past the caches if the row is long enough for it.
+#[inline(always)]
+pub(super) fn map_row_by_length<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, f: impl Fn(L::V) -> L::V) {
+    if should_stream::<T>(row.len()) {
+        map_row::<L, T, true>(l, row, f);
+    } else {
+        map_row::<L, T, false>(l, row, f);
+    }
+}
+
+/// Writes `f` of the vectors of two rows of one length.
+#[inline(always)]
+pub(super) fn zip_map<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], out: &mut [T], f: impl Fn(L::V, L::V) -> L::V) {
+    let step = UNROLLED_VECTORS * L::N;
+    let (mut a, mut b) = (a.chunks_exact(step), b.chunks_exact(step));
+    let mut out = out.chunks_exact_mut(step);
+    for ((a, b), out) in (&mut a).zip(&mut b).zip(&mut out) {
+        for i in 0..UNROLLED_VECTORS {
+            l.store(&mut out[i * L::N..], f(l.load(&a[i * L::N..]), l.load(&b[i * L::N..])));
+        }
+    }
+    let (a, b, out) = (a.remainder(), b.remainder(), out.into_remainder());
+    for ((a, b), out) in a.chunks(L::N).zip(b.chunks(L::N)).zip(out.chunks_mut(L::N)) {
+        l.store_tail(out, f(l.load_tail(a, T::ZERO), l.load_tail(b, T::ZERO)));
+    }
+}
+
+/// A sum over the vectors of two rows of one length, where `f(a, b, sum)` adds a term to `sum`. The
+/// term of zeros must be 0.
+///
+/// The error does not grow with the length: chains of [`UNCOMPENSATED_VECTORS`] are added without
+/// compensation, and their sums with it.
+#[inline(always)]
+pub(super) fn fold_zip<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, L::V) -> L::V) -> f64 {
+    let zero = l.splat(T::ZERO);
+    let (mut high, mut low) = (zero, zero);
+    for (a, b) in a.chunks(UNCOMPENSATED_VECTORS * L::N).zip(b.chunks(UNCOMPENSATED_VECTORS * L::N)) {
+        let mut sums = [zero; 2];
+        let (mut a, mut b) = (a.chunks_exact(2 * L::N), b.chunks_exact(2 * L::N));
+        for (a, b) in (&mut a).zip(&mut b) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = f(l.load(&a[i * L::N..]), l.load(&b[i * L::N..]), *sum);
+            }
+        }
+        for (a, b) in a.remainder().chunks(L::N).zip(b.remainder().chunks(L::N)) {
+            sums[0] = f(l.load_tail(a, T::ZERO), l.load_tail(b, T::ZERO), sums[0]);
+        }
+        (high, low) = two_sum(l, high, low, l.add(sums[0], sums[1]));
+    }
+    let (high, low) = sum_lanes(l, high, low);
+    high + low
+}
+
+/// `high + low + x` with the rounding error of the first addition in `low` (Dekker's fast two-sum).
+///
+/// If `x` is larger than `high`, the error itself is rounded, to half an ulp of `x`. A sum of
+/// non-negative numbers at least doubles whenever this happens, so all such errors together are
+/// below one ulp of the sum.
+#[inline(always)]
+pub(super) fn fast_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {
+    let sum = l.add(high, x);
+    (sum, l.add(low, l.sub(x, l.sub(sum, high))))
+}
+
+/// `high + low + x` with the rounding error of the first addition in `low`, for any signs (Knuth's
+/// two-sum).
+#[inline(always)]
+pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, x: L::V) -> (L::V, L::V) {
+    let sum = l.add(high, x);
+    let part = l.sub(sum, high);
+    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
+    (sum, l.add(low, error))
+}
+
+/// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 keeps the
+/// rounding errors.
+#[inline(always)]
+pub(super) fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
+    if T::EPSILON > f64::EPSILON {
+        return (l.reduce_sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
+    }
+    let mut sums = l.to_array(high);
+    let mut errors = l.to_array(low);
+    let mut n = L::N;
+    while n > 1 {
+        n /= 2;
+        for i in 0..n {
+            let (a, b) = (sums[i], sums[i + n]);
+            let sum = a + b;
+            let part = sum - a;
+            errors[i] = errors[i] + errors[i + n] + ((a - (sum - part)) + (b - part));
+            sums[i] = sum;
+        }
+    }
+    (sums[0].to_f64(), errors[0].to_f64())
+}
+
+/// `x * (first + second)`. With a reciprocal in two parts, neither its rounding nor that of the sum
+/// that it inverts adds to the error.
+#[inline(always)]
+pub(super) fn mul_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, (first, second): (L::V, L::V)) -> L::V {
+    l.mul_add(x, first, l.mul(x, second))
+}

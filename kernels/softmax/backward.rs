@@ -1,0 +1,69 @@
+//! The gradients of softmax and log-softmax.
+//!
+//! Each takes two passes over a row: a sum, then the results, which read the row again from the cache.
+
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{Base, Exp, MOVED};
+use crate::kernels::rows::{fold_zip, zip_map};
+use crate::matrix::{MatMut, MatRef};
+
+/// The gradient with respect to the logits, given softmax `y` and the gradient `dy` with respect to
+/// it: `y * (dy - sum(y * dy))`.
+#[inline(always)]
+pub(crate) fn softmax_backward_rows<L: Lanes<T>, T: Float>(
+    l: L,
+    y: MatRef<'_, T>,
+    dy: MatRef<'_, T>,
+    mut dx: MatMut<'_, T>,
+) {
+    for i in 0..y.rows() {
+        let (y, dy) = (y.row(i), dy.row(i));
+        let dot = fold_zip(
+            l,
+            y,
+            dy,
+            #[inline(always)]
+            |y, dy, sum| l.mul_add(y, dy, sum),
+        );
+        let dot = l.splat(T::from_f64(dot));
+        zip_map(
+            l,
+            y,
+            dy,
+            dx.row_mut(i),
+            #[inline(always)]
+            |y, dy| l.mul(y, l.sub(dy, dot)),
+        );
+    }
+}
+
+/// The gradient with respect to the logits, given log-softmax `y` and the gradient `dy` with respect
+/// to it: `dy - exp(y) * sum(dy)`.
+#[inline(always)]
+pub(crate) fn log_softmax_backward_rows<L: Lanes<T>, T: Float>(
+    l: L,
+    y: MatRef<'_, T>,
+    dy: MatRef<'_, T>,
+    mut dx: MatMut<'_, T>,
+) {
+    let exp = Exp::new(l, Base::PLAIN);
+    for i in 0..y.rows() {
+        let (y, dy) = (y.row(i), dy.row(i));
+        let sum = fold_zip(
+            l,
+            dy,
+            dy,
+            #[inline(always)]
+            |dy, _, sum| l.add(dy, sum),
+        );
+        let sum = l.splat(T::from_f64(sum));
+        zip_map(
+            l,
+            y,
+            dy,
+            dx.row_mut(i),
+            #[inline(always)]
+            |y, dy| l.neg_mul_add(exp.eval::<MOVED>(l, y), sum, dy),
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! Sums of exponentials as (mantissa, exponent): compensated, and relative to a base.
+
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{Base, Exp, MOVED, ln_parts, split_exponent};
+
+/// A sum of exponentials: `(high + low) * e^shift * 2^exponent` with the shift and the exponent of
+/// its base.
+///
+/// `high` is 0 for an empty sum, +inf after +inf, and NaN after NaN.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[allow(unnameable_types, reason = "public only because it is an argument of an entry point")]
+pub struct ExtSum<T> {
+    high: f64,
+    low: f64,
+    base: Base<T>,
+}
+
+impl<T: Float> ExtSum<T> {
+    /// The sum of nothing.
+    pub(super) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base::PLAIN };
+    /// A sum with NaN.
+    pub(super) const NAN: Self = Self { high: f64::NAN, ..Self::EMPTY };
+    /// A sum with +inf.
+    pub(super) const INFINITE: Self = Self { high: f64::INFINITY, ..Self::EMPTY };
+
+    /// The sum `high + low` relative to [`Base::PLAIN`].
+    #[inline(always)]
+    pub(super) fn base_one(high: f64, low: f64) -> Self {
+        Self { high, low, ..Self::EMPTY }
+    }
+
+    /// The sum of nothing relative to `base`.
+    #[inline(always)]
+    pub(super) fn with_base(base: Base<T>) -> Self {
+        Self { base, ..Self::EMPTY }
+    }
+
+    /// The base that the sum is relative to.
+    #[inline(always)]
+    pub(super) fn base(&self) -> Base<T> {
+        self.base
+    }
+
+    /// The leading part of the sum relative to the base.
+    #[inline(always)]
+    pub(super) fn high(&self) -> f64 {
+        self.high
+    }
+
+    /// The sum relative to the base.
+    #[inline(always)]
+    pub(super) fn total(&self) -> f64 {
+        self.high + self.low
+    }
+
+    /// Adds `high + low` times the base, and keeps the rounding error (Knuth's two-sum).
+    #[inline(always)]
+    pub(super) fn add(&mut self, high: f64, low: f64) {
+        let sum = self.high + high;
+        let part = sum - self.high;
+        self.low += (self.high - (sum - part)) + (high - part);
+        self.high = sum;
+        self.low += low;
+    }
+
+    /// Changes the base to one at or above the present one; the sum stays the same.
+    #[inline(always)]
+    pub(super) fn rebase(&mut self, base: Base<T>) {
+        if self.high > 0.0 && base != self.base {
+            let factor = exp_f64(self.base.ln_ratio(base));
+            self.high *= factor;
+            self.low *= factor;
+        }
+        self.base = base;
+    }
+
+    /// The same sum with its exponent in the base: relative to it, the sum is about 1. Results that
+    /// are multiplied by its reciprocal then keep their precision down to the smallest.
+    #[inline(always)]
+    pub(super) fn exponent_in_base(&self) -> Self {
+        let (_, e) = split_exponent(self.total());
+        let scale = f64::from_bits(((1023 - e as i64) as u64) << 52);
+        let base = Base { exponent: self.base.exponent + e, ..self.base };
+        Self { high: self.high * scale, low: self.low * scale, base }
+    }
+
+    /// `weight` divided by the total, as an unevaluated sum of two `T`.
+    #[inline(always)]
+    pub(crate) fn scaled_reciprocal(&self, weight: f64) -> (T, T) {
+        let mut r = weight / self.total();
+        let mut low = 0.0;
+        if T::EPSILON == f64::EPSILON {
+            r = weight / self.high;
+            // weight - r * high without an error, from Dekker's split of both into halves.
+            let split = |x: f64| {
+                let t = 134_217_729.0 * x; // 2^27 + 1
+                let high = t - (t - x);
+                (high, x - high)
+            };
+            let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
+            let residual = (((weight - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
+            low = (residual - r * self.low) / self.high;
+        }
+        let first = T::from_f64(r);
+        (first, T::from_f64((r - first.to_f64()) + low))
+    }
+
+    /// The result of a row that has no softmax: `empty` without finite logits, NaN with +inf or NaN.
+    #[inline(always)]
+    pub(super) fn degenerate_value(&self, empty: T) -> Option<T> {
+        if self.high > 0.0 && self.high < f64::INFINITY {
+            None
+        } else if self.high == 0.0 {
+            Some(empty)
+        } else {
+            Some(T::NAN)
+        }
+    }
+
+    /// The sum of both.
+    pub(super) fn merge(mut self, mut other: Self) -> Self {
+        if other.high == 0.0 || self.high.is_nan() {
+            return self;
+        }
+        if self.high == 0.0 || other.high.is_nan() {
+            return other;
+        }
+        if !self.high.is_finite() || !other.high.is_finite() {
+            return if self.high.is_finite() { other } else { self };
+        }
+        // The sum with the larger base keeps its value, and nothing overflows. The order of the
+        // operands does not matter.
+        if self.base.ln_ratio(other.base).0 >= 0.0 {
+            other.rebase(self.base);
+        } else {
+            self.rebase(other.base);
+        }
+        let (mut a, b) = if self.high >= other.high { (self, other) } else { (other, self) };
+        a.add(b.high, b.low);
+        a
+    }
+
+    /// The logarithm of the sum as an unevaluated sum of two numbers.
+    #[inline(always)]
+    pub(super) fn ln_parts(&self) -> (f64, f64) {
+        let (high, low) = ln_parts(self.total(), self.base.exponent);
+        // The shift may be far from the largest element. It is added without an error (two-sum), and
+        // then the first part is made the leading one.
+        let shift = self.base.shift.to_f64();
+        let lead = shift + high;
+        let part = lead - shift;
+        let low = low + ((shift - (lead - part)) + (high - part));
+        let sum = lead + low;
+        (sum, low - (sum - lead))
+    }
+
+    /// The logarithm of the sum; -inf if the sum is empty.
+    #[inline(always)]
+    pub(super) fn ln(&self) -> T {
+        if self.high == 0.0 {
+            T::NEG_INFINITY
+        } else if self.high.is_finite() {
+            let (high, low) = self.ln_parts();
+            T::from_f64(high + low)
+        } else {
+            T::from_f64(self.high)
+        }
+    }
+}
+
+/// e^(x + small) for rescaling a sum, within 2 ulp for |small| < 2^-16; 0 below the normal range.
+#[inline(always)]
+fn exp_f64((x, small): (f64, f64)) -> f64 {
+    let l = pulp::Scalar;
+    let e = Exp::<_, f64>::new(l, Base::PLAIN).eval::<MOVED>(l, x);
+    e + e * (small + 0.5 * small * small)
+}
+
+/// The sum of two sums of exponentials.
+#[inline(always)]
+pub(crate) fn merge_ext_sums<L: Lanes<T>, T: Float>(_: L, a: ExtSum<T>, b: ExtSum<T>) -> ExtSum<T> {
+    a.merge(b)
+}
+
+/// The logarithm of a sum of exponentials.
+#[inline(always)]
+pub(crate) fn ext_sum_ln<L: Lanes<T>, T: Float>(_: L, sum: ExtSum<T>) -> T {
+    sum.ln()
+}

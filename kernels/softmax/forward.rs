@@ -1,0 +1,337 @@
+//! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
+
+use super::ext_sum::ExtSum;
+use super::groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
+use super::logits::Logits;
+use super::sum_exp::{
+    base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
+};
+use super::tuning::{GROUP_ROWS, Tuning};
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED};
+use crate::kernels::rows::{Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream, sum_lanes};
+use crate::matrix::MatMut;
+use core::ops::Range;
+
+/// Softmax of a slice.
+#[inline(always)]
+pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    softmax_row(l, &exp_base_one(l), &mut SrcDst::new(x, out), T::NAN);
+}
+
+/// Softmax of a slice, in place.
+#[inline(always)]
+pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
+    softmax_row(l, &exp_base_one(l), &mut SrcDst::in_place(x), T::NAN);
+}
+
+/// Log-softmax of a slice.
+#[inline(always)]
+pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let mut row = SrcDst::new(x, out);
+    let sum = row_sum_exp(l, &exp_base_one(l), &mut row);
+    write_log_softmax(l, &mut row, &sum, sum.ln_parts(), T::NAN);
+}
+
+/// The logarithm of the sum of the exponentials of a slice.
+#[inline(always)]
+pub(crate) fn log_sum_exp<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
+    ext_sum(l, x).ln()
+}
+
+/// The sum of the exponentials of a slice.
+#[inline(always)]
+pub(crate) fn ext_sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
+    row_sum_exp(l, &exp_base_one(l), &mut SrcDst::reading(x))
+}
+
+/// Softmax of every row.
+#[inline(always)]
+pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+    let (shape, empty) = ((out.rows(), out.cols()), x.masked_softmax());
+    match x.untransformed() {
+        Some(x) => softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
+        None => softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
+    }
+}
+
+/// Softmax of every row, in place.
+#[inline(always)]
+pub(crate) fn softmax_rows_in_place<'a, L: Tuning<T>, T: Float>(l: L, x: Logits<'a, T, MatMut<'a, T>>) {
+    let (shape, empty) = ((x.x.rows(), x.x.cols()), x.masked_softmax());
+    match x.untransformed() {
+        Ok(x) => softmax_groups_in_place(l, x, shape, empty),
+        Err(x) => softmax_groups_in_place(l, x, shape, empty),
+    }
+}
+
+/// Log-softmax of every row.
+#[inline(always)]
+pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+    let empty = x.masked_log_softmax();
+    match x.untransformed() {
+        Some(x) => log_softmax_groups(l, x, out, empty),
+        None => log_softmax_groups(l, x, out, empty),
+    }
+}
+
+/// The logarithm of the sum of the exponentials of every row.
+#[inline(always)]
+pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
+    match x.untransformed() {
+        Some(x) => log_sum_exp_groups(l, &x, out),
+        None => log_sum_exp_groups(l, &x, out),
+    }
+}
+
+/// Softmax of one row; `empty` if all logits are -inf.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
+    if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
+        let sum = row_sum_exp(l, exp, row);
+        match sum.degenerate_value(empty) {
+            Some(x) => row.dst().fill(x),
+            None => write_recomputed(l, &sum, row, 1.0),
+        }
+    } else {
+        let sum = row_sum_exp_store(l, exp, row);
+        normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), empty);
+    }
+}
+
+/// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows that
+/// fit base 1 take every exponential twice, because their logits must outlast the sum.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn softmax_row_in_place<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
+    match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
+        Some(sum) => write_base_one(l, exp, row, sum.scaled_reciprocal(1.0)),
+        None => {
+            let sum = row_sum_exp_stabilized::<L, T, true>(l, row);
+            normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), empty);
+        }
+    }
+}
+
+/// Softmax of rows of the given shape, a group at a time.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn softmax_groups<L: Tuning<T>, T: Float>(
+    l: L,
+    mut rows: impl RowsMut<T>,
+    (row_count, cols): (usize, usize),
+    empty: T,
+) {
+    let exp = exp_base_one(l);
+    if should_stream::<T>(cols) {
+        for i in 0..row_count {
+            softmax_row(l, &exp, &mut rows.row_mut(i), empty);
+        }
+        return;
+    }
+    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
+    for group in row_groups(row_count, cols) {
+        if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
+            continue;
+        }
+        group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
+        for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
+            *reciprocal = sum.scaled_reciprocal(1.0);
+        }
+        for (i, (sum, &reciprocal)) in group.zip(sums.iter().zip(&reciprocals)) {
+            normalize_stored(l, rows.dst(i), sum, reciprocal, empty);
+        }
+    }
+}
+
+/// [`softmax_groups`] in place.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
+    l: L,
+    mut rows: impl RowsMut<T>,
+    (row_count, cols): (usize, usize),
+    empty: T,
+) {
+    let exp = exp_base_one(l);
+    if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(cols) {
+        for i in 0..row_count {
+            softmax_row(l, &exp, &mut rows.row_mut(i), empty);
+        }
+        return;
+    }
+    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    for group in row_groups(row_count, cols) {
+        if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
+            continue;
+        }
+        if group_sum_exp_base_one::<L, T, false>(l, &exp, &mut rows, group.clone(), &mut sums) {
+            for (i, sum) in group.zip(&sums) {
+                write_base_one(l, &exp, &mut rows.row_mut(i), sum.scaled_reciprocal(1.0));
+            }
+        } else {
+            for i in group {
+                softmax_row_in_place(l, &exp, &mut rows.row_mut(i), empty);
+            }
+        }
+    }
+}
+
+/// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False
+/// if base 1 does not fit all rows: nothing is written then.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn softmax_one_vector_rows<L: Lanes<T>, T: Float>(
+    l: L,
+    exp: &Exp<L, T>,
+    rows: &mut impl RowsMut<T>,
+    group: Range<usize>,
+) -> bool {
+    let zero = l.splat(T::ZERO);
+    let (mut e, mut overflow_bits) = ([zero; GROUP_ROWS], zero);
+    for (i, e) in group.clone().zip(&mut e) {
+        let row = rows.read_row(i);
+        let logits = if rows.cols() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, rows.cols()) };
+        *e = eval::<L, T, PLAIN>(l, exp, logits, &mut overflow_bits);
+    }
+    let mut all_fit = !l.exp_overflowed(overflow_bits);
+    let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
+    for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
+        let (high, low) = sum_lanes(l, e, zero);
+        all_fit &= base_fits(high, 0.0);
+        *reciprocal = ExtSum::<T>::base_one(high, low).scaled_reciprocal(1.0);
+    }
+    if all_fit {
+        for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
+            let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
+            let out = rows.dst(i);
+            if out.len() == L::N { l.store(out, y) } else { l.store_tail(out, y) }
+        }
+    }
+    all_fit
+}
+
+/// Log-softmax of rows, a group at a time.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn log_softmax_groups<L: Lanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatMut<'_, T>, empty: T) {
+    let exp = exp_base_one(l);
+    let (row_count, cols) = (out.rows(), out.cols());
+    let mut rows = RowsInto { src: x, dst: out };
+    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
+    for group in row_groups(row_count, cols) {
+        group_sum_exp(l, &exp, &rows.src, group.clone(), &mut sums);
+        for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
+            *ln = sum.ln_parts();
+        }
+        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+            write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
+        }
+    }
+}
+
+/// The logarithms of the sums of the exponentials of rows, a group at a time.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn log_sum_exp_groups<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
+    let exp = exp_base_one(l);
+    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    for group in row_groups(out.len(), x.cols()) {
+        group_sum_exp(l, &exp, x, group.clone(), &mut sums);
+        for (out, sum) in out[group].iter_mut().zip(&sums) {
+            *out = sum.ln();
+        }
+    }
+}
+
+/// Turns the stored exponentials of a row into its results, given the reciprocal of their sum.
+#[inline(always)]
+pub(super) fn normalize_stored<L: Lanes<T>, T: Float>(
+    l: L,
+    stored: &mut [T],
+    sum: &ExtSum<T>,
+    reciprocal: (T, T),
+    empty: T,
+) {
+    match sum.degenerate_value(empty) {
+        Some(x) => stored.fill(x),
+        None => scale_stored(l, reciprocal, stored),
+    }
+}
+
+/// Multiplies the stored exponentials of a row by the reciprocal of their sum.
+#[inline(always)]
+pub(crate) fn scale_stored<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T), stored: &mut [T]) {
+    let reciprocal = (l.splat(first), l.splat(second));
+    map_row::<L, T, false>(
+        l,
+        &mut SrcDst::in_place(stored),
+        #[inline(always)]
+        |e| mul_two_part(l, e, reciprocal),
+    );
+}
+
+/// Writes the exponentials of a row that fits base 1, multiplied by the reciprocal of their sum.
+#[inline(always)]
+fn write_base_one<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, (first, second): (T, T)) {
+    let reciprocal = (l.splat(first), l.splat(second));
+    map_row::<L, T, false>(
+        l,
+        row,
+        #[inline(always)]
+        |x| mul_two_part(l, exp.eval::<PLAIN>(l, x), reciprocal),
+    );
+}
+
+/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the caches.
+#[inline(always)]
+pub(crate) fn write_recomputed<L: Lanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
+    let normalized = sum.exponent_in_base();
+    let base = normalized.base();
+    let (first, second) = normalized.scaled_reciprocal(weight);
+    let reciprocal = (l.splat(first), l.splat(second));
+    // Hidden from the compiler for the reason that `exp_base_one` states.
+    let exp = core::hint::black_box(Exp::new(l, base));
+    if sum.base() == Base::PLAIN {
+        map_row::<L, T, true>(
+            l,
+            row,
+            #[inline(always)]
+            |x| mul_two_part(l, exp.eval::<BOUNDED>(l, x), reciprocal),
+        );
+    } else if base.shift == T::ZERO {
+        map_row::<L, T, true>(
+            l,
+            row,
+            #[inline(always)]
+            |x| mul_two_part(l, exp.eval::<MOVED>(l, x), reciprocal),
+        );
+    } else {
+        map_row::<L, T, true>(
+            l,
+            row,
+            #[inline(always)]
+            |x| mul_two_part(l, exp.eval::<SHIFTED>(l, x), reciprocal),
+        );
+    }
+}
+
+/// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so
+/// that a large common offset costs no accuracy; `empty` if all logits are -inf.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn write_log_softmax<L: Lanes<T>, T: Float>(
+    l: L,
+    row: &mut impl Row<T>,
+    sum: &ExtSum<T>,
+    (high, low): (f64, f64),
+    empty: T,
+) {
+    if let Some(x) = sum.degenerate_value(empty) {
+        row.dst().fill(x);
+        return;
+    }
+    let first = T::from_f64(high);
+    let (first, second) = (l.splat(first), l.splat(T::from_f64((high - first.to_f64()) + low)));
+    map_row_by_length(
+        l,
+        row,
+        #[inline(always)]
+        |x| l.sub(l.sub(x, first), second),
+    );
+}

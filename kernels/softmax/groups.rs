@@ -1,0 +1,192 @@
+//! Groups of short rows: the sums of their exponentials.
+//!
+//! The rows of a group take each step together: first the exponentials of all rows, then their sums,
+//! the reciprocals or logarithms of the sums, and the results. The CPU works on other rows while the
+//! sum of one row is reduced.
+
+use super::ext_sum::ExtSum;
+use super::sum_exp::{base_fits, block_lane_sums, row_sum_exp, row_sum_exp_store};
+use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ELEMENTS, GROUP_ROWS};
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{Exp, PLAIN};
+use crate::kernels::rows::{Row, Rows, SrcDst, sum_lanes};
+use crate::matrix::MatMut;
+use core::ops::Range;
+
+/// Rows of one length with a destination each.
+pub(super) trait RowsMut<T: Float> {
+    /// One of the rows.
+    type Row<'a>: Row<T>
+    where
+        Self: 'a;
+    /// Their length.
+    fn cols(&self) -> usize;
+    /// Row `i`, only read.
+    fn read_row(&self, i: usize) -> Self::Row<'_>;
+    /// Row `i` with its destination.
+    fn row_mut(&mut self, i: usize) -> Self::Row<'_>;
+    /// The destination of row `i`.
+    fn dst(&mut self, i: usize) -> &mut [T];
+}
+
+/// Rows without a destination.
+impl<T: Float, X: Rows<T>> RowsMut<T> for &X {
+    type Row<'a>
+        = X::Row<'a>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        (**self).cols()
+    }
+    #[inline(always)]
+    fn read_row(&self, i: usize) -> X::Row<'_> {
+        self.row_into(i, &mut [])
+    }
+    #[inline(always)]
+    fn row_mut(&mut self, i: usize) -> X::Row<'_> {
+        self.row_into(i, &mut [])
+    }
+    #[inline(always)]
+    fn dst(&mut self, _: usize) -> &mut [T] {
+        &mut []
+    }
+}
+
+/// The rows of one matrix with those of another as their destinations.
+pub(super) struct RowsInto<'a, X, T> {
+    /// The rows that are read.
+    pub(super) src: X,
+    /// Their destinations, of the same shape.
+    pub(super) dst: MatMut<'a, T>,
+}
+
+impl<T: Float, X: Rows<T>> RowsMut<T> for RowsInto<'_, X, T> {
+    type Row<'a>
+        = X::Row<'a>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        self.src.cols()
+    }
+    #[inline(always)]
+    fn read_row(&self, i: usize) -> X::Row<'_> {
+        self.src.row_into(i, &mut [])
+    }
+    #[inline(always)]
+    fn row_mut(&mut self, i: usize) -> X::Row<'_> {
+        self.src.row_into(i, self.dst.row_mut(i))
+    }
+    #[inline(always)]
+    fn dst(&mut self, i: usize) -> &mut [T] {
+        self.dst.row_mut(i)
+    }
+}
+
+/// Rows in place.
+impl<T: Float> RowsMut<T> for MatMut<'_, T> {
+    type Row<'a>
+        = SrcDst<'a, T>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        MatMut::cols(self)
+    }
+    #[inline(always)]
+    fn read_row(&self, i: usize) -> SrcDst<'_, T> {
+        SrcDst::reading(self.as_ref().row(i))
+    }
+    #[inline(always)]
+    fn row_mut(&mut self, i: usize) -> SrcDst<'_, T> {
+        SrcDst::in_place(MatMut::row_mut(self, i))
+    }
+    #[inline(always)]
+    fn dst(&mut self, i: usize) -> &mut [T] {
+        MatMut::row_mut(self, i)
+    }
+}
+
+/// The groups of rows, one after the other.
+#[inline(always)]
+pub(super) fn row_groups(rows: usize, cols: usize) -> impl Iterator<Item = Range<usize>> {
+    let group_rows = (GROUP_ELEMENTS / cols.max(1)).clamp(1, GROUP_ROWS);
+    (0..rows).step_by(group_rows).map(move |start| start..rows.min(start + group_rows))
+}
+
+/// The sums of the exponentials of a group of rows. `exp` is relative to [`Base::PLAIN`].
+///
+/// [`Base::PLAIN`]: crate::kernels::math::exp::Base::PLAIN
+#[inline(always)]
+pub(super) fn group_sum_exp<L: Lanes<T>, T: Float>(
+    l: L,
+    exp: &Exp<L, T>,
+    mut rows: &impl Rows<T>,
+    group: Range<usize>,
+    sums: &mut [ExtSum<T>; GROUP_ROWS],
+) {
+    group_sum_exp_as::<L, T, false>(l, exp, &mut rows, group, sums);
+}
+
+/// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum.
+#[inline(always)]
+pub(super) fn group_sum_exp_store<L: Lanes<T>, T: Float>(
+    l: L,
+    exp: &Exp<L, T>,
+    rows: &mut impl RowsMut<T>,
+    group: Range<usize>,
+    sums: &mut [ExtSum<T>; GROUP_ROWS],
+) {
+    group_sum_exp_as::<L, T, true>(l, exp, rows, group, sums);
+}
+
+/// Either of the two functions above.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn group_sum_exp_as<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    rows: &mut impl RowsMut<T>,
+    group: Range<usize>,
+    sums: &mut [ExtSum<T>; GROUP_ROWS],
+) {
+    if group_sum_exp_base_one::<L, T, STORE>(l, exp, rows, group.clone(), sums) {
+        return;
+    }
+    for (i, sum) in group.zip(sums) {
+        let mut row = rows.row_mut(i);
+        *sum = if STORE { row_sum_exp_store(l, exp, &mut row) } else { row_sum_exp(l, exp, &mut row) };
+    }
+}
+
+/// The sums of the exponentials of a group of short rows relative to [`Base::PLAIN`]. `STORE` also
+/// stores the exponentials. False if the rows are long, or if the base does not fit all of them: the
+/// sums and what was stored are then worthless.
+///
+/// [`Base::PLAIN`]: crate::kernels::math::exp::Base::PLAIN
+#[inline(always)]
+pub(super) fn group_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    rows: &mut impl RowsMut<T>,
+    group: Range<usize>,
+    sums: &mut [ExtSum<T>; GROUP_ROWS],
+) -> bool {
+    let cols = rows.cols();
+    if cols > DEFERRED_CHECK_VECTORS * L::N {
+        return false;
+    }
+    let mut overflow_bits = l.splat(T::ZERO);
+    let mut lane_sums = [(overflow_bits, overflow_bits); GROUP_ROWS];
+    for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
+        let mut row = rows.row_mut(i);
+        *lane_sum = block_lane_sums::<L, T, PLAIN, STORE>(l, exp, &mut row, 0, cols, &mut overflow_bits);
+    }
+    let mut all_fit = !l.exp_overflowed(overflow_bits);
+    for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&lane_sums) {
+        let (high, low) = sum_lanes(l, high, low);
+        *sum = ExtSum::base_one(high, low);
+        all_fit &= base_fits(high, 0.0);
+    }
+    all_fit
+}

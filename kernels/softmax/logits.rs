@@ -1,0 +1,182 @@
+//! Rows of logits with a scale and a mask.
+
+use super::groups::RowsMut;
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::rows::{Row, Rows, SrcDst};
+use crate::matrix::{MatMut, MatRef};
+
+/// Rows of logits `scale * x + mask`, and the result of a fully masked row. `M` is `MatRef`, or
+/// `MatMut` for logits that their softmax replaces.
+#[derive(Clone, Copy)]
+#[allow(unnameable_types, reason = "public only because it is an argument of an entry point")]
+pub struct Logits<'a, T, M = MatRef<'a, T>> {
+    /// The unscaled logits.
+    pub(crate) x: M,
+    /// Finite and not 0.
+    pub(crate) scale: T,
+    /// A matrix of the shape of `x`, or one row for all rows.
+    pub(crate) mask: Option<MatRef<'a, T>>,
+    /// Whether the softmax of a row of -inf is 0, and its logarithm -inf, instead of NaN.
+    pub(crate) masked_rows_are_zero: bool,
+}
+
+impl<T, M> Logits<'_, T, M> {
+    /// The logits `x` themselves; `one` is 1.
+    pub(crate) fn unmasked(x: M, one: T) -> Self {
+        Self { x, scale: one, mask: None, masked_rows_are_zero: false }
+    }
+}
+
+impl<T: Float, M> Logits<'_, T, M> {
+    /// Whether the logits are `x` itself.
+    #[inline(always)]
+    fn is_untransformed(&self) -> bool {
+        self.scale == T::ONE && self.mask.is_none()
+    }
+
+    /// The softmax of a row of -inf.
+    #[inline(always)]
+    pub(super) fn masked_softmax(&self) -> T {
+        if self.masked_rows_are_zero { T::ZERO } else { T::NAN }
+    }
+
+    /// The log-softmax of a row of -inf.
+    #[inline(always)]
+    pub(super) fn masked_log_softmax(&self) -> T {
+        if self.masked_rows_are_zero { T::NEG_INFINITY } else { T::NAN }
+    }
+}
+
+/// Row `i` of a mask.
+#[inline(always)]
+fn mask_row<'a, T: Float>(mask: Option<MatRef<'a, T>>, i: usize) -> Option<SrcDst<'a, T>> {
+    mask.map(|mask| SrcDst::reading(mask.row(if mask.rows() == 1 { 0 } else { i })))
+}
+
+impl<'a, T: Float> Logits<'a, T> {
+    /// The matrix itself, if neither scale nor mask change it.
+    #[inline(always)]
+    pub(super) fn untransformed(&self) -> Option<MatRef<'a, T>> {
+        self.is_untransformed().then_some(self.x)
+    }
+}
+
+impl<'a, T: Float> Logits<'a, T, MatMut<'a, T>> {
+    /// The matrix itself, if neither scale nor mask change it.
+    #[inline(always)]
+    pub(super) fn untransformed(self) -> Result<MatMut<'a, T>, Self> {
+        if self.is_untransformed() { Ok(self.x) } else { Err(self) }
+    }
+}
+
+impl<T: Float> Rows<T> for Logits<'_, T> {
+    type Row<'a>
+        = LogitRow<'a, T, false>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        self.x.cols()
+    }
+    #[inline(always)]
+    fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> LogitRow<'a, T, false> {
+        let mask = mask_row(self.mask, i);
+        LogitRow { x: SrcDst::or_read(self.x.row(i), dst), scale: self.scale, mask }
+    }
+}
+
+/// Rows in place.
+impl<T: Float> RowsMut<T> for Logits<'_, T, MatMut<'_, T>> {
+    type Row<'a>
+        = LogitRow<'a, T, true>
+    where
+        Self: 'a;
+    #[inline(always)]
+    fn cols(&self) -> usize {
+        self.x.cols()
+    }
+    #[inline(always)]
+    fn read_row(&self, i: usize) -> LogitRow<'_, T, true> {
+        LogitRow { x: self.x.read_row(i), scale: self.scale, mask: mask_row(self.mask, i) }
+    }
+    #[inline(always)]
+    fn row_mut(&mut self, i: usize) -> LogitRow<'_, T, true> {
+        LogitRow { x: RowsMut::row_mut(&mut self.x, i), scale: self.scale, mask: mask_row(self.mask, i) }
+    }
+    #[inline(always)]
+    fn dst(&mut self, i: usize) -> &mut [T] {
+        self.x.row_mut(i)
+    }
+}
+
+/// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused multiply-add.
+/// Where the mask is -inf the logit is -inf, even if x is NaN or +inf.
+pub(crate) struct LogitRow<'a, T, const IN_PLACE: bool> {
+    x: SrcDst<'a, T>,
+    scale: T,
+    mask: Option<SrcDst<'a, T>>,
+}
+
+impl<T: Float, const IN_PLACE: bool> LogitRow<'_, T, IN_PLACE> {
+    /// The logits of the vector `x`, whose masks are read by `mask`.
+    #[inline(always)]
+    fn logits<L: Lanes<T>>(&self, l: L, x: L::V, mask: impl FnOnce(&SrcDst<'_, T>) -> L::V) -> L::V {
+        let scale = l.splat(self.scale);
+        match &self.mask {
+            None => l.mul(x, scale),
+            Some(m) => {
+                let m = mask(m);
+                let masked = l.lt(m, l.splat(T::MIN));
+                l.select(masked, m, l.mul_add(x, scale, m))
+            }
+        }
+    }
+}
+
+impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.x.len()
+    }
+    #[inline(always)]
+    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+        const { assert!(L::IN_FLIGHT <= 4, "the array holds four vectors") }
+        let mut v = [l.splat(T::ZERO); 4];
+        for (i, v) in v[..L::IN_FLIGHT].iter_mut().enumerate() {
+            *v = self.load(l, at + i * L::N);
+        }
+        v
+    }
+    #[inline(always)]
+    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
+        self.logits(
+            l,
+            self.x.load(l, at),
+            #[inline(always)]
+            |mask| mask.load(l, at),
+        )
+    }
+    #[inline(always)]
+    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
+        // The scaled fill is -inf.
+        let fill = if self.scale < T::ZERO { T::INFINITY } else { T::NEG_INFINITY };
+        self.logits(
+            l,
+            l.load_tail(&self.x.src()[at..end], fill),
+            #[inline(always)]
+            |mask| l.load_tail(&mask.src()[at..end], T::ZERO),
+        )
+    }
+    #[inline(always)]
+    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
+        self.x.prefetch(l, at);
+    }
+    #[inline(always)]
+    fn dst(&mut self) -> &mut [T] {
+        self.x.dst()
+    }
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        IN_PLACE
+    }
+}

@@ -1,0 +1,350 @@
+//! StableMax, its logarithm, and their gradients.
+//!
+//! ```text
+//! stablemax(x)_i = s(x_i) / S     S = sum_j s(x_j)     s(x) = 1 + x for x >= 0, 1 / (1 - x) below
+//! ```
+//!
+//! From Prieto et al. 2025, "Grokking at the Edge of Numerical Stability". With u = 1 + |x| a weight
+//! s(x) is u or 1/u.
+//!
+//! Pass 1 computes the sums, pass 2 writes. No weight of a finite logit overflows, but sums do, and
+//! the smallest weights are subnormal. A row whose sum is out of range is therefore summed again with
+//! all weights scaled by a power of two. Results are written as c u or c / u times a power of two,
+//! with c from the reciprocal of the sum ([`Norm`]): no intermediate is less precise than the result.
+//!
+//! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of u,
+//! of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and of 1/u
+//! in it are kept and added.
+
+use super::ext_sum::ExtSum;
+use super::tuning::BLOCK_ELEMENTS;
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{ln, ln_mantissa, split_exponent};
+use crate::kernels::rows::{SrcDst, map_row_by_length, sum_lanes, two_sum, zip_map};
+use crate::matrix::{MatMut, MatRef};
+
+/// The elements of `x`, at most a vector of them; the other lanes are `fill`.
+#[inline(always)]
+fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], fill: T) -> L::V {
+    if x.len() == L::N { l.load(x) } else { l.load_tail(x, fill) }
+}
+
+/// u = 1 + |x|.
+#[inline(always)]
+fn one_plus_abs<L: Lanes<T>, T: Float>(l: L, x: L::V) -> L::V {
+    l.add(l.abs(x), l.splat(T::ONE))
+}
+
+/// The weights of `x` times `c`.
+#[inline(always)]
+fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
+    let u = one_plus_abs(l, x);
+    l.select(l.lt(x, l.splat(T::ZERO)), l.div(c, u), l.mul(u, c))
+}
+
+/// The weights of `x` times `c` as unevaluated sums, whose only error is the rounding of u; `inverse`
+/// is 1/c, and c is a power of two.
+#[inline(always)]
+fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, inverse: L::V) -> (L::V, L::V) {
+    let (u, zero) = (one_plus_abs(l, x), l.splat(T::ZERO));
+    let quotient = l.div(c, u);
+    let low = l.mul(l.div_residual(c, u, quotient), l.mul(quotient, inverse));
+    let negative = l.lt(x, zero);
+    // The weight of -inf is exactly 0; its low part would be NaN.
+    let low = l.select(l.lt(l.splat(T::NEG_INFINITY), x), low, zero);
+    (l.select(negative, quotient, l.mul(u, c)), l.select(negative, low, zero))
+}
+
+/// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms of
+/// the elements from its first to its second argument, as unevaluated sums.
+#[inline(always)]
+fn compensated_sums<L: Lanes<T>, T: Float, const N: usize>(
+    l: L,
+    len: usize,
+    terms: impl Fn(usize, usize) -> [(L::V, L::V); N],
+) -> [ExtSum<T>; N] {
+    let mut totals = [ExtSum::EMPTY; N];
+    for start in (0..len).step_by(BLOCK_ELEMENTS) {
+        let end = len.min(start + BLOCK_ELEMENTS);
+        let mut lane_sums = [(l.splat(T::ZERO), l.splat(T::ZERO)); N];
+        let mut at = start;
+        while at < end {
+            let next = end.min(at + L::N);
+            for ((high, low), (term, term_low)) in lane_sums.iter_mut().zip(terms(at, next)) {
+                (*high, *low) = two_sum(l, *high, l.add(*low, term_low), term);
+            }
+            at = next;
+        }
+        for (total, (high, low)) in totals.iter_mut().zip(lane_sums) {
+            let (high, low) = sum_lanes(l, high, low);
+            total.add(high, low);
+        }
+    }
+    totals
+}
+
+/// The divisor of the weights of a row.
+struct Norm<T> {
+    /// The sum of the weights times `scale`.
+    sum: ExtSum<T>,
+    /// A power of two.
+    scale: T,
+}
+
+impl<T: Float> Norm<T> {
+    /// (c, p) such that a weight times c, and then times p, is the weight divided by the sum. For
+    /// every logit x of the row, c u and c / u do not overflow, and they are subnormal only if the
+    /// result is.
+    #[inline(always)]
+    fn factors(&self) -> (T, T) {
+        let (high, low) = self.sum.scaled_reciprocal(1.0);
+        let reciprocal = high + low;
+        if self.scale == T::ONE {
+            (reciprocal, T::ONE)
+        } else if self.scale > T::ONE {
+            // Scaled, the reciprocal may round up to the largest number: a quarter of it is safe.
+            (reciprocal * (self.scale * T::from_f64(0.25)), T::from_f64(4.0))
+        } else {
+            (reciprocal, self.scale)
+        }
+    }
+
+    /// The logarithm of the sum, e ln 2 + r, as (e, r).
+    #[inline(always)]
+    fn ln(&self) -> (T, T) {
+        let (m, e) = split_exponent(self.sum.total());
+        let (_, scale) = split_exponent(self.scale.to_f64());
+        (T::from_f64(e - scale), T::from_f64(ln_mantissa(m)))
+    }
+}
+
+/// The powers of two that multiply the terms of the sums of a row.
+struct Scales<V> {
+    /// For the weights.
+    weight: V,
+    /// 1 / `weight`.
+    inverse: V,
+    /// For the upstream gradient.
+    gradient: V,
+}
+
+/// The norm of a row of `len` logits, and a quarter of `value(last, total)`, where `last` is the last
+/// of the `N` sums and `total` the sum of the weights. `None` if the row has no result: +inf or NaN,
+/// only -inf, or a value that overflows the type.
+///
+/// The first terms are the weights. A second pass follows if their sum is out of range, or if the
+/// last sum overflows.
+#[inline(always)]
+fn norm_and_value<L: Lanes<T>, T: Float, const N: usize>(
+    l: L,
+    len: usize,
+    terms: impl Fn(&Scales<L::V>, usize, usize) -> [(L::V, L::V); N],
+    value: impl Fn(f64, f64) -> f64,
+) -> Option<(Norm<T>, T)> {
+    let large = T::SCALE.to_f64();
+    let small = 1.0 / large;
+    let (mut scale, mut gradient) = (1.0, 1.0);
+    loop {
+        let splat = |x: f64| l.splat(T::from_f64(x));
+        let scales = Scales { weight: splat(scale), inverse: splat(1.0 / scale), gradient: splat(gradient) };
+        let sums = compensated_sums(
+            l,
+            len,
+            #[inline(always)]
+            |at, end| terms(&scales, at, end),
+        );
+        let (sum, last) = (sums[0], sums[N - 1].total());
+        let total = sum.total();
+        if scale == 1.0 && !(small..=large).contains(&total) {
+            scale = if total < small { large } else { small };
+        } else if sum.degenerate_value(T::NAN).is_some() {
+            return None;
+        } else if gradient == 1.0 && !last.is_finite() {
+            // Every weight is then below `large`, or scaled by `small`: a quarter of this factor
+            // cannot overflow again.
+            gradient = 0.25 * small;
+        } else {
+            let quarter = T::from_f64(value(last, total) * (0.25 / gradient));
+            return quarter.to_f64().is_finite().then_some((Norm { sum, scale: T::from_f64(scale) }, quarter));
+        }
+    }
+}
+
+/// The norm of a row.
+#[inline(always)]
+fn row_norm<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
+    let norm = norm_and_value::<L, T, 1>(
+        l,
+        x.len(),
+        #[inline(always)]
+        |s, at, end| [stable_weights_two_part(l, load_up_to(l, &x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
+        #[inline(always)]
+        |sum, _| sum,
+    );
+    norm.map(|(norm, _)| norm)
+}
+
+/// The norm of a row, and a quarter of the mean of `dy` under its StableMax: `sum(dy s) / S`.
+#[inline(always)]
+fn norm_and_mean<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
+    let zero = l.splat(T::ZERO);
+    norm_and_value::<L, T, 2>(
+        l,
+        x.len(),
+        #[inline(always)]
+        |s, at, end| {
+            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let (weight, low) = stable_weights_two_part(l, x, s.weight, s.inverse);
+            let dy = l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient);
+            [(weight, low), (l.mul(dy, weight), zero)]
+        },
+        #[inline(always)]
+        |weighted_sum, total| weighted_sum / total,
+    )
+}
+
+/// The norm of a row, and a quarter of the sum of `dy`.
+#[inline(always)]
+fn norm_and_sum<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
+    let zero = l.splat(T::ZERO);
+    norm_and_value::<L, T, 2>(
+        l,
+        x.len(),
+        #[inline(always)]
+        |s, at, end| {
+            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let weight = stable_weights_two_part(l, x, s.weight, s.inverse);
+            [weight, (l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient), zero)]
+        },
+        #[inline(always)]
+        |sum, _| sum,
+    )
+}
+
+/// StableMax of a slice.
+#[inline(always)]
+pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
+    let (c, p) = norm.factors();
+    let (c, p) = (l.splat(c), l.splat(p));
+    map_row_by_length(
+        l,
+        &mut SrcDst::new(x, out),
+        #[inline(always)]
+        |x| l.mul(stable_weights(l, x, c), p),
+    );
+}
+
+/// Log-StableMax of a slice: `(±e - E) ln 2 + (±r - R)` with the logarithms `e ln 2 + r` of u and
+/// `E ln 2 + R` of the sum, so that two large ones cancel without an error.
+#[inline(always)]
+pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
+    let (e_sum, r_sum) = norm.ln();
+    let (e_sum, r_sum) = (l.splat(e_sum), l.splat(r_sum));
+    let (one, zero, minus_one) = (l.splat(T::ONE), l.splat(T::ZERO), l.splat(T::ZERO - T::ONE));
+    let (high, low, neg_infinity) = (l.splat(T::LN2_HI), l.splat(T::LN2_LO), l.splat(T::NEG_INFINITY));
+    map_row_by_length(
+        l,
+        &mut SrcDst::new(x, out),
+        #[inline(always)]
+        |x| {
+            let (e, r) = ln(l, one_plus_abs(l, x));
+            let sign = l.select(l.lt(x, zero), minus_one, one);
+            let e = l.sub(l.mul(e, sign), e_sum);
+            let r = l.sub(l.mul(r, sign), r_sum);
+            let y = l.mul_add(e, high, l.mul_add(e, low, r));
+            // `ln` of infinity is arbitrary.
+            l.select(l.lt(neg_infinity, x), y, x)
+        },
+    );
+}
+
+/// The gradient of StableMax: `(s' / S) (dy - D)` with `D = sum(dy s) / S`; s' is 1 or 1/u^2.
+#[inline(always)]
+pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+    let Some((norm, quarter_mean)) = norm_and_mean(l, x, dy) else { return dx.fill(T::NAN) };
+    let (c, p) = norm.factors();
+    // All of the gradient is computed from quarters: its distance from the mean may overflow.
+    let four_p = l.splat(p * T::from_f64(4.0));
+    let (c, minus_mean, quarter) = (l.splat(c), l.splat(T::ZERO - quarter_mean), l.splat(T::from_f64(0.25)));
+    let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
+    zip_map(
+        l,
+        x,
+        dy,
+        dx,
+        #[inline(always)]
+        |x, dy| {
+            let root = l.select(l.lt(x, zero), l.div(one, one_plus_abs(l, x)), one);
+            let t = l.mul_add(dy, quarter, minus_mean);
+            // In this order nothing overflows. The error of a subnormal product is not multiplied by
+            // more than 1 afterwards, because root c p <= 1.
+            l.mul(l.mul(l.mul(l.mul(t, root), c), root), four_p)
+        },
+    );
+}
+
+/// The gradient of log-StableMax: `dy / u - (s' / S) sum(dy)`.
+#[inline(always)]
+pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+    let Some((norm, quarter_sum)) = norm_and_sum(l, x, dy) else { return dx.fill(T::NAN) };
+    let (c, p) = norm.factors();
+    let (c, p, sum, quarter) = (l.splat(c), l.splat(p), l.splat(quarter_sum), l.splat(T::from_f64(0.25)));
+    let (zero, one, four) = (l.splat(T::ZERO), l.splat(T::ONE), l.splat(T::from_f64(4.0)));
+    zip_map(
+        l,
+        x,
+        dy,
+        dx,
+        #[inline(always)]
+        |x, dy| {
+            let inverse = l.div(one, one_plus_abs(l, x));
+            let root = l.select(l.lt(x, zero), inverse, one);
+            // The order and the quarters are those of the gradient of StableMax.
+            let second = l.mul(l.mul(l.mul(l.mul(sum, root), c), root), p);
+            l.mul(l.sub(l.mul(l.mul(dy, quarter), inverse), second), four)
+        },
+    );
+}
+/// StableMax of every row.
+#[inline(always)]
+pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+    for i in 0..x.rows() {
+        stablemax(l, x.row(i), out.row_mut(i));
+    }
+}
+
+/// Log-StableMax of every row.
+#[inline(always)]
+pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+    for i in 0..x.rows() {
+        log_stablemax(l, x.row(i), out.row_mut(i));
+    }
+}
+
+/// The gradient of StableMax of every row.
+#[inline(always)]
+pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
+    l: L,
+    x: MatRef<'_, T>,
+    dy: MatRef<'_, T>,
+    mut dx: MatMut<'_, T>,
+) {
+    for i in 0..x.rows() {
+        stablemax_backward(l, x.row(i), dy.row(i), dx.row_mut(i));
+    }
+}
+
+/// The gradient of log-StableMax of every row.
+#[inline(always)]
+pub(crate) fn log_stablemax_backward_rows<L: Lanes<T>, T: Float>(
+    l: L,
+    x: MatRef<'_, T>,
+    dy: MatRef<'_, T>,
+    mut dx: MatMut<'_, T>,
+) {
+    for i in 0..x.rows() {
+        log_stablemax_backward(l, x.row(i), dy.row(i), dx.row_mut(i));
+    }
+}

@@ -1,0 +1,293 @@
+//! The sum of the exponentials of one row.
+//!
+//! | | use | passes |
+//! |---|---|---|
+//! | [`row_sum_exp`] | log-sum-exp, log-softmax, first pass over long rows | reads; a block that does not fit its base, twice |
+//! | [`row_sum_exp_store`] | softmax of rows of ordinary size, not in place | reads and writes |
+//! | [`row_sum_exp_stabilized`] | softmax in place, rows that do not fit base 1 | reads; reads, may write |
+
+use super::ext_sum::ExtSum;
+use super::tuning::BLOCK_ELEMENTS;
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{Base, Exp, MOVED, PLAIN, SHIFTED};
+use crate::kernels::rows::{LINE_BYTES, Row, fast_two_sum, has_nan, maximum, sum_lanes};
+
+/// A sum of a block above this limit requires a larger base. It is far from the overflow of f32,
+/// and far beyond the sum of any block whose base fits.
+const MAX_BLOCK_SUM: f64 = 18_446_744_073_709_551_616.0; // 2^64
+
+/// A sum of a row below this limit requires a smaller base than [`Base::PLAIN`]: f32 would lose
+/// results near 2^-100 of the sum.
+const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
+
+/// The exponential relative to [`Base::PLAIN`], built once for all rows.
+///
+/// `black_box` hides its constants from the compiler, which would otherwise run out of registers
+/// and reload each of them for every vector.
+#[inline(always)]
+pub(super) fn exp_base_one<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
+    core::hint::black_box(Exp::new(l, Base::PLAIN))
+}
+
+/// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the
+/// preceding blocks.
+#[inline(always)]
+pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
+    block_sum <= MAX_BLOCK_SUM && (block_sum >= MIN_ROW_SUM || before > 0.0 && block_sum >= 0.0)
+}
+
+/// The sum of the exponentials of a row. `exp` is relative to [`Base::PLAIN`].
+#[inline(always)]
+pub(super) fn row_sum_exp<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
+    let (len, mut at) = (row.len(), 0);
+    let mut sum = ExtSum::EMPTY;
+    while at < len {
+        let end = len.min(at + BLOCK_ELEMENTS);
+        let (mut high, mut low) = if sum.base() == Base::PLAIN {
+            block_sum_exp::<L, T, PLAIN, false>(l, exp, row, at, end)
+        } else {
+            block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end)
+        };
+        if !base_fits(high, sum.high()) {
+            // The block overflows its base, is the first and vanishes relative to it, or has +inf
+            // or NaN.
+            let max = maximum(l, row, at, end);
+            if has_nan(l, row, at, end) || max == T::INFINITY && has_nan(l, row, end, len) {
+                return ExtSum::NAN;
+            }
+            if max == T::INFINITY {
+                return ExtSum::INFINITE;
+            }
+            if max > T::NEG_INFINITY {
+                sum.rebase(Base::near(max));
+                (high, low) = block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end);
+            }
+        }
+        sum.add(high, low);
+        at = end;
+    }
+    sum
+}
+
+/// [`row_sum_exp`] that also stores the exponentials, relative to the base of the sum.
+#[inline(always)]
+pub(super) fn row_sum_exp_store<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
+    if row.is_in_place() {
+        // In place, a block that does not fit would have destroyed its logits.
+        return row_sum_exp_stabilized::<L, T, true>(l, row);
+    }
+    match row_sum_exp_base_one::<L, T, true>(l, exp, row) {
+        Some(sum) => sum,
+        None => row_sum_exp_stabilized::<L, T, true>(l, row),
+    }
+}
+
+/// The sum of the exponentials of a row relative to [`Base::PLAIN`], or `None` if this base does not
+/// fit the row. `STORE` also stores the exponentials.
+#[inline(always)]
+pub(super) fn row_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+) -> Option<ExtSum<T>> {
+    let mut sum = ExtSum::EMPTY;
+    let (len, mut at) = (row.len(), 0);
+    while at < len {
+        let end = len.min(at + BLOCK_ELEMENTS);
+        let (high, low) = block_sum_exp::<L, T, PLAIN, STORE>(l, exp, row, at, end);
+        sum.add(high, low);
+        if !((0.0..=MAX_BLOCK_SUM).contains(&high) && sum.high() >= MIN_ROW_SUM) {
+            return None;
+        }
+        at = end;
+    }
+    Some(sum)
+}
+
+/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own; such
+/// a base fits any row. `STORE` also stores the exponentials, and may do so in place.
+///
+/// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf.
+#[inline(always)]
+pub(crate) fn row_sum_exp_stabilized<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    row: &mut impl Row<T>,
+) -> ExtSum<T> {
+    let len = row.len();
+    let max = maximum(l, row, 0, len);
+    if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
+        return ExtSum::EMPTY;
+    }
+    if !(max > T::NEG_INFINITY && max < T::INFINITY) {
+        return ExtSum::NAN;
+    }
+    let mut sum = ExtSum::with_base(Base::near(max));
+    for start in (0..len).step_by(BLOCK_ELEMENTS) {
+        let end = len.min(start + BLOCK_ELEMENTS);
+        let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
+        sum.add(high, low);
+    }
+    sum
+}
+
+/// The sum of the exponentials of a block relative to any base, as an unevaluated sum.
+#[cfg_attr(not(mantex_unoptimised), inline(always))]
+fn block_sum_exp_rebased<L: Lanes<T>, T: Float, const STORE: bool>(
+    l: L,
+    base: Base<T>,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+) -> (f64, f64) {
+    let exp = Exp::new(l, base);
+    if base.shift == T::ZERO {
+        block_sum_exp::<L, T, MOVED, STORE>(l, &exp, row, start, end)
+    } else {
+        block_sum_exp::<L, T, SHIFTED, STORE>(l, &exp, row, start, end)
+    }
+}
+
+/// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;
+/// +inf if one overflows. `STORE` also stores them.
+#[inline(always)]
+fn block_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+) -> (f64, f64) {
+    let mut overflow_bits = l.splat(T::ZERO);
+    let (high, low) = block_lane_sums::<L, T, MODE, STORE>(l, exp, row, start, end, &mut overflow_bits);
+    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { sum_lanes(l, high, low) }
+}
+
+/// [`block_sum_exp`] lane by lane, which records overflow instead of checking it.
+///
+/// The exponentials of a step are added in pairs, and then to the total with the rounding error
+/// kept. The error grows neither with the block nor with the elements that follow a large one.
+#[inline(always)]
+pub(super) fn block_lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+    overflow_bits: &mut L::V,
+) -> (L::V, L::V) {
+    let zero = l.splat(T::ZERO);
+    let mut sum = (zero, zero);
+    let step = L::IN_FLIGHT * L::N;
+    let mut at = start;
+    while end - at >= step {
+        if !STORE {
+            for line in (0..step).step_by(LINE_BYTES / size_of::<T>()) {
+                row.prefetch(l, at + line);
+            }
+        }
+        sum = fast_two_sum(l, sum, step_sum_exp::<L, T, MODE, STORE>(l, exp, row, at, overflow_bits));
+        at += step;
+    }
+    if at == end {
+        return sum;
+    }
+    // Rows relative to other bases are rare: a special tail is not worth its code size.
+    if MODE != PLAIN || end < L::N || STORE && row.is_in_place() {
+        while at < end {
+            let next = end.min(at + L::N);
+            let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), overflow_bits);
+            if STORE {
+                l.store_tail(&mut row.dst()[at..next], e);
+            }
+            sum = fast_two_sum(l, sum, e);
+            at = next;
+        }
+        return sum;
+    }
+    let tail = match (end - at).div_ceil(L::N) {
+        1 => tail_sum::<L, T, MODE, STORE, 1>(l, exp, row, at, end, overflow_bits),
+        2 => tail_sum::<L, T, MODE, STORE, 2>(l, exp, row, at, end, overflow_bits),
+        3 => tail_sum::<L, T, MODE, STORE, 3>(l, exp, row, at, end, overflow_bits),
+        _ => tail_sum::<L, T, MODE, STORE, 4>(l, exp, row, at, end, overflow_bits),
+    };
+    fast_two_sum(l, sum, tail)
+}
+
+/// The lane-wise sum of the [`Lanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE` also
+/// stores them.
+#[inline(always)]
+fn step_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    at: usize,
+    overflow_bits: &mut L::V,
+) -> L::V {
+    let mut e = row.load_in_flight(l, at);
+    for e in &mut e[..L::IN_FLIGHT] {
+        *e = eval::<L, T, MODE>(l, exp, *e, overflow_bits);
+    }
+    if STORE {
+        let out = &mut row.dst()[at..at + L::IN_FLIGHT * L::N];
+        for i in 0..L::IN_FLIGHT {
+            l.store(&mut out[i * L::N..], e[i]);
+        }
+    }
+    match L::IN_FLIGHT {
+        1 => e[0],
+        2 => l.add(e[0], e[1]),
+        _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+    }
+}
+
+/// The lane-wise sum of the `K` vectors of exponentials from `at` to `end`; `STORE` also stores
+/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a masked
+/// tail.
+#[inline(always)]
+fn tail_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: usize>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+    at: usize,
+    end: usize,
+    overflow_bits: &mut L::V,
+) -> L::V {
+    if K > L::IN_FLIGHT {
+        // Unreachable: more than `IN_FLIGHT` vectors would contain a full step.
+        return l.splat(T::ZERO);
+    }
+    let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
+    let mut e = [l.splat(T::ZERO); 4];
+    for (i, e) in e[..K].iter_mut().enumerate() {
+        *e = eval::<L, T, MODE>(l, exp, row.load(l, start(i)), overflow_bits);
+    }
+    if STORE {
+        for (i, &e) in e[..K].iter().enumerate() {
+            l.store(&mut row.dst()[start(i)..], e);
+        }
+    }
+    e[K - 1] = l.keep_last(e[K - 1], end - at - (K - 1) * L::N);
+    match K {
+        1 => e[0],
+        2 => l.add(e[0], e[1]),
+        3 => l.add(l.add(e[0], e[1]), e[2]),
+        _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+    }
+}
+
+/// The exponentials of `x`. Relative to [`Base::PLAIN`], overflow is recorded in `overflow_bits`
+/// instead of being excluded by a clamp.
+#[inline(always)]
+pub(super) fn eval<L: Lanes<T>, T: Float, const MODE: u8>(
+    l: L,
+    exp: &Exp<L, T>,
+    x: L::V,
+    overflow_bits: &mut L::V,
+) -> L::V {
+    if MODE != PLAIN {
+        return exp.eval::<MODE>(l, x);
+    }
+    let (e, shifted) = exp.eval_recorded(l, x);
+    *overflow_bits = l.record_exponent(*overflow_bits, shifted);
+    e
+}

@@ -1,0 +1,78 @@
+//! The measured constants of the softmax family.
+
+#[cfg(feature = "baselines")]
+use crate::kernels::lanes::Token;
+use crate::kernels::lanes::{Float, Lanes};
+
+/// The number of elements that are summed before their sum is checked. A block that does not fit
+/// its base is read again, from L1. Other numbers: not measured.
+pub(super) const BLOCK_ELEMENTS: usize = 4096;
+
+/// The most rows that are worked on together (see [`super::groups`]). Other numbers: not measured.
+pub(super) const GROUP_ROWS: usize = 16;
+
+/// The most elements of a group of rows: 16 or 32 KiB, so that the exponentials stay in L1 from one
+/// step to the next. Other numbers: not measured.
+pub(super) const GROUP_ELEMENTS: usize = 4096;
+
+/// Rows of at most this many vectors are summed without a check after each row: one check follows
+/// the group. Other numbers: not measured.
+pub(super) const DEFERRED_CHECK_VECTORS: usize = 32;
+
+/// The choices of the family that depend on the instruction set.
+pub(crate) trait Tuning<T: Float>: Lanes<T> {
+    /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,
+    /// or once.
+    ///
+    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-25: recomputing is
+    /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON follows
+    /// AVX2: not measured, because only an emulator was at hand.
+    const RECOMPUTE_LONG_ROWS: bool;
+}
+
+/// `token: f32, f64;`
+macro_rules! recompute_long_rows {
+    ($($(#[$cfg:meta])* $token:ty: $f32:literal, $f64:literal;)*) => {$(
+        $(#[$cfg])*
+        impl Tuning<f32> for $token {
+            const RECOMPUTE_LONG_ROWS: bool = $f32;
+        }
+        $(#[$cfg])*
+        impl Tuning<f64> for $token {
+            const RECOMPUTE_LONG_ROWS: bool = $f64;
+        }
+    )*};
+}
+
+// new ISA: its line.
+recompute_long_rows! {
+    #[cfg(mantex_avx512)]
+    pulp::x86::V4: true, true;
+    #[cfg(mantex_avx2)]
+    pulp::x86::V3: true, false;
+    #[cfg(mantex_neon)]
+    pulp::aarch64::Neon: true, false;
+    pulp::Scalar: false, false;
+}
+
+/// [`Tuning::RECOMPUTE_LONG_ROWS`] of an instruction set, for elements of 4 or 8 bytes.
+#[cfg(feature = "baselines")]
+pub(crate) fn recomputes_long_rows(token: Token, element_bytes: usize) -> bool {
+    fn of<L: Tuning<f32> + Tuning<f64>>(_: L, element_bytes: usize) -> bool {
+        if element_bytes == size_of::<f32>() {
+            <L as Tuning<f32>>::RECOMPUTE_LONG_ROWS
+        } else {
+            <L as Tuning<f64>>::RECOMPUTE_LONG_ROWS
+        }
+    }
+    match token {
+        // new ISA: its arm.
+        #[cfg(mantex_avx512)]
+        Token::Avx512(l) => of(l, element_bytes),
+        #[cfg(mantex_avx2)]
+        Token::Avx2(l) => of(l, element_bytes),
+        #[cfg(mantex_neon)]
+        Token::Neon(l) => of(l, element_bytes),
+        Token::Scalar(l) => of(l, element_bytes),
+    }
+}

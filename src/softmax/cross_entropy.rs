@@ -1,0 +1,89 @@
+//! Cross-entropy of rows with known classes, alone or with its gradient.
+
+use crate::check::{self, Shape};
+use crate::isa::functions_and_isa_methods;
+use crate::real::Element;
+use crate::{Error, MatMut, MatRef};
+
+/// Fails unless every row has a class and a loss, and every class is a column.
+fn check_classes<T>(logits: &MatRef<'_, T>, classes: &[usize], losses: &[T]) -> Result<(), Error> {
+    check::length("classes", classes.len(), logits.rows())?;
+    check::length("losses", losses.len(), logits.rows())?;
+    match classes.iter().position(|&class| class >= logits.cols()) {
+        Some(row) => Err(Error::ClassOutOfRange { row, class: classes[row], classes: logits.cols() }),
+        None => Ok(()),
+    }
+}
+
+functions_and_isa_methods! {
+    /// The cross-entropy of the softmax of every row with the class of the row:
+    /// `losses[i] = ln(sum_k exp(logits[i][k])) - logits[i][classes[i]]`.
+    ///
+    /// - Accuracy: 4 ulp of the larger of 1 and the result; any length, also with a large common
+    ///   offset of the logits.
+    /// - Special values: +inf if the logit of the class is -inf; NaN for a row without a softmax (see
+    ///   the [table](crate#special-values)).
+    /// - Errors: as listed below.
+    /// - Cost and source: 1 exp and 1 read per element; from the definition.
+    ///
+    /// ```
+    /// use mantex::MatRef;
+    /// let logits = [0.0_f64, 0.0, 1e6, 0.0];
+    /// let mut losses = [0.0; 2];
+    /// mantex::cross_entropy_rows(MatRef::new(&logits, 2, 2)?, &[1, 0], &mut losses)?;
+    /// assert!((losses[0] - 2.0_f64.ln()).abs() < 1e-15 && losses[1] == 0.0);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::LengthMismatch`] if `classes` or `losses` does not have an element per row.
+    /// - [`Error::ClassOutOfRange`] if a class is not below the number of columns.
+    fn cross_entropy_rows(
+        logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
+    ) -> Result<(), Error> |road| {
+        check_classes(&logits, classes, losses)?;
+        T::cross_entropy_rows(road, logits, classes, losses);
+        Ok(())
+    }
+}
+
+functions_and_isa_methods! {
+    /// [`cross_entropy_rows`], and the gradient of `weight` times the sum of the losses with respect to
+    /// the logits: `gradient[i][j] = weight * (softmax(logits_i)[j] - (j == classes[i]))`. For the mean
+    /// of the losses, `weight` is 1 / rows.
+    ///
+    /// - Accuracy: the losses as [`cross_entropy_rows`]; the gradient 5 ulp of
+    ///   `weight * softmax(logits_i)[j]` if this is a normal number, plus an ulp of `weight` in the
+    ///   column of the class.
+    /// - Special values: NaN in the whole row if it has no softmax (see the
+    ///   [table](crate#special-values)).
+    /// - Errors: as listed below.
+    /// - Cost and source: as [`softmax_rows`](crate::softmax_rows), whose exponentials both results
+    ///   share; from the definition.
+    ///
+    /// ```
+    /// use mantex::{MatMut, MatRef};
+    /// let logits = [0.0_f32, 0.0, 0.0, 0.0];
+    /// let (mut losses, mut gradient) = ([0.0; 2], [0.0; 4]);
+    /// let (x, g) = (MatRef::new(&logits, 2, 2)?, MatMut::new(&mut gradient, 2, 2)?);
+    /// mantex::cross_entropy_gradient_rows(x, &[1, 0], 0.5, &mut losses, g)?;
+    /// assert_eq!(gradient, [0.25, -0.25, -0.25, 0.25]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::LengthMismatch`] and [`Error::ClassOutOfRange`] as [`cross_entropy_rows`].
+    /// - [`Error::ShapeMismatch`] if `gradient` and `logits` differ in shape.
+    /// - [`Error::InvalidParameter`] if `weight` is not finite.
+    fn cross_entropy_gradient_rows(
+        logits: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>
+    ) -> Result<(), Error> |road| {
+        check_classes(&logits, classes, losses)?;
+        check::shape("gradient", &gradient, logits.shape())?;
+        if !weight.to_f64().is_finite() {
+            return Err(Error::InvalidParameter { argument: "weight", value: weight.to_f64(), expected: "finite" });
+        }
+        T::cross_entropy_gradient_rows(road, logits, classes, weight, losses, gradient);
+        Ok(())
+    }
+}
