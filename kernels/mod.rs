@@ -18,7 +18,7 @@
 //! is `#[inline(always)]`, so that a kernel takes on the target features of the body in `src/dispatch/` that calls it.
 
 #[cfg(feature = "baselines")]
-pub(crate) mod baseline;
+pub(crate) mod baselines;
 #[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.

@@ -25,8 +25,6 @@ use core::str::FromStr;
 #[derive(Clone, Copy)]
 pub struct Isa(Token);
 
-const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
-
 impl Isa {
     /// The instruction set that functions run by default: the best available one, or the one that the environment
     /// variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The variable is read once.
@@ -110,52 +108,8 @@ impl FromStr for Isa {
         if let Some(isa) = Self::available().find(|isa| isa.name().eq_ignore_ascii_case(name)) {
             return Ok(isa);
         }
-        let known = NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let known = Token::NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
         let name = IsaName::new(name);
         Err(if known { Error::UnavailableIsa { name } } else { Error::UnknownIsa { name } })
     }
 }
-
-/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from one body each. The
-/// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars. Functions that are not at
-/// the root of the crate are in the module that `in module;` names.
-macro_rules! functions_and_isa_methods {
-    (in medoids; $($functions:tt)*) => {
-        crate::isa::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
-    };
-    (in transport; $($functions:tt)*) => {
-        crate::isa::functions_and_isa_methods! { @at "crate::transport::" $($functions)* }
-    };
-    (@at $module:literal $(
-        $(#[$doc:meta])*
-        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
-    )*) => {$(
-        $(#[$doc])*
-        #[inline]
-        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
-            crate::dispatch::Road::Best.$name($($arg),*)
-        }
-
-        impl crate::Isa {
-            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
-            ///
-            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
-            #[inline]
-            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                crate::dispatch::Road::On(self).$name($($arg),*)
-            }
-        }
-
-        impl crate::dispatch::Road {
-            #[inline(always)]
-            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                let $road = self;
-                $body
-            }
-        }
-    )*};
-    ($($functions:tt)*) => {
-        crate::isa::functions_and_isa_methods! { @at "crate::" $($functions)* }
-    };
-}
-pub(crate) use functions_and_isa_methods;

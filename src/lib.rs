@@ -114,13 +114,13 @@ pub mod baselines;
 mod check;
 #[cfg_attr(
     not(any(feature = "softmax", feature = "transport", feature = "medoids")),
-    allow(dead_code, unused_macros, unused_imports)
+    allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod dispatch;
 mod error;
 #[cfg_attr(
     not(any(feature = "softmax", feature = "transport", feature = "medoids")),
-    allow(dead_code, unused_macros, unused_imports)
+    allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod isa;
 // Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in `dispatch`.

@@ -6,7 +6,7 @@
 use super::tuning::BLOCK_OBJECTS;
 use super::validation::{all_non_negative, min_or_neg_inf};
 use super::{InvalidDissimilarity, NearestRef, load_objects};
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES};
+use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
 use core::ops::Range;
 
 /// The hits of one block and candidate, as indices into the block.
@@ -15,7 +15,7 @@ type HitList = [u8; BLOCK_OBJECTS + MAX_LANES];
 /// Lists the hits of a block in each row and returns their numbers. Meanwhile it prefetches what
 /// `ahead` begins with: rows, and the index of the object to begin at.
 #[inline(always)]
-fn list_hits<L: Lanes<T>, T: Float, const R: usize>(
+fn list_hits<L: IndexLanes<T>, T: Float, const R: usize>(
     l: L,
     rows: [&[T]; R],
     block: Range<usize>,
@@ -75,7 +75,7 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 /// to different tables, and `t` is twice as long. Fails if a row is not yet `validated` and an
 /// element is invalid.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-pub(super) fn hit_scan<L: Lanes<T>, T: Float, const R: usize, const TWO_TABLES: bool, const WEIGHTED: bool>(
+pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TABLES: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],

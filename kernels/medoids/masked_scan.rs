@@ -7,7 +7,7 @@
 use super::tuning::NARROW_SUM_OBJECTS;
 use super::validation::{all_non_negative, min_or_neg_inf};
 use super::{InvalidDissimilarity, NearestRef, load_objects};
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES};
+use crate::kernels::lanes::{Float, IndexLanes, Lanes, MAX_LANES};
 use core::hint::black_box;
 use core::ops::Range;
 
@@ -17,7 +17,7 @@ type BlockSums<V, const K: usize, const R: usize> = ([V; R], [[V; R]; K]);
 /// Sums a block of objects. Meanwhile it prefetches what `ahead` begins with: rows, and the index
 /// of the object to begin at. `one` is 1, unknown to the compiler.
 #[inline(always)]
-fn block_sums<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+fn block_sums<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     block: Range<usize>,
@@ -66,7 +66,7 @@ fn block_sums<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGH
 /// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an
 /// element is invalid.
 #[inline(always)]
-pub(super) fn masked_scan<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],

@@ -61,7 +61,7 @@ pub(crate) mod swap;
 pub(crate) mod tuning;
 pub(crate) mod validation;
 
-use super::lanes::{Float, Lanes};
+use super::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
 use tuning::SCAN_ROWS;
 
@@ -103,7 +103,7 @@ pub struct NearestMut<'a, T> {
 }
 
 /// The best swap of the first candidate that has one below the limit.
-pub type FoundSwap = Result<Option<Swap>, InvalidDissimilarity>;
+pub(crate) type FoundSwap = Result<Option<Swap>, InvalidDissimilarity>;
 
 /// The candidates of a scan.
 #[derive(Clone, Copy)]
@@ -158,7 +158,12 @@ fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
 /// Returns `terms` times the weights of the objects from `at` on, or `terms` if objects have no
 /// weights.
 #[inline(always)]
-fn weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, terms: L::Wide) -> L::Wide {
+fn weighted<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    weights: &[T],
+    at: usize,
+    terms: L::Wide,
+) -> L::Wide {
     if WEIGHTED { l.mul_wide(terms, l.widen(l.load(&weights[at..]))) } else { terms }
 }
 

@@ -1,8 +1,9 @@
 //! The measured constants of the softmax family.
 
+use crate::kernels::lanes::Float;
 #[cfg(feature = "baselines")]
 use crate::kernels::lanes::Token;
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::ExpLanes;
 
 /// The number of elements that are summed before their sum is checked. A block that does not fit
 /// its base is read again, from L1. Other numbers: not measured.
@@ -20,7 +21,7 @@ pub(super) const GROUP_ELEMENTS: usize = 4096;
 pub(super) const DEFERRED_CHECK_VECTORS: usize = 32;
 
 /// The choices of the family that depend on the instruction set.
-pub(crate) trait Tuning<T: Float>: Lanes<T> {
+pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,
     /// or once.
     ///

@@ -1,7 +1,7 @@
 //! Rows of the Gibbs matrix `K_ij = 2^(U_i + G_j - eta C_ij)` and their sums.
 
 use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::Exp2;
+use super::super::math::exp::{Exp2, ExpLanes, pow2};
 use super::gibbs_stride;
 use super::potentials::{has_low_part, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
@@ -10,20 +10,14 @@ use super::tuning::FLUSH_VECTORS;
 /// underflow change neither the row sum nor a column sum of at least [`column_floor`].
 #[inline(always)]
 pub(super) fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
-    let high = power_of_two(T::BIAS * 0.25);
+    let high = pow2(T::BIAS * 0.25);
     1.0 / high..=high
 }
 
 /// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken from it.
 #[inline(always)]
 pub(super) fn column_floor<T: Float>() -> f64 {
-    power_of_two(-T::BIAS * 0.5)
-}
-
-/// 2^floor(e) for a normal result.
-#[inline(always)]
-pub(super) fn power_of_two(e: f64) -> f64 {
-    f64::from_bits(((e + f64::BIAS) as u64) << 52)
+    pow2(-T::BIAS * 0.5)
 }
 
 /// The nearest number of the type; the largest finite one if that is infinite, since it may meet entries of 0.
@@ -35,14 +29,14 @@ pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
 
 /// Evaluates entries of the Gibbs matrix: the constants of the inner loop and the column potentials.
 #[derive(Clone, Copy)]
-pub(super) struct GibbsEval<'a, L: Lanes<T>, T: Float> {
+pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
     eta: L::V,
     exp: Exp2<L, T>,
     g_high: &'a [T],
     g_low: &'a [T],
 }
 
-impl<'a, L: Lanes<T>, T: Float> GibbsEval<'a, L, T> {
+impl<'a, L: ExpLanes<T>, T: Float> GibbsEval<'a, L, T> {
     /// An evaluator for column potentials that are split.
     #[inline(always)]
     pub(super) fn new(l: L, eta: T, g_high: &'a [T], g_low: &'a [T]) -> Self {
@@ -89,7 +83,7 @@ fn cost_product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
 /// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0 unless
 /// `WITH_COST`. Prefetches the `next` rows, which will be read later.
 #[inline(always)]
-pub(super) fn gibbs_rows<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     rows: [&[T]; R],
@@ -142,7 +136,7 @@ pub(super) fn gibbs_rows<L: Lanes<T>, T: Float, const R: usize, const WITH_COST:
 
 /// The columns of [`gibbs_rows`] that do not fill a vector.
 #[inline(always)]
-fn gibbs_tail<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+fn gibbs_tail<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     rows: [&[T]; R],
@@ -167,7 +161,7 @@ fn gibbs_tail<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
 /// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was evaluated
 /// with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum is out of range.
 #[inline(always)]
-pub(super) fn gibbs_row<L: Lanes<T>, T: Float>(
+pub(super) fn gibbs_row<L: ExpLanes<T>, T: Float>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     quantum: f64,
@@ -186,7 +180,7 @@ pub(super) fn gibbs_row<L: Lanes<T>, T: Float>(
 
 /// Writes the arguments of the exponentials of a row to `out` and returns their maximum.
 #[inline(always)]
-fn arguments<L: Lanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
+fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
     let mut max = l.splat(T::NEG_INFINITY);
     let mut at = 0;
     while at < row.len() {
@@ -202,7 +196,7 @@ fn arguments<L: Lanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T],
 /// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums. The
 /// shift is infinite, and the row 0, if the maximum is not finite.
 #[inline(always)]
-pub(super) fn stabilized_row<L: Lanes<T>, T: Float>(
+pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     quantum: f64,

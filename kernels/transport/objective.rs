@@ -15,7 +15,8 @@
 //! the one with the logarithm. Two reads of the cost matrix, two exponentials and one logarithm per entry.
 
 use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{exp2, log2};
+use super::super::math::exp::exp2;
+use super::super::math::ln::log2;
 use super::Problem;
 use super::potentials::PotentialsRef;
 

@@ -1,7 +1,7 @@
 //! Rows of the plan `P_ij = a_i 2^(U_i + G_j - eta C_ij)`.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::exp2;
+use super::super::lanes::Float;
+use super::super::math::exp::{ExpLanes, exp2};
 use super::gibbs::{GibbsEval, at_most_finite, gibbs_row};
 use super::potentials::{PotentialsRef, quantum, split_columns};
 use super::{Problem, Workspace};
@@ -9,7 +9,7 @@ use crate::matrix::MatMut;
 
 /// Writes the rows of the plan from row `first` on, as many as `out` has, in the units of the masses.
 #[inline(always)]
-pub(crate) fn plan_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,

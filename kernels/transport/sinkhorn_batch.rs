@@ -22,8 +22,8 @@
 //!    depends neither on its lane nor on the other lanes.
 
 use super::super::lanes::{Float, Lanes, Token};
-use super::super::math::exp::log2;
-use super::gibbs::power_of_two;
+use super::super::math::exp::{ExpLanes, pow2};
+use super::super::math::ln::log2;
 use super::tuning::{BATCH_VECTORS, POTENTIALS_STEP};
 
 /// The layout of a batch on an instruction set, and the range of its problems.
@@ -63,19 +63,19 @@ impl BatchLayout {
     }
 
     /// The layout on one instruction set.
-    fn on<L: Lanes<T>, T: Float>() -> Self {
+    fn on<L: ExpLanes<T>, T: Float>() -> Self {
         Self {
             width: BATCH_VECTORS * L::N,
             block_rows: block_rows::<L, T>(),
-            min_sum: power_of_two(-0.3 * T::BIAS),
-            min_scaling: power_of_two(-0.75 * T::BIAS),
+            min_sum: pow2(-0.3 * T::BIAS),
+            min_scaling: pow2(-0.75 * T::BIAS),
         }
     }
 }
 
 /// The rows of a block: 8 if there are registers for their sums.
 #[inline(always)]
-fn block_rows<L: Lanes<T>, T: Float>() -> usize {
+fn block_rows<L: ExpLanes<T>, T: Float>() -> usize {
     if L::IN_FLIGHT >= 4 { 8 } else { 4 }
 }
 
@@ -118,7 +118,11 @@ pub struct LaneArrays<'a, T> {
 
 /// One iteration of all problems: the new s, then the new v.
 #[inline(always)]
-pub(crate) fn batch_iteration<L: Lanes<T>, T: Float>(l: L, gibbs: &GibbsBlocks<'_, T>, lanes: &mut LaneArrays<'_, T>) {
+pub(crate) fn batch_iteration<L: ExpLanes<T>, T: Float>(
+    l: L,
+    gibbs: &GibbsBlocks<'_, T>,
+    lanes: &mut LaneArrays<'_, T>,
+) {
     if block_rows::<L, T>() == 8 {
         iterate_in_blocks::<L, T, 8>(l, gibbs, lanes);
     } else {

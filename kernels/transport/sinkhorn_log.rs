@@ -4,7 +4,8 @@
 //! The [family's page](super) has the pseudo-code.
 
 use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{exp2, ln, log2};
+use super::super::math::exp::{ExpLanes, exp2};
+use super::super::math::ln::{ln, log2};
 use super::gibbs::{
     GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
     row_range, stabilized_row,
@@ -62,7 +63,7 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
 
     /// Evaluates the rows again whose sums are out of range. Returns the shifts of all rows.
     #[inline(always)]
-    fn stabilize<L: Lanes<T>>(
+    fn stabilize<L: ExpLanes<T>>(
         &self,
         l: L,
         eval: &GibbsEval<'_, L, T>,
@@ -85,7 +86,7 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
 /// Normalizes the rows of a block and adds them to the column sums: rows that sum to their mass, or
 /// beyond it by the factor. Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
-fn normalize_block<L: Lanes<T>, T: Float, const R: usize>(
+fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
@@ -114,7 +115,7 @@ fn normalize_block<L: Lanes<T>, T: Float, const R: usize>(
 /// Adds the rows of the plan in a block to the column sums. Leaves the errors of the row sums in the
 /// workspace, and returns the cost of the rows.
 #[inline(always)]
-fn evaluate_block<L: Lanes<T>, T: Float, const R: usize>(
+fn evaluate_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
@@ -155,7 +156,7 @@ fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>)
 /// iteration before has met the column marginals. With another factor it has not, and the error of
 /// the columns between both updates is added.
 #[inline(always)]
-pub(crate) fn log_iteration<L: Lanes<T> + Lanes<f64>, T: Float>(
+pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     factor: f64,
@@ -297,7 +298,7 @@ fn stabilized_columns<T: Float>(
 
 /// The marginal error and the cost of the plan that the potentials define.
 #[inline(always)]
-pub(crate) fn evaluate_plan<L: Lanes<T>, T: Float>(
+pub(crate) fn evaluate_plan<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,

@@ -10,8 +10,9 @@
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{exp2, log2};
+use super::super::lanes::{Float, Lanes, WideLanes};
+use super::super::math::exp::{ExpLanes, exp2};
+use super::super::math::ln::log2;
 use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
 use super::potentials::{PotentialsMut, quantum, split_columns};
 use super::sinkhorn_log::takes_blocks;
@@ -38,7 +39,7 @@ pub struct ScaledGibbs<'a, T> {
 /// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row scalings what
 /// is left of it. One read of the cost matrix.
 #[inline(always)]
-pub(crate) fn build_gibbs<L: Lanes<T>, T: Float>(
+pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     potentials: &mut PotentialsMut<'_>,
@@ -84,7 +85,7 @@ pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
 /// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in which
 /// entries that underflowed are negligible.
 #[inline(always)]
-pub(crate) fn scaling_iteration<L: Lanes<T>, T: Float>(
+pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     factor: f64,
@@ -125,7 +126,7 @@ pub(crate) fn scaling_iteration<L: Lanes<T>, T: Float>(
 /// of a block are summed while those of the block before, still in the cache, are added to the column
 /// sums, so that memory is always at work.
 #[inline(always)]
-fn scale_rows<L: Lanes<T>, T: Float, const R: usize>(
+fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     factor: f64,
@@ -205,7 +206,7 @@ fn prefetch_next_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T],
 
 /// The sum of all lanes of each vector.
 #[inline(always)]
-fn reduce_sums<L: Lanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]) -> [f64; R] {
+fn reduce_sums<L: WideLanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]) -> [f64; R] {
     let mut sums = [0.0; R];
     for i in 0..R {
         sums[i] = l.reduce_sum_wide(totals[i]);
@@ -216,7 +217,7 @@ fn reduce_sums<L: Lanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]
 /// The sums of the first R rows, each element times the scaling of its column. The rows behind them are
 /// prefetched.
 #[inline(always)]
-fn sum_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_scalings: &[T]) -> [f64; R] {
+fn sum_block<L: WideLanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_scalings: &[T]) -> [f64; R] {
     let zero = l.splat(T::ZERO);
     let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
     let mut totals = [l.widen(zero); R];
@@ -243,7 +244,7 @@ fn sum_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_sc
 
 /// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one loop.
 #[inline(always)]
-fn sum_and_add_block<L: Lanes<T>, T: Float, const R: usize>(
+fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     gibbs: &[T],
     column_scalings: &[T],

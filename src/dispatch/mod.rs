@@ -238,3 +238,44 @@ macro_rules! entry_points_for {
     };
 }
 use entry_points_for;
+
+/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from one body each. The
+/// body sees the [`Road`] under the name that is given between bars. Functions that are not at
+/// the root of the crate are in the module that `in module;` names.
+macro_rules! functions_and_isa_methods {
+    (in medoids; $($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
+    };
+    (@at $module:literal $(
+        $(#[$doc:meta])*
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
+    )*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
+            crate::dispatch::Road::Best.$name($($arg),*)
+        }
+
+        impl crate::Isa {
+            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
+            ///
+            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
+            #[inline]
+            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                crate::dispatch::Road::On(self).$name($($arg),*)
+            }
+        }
+
+        impl crate::dispatch::Road {
+            #[inline(always)]
+            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                let $road = self;
+                $body
+            }
+        }
+    )*};
+    ($($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::" $($functions)* }
+    };
+}
+pub(crate) use functions_and_isa_methods;
