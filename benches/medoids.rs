@@ -240,7 +240,7 @@ fn bench_with_criterion<T: Real>(criterion: &mut Criterion) {
 }
 
 fn main() {
-    program::run("medoids", compare, |criterion| {
+    program::compare_and_bench("medoids", compare, |criterion| {
         bench_with_criterion::<f32>(criterion);
         bench_with_criterion::<f64>(criterion);
     });

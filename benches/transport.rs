@@ -238,7 +238,7 @@ fn bench_batch<T: Real>(criterion: &mut Criterion) {
 }
 
 fn main() {
-    program::run("transport", compare, |criterion| {
+    program::compare_and_bench("transport", compare, |criterion| {
         bench_iteration::<f32>(criterion);
         bench_iteration::<f64>(criterion);
         bench_batch::<f32>(criterion);

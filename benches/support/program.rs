@@ -5,7 +5,7 @@ use super::records::Records;
 use criterion::Criterion;
 
 /// Runs the comparisons of a bench and its benches of criterion, if the command line asks for them.
-pub(crate) fn run(
+pub(crate) fn compare_and_bench(
     bench: &'static str,
     compare: impl FnOnce(&Arguments, &mut Records),
     bench_with_criterion: impl FnOnce(&mut Criterion),
