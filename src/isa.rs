@@ -1,4 +1,4 @@
-//! The instruction sets that this CPU and this build have, and functions that run on a given one.
+//! The instruction sets that this CPU and this build have.
 
 use crate::error::{Error, IsaName};
 use crate::kernels::lanes::Token;

@@ -18,7 +18,7 @@ mod scalar;
 #[cfg(any(mantex_avx512, mantex_avx2))]
 mod x86;
 
-// new ISA: a file here and in kernels/math/exp/, and a row of the table below.
+// new ISA: its file, and one in kernels/math/exp/.
 #[cfg(mantex_avx2)]
 mod avx2;
 #[cfg(mantex_avx512)]
@@ -74,7 +74,7 @@ macro_rules! instruction_sets {
     };
 }
 
-// new ISA: also build.rs, src/dispatch/mod.rs and the documentation of `Isa`.
+// new ISA: its row, best first.
 instruction_sets! {
     Avx512(pulp::x86::V4) if mantex_avx512, "avx512", pulp::x86::V4::try_new(), "AVX-512 F, BW, CD, DQ, VL.";
     Avx2(pulp::x86::V3) if mantex_avx2, "avx2", pulp::x86::V3::try_new(), "AVX2, FMA, BMI1/2.";
@@ -82,35 +82,23 @@ instruction_sets! {
     Scalar(pulp::Scalar) if all(), "scalar", Some(pulp::Scalar), "Plain Rust, one lane.";
 }
 
-/// `token, ...`: tokens of vectors.
-macro_rules! vector_sets {
-    ($($(#[$cfg:meta])* $token:ty;)*) => {$(
-        $(#[$cfg])*
-        impl InstructionSet for $token {
-            #[inline(never)]
-            fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
-                self.vectorize(f)
-            }
+/// Evaluates an expression of the token of an instruction set: `match_token!(token, l => expression)`.
+macro_rules! match_token {
+    ($token:expr, $l:pat => $body:expr) => {
+        match $token {
+            // new ISA: its arm.
+            #[cfg(mantex_avx512)]
+            crate::kernels::lanes::Token::Avx512($l) => $body,
+            #[cfg(mantex_avx2)]
+            crate::kernels::lanes::Token::Avx2($l) => $body,
+            #[cfg(mantex_neon)]
+            crate::kernels::lanes::Token::Neon($l) => $body,
+            crate::kernels::lanes::Token::Scalar($l) => $body,
         }
-    )*};
+    };
 }
-
-// new ISA: its token.
-vector_sets! {
-    #[cfg(mantex_avx512)]
-    pulp::x86::V4;
-    #[cfg(mantex_avx2)]
-    pulp::x86::V3;
-    #[cfg(mantex_neon)]
-    pulp::aarch64::Neon;
-}
-
-impl InstructionSet for pulp::Scalar {
-    #[inline(never)]
-    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
-        f()
-    }
-}
+#[allow(unused_imports)] // Transport and the baselines use it.
+pub(crate) use match_token;
 
 impl Token {
     /// The token that every CPU has.
