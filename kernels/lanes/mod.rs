@@ -83,6 +83,7 @@ instruction_sets! {
 }
 
 /// Evaluates an expression of the token of an instruction set: `match_token!(token, l => expression)`.
+#[allow(unused_macros)] // Transport and the baselines use it.
 macro_rules! match_token {
     ($token:expr, $l:pat => $body:expr) => {
         match $token {
@@ -97,7 +98,7 @@ macro_rules! match_token {
         }
     };
 }
-#[allow(unused_imports)] // Transport and the baselines use it.
+#[allow(unused_imports)] // As the macro.
 pub(crate) use match_token;
 
 impl Token {
@@ -124,6 +125,7 @@ pub(crate) trait InstructionSet: Copy {
 /// Runs a block with the features of an instruction set in a function of its own, which is compiled
 /// once for all callers of the surrounding function: for code that is large and seldom runs. The block
 /// moves what it uses, so that a copy and not the address of hot constants goes there.
+#[allow(unused_macros)] // Every family uses it.
 macro_rules! out_of_line {
     ($l:expr, $body:block) => {{
         let once = crate::kernels::lanes::Once;
@@ -137,6 +139,7 @@ macro_rules! out_of_line {
         )
     }};
 }
+#[allow(unused_imports)] // As the macro.
 pub(crate) use out_of_line;
 
 /// Vectors of `T` in one instruction set. Every method is inlined and takes a few instructions.
