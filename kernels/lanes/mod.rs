@@ -82,7 +82,8 @@ instruction_sets! {
     Scalar(pulp::Scalar) if all(), "scalar", Some(pulp::Scalar), "Plain Rust, one lane.";
 }
 
-/// Evaluates an expression of the token of an instruction set: `match_token!(token, l => expression)`.
+/// Evaluates an expression of the token of an instruction set: `match_token!(token, l =>
+/// expression)`.
 #[allow(unused_macros)] // Transport and the baselines use it.
 macro_rules! match_token {
     ($token:expr, $l:pat => $body:expr) => {
@@ -110,21 +111,23 @@ impl Token {
 /// holds whole vectors.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// A closure that moves this value can be called once only. The compiler may leave a shim around any
-/// other closure, and a kernel behind a shim would lose its target features: a hundred times slower.
+/// A closure that moves this value can be called once only. The compiler may leave a shim around
+/// any other closure, and a kernel behind a shim would lose its target features: a hundred times
+/// slower.
 pub(crate) struct Once;
 
-/// An instruction set. A value of an implementing type is a capability token: it proves that the CPU
-/// can run the instructions.
+/// An instruction set. A value of an implementing type is a capability token: it proves that the
+/// CPU can run the instructions.
 pub(crate) trait InstructionSet: Copy {
-    /// Runs `f` with the features of the instruction set in a function of its own, which is compiled
-    /// once for all callers. Use the macro `out_of_line`, which makes `f` a closure that is inlined.
+    /// Runs `f` with the features of the instruction set in a function of its own, which is
+    /// compiled once for all callers. Use the macro `out_of_line`, which makes `f` a closure that
+    /// is inlined.
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R;
 }
 
 /// Runs a block with the features of an instruction set in a function of its own, which is compiled
-/// once for all callers of the surrounding function: for code that is large and seldom runs. The block
-/// moves what it uses, so that a copy and not the address of hot constants goes there.
+/// once for all callers of the surrounding function: for code that is large and seldom runs. The
+/// block moves what it uses, so that a copy and not the address of hot constants goes there.
 #[allow(unused_macros)] // Every family uses it.
 macro_rules! out_of_line {
     ($l:expr, $body:block) => {{
