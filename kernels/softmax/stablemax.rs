@@ -24,12 +24,6 @@ use crate::kernels::math::ln::{ln, ln_mantissa};
 use crate::kernels::rows::{SrcDst, map_row_by_length, zip_map};
 use crate::matrix::{MatMut, MatRef};
 
-/// The elements of `x`, at most a vector of them; the other lanes are `fill`.
-#[inline(always)]
-fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], fill: T) -> L::V {
-    if x.len() == L::N { l.load(x) } else { l.load_tail(x, fill) }
-}
-
 /// u = 1 + |x|.
 #[inline(always)]
 fn one_plus_abs<L: Lanes<T>, T: Float>(l: L, x: L::V) -> L::V {
@@ -178,7 +172,7 @@ fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
         l,
         x.len(),
         #[inline(always)]
-        |s, at, end| [stable_weights_two_part(l, load_up_to(l, &x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
+        |s, at, end| [stable_weights_two_part(l, l.load_up_to(&x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
         #[inline(always)]
         |sum, _| sum,
     );
@@ -194,9 +188,9 @@ fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(
         x.len(),
         #[inline(always)]
         |s, at, end| {
-            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let (weight, low) = stable_weights_two_part(l, x, s.weight, s.inverse);
-            let dy = l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient);
+            let dy = l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient);
             [(weight, low), (l.mul(dy, weight), zero)]
         },
         #[inline(always)]
@@ -213,9 +207,9 @@ fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(N
         x.len(),
         #[inline(always)]
         |s, at, end| {
-            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let weight = stable_weights_two_part(l, x, s.weight, s.inverse);
-            [weight, (l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient), zero)]
+            [weight, (l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient), zero)]
         },
         #[inline(always)]
         |sum, _| sum,
