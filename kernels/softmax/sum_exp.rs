@@ -82,8 +82,8 @@ pub(super) fn row_sum_exp_store<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, ro
     }
 }
 
-/// The sum of the exponentials of a row relative to [`Base::PLAIN`], or `None` if this base does not
-/// fit the row. `STORE` also stores the exponentials.
+/// The sum of the exponentials of a row relative to [`Base::PLAIN`], or `None` if this base does
+/// not fit the row. `STORE` also stores the exponentials.
 #[inline(always)]
 pub(super) fn row_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
     l: L,
@@ -104,8 +104,8 @@ pub(super) fn row_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
     Some(sum)
 }
 
-/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own; such
-/// a base fits any row. `STORE` also stores the exponentials, and may do so in place.
+/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own;
+/// such a base fits any row. `STORE` also stores the exponentials, and may do so in place.
 ///
 /// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf.
 #[inline(always)]
@@ -241,8 +241,8 @@ fn step_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 }
 
 /// The lane-wise sum of the `K` vectors of exponentials from `at` to `end`; `STORE` also stores
-/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a masked
-/// tail.
+/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a
+/// masked tail.
 #[inline(always)]
 fn tail_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: usize>(
     l: L,

@@ -35,9 +35,8 @@ fn empty_mut<T>((rows, cols): (usize, usize)) -> MatMut<'static, T> {
 
 /// There is nothing to do, or an error says which argument has another shape.
 fn empty_views_of_huge_shapes<T: Float>() {
-    let matrices = |name: &str| {
-        name.contains("rows") && !name.starts_with("cross_entropy") && !name.contains("rows_in_place")
-    };
+    let matrices =
+        |name: &str| name.contains("rows") && !name.starts_with("cross_entropy") && !name.contains("rows_in_place");
     let shapes = || HUGE.into_iter().flat_map(|shape| HUGE.map(|other| (shape, other)));
     for (isa, (shape, other)) in isas().into_iter().flat_map(|isa| shapes().map(move |shapes| (isa, shapes))) {
         let what = format!("{}/{isa}/{shape:?} and {other:?}", T::NAME);

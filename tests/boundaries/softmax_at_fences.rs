@@ -18,7 +18,8 @@ for_both_types! {
     streamed_rows_at_fences
 }
 
-/// Between the fences every entry point gives the bits that it gives in ordinary buffers. Rows are `cols + gap` apart.
+/// Between the fences every entry point gives the bits that it gives in ordinary buffers. Rows are
+/// `cols + gap` apart.
 fn slices_at_fences<T: Float>(shapes: impl Iterator<Item = (usize, usize, usize)>) {
     const MOST: usize = 10_000;
     let mut r = rng(71);
@@ -67,7 +68,8 @@ fn matrices_at_fences<T: Float>() {
     slices_at_fences::<T>(cols.flat_map(|cols| [(2, cols, 0), (3, cols, 5), (9, cols, 1)]));
 }
 
-/// Rows that are written past the caches, in whole cache lines but for their ends; the last element is on its own.
+/// Rows that are written past the caches, in whole cache lines but for their ends; the last element
+/// is on its own.
 fn streamed_rows_at_fences<T: Float>() {
     if small_cases() {
         return; // Too much for an emulated CPU.

@@ -1,4 +1,5 @@
-//! The softmax family: rows, matrices with a scale and a mask, gradients, cross-entropy and StableMax.
+//! The softmax family: rows, matrices with a scale and a mask, gradients, cross-entropy and
+//! StableMax.
 
 use super::{Bytes, Matrix, same};
 use crate::support::gradients::{check_backward, check_cross_entropy};
@@ -35,7 +36,8 @@ fn length(bytes: &mut Bytes<'_>) -> usize {
     if bytes.rarely() { bytes.below(4200) } else { bytes.below(300) }
 }
 
-/// One row on every instruction set against the reference, with the same bits at another alignment, and merged sums.
+/// One row on every instruction set against the reference, with the same bits at another alignment,
+/// and merged sums.
 fn rows<T: Float>(bytes: &mut Bytes<'_>) {
     let n = length(bytes);
     let x = bytes.numbers::<T>(n);
@@ -68,7 +70,8 @@ fn shape(bytes: &mut Bytes<'_>) -> (usize, usize) {
     (bytes.below(1 + 300 / cols.max(8)), cols)
 }
 
-/// Rows with a scale and a mask are those of the logits `scale * x + mask`: with one rounding, but on scalar with two.
+/// Rows with a scale and a mask are those of the logits `scale * x + mask`: with one rounding, but
+/// on scalar with two.
 fn options<T: Float>(bytes: &mut Bytes<'_>) {
     let (rows, cols) = shape(bytes);
     let x = bytes.matrix::<T>(rows, cols);
@@ -221,7 +224,8 @@ fn cross_entropy<T: Float>(bytes: &mut Bytes<'_>) {
     }
 }
 
-/// StableMax and its gradients of any row against the reference, and of gradients that are not finite.
+/// StableMax and its gradients of any row against the reference, and of gradients that are not
+/// finite.
 fn stablemax_rows<T: Float>(bytes: &mut Bytes<'_>) {
     let n = length(bytes);
     let (x, mut dy) = (bytes.numbers::<T>(n), bytes.numbers::<T>(n));

@@ -10,8 +10,9 @@ use super::{
 };
 use mantex::{Error, Isa, MatMut, MatRef};
 
-/// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more, the sum's rounding to
-/// the type, and the rounding of the operations after it; for log-softmax also that of the exponential.
+/// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more,
+/// the sum's rounding to the type, and the rounding of the operations after it; for log-softmax
+/// also that of the exponential.
 const SOFTMAX_EPSILONS: f64 = 5.0;
 const LOG_SOFTMAX_EPSILONS: f64 = 6.0;
 /// Losses have log-softmax's bound.
@@ -38,8 +39,8 @@ fn guarded<T: Float>(
     dx.check().to_vec()
 }
 
-/// Both gradients at the softmax and log-softmax of finite `x` within the bounds, and with the same bits at every
-/// alignment.
+/// Both gradients at the softmax and log-softmax of finite `x` within the bounds, and with the same
+/// bits at every alignment.
 pub(crate) fn check_backward<T: Float>(
     report: &mut Report,
     isa: Isa,
@@ -88,7 +89,8 @@ pub(crate) fn check_backward<T: Float>(
     }
 }
 
-/// Losses and gradients of a matrix; with weight 1 the gradient has the bits of the softmax but for the class.
+/// Losses and gradients of a matrix; with weight 1 the gradient has the bits of the softmax but for
+/// the class.
 pub(crate) fn check_cross_entropy<T: Float>(
     report: &mut Report,
     isa: Isa,

@@ -39,8 +39,8 @@ impl<T: Float> Outputs<T> {
 /// A function from one row to another.
 type RowFunction<'a, T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error> + 'a;
 
-/// Runs every function over one row from and to buffers at the given misalignment, and checks that nothing is written
-/// outside of them and the input is left alone.
+/// Runs every function over one row from and to buffers at the given misalignment, and checks that
+/// nothing is written outside of them and the input is left alone.
 pub(crate) fn run_row<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs<T> {
     let input = Guarded::new(x, offset);
     // In and out are misaligned differently, in all pairs as offset goes round.

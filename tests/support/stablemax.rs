@@ -16,8 +16,8 @@ const GRADIENT_EPSILONS: f64 = 16.0;
 
 const INF: f64 = f64::INFINITY;
 
-/// StableMax, the logarithms of u and of the sum, and the sums over the upstream gradient. Everything is scaled by powers
-/// of two where double-double would leave the range of f64.
+/// StableMax, the logarithms of u and of the sum, and the sums over the upstream gradient.
+/// Everything is scaled by powers of two where double-double would leave the range of f64.
 struct Reference {
     /// u * 2^-60; infinite for -inf.
     u: Vec<Dd>,
@@ -85,8 +85,8 @@ impl Reference {
     }
 }
 
-/// StableMax, its logarithm, and both gradients of one row, from and to buffers at the given misalignment; nothing is
-/// written outside of them.
+/// StableMax, its logarithm, and both gradients of one row, from and to buffers at the given
+/// misalignment; nothing is written outside of them.
 pub(crate) fn run<T: Float>(isa: Isa, x: &[T], dy: &[T], offset: usize) -> [Vec<T>; 4] {
     let (x, dy) = (Guarded::new(x, offset), Guarded::new(dy, (offset * 5 + 1) % LANES));
     let take = |f: &dyn Fn(&mut [T]) -> Result<(), Error>| {
@@ -105,7 +105,8 @@ pub(crate) fn run<T: Float>(isa: Isa, x: &[T], dy: &[T], offset: usize) -> [Vec<
     outputs
 }
 
-/// All outputs of one row at the first of the alignments against the reference, and the same bits at the others.
+/// All outputs of one row at the first of the alignments against the reference, and the same bits
+/// at the others.
 pub(crate) fn check_row<T: Float>(report: &mut Report, name: &str, x: &[T], dy: &[T], offsets: &[usize]) {
     let reference = Reference::new(x, dy);
     let (epsilon, smallest) = (ulp::<T>(1.0), power_of_two(T::MIN_EXPONENT));

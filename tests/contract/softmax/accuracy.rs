@@ -69,8 +69,8 @@ fn streamed_rows<T: Float>() {
     });
 }
 
-/// Rows of one value, whose partial sums all round in the same direction: the error of a sum shows undiluted. Of such
-/// rows the results are known: 1/n and x + ln n.
+/// Rows of one value, whose partial sums all round in the same direction: the error of a sum shows
+/// undiluted. Of such rows the results are known: 1/n and x + ln n.
 fn constant_rows<T: Float>() {
     let (isas, mut rng) = (isas(), rng(5));
     let rounds = if small_cases() { 40 } else { 400 };
@@ -107,7 +107,8 @@ fn constant_rows<T: Float>() {
     });
 }
 
-/// Numbers evenly spread over the bit patterns from 0 down to `lowest`, so that every exponent has its share.
+/// Numbers evenly spread over the bit patterns from 0 down to `lowest`, so that every exponent has
+/// its share.
 fn spread<T: Float>(count: usize, lowest: f64) -> impl Iterator<Item = T> {
     let (first, last) = (T::of(-0.0).bits(), T::of(lowest).bits());
     let step = (last - first) as f64 / count as f64;
@@ -117,7 +118,8 @@ fn spread<T: Float>(count: usize, lowest: f64) -> impl Iterator<Item = T> {
 /// Rows [0, x]: the outputs are e^x / (1 + e^x) and 1 / (1 + e^x).
 fn pairs<T: Float>() {
     let isas = isas();
-    // f64 has no use for more bit patterns of tiny numbers: there half of them lie between -1e-150 and 0.
+    // f64 has no use for more bit patterns of tiny numbers: there half of them lie between -1e-150
+    // and 0.
     let count = match (T::NAME, small_cases()) {
         ("f32", false) => 1 << 20,
         ("f32", true) => 1 << 14,
@@ -130,7 +132,8 @@ fn pairs<T: Float>() {
         for x in spread::<T>(count, lowest).chain(dense) {
             let (e, one) = (T::reference_exp(Dd::from(x.wide())), Dd::ONE);
             let expected = [one / (one + e), e / (one + e)];
-            // ln(1 + e) would lose e where it is small in the f64 of f32's reference, but then ulps of 1 count.
+            // ln(1 + e) would lose e where it is small in the f64 of f32's reference, but then ulps
+            // of 1 count.
             let lse = T::reference_ln(one + e);
             for &isa in &isas {
                 let case = || format!("[0, {:e}]", x.wide());
@@ -149,8 +152,8 @@ fn pairs<T: Float>() {
     });
 }
 
-/// One long row through the whole range of the exponential, so that whole vectors and not only tails meet every value;
-/// and rows of one element, whose log-sum-exp is the element.
+/// One long row through the whole range of the exponential, so that whole vectors and not only
+/// tails meet every value; and rows of one element, whose log-sum-exp is the element.
 fn every_exponential<T: Float>() {
     let isas = isas();
     let count = if small_cases() { 1 << 13 } else { 1 << 17 };

@@ -1,4 +1,5 @@
-//! Softmax, log-softmax and log-sum-exp of many random rows of awkward classes, within the contract's bounds.
+//! Softmax, log-softmax and log-sum-exp of many random rows of awkward classes, within the
+//! contract's bounds.
 
 use crate::support::{
     data::{normal, rng},
@@ -58,15 +59,15 @@ fn exponents<T: Float>() -> i32 {
     2 - T::MIN_EXPONENT
 }
 
-/// From 2^15 on, where rows need a shift: any exponents, or neighbours of one number.
+/// From 2^15 on, where rows need a shift: any exponents, or neighbors of one number.
 fn huge<T: Float>() {
     check_rows::<T>("huge", 31, |n, rng| {
         let around = between::<T>(15, exponents::<T>() - 1, rng).wide();
-        let neighbours = rng.random::<bool>();
+        let neighbors = rng.random::<bool>();
         (0..n)
             .map(|_| match rng.random_range(0..20) {
                 0 => signed(T::LARGEST.wide(), rng),
-                _ if neighbours => T::of(around + f64::from(rng.random_range(-40..=40)) * ulp::<T>(around)),
+                _ if neighbors => T::of(around + f64::from(rng.random_range(-40..=40)) * ulp::<T>(around)),
                 _ => between(15, exponents::<T>(), rng),
             })
             .collect()

@@ -19,8 +19,8 @@ for_both_types! {
     special_sums_merge
 }
 
-/// The parts of a row, merged from the left, from the right and as a tree, have the sum of the row; the operands of a
-/// merge may be swapped without changing a bit.
+/// The parts of a row, merged from the left, from the right and as a tree, have the sum of the row;
+/// the operands of a merge may be swapped without changing a bit.
 fn sums_merge<T: Float>() {
     let (isas, mut rng) = (isas(), rng(9));
     let merge = |a: ExtSum<T>, b: ExtSum<T>| {

@@ -1,5 +1,5 @@
-//! The gradients of softmax and log-softmax and the cross-entropy against references in higher precision and finite
-//! differences.
+//! The gradients of softmax and log-softmax and the cross-entropy against references in higher
+//! precision and finite differences.
 
 use crate::support::{
     data::{normal, rng},
@@ -28,8 +28,8 @@ for_both_types! {
     errors_leave_outputs_alone
 }
 
-/// Both gradients, at every length up to some vectors and some beyond, within the bounds and with the same bits at every
-/// alignment.
+/// Both gradients, at every length up to some vectors and some beyond, within the bounds and with
+/// the same bits at every alignment.
 fn backward_is_accurate<T: Float>() {
     let (isas, mut rng) = (isas(), rng(21));
     let long = if small_cases() { 6_003 } else { 100_003 };
@@ -79,8 +79,9 @@ fn backward_rows_are_slices<T: Float>() {
     }
 }
 
-/// Central differences of losses of softmax, log-softmax and cross-entropy in f64. The losses are double-double, which
-/// leaves the error of the difference: h^2 times a third derivative of at most some tens.
+/// Central differences of losses of softmax, log-softmax and cross-entropy in f64. The losses are
+/// double-double, which leaves the error of the difference: h^2 times a third derivative of at most
+/// some tens.
 #[test]
 fn gradients_are_derivatives() {
     let mut rng = rng(23);
@@ -134,8 +135,8 @@ fn gradients_are_derivatives() {
     }
 }
 
-/// Losses and gradients of rows of every length and kind; with weight 1 the gradient has the bits of the softmax but for
-/// the class.
+/// Losses and gradients of rows of every length and kind; with weight 1 the gradient has the bits
+/// of the softmax but for the class.
 fn cross_entropy_is_accurate<T: Float>() {
     let (isas, mut rng) = (isas(), rng(24));
     let long = if small_cases() { 6_003 } else { 100_003 };
@@ -163,7 +164,8 @@ fn cross_entropy_of_special_values<T: Float>() {
         for cols in [2, 7, 16, 33, 300, 5000] {
             for special in [-INF, INF, f64::NAN] {
                 for at in [0, cols / 2, cols - 1] {
-                    // Three rows, the middle one special; the classes of the others are ordinary columns.
+                    // Three rows, the middle one special; the classes of the others are ordinary
+                    // columns.
                     let mut x = vec![T::of(0.5); 3 * cols];
                     x[cols + at] = T::of(special);
                     let matrix = MatRef::new(&x, 3, cols).expect("it fits");

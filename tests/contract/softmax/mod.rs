@@ -1,7 +1,8 @@
 //! The softmax family against references in higher precision, on every instruction set of this CPU.
 //!
-//! The tolerances are the contract's: softmax 4 ulp, log-sum-exp 2 ulp (of 1 if the result is below 1), log-softmax
-//! 4 ulp of max(1, |result|). `cargo test --test contract softmax -- --nocapture` prints the largest errors seen.
+//! The tolerances are the contract's: softmax 4 ulp, log-sum-exp 2 ulp (of 1 if the result is below
+//! 1), log-softmax 4 ulp of max(1, |result|). `cargo test --test contract softmax -- --nocapture`
+//! prints the largest errors seen.
 
 mod accuracy;
 mod adversarial;
@@ -24,7 +25,8 @@ use crate::support::{
 use mantex::Isa;
 use rand::rngs::StdRng;
 
-/// Accuracy at the first of the alignments, the same bits at the others, and when run again where one is named twice.
+/// Accuracy at the first of the alignments, the same bits at the others, and when run again where
+/// one is named twice.
 fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], offsets: &[usize]) {
     let reference = Reference::new(x);
     for &isa in isas {

@@ -26,8 +26,8 @@ for_both_types! {
     wrong_outputs
 }
 
-/// Softmax, log-softmax and log-sum-exp of all rows with options, from and to guarded buffers. In place, softmax has the
-/// same bits.
+/// Softmax, log-softmax and log-sum-exp of all rows with options, from and to guarded buffers. In
+/// place, softmax has the same bits.
 fn run_with<T: Float>(isa: Isa, x: &[T], cols: usize, options: Softmax<'_, T>) -> [Vec<T>; 3] {
     let options = options.isa(isa);
     let rows = x.len() / cols;
@@ -44,8 +44,9 @@ fn run_with<T: Float>(isa: Isa, x: &[T], cols: usize, options: Softmax<'_, T>) -
     outs.map(|out| out.check().to_vec())
 }
 
-/// Scaled and masked rows are those of the logits `scale * x + mask`: with one rounding, but on scalar with two. Logits and
-/// masks are short binary fractions, so that in f64 nothing is rounded on the way to f32.
+/// Scaled and masked rows are those of the logits `scale * x + mask`: with one rounding, but on
+/// scalar with two. Logits and masks are short binary fractions, so that in f64 nothing is rounded
+/// on the way to f32.
 fn scaled_and_masked_rows<T: Float>() {
     let (isas, mut rng) = (isas(), rng(12));
     Report::run("options", |report| {
@@ -97,8 +98,8 @@ fn scaled_and_masked_rows<T: Float>() {
     });
 }
 
-/// Masked entries are 0 whatever they hold; rows that are masked whole are NaN or, as an option, 0; the other rows of the
-/// matrix do not notice.
+/// Masked entries are 0 whatever they hold; rows that are masked whole are NaN or, as an option, 0;
+/// the other rows of the matrix do not notice.
 fn masked_entries<T: Float>() {
     const INF: f64 = f64::INFINITY;
     for isa in isas() {
@@ -145,7 +146,8 @@ fn masked_entries<T: Float>() {
     }
 }
 
-/// Rows of every kind in place have the bits of the rows on a copy, and nothing between rows is written.
+/// Rows of every kind in place have the bits of the rows on a copy, and nothing between rows is
+/// written.
 fn rows_in_place<T: Float>() {
     let (isas, mut rng) = (isas(), rng(14));
     for (rows, cols, extra) in [(3, 0, 2), (1, 1, 0), (37, 5, 3), (20, 16, 0), (18, 40, 1), (33, 100, 2), (5, 513, 7)]
@@ -174,8 +176,8 @@ fn rows_in_place<T: Float>() {
     }
 }
 
-/// Rows that are written past the caches, in place, have the bits of the rows on a copy: as they are, scaled and masked,
-/// and with a base that moves.
+/// Rows that are written past the caches, in place, have the bits of the rows on a copy: as they
+/// are, scaled and masked, and with a base that moves.
 fn long_rows_in_place<T: Float>() {
     let (isas, mut rng) = (isas(), rng(15));
     let kinds = if small_cases() { &["normal, scale 10"][..] } else { &["normal, scale 10", "late 500"] };

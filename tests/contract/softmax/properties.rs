@@ -16,8 +16,8 @@ fn config() -> Config {
     Config { cases, rng_seed: RngSeed::Fixed(10), failure_persistence: None, ..Config::default() }
 }
 
-/// Whether two softmax outputs, each within the contract's bound of the same value, can be told apart: 4 ulp each, and
-/// both may be flushed to zero below the bound's range.
+/// Whether two softmax outputs, each within the contract's bound of the same value, can be told
+/// apart: 4 ulp each, and both may be flushed to zero below the bound's range.
 fn same_softmax<T: Float>(a: T, b: T) -> bool {
     ulp_error(a, b.wide(), 0.0) <= 2.0 * SOFTMAX_ULPS + 1.0 || (a.wide() < T::SMALLEST && b.wide() < T::SMALLEST)
 }
@@ -41,7 +41,8 @@ macro_rules! properties {
                     for isa in isas() {
                         let sum: f64 = softmax_of(isa, &x).iter().map(|&p| p as f64).sum();
                         let limit = SOFTMAX_ULPS * <$t>::EPSILON as f64 + 1e-14 * f64::from($t::DIGITS == 24);
-                        // The sum itself is taken in f64: n/2 rounding errors of it at worst, for f64.
+                        // The sum itself is taken in f64: n/2 rounding errors of it at worst, for
+                        // f64.
                         let own = x.len() as f64 * f64::EPSILON / 2.0;
                         prop_assert!((sum - 1.0).abs() <= limit + own, "{sum} on {isa}");
                     }
@@ -88,8 +89,8 @@ macro_rules! properties {
                     }
                 }
 
-                /// Larger inputs have larger outputs, but for the error bound; equal inputs equal ones, wherever in the
-                /// row.
+                /// Larger inputs have larger outputs, but for the error bound; equal inputs equal
+                /// ones, wherever in the row.
                 #[test]
                 fn order_is_kept(x in prop::collection::vec(prop::sample::select(
                     vec![-60.0, -1.0, -0.5, 0.0, 1e-7, 1e-3, 0.5, 0.500001, 3.0, 20.0_f64]), 1..200)) {
@@ -117,7 +118,8 @@ macro_rules! properties {
                     for isa in isas() {
                         isa.log_softmax(&x, &mut log_p).expect("equal lengths");
                         for (&p, &log_p) in softmax_of(isa, &x).iter().zip(&log_p) {
-                            // 4 ulp of p are at most 4 EPSILON in its logarithm; 1 ulp is for the one taken here.
+                            // 4 ulp of p are at most 4 EPSILON in its logarithm; 1 ulp is for the
+                            // one taken here.
                             let error = ulp_error_from_one(log_p, (p as f64).ln(), 0.0);
                             prop_assert!(error <= LOG_SOFTMAX_ULPS + SOFTMAX_ULPS + 1.0, "{p} and {log_p} on {isa}");
                         }

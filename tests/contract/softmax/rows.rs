@@ -21,7 +21,8 @@ for_both_types! {
     errors_leave_outputs_alone
 }
 
-/// The rows forms give the bits of the single rows, whatever the strides, and touch nothing between rows.
+/// The rows forms give the bits of the single rows, whatever the strides, and touch nothing between
+/// rows.
 fn matrices<T: Float>() {
     let (isas, mut rng) = (isas(), rng(7));
     for (rows, cols, extra) in
@@ -84,7 +85,8 @@ fn empty_matrices<T: Float>() {
     }
 }
 
-/// The plain functions give the bits of their twins on `Isa::best()`, and the same again when run again.
+/// The plain functions give the bits of their twins on `Isa::best()`, and the same again when run
+/// again.
 fn entry_points_run_the_best<T: Float>() {
     let (isa, mut rng) = (Isa::best(), rng(8));
     for n in [0, 1, 3, 8, 17, 100, 513, 3000] {

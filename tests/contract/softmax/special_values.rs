@@ -22,20 +22,23 @@ for_both_types! {
     special_values
 }
 
-/// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at which a polynomial for
-/// AVX-512 was exactly 0.
+/// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at
+/// which a polynomial for AVX-512 was exactly 0.
 const LOST: f64 = 237_645_232.0;
 
-/// However far one element is above all others, it is found, wherever it stands. Far out of range an exponential can
-/// come out as anything, 0 included: among the numbers are those for which kernels were seen to do that.
+/// However far one element is above all others, it is found, wherever it stands. Far out of range
+/// an exponential can come out as anything, 0 included: among the numbers are those for which
+/// kernels were seen to do that.
 fn large_values_are_not_lost<T: Float>() {
     let (isas, mut rng) = (isas(), rng(11));
-    // Beyond the type's rounding when the others' exponentials are added to it: they leave it as it is.
+    // Beyond the type's rounding when the others' exponentials are added to it: they leave it as it
+    // is.
     let mut large: Vec<f64> = vec![LOST];
     let (first, last) = (T::of(100.0).bits(), T::LARGEST.bits());
     let count = if small_cases() { 1 << 11 } else { 1 << 16 };
     large.extend((0..count).map(|_| T::from_low_bits(rng.random_range(first..=last)).wide()));
-    // Most of a type's range is out of all proportion: as many again where exponents begin to lose their integers.
+    // Most of a type's range is out of all proportion: as many again where exponents begin to lose
+    // their integers.
     large.extend((0..count).map(|_| 2.0_f64.powf(rng.random_range(8.0..60.0))));
     let places = [(2, 1), (9, 0), (40, 33), (100, 99), (1100, 1050)];
     for (i, &large) in large.iter().enumerate() {
@@ -89,12 +92,13 @@ fn streamed_special_values<T: Float>() {
     }
 }
 
-/// Every combination of the table, at the first, middle and last positions of rows of less than a vector, of several, of
-/// one block and of several.
+/// Every combination of the table, at the first, middle and last positions of rows of less than a
+/// vector, of several, of one block and of several.
 fn special_values<T: Float>() {
     const INF: f64 = f64::INFINITY;
     const NAN: f64 = f64::NAN;
-    // Sets of special values in one row, and the log-sum-exp they ask for (None: that of the finite ones).
+    // Sets of special values in one row, and the log-sum-exp they ask for (None: that of the finite
+    // ones).
     let sets: [(&[f64], Option<f64>); 8] = [
         (&[-INF], None),
         (&[-INF, -INF], None),

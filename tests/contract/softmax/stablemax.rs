@@ -1,7 +1,8 @@
 //! The StableMax family against references in double-double.
 //!
-//! The tolerances are the contract's: StableMax 4 ulp, log-StableMax 4 ulp of max(1, |result|), gradients 16 EPSILON times
-//! the sizes of their terms. `cargo test --test contract stablemax -- --nocapture` prints the largest errors seen.
+//! The tolerances are the contract's: StableMax 4 ulp, log-StableMax 4 ulp of max(1, |result|),
+//! gradients 16 EPSILON times the sizes of their terms. `cargo test --test contract stablemax --
+//! --nocapture` prints the largest errors seen.
 
 use crate::support::{
     data::{normal, rng},
@@ -73,7 +74,8 @@ fn long_rows<T: Float>() {
     });
 }
 
-/// Rows of every pair out of numbers from the smallest to the largest, alone and among others of their kind.
+/// Rows of every pair out of numbers from the smallest to the largest, alone and among others of
+/// their kind.
 fn extreme_rows<T: Float>() {
     let mut rng = rng(33);
     let top = 2 - T::MIN_EXPONENT;
@@ -155,8 +157,9 @@ fn huge_gradients<T: Float>() {
     }
 }
 
-/// Central differences of the sum of dy y: a step of 2^-17 leaves 6e-11 times a third derivative of a few units, and
-/// 4 ulp of y divided by the step, 1.2e-10. The logits keep away from 0, where the second derivative jumps.
+/// Central differences of the sum of dy y: a step of 2^-17 leaves 6e-11 times a third derivative of
+/// a few units, and 4 ulp of y divided by the step, 1.2e-10. The logits keep away from 0, where the
+/// second derivative jumps.
 #[test]
 fn finite_differences() {
     let (h, mut rng) = (power_of_two(-17), rng(36));
@@ -181,7 +184,8 @@ fn finite_differences() {
     }
 }
 
-/// The rows forms give the bits of the single rows, whatever the strides, and touch nothing between rows.
+/// The rows forms give the bits of the single rows, whatever the strides, and touch nothing between
+/// rows.
 fn matrices<T: Float>() {
     let mut rng = rng(37);
     let forward: [(ForwardRows<T>, Forward<T>); 2] =
