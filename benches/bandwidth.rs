@@ -1,254 +1,250 @@
 //! The roofline: how fast this machine reads and writes, and how close each kernel comes to that.
 //!
-//! `cargo bench --bench bandwidth` (`-- --quick` for a minute's run). For every instruction set, type and cache level it
-//! times reading, copying, streaming stores and scaling, and the kernels beside them, interleaved in one process so that
-//! a drift of the machine hits all alike. Times are medians over rounds, `+-` is half the distance of the quartiles.
+//! `cargo bench --bench bandwidth` takes minutes, with `-- --quick` one. For every instruction set,
+//! type and cache level it times reading, copying, streaming stores and scaling beside the kernels,
+//! interleaved in one process, so that a drift of the machine hits all alike. Times are medians
+//! over rounds; `+-` is half the distance between the quartiles.
 //!
-//! A kernel's *limit* is what its passes over memory take at the speed of the plain passes measured at the same level
-//! (`read`; `copy`, which reads and writes; `scale`, the same past the caches; `update`, the same in place), or its
-//! exponentials at the best rate of log_sum_exp so far, whichever is longer. Buffers of the last level exceed the last-level cache, for
-//! input and output each (256 MiB: larger than most); huge pages are advised where the system has them.
+//! A kernel's *limit* is the longer of two times. The memory limit is the time that the kernel's
+//! passes over memory take at the speed of the bare passes (`read`, `copy`, `scale`, `update`,
+//! `stream`), measured at the same level. The arithmetic limit is the time of its exponentials at
+//! the best rate of `log_sum_exp` at the levels before. At the last level input and output exceed
+//! the last-level cache of most machines, 256 MiB each.
 
 mod support;
 
-use mantex::{Algorithm, Init, Isa, KMedoids, MatRef, Real, Sinkhorn, baselines};
+use mantex::medoids::{Algorithm, Init};
+use mantex::{Isa, KMedoids, MatRef, Real, Sinkhorn, baselines};
+use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Duration;
-use support::{Buffer, quantile, seconds};
+use support::arguments::Arguments;
+use support::buffers::Buffer;
+use support::record::Record;
+use support::records::Records;
+use support::timing::{ONCE, SHORT, interleaved, median, seconds, spread};
 
-/// Working sets: name and bytes of the input.
-const LEVELS: [(&str, usize); 4] = [("L1", 12 << 10), ("L2", 256 << 10), ("L3", 6 << 20), ("DRAM", 256 << 20)];
+/// A level of the memory: its name, and the bytes of an input that fits.
+const LEVELS: [(&str, usize); 4] = [("L1", 12 << 10), ("L2", 256 << 10), ("L3", 6 << 20), (MEMORY, 256 << 20)];
 
-/// The passes of a kernel over its input, and the exponentials per element.
-#[derive(Clone, Copy)]
+/// The level beyond the caches.
+const MEMORY: &str = "DRAM";
+
+/// The passes of a kernel over its input, and its exponentials per element.
+#[derive(Clone, Copy, Default)]
 struct Passes {
+    /// Reads of one buffer.
     reads: f64,
-    /// Reading one buffer and writing another through the caches: in memory such a write also reads the line.
+    /// Reads of one buffer, with writes to another through the caches, which also read the line.
     copies: f64,
-    /// Reading one buffer and writing another past the caches.
+    /// Reads of one buffer, with writes to another past the caches.
     streams: f64,
-    /// Reading and writing in place.
+    /// Reads and writes in place.
     updates: f64,
-    /// Only writing, past the caches.
+    /// Writes alone, past the caches.
     writes: f64,
+    /// Exponentials per element.
     exponentials: f64,
 }
 
-const NONE: Passes = Passes { reads: 0.0, copies: 0.0, streams: 0.0, updates: 0.0, writes: 0.0, exponentials: 0.0 };
+/// The work of a kernel that is timed.
+#[derive(Clone, Copy)]
+enum Work<T> {
+    /// A function of an input and an output of equal length.
+    Row(fn(Isa, &[T], &mut [T])),
+    /// An iteration of [`Sinkhorn`] on a square matrix.
+    SinkhornIteration,
+    /// A scan of all candidates for swaps with this number of medoids.
+    SwapScan(usize),
+}
 
-/// One line of the table.
-struct Line {
-    kernel: &'static str,
+/// A kernel on an instruction set.
+struct Case<T> {
+    name: &'static str,
     isa: Isa,
     passes: Passes,
-    /// Nanoseconds per element, one per round.
+    work: Work<T>,
+}
+
+/// The input and the output of the cases of one level.
+struct Data<'a, T> {
+    x: &'a [T],
+    out: &'a mut [T],
+    in_memory: bool,
+}
+
+/// A case, its id in the records, and its times in nanoseconds per element, one per round.
+struct Line<T> {
+    case: Case<T>,
+    id: String,
     times: Vec<f64>,
 }
 
-impl Line {
-    fn quantile(&self, q: f64) -> f64 {
-        quantile(&self.times, q)
-    }
-
-    fn median(&self) -> f64 {
-        self.quantile(0.5)
-    }
-}
-
-/// Kernels over a row, in the order in which a round runs them.
-type RowKernel<T> = (&'static str, Passes, fn(Isa, &[T], &mut [T]));
-
-fn row_kernels<T: Real>(in_memory: bool, isa: Isa) -> Vec<RowKernel<T>> {
-    let one_read = Passes { reads: 1.0, ..NONE };
-    let exp = Passes { exponentials: 1.0, ..one_read };
-    let stored = Passes { copies: 1.0, updates: 1.0, exponentials: 1.0, ..NONE };
+/// The cases of one instruction set, in the order in which a round runs them.
+fn cases<T: Real>(isa: Isa, in_memory: bool, side: usize) -> Vec<Case<T>> {
+    let none = Passes::default();
+    let read = Passes { reads: 1.0, ..none };
+    let exp = Passes { exponentials: 1.0, ..read };
+    let stored = Passes { copies: 1.0, updates: 1.0, exponentials: 1.0, ..none };
     let two_pass = Passes { streams: 1.0, exponentials: 2.0, ..exp };
     let softmax = if in_memory && baselines::recomputes::<T>(isa) { two_pass } else { stored };
     let log_softmax = if in_memory { Passes { streams: 1.0, ..exp } } else { Passes { copies: 1.0, ..exp } };
-    vec![
-        ("read", one_read, |isa, x, _| {
-            black_box(baselines::read(isa, x));
-        }),
-        ("copy", Passes { copies: 1.0, ..NONE }, |isa, x, out| baselines::copy(isa, x, out)),
-        ("scale", Passes { streams: 1.0, ..NONE }, |isa, x, out| baselines::scale(isa, x, out)),
-        ("update", Passes { updates: 1.0, ..NONE }, |isa, _, out| baselines::update(isa, out)),
-        ("stream", Passes { writes: 1.0, ..NONE }, |isa, _, out| baselines::stream(isa, out)),
-        ("log_sum_exp", exp, |isa, x, _| {
-            black_box(isa.log_sum_exp(x));
-        }),
-        ("softmax", softmax, |isa, x, out| isa.softmax(x, out).expect("equal lengths")),
-        ("three-pass reload", Passes { reads: 1.0, ..stored }, |isa, x, out| {
-            baselines::three_pass_reload(isa, x, out);
-        }),
-        ("three-pass recompute", Passes { reads: 2.0, streams: 1.0, exponentials: 2.0, ..NONE }, |isa, x, out| {
-            baselines::three_pass_recompute(isa, x, out);
-        }),
-        ("log_softmax", log_softmax, |isa, x, out| isa.log_softmax(x, out).expect("equal lengths")),
-    ]
+    let recompute = Passes { reads: 2.0, ..two_pass };
+    let row = |name, passes, work| Case { name, isa, passes, work: Work::Row(work) };
+    let mut cases = vec![
+        row("read", read, |isa, x, _| _ = black_box(baselines::read(isa, x))),
+        row("copy", Passes { copies: 1.0, ..none }, baselines::copy),
+        row("scale", Passes { streams: 1.0, ..none }, baselines::scale),
+        row("update", Passes { updates: 1.0, ..none }, |isa, _, out| baselines::update(isa, out)),
+        row("stream", Passes { writes: 1.0, ..none }, |isa, _, out| baselines::stream(isa, out)),
+        row("log_sum_exp", exp, |isa, x, _| _ = black_box(isa.log_sum_exp(x))),
+        row("softmax", softmax, |isa, x, out| isa.softmax(x, out).expect("equal lengths")),
+        row("three_pass_reload", Passes { reads: 1.0, ..stored }, baselines::three_pass_reload),
+        row("three_pass_recompute", recompute, baselines::three_pass_recompute),
+        row("log_softmax", log_softmax, |isa, x, out| isa.log_softmax(x, out).expect("equal lengths")),
+        Case { name: "sinkhorn_iteration", isa, passes: exp, work: Work::SinkhornIteration },
+    ];
+    if side >= 200 {
+        cases.push(Case { name: "swap_scan", isa, passes: read, work: Work::SwapScan(100) });
+    }
+    cases
 }
 
-/// Seconds of one more Sinkhorn iteration: solves of one and of several, compared.
-fn sinkhorn_iteration<T: Real>(isa: Isa, cost: MatRef<'_, T>, mass: &[T], more: usize) -> f64 {
-    let solve = |n| {
-        let solver = Sinkhorn::new(T::rounded(0.1)).tolerance(T::ZERO).max_iterations(n).isa(isa);
-        seconds(Duration::ZERO, || {
-            black_box(solver.solve(cost, mass, mass).expect("a good problem"));
-        })
+/// Returns the id of a case in the records.
+fn id<T>(case: &Case<T>, n: usize) -> String {
+    let (name, of, isa, side) = (case.name, std::any::type_name::<T>(), case.isa, n.isqrt());
+    match case.work {
+        Work::Row(_) => format!("{name}/{of}/{isa}/n={n}"),
+        Work::SinkhornIteration => format!("{name}/{of}/{isa}/n={side}"),
+        Work::SwapScan(k) => format!("{name}/{of}/{isa}/n={side}/k={k}"),
+    }
+}
+
+/// Times a case once, in nanoseconds per element.
+fn time<T: Real>(case: &Case<T>, data: &mut Data<'_, T>) -> f64 {
+    let (isa, x) = (case.isa, data.x);
+    let side = x.len().isqrt();
+    let square = MatRef::new(&x[..side * side], side, side).expect("a square matrix");
+    let (seconds, elements) = match case.work {
+        Work::Row(work) => {
+            let at_least = if data.in_memory { ONCE } else { SHORT };
+            (seconds(at_least, || work(isa, black_box(x), data.out)), x.len())
+        }
+        Work::SinkhornIteration => (sinkhorn_iteration(isa, square), side * side),
+        Work::SwapScan(k) => (swap_scan(isa, square, k), side * side),
+    };
+    seconds * 1e9 / elements as f64
+}
+
+/// Seconds of one Sinkhorn iteration: the difference between a solve of one and a solve of several.
+fn sinkhorn_iteration<T: Real>(isa: Isa, cost: MatRef<'_, T>) -> f64 {
+    let n = cost.rows();
+    let more = ((1 << 22) / (n * n)).clamp(2, 500);
+    let mass = vec![T::rounded(1.0 / n as f64); n];
+    let solve = |iterations| {
+        let solver = Sinkhorn::new(0.1).tolerance(0.0).max_iterations(iterations).isa(isa);
+        seconds(ONCE, || _ = black_box(solver.solve(cost, &mass, &mass).expect("a good problem")))
     };
     ((solve(1 + more) - solve(1)) / more as f64).max(0.0)
 }
 
-/// Seconds of one scan of all candidates' swaps at k = 100: FastPAM1 with one iteration and with none, compared.
-fn swap_scan<T: Real>(isa: Isa, d: MatRef<'_, T>, medoids: &[usize]) -> f64 {
+/// Seconds of one scan of all candidates: FastPAM1 with one iteration, less the time with none.
+fn swap_scan<T: Real>(isa: Isa, dissimilarities: MatRef<'_, T>, k: usize) -> f64 {
+    let step = dissimilarities.rows() / k;
+    let start = Init::Given((0..k).map(|i| i * step).collect());
     let fit = |iterations| {
-        let k = KMedoids::new(medoids.len()).algorithm(Algorithm::FastPam1).init(Init::Given(medoids.to_vec()));
-        let k = k.max_iterations(iterations).isa(isa);
-        seconds(Duration::ZERO, || {
-            black_box(k.fit(d).expect("a good matrix"));
-        })
+        let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(start.clone());
+        let options = options.max_iterations(iterations).isa(isa);
+        seconds(ONCE, || _ = black_box(options.fit(dissimilarities).expect("a good matrix")))
     };
     (fit(1) - fit(0)).max(0.0)
 }
 
-fn level<T: Real + bytemuck::Pod>(
-    name: &str,
-    bytes: usize,
-    rounds: usize,
-    buffers: &mut [Buffer; 2],
-    exp: &[(Isa, f64)],
-) -> Vec<Line> {
-    let in_memory = name == "DRAM";
-    let n = bytes / size_of::<T>();
-    // A square matrix for the two kernels that work on one; in-cache sizes leave room for their vectors.
-    let side = ((n as f64).sqrt() as usize).max(1);
-    let [x, out] = buffers;
-    let (x, out) = (x.of::<T>(bytes), out.of::<T>(bytes));
-    for (i, x) in x.iter_mut().enumerate() {
-        // Spread over 0..10 by the golden ratio.
-        *x = T::rounded((i as f64 * 0.618_033_988_749_894_9).fract() * 10.0);
-    }
-    out.fill(T::ONE);
-    let mass = vec![T::rounded(1.0 / side as f64); side];
-    let medoids: Vec<usize> = (0..side.min(100)).map(|i| i * (side / side.min(100))).collect();
-
-    let kernels = |isa| row_kernels::<T>(in_memory, isa);
-    let isas: Vec<Isa> = Isa::available().filter(|isa| isa.name() != "scalar" || !in_memory).collect();
-    let mut lines = Vec::new();
-    for &isa in &isas {
-        for (kernel, passes, _) in kernels(isa) {
-            lines.push(Line { kernel, isa, passes, times: Vec::new() });
-        }
-        lines.push(Line {
-            kernel: "sinkhorn iteration",
-            isa,
-            passes: Passes { reads: 1.0, exponentials: 1.0, ..NONE },
-            times: Vec::new(),
-        });
-        if side >= 200 {
-            lines.push(Line {
-                kernel: "swap scan, k=100",
-                isa,
-                passes: Passes { reads: 1.0, ..NONE },
-                times: Vec::new(),
-            });
-        }
-    }
-    let least = if in_memory { Duration::ZERO } else { Duration::from_millis(2) };
-    let more = ((1 << 22) / (side * side)).clamp(2, 500);
-    for round in 0..=rounds {
-        for line in &mut lines {
-            let time = if let Some((.., run)) = kernels(line.isa).iter().find(|(name, ..)| *name == line.kernel) {
-                seconds(least, || run(line.isa, black_box(x), out)) / n as f64
-            } else {
-                let matrix = MatRef::new(&x[..side * side], side, side).expect("a square matrix");
-                let seconds = if line.kernel.starts_with("sinkhorn") {
-                    sinkhorn_iteration(line.isa, matrix, &mass, more)
-                } else {
-                    swap_scan(line.isa, matrix, &medoids)
-                };
-                seconds / (side * side) as f64
-            };
-            // The first round warms up.
-            if round > 0 {
-                line.times.push(time * 1e9);
-            }
-        }
-    }
-    print_level::<T>(name, bytes, &lines, exp);
-    lines
+/// Times the cases of one level.
+fn measure<T: Real>(rounds: usize, mut data: Data<'_, T>) -> Vec<Line<T>> {
+    let n = data.x.len();
+    let isas = Isa::available().filter(|isa| isa.name() != "scalar" || !data.in_memory);
+    let cases: Vec<Case<T>> = isas.flat_map(|isa| cases(isa, data.in_memory, n.isqrt())).collect();
+    let times = interleaved(rounds, cases.len(), |i| time(&cases[i], &mut data));
+    cases.into_iter().zip(times).map(|(case, times)| Line { id: id(&case, n), case, times }).collect()
 }
 
-fn print_level<T>(name: &str, bytes: usize, lines: &[Line], exp: &[(Isa, f64)]) {
-    println!("\n{name}: {} KiB a buffer, {}", bytes >> 10, std::any::type_name::<T>());
-    println!(
-        "{:<22} {:<7} {:>9} {:>7} {:>8} {:>9} {:>6}",
-        "kernel", "isa", "ns/elem", "+-", "GB/s", "limit ns", "% of"
-    );
-    let best = |kernel: &str, isa: Isa| {
-        lines.iter().find(|l| l.kernel == kernel && l.isa == isa).map_or(f64::NAN, Line::median)
-    };
+/// Returns the median of a kernel on an instruction set.
+fn median_of<T>(lines: &[Line<T>], name: &str, isa: Isa) -> f64 {
+    let line = lines.iter().find(|line| line.case.name == name && line.case.isa == isa);
+    line.map_or(f64::NAN, |line| median(&line.times))
+}
+
+/// Compares each kernel with its limit.
+fn against_limit<T>(lines: &[Line<T>], exp: &HashMap<Isa, f64>, records: &mut Records) {
+    println!("kernel                 isa       ns/elem      +-     GB/s  limit ns   % of");
     for line in lines {
-        let p = line.passes;
-        let pass = |kernel: &str| best(kernel, line.isa);
-        let memory = p.reads * pass("read")
-            + p.copies * pass("copy")
-            + p.streams * pass("scale")
-            + p.updates * pass("update")
-            + p.writes * pass("stream");
-        let arithmetic = exp.iter().find(|(isa, _)| *isa == line.isa).map_or(0.0, |(_, ns)| p.exponentials * ns);
+        let Case { name, isa, passes: p, .. } = line.case;
+        let pass = |count: f64, name: &str| count * median_of(lines, name, isa);
+        let memory = pass(p.reads, "read")
+            + pass(p.copies, "copy")
+            + pass(p.streams, "scale")
+            + pass(p.updates, "update")
+            + pass(p.writes, "stream");
+        let arithmetic = exp.get(&isa).map_or(0.0, |time| p.exponentials * time);
         let limit = memory.max(arithmetic);
         let words = p.reads + p.writes + 2.0 * (p.copies + p.streams + p.updates);
-        let (ns, spread) = (line.median(), (line.quantile(0.75) - line.quantile(0.25)) / 2.0);
-        println!(
-            "{:<22} {:<7} {ns:>9.3} {spread:>7.3} {:>8.1} {limit:>9.3} {:>5.0}%{}",
-            line.kernel,
-            line.isa.name(),
-            words * size_of::<T>() as f64 / ns,
-            100.0 * limit / ns,
-            if arithmetic > memory { " (arithmetic)" } else { "" }
-        );
+        let (ns, spread) = (median(&line.times), spread(&line.times));
+        let (rate, share) = (words * size_of::<T>() as f64 / ns, limit / ns);
+        let (of, note) = match arithmetic > memory {
+            true => ("the arithmetic limit", " (arithmetic)"),
+            false => ("the memory limit", ""),
+        };
+        println!("{name:<22} {isa:<7} {ns:>9.3} {spread:>7.3} {rate:>8.1} {limit:>9.3} {:>5.0}%{note}", 100.0 * share);
+        let record = Record::new(&line.id).value(ns, "ns/element").ratio(share, of).detail("+-", spread);
+        records.write(&record.detail("GB/s", rate).detail("limit", limit));
     }
 }
 
-fn run<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2]) {
-    let mut exp: Vec<(Isa, f64)> = Vec::new();
-    for (name, bytes) in LEVELS {
-        let rounds = match (name, quick) {
-            ("DRAM", true) => 1,
-            ("DRAM", false) => 7,
-            (_, true) => 3,
-            (_, false) => 15,
+/// Compares the two-pass softmax with both three-pass forms.
+fn against_three_passes<T>(lines: &[Line<T>], records: &mut Records) {
+    println!("\nTwo passes against three, one row:");
+    for line in lines.iter().filter(|line| line.case.name == "softmax") {
+        let ns = median(&line.times);
+        let mut compare = |name, of| {
+            let ratio = median_of(lines, name, line.case.isa) / ns;
+            records.print(Record::new(&line.id).value(ns, "ns/element").ratio(ratio, of));
         };
-        let lines = level::<T>(name, bytes, rounds, buffers, &exp);
-        for line in lines.iter().filter(|l| l.kernel == "log_sum_exp") {
-            match exp.iter_mut().find(|(isa, _)| *isa == line.isa) {
-                Some((_, best)) => *best = line.median().min(*best),
-                None => exp.push((line.isa, line.median())),
-            }
+        compare("three_pass_reload", "the speed of three passes that reload");
+        compare("three_pass_recompute", "the speed of three passes that recompute");
+    }
+}
+
+/// Times all levels with elements of one type.
+fn roofline<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2], records: &mut Records) {
+    // Nanoseconds per exponential, at the best level so far.
+    let mut exp = HashMap::new();
+    for (name, bytes) in LEVELS {
+        let in_memory = name == MEMORY;
+        let rounds = if in_memory { [7, 1] } else { [15, 3] }[usize::from(quick)];
+        let [x, out] = buffers.each_mut().map(|buffer| buffer.elements::<T>(bytes / size_of::<T>()));
+        for (i, x) in x.iter_mut().enumerate() {
+            // Spread over 0..10 by the golden ratio.
+            *x = T::rounded((i as f64 * 0.618_033_988_749_894_9).fract() * 10.0);
         }
-        if name == "DRAM" {
-            println!(
-                "\nTwo passes against three, one row of {} {}:",
-                bytes / size_of::<T>(),
-                std::any::type_name::<T>()
-            );
-            for line in lines.iter().filter(|l| l.kernel == "softmax") {
-                let against = |kernel: &str| {
-                    let other = lines.iter().find(|l| l.kernel == kernel && l.isa == line.isa);
-                    other.map_or(f64::NAN, Line::median) / line.median()
-                };
-                let (reload, recompute) = (against("three-pass reload"), against("three-pass recompute"));
-                println!("{:<7} {reload:.2} x reload, {recompute:.2} x recompute", line.isa.name());
-            }
+        out.fill(T::rounded(1.0));
+        println!("\n{name}: {} KiB a buffer, {}", bytes >> 10, std::any::type_name::<T>());
+        let lines = measure(rounds, Data { x, out, in_memory });
+        against_limit(&lines, &exp, records);
+        for line in lines.iter().filter(|line| line.case.name == "log_sum_exp") {
+            let best = exp.entry(line.case.isa).or_insert(f64::INFINITY);
+            *best = best.min(median(&line.times));
+        }
+        if in_memory {
+            against_three_passes(&lines, records);
         }
     }
 }
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "--quick");
-    support::print_machine();
+    let arguments = Arguments::new();
+    let mut records = Records::new("bandwidth", &arguments);
     let largest = LEVELS[LEVELS.len() - 1].1;
     let mut buffers = [Buffer::new(largest), Buffer::new(largest)];
-    run::<f32>(quick, &mut buffers);
-    run::<f64>(quick, &mut buffers);
+    roofline::<f32>(arguments.quick, &mut buffers, &mut records);
+    roofline::<f64>(arguments.quick, &mut buffers, &mut records);
 }

@@ -1,42 +1,36 @@
-//! Every intrinsic and every `unsafe` of the crate. A kernel is written once, generic over [`lanes::Lanes`]; what
-//! differs per instruction set is a primitive in `lanes/<isa>.rs`.
+//! The kernels: every intrinsic, and every `unsafe` block that is not a test's.
 //!
-//! | | scalar | AVX2 | AVX-512 | NEON |
-//! |---|---|---|---|---|
-//! | vocabulary | [`lanes`]`/scalar.rs` | `lanes/avx2.rs` | `lanes/avx512.rs` | `lanes/neon.rs` |
-//! | exp as (mantissa, exponent), 2^x, ln | [`exp`] | [`exp`] | [`exp`] | [`exp`] |
-//! | loops over rows | [`rows`] | [`rows`] | [`rows`] | [`rows`] |
-//! | softmax family | `softmax` | `softmax` | `softmax` | `softmax` |
-//! | Sinkhorn iteration | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] | [`sinkhorn`] |
-//! | values of a transport problem | [`objective`] | [`objective`] | [`objective`] | [`objective`] |
-//! | Sinkhorn iteration of a batch | [`batch`] | [`batch`] | [`batch`] | [`batch`] |
-//! | medoid swap deltas | [`swap`] | [`swap`] | [`swap`] | [`swap`] |
-//! | sums over clusters | [`clusters`] | [`clusters`] | [`clusters`] | [`clusters`] |
-//! | distances between points | `distances` | `distances` | `distances` | `distances` |
-//! | what benches compare with | [`baseline`] | [`baseline`] | [`baseline`] | [`baseline`] |
+//! Three families stand on three layers. Each module sees only those to its left:
+//! `lanes <- math <- rows, pairwise <- softmax | transport | medoids <- baselines`.
 //!
-//! Kernels are safe functions over a token ([`lanes::Token`]) that proves the CPU can run them, all
-//! `#[inline(always)]`: they take on the target features of the entry point in `src/dispatch.rs` they end up in.
+//! | module | content | `unsafe` |
+//! |---|---|---|
+//! | [`lanes`] | vectors over a token that proves the instruction set; one file per instruction set | yes |
+//! | [`math`] | functions of one vector: exponential, logarithm, polynomials, compensated sums | no |
+//! | [`rows`] | loops over rows, with tails and streaming stores | yes |
+//! | `pairwise` | tiles of points against points, distances | no |
+//! | `softmax` | softmax, log-softmax, log-sum-exp, cross-entropy, gradients, StableMax | no |
+//! | `transport` | Sinkhorn iterations, plans, objectives | no |
+//! | `medoids` | swap scans, BUILD, nearest caches, sums over clusters | no |
+//! | `baselines` | what benches compare with | no |
+//!
+//! A kernel is a safe function, generic over [`lanes::Lanes`], of a token that proves that the CPU
+//! can run it. Everything is `#[inline(always)]`, so that a kernel takes on the target features of
+//! the body in `src/dispatch/` that calls it.
 
 #[cfg(feature = "baselines")]
-pub(crate) mod baseline;
-#[cfg(feature = "transport")]
-pub(crate) mod batch;
-#[cfg(feature = "medoids")]
-pub(crate) mod clusters;
-#[cfg(any(feature = "transport", feature = "medoids"))]
-pub(crate) mod distances;
+pub(crate) mod baselines;
 #[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;
-#[cfg(feature = "transport")]
-pub(crate) mod objective;
+#[cfg(feature = "medoids")]
+pub(crate) mod medoids;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+pub(crate) mod pairwise;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod rows;
-#[cfg(feature = "transport")]
-pub(crate) mod sinkhorn;
 #[cfg(feature = "softmax")]
 pub(crate) mod softmax;
-#[cfg(feature = "medoids")]
-pub(crate) mod swap;
+#[cfg(feature = "transport")]
+pub(crate) mod transport;

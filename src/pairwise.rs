@@ -1,50 +1,107 @@
 //! Distance matrices of points.
 
 use crate::dispatch::Road;
-use crate::isa::functions_and_isa_methods;
-use crate::kernels::distances::{Form, panels_len};
+use crate::dispatch::functions_and_isa_methods;
+use crate::error::IsaName;
+use crate::kernels::pairwise::{DistanceForm, panels_len};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real, check};
+use core::fmt;
+use core::str::FromStr;
 
-/// How far apart two points are. EPSILON is that of the type, D the number of dimensions; errors hold where no square
+/// How the distance of two points is measured.
+///
+/// EPSILON is that of the type, D the number of dimensions. The errors hold as long as no square
 /// overflows or is subnormal.
+///
+/// ```
+/// use mantex::Metric;
+/// assert_eq!("Manhattan".parse(), Ok(Metric::Manhattan));
+/// assert_eq!(Metric::SquaredEuclidean.to_string(), "squared_euclidean");
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
-    /// The sum of squared differences, with a relative error of (min(D, 256) + D / 256 + 4) EPSILON / 2 at most.
+    /// The sum of squared differences, within a relative error of
+    /// (min(D, 256) + D / 256 + 4) EPSILON / 2.
     SquaredEuclidean,
-    /// The square root of the sum of squared differences, with half the relative error of that, and another EPSILON / 2.
+    /// The square root of the sum of squared differences, within half the relative error of the sum
+    /// plus EPSILON / 2.
     Euclidean,
-    /// The sum of absolute differences, with the relative error of the squared Euclidean one.
+    /// The sum of absolute differences, within the relative error of [`Metric::SquaredEuclidean`].
     Manhattan,
-    /// 1 less the cosine of the angle between the points as vectors: 0 for the same direction, 2 for opposite ones. Taken
-    /// as half the squared Euclidean distance x of the points scaled to length 1, so that nearly parallel points have
-    /// accurate distances too: with a relative error of (min(D, 256) + D / 256 + 30) EPSILON / 2, and beside that
-    /// 3 EPSILON sqrt(x) + 100 EPSILON².
+    /// 1 minus the cosine of the angle between the points as vectors: 0 for equal directions, 2 for
+    /// opposite ones.
+    ///
+    /// It is computed as half the squared Euclidean distance x of the points scaled to length 1. So
+    /// nearly parallel points have accurate distances, too: within a relative error of (min(D, 256)
+    /// + D / 256 + 30) EPSILON / 2 plus an absolute one of 3 EPSILON sqrt(x) + 100 EPSILON².
     Cosine,
 }
 
+impl Metric {
+    /// All metrics with their names.
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::SquaredEuclidean, "squared_euclidean"),
+        (Self::Euclidean, "euclidean"),
+        (Self::Manhattan, "manhattan"),
+        (Self::Cosine, "cosine"),
+    ];
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(Self::NAMES.iter().find(|(metric, _)| metric == self).map_or("", |(_, name)| name))
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    /// Returns the metric of that name, in upper or lower case.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] if no metric has the name.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::NAMES.into_iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
+        let expected = "squared_euclidean, euclidean, manhattan or cosine";
+        found.map(|(metric, _)| metric).ok_or(Error::UnknownName {
+            argument: "metric",
+            name: IsaName::new(name),
+            expected,
+        })
+    }
+}
+
 functions_and_isa_methods! {
-    /// The distances of all pairs of points (rows): an n x n matrix, exactly symmetric and with a zero diagonal, as
+    /// Writes the distances of all pairs of points.
+    ///
+    /// `out[i][j]` is the distance of the points in rows i and j of `points`, by the given metric.
+    /// For n points, `out` is n x n; it is exactly symmetric and its diagonal is 0, as
     /// [`KMedoids::fit`](crate::KMedoids::fit) takes it.
     ///
-    /// Of two mirrored elements one is computed, in O(n² D) time for D dimensions: from 64 dimensions on at about half the rate of
-    /// the CPU's multiply-adds or more. Differences are taken before they are squared, so near points far from the origin lose no
-    /// digits. Memory beyond the matrix: a copy of the points (of 2048 dimensions at a time), with [`Metric::Cosine`] two.
-    ///
-    /// Distances that overflow are infinite; squares overflow from differences of 1e19 (`f32`) or 1e154 (`f64`) on.
+    /// - Accuracy: given with each [`Metric`]. Differences are taken before they are squared, so
+    ///   near points far from the origin lose no digits.
+    /// - Special values: distances that overflow are +inf. Squares overflow from differences of
+    ///   1e19 (f64: 1e154) on.
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: n² D / 2 multiply-adds for D dimensions, at half the CPU's rate or more
+    ///   from 64 dimensions on. Allocates a copy of at most 2048 dimensions of the points; with
+    ///   [`Metric::Cosine`], a copy of the points, too.
     ///
     /// # Errors
     /// - [`Error::Empty`] if there are no points or no dimensions.
     /// - [`Error::ShapeMismatch`] if `out` is not n x n.
     /// - [`Error::InvalidElement`] if a coordinate is NaN or infinite.
-    /// - [`Error::UndefinedCosine`] if a point is 0 with [`Metric::Cosine`].
+    /// - [`Error::UndefinedCosine`] if the metric is [`Metric::Cosine`] and all coordinates of a
+    ///   point are 0.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef, Metric, distance_matrix};
     /// let points = [0.0_f32, 0.0, 3.0, 4.0, 3.0, 0.0];
     /// let mut d = [0.0; 9];
-    /// distance_matrix(MatRef::new(&points, 3, 2)?, MatMut::new(&mut d, 3, 3)?, Metric::Euclidean)?;
+    /// let out = MatMut::new(&mut d, 3, 3)?;
+    /// distance_matrix(MatRef::new(&points, 3, 2)?, out, Metric::Euclidean)?;
     /// assert_eq!(d, [0.0, 5.0, 3.0, 5.0, 0.0, 4.0, 3.0, 4.0, 0.0]);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -53,6 +110,7 @@ functions_and_isa_methods! {
     }
 }
 
+/// [`distance_matrix`] on a given road.
 fn distance_matrix_via<T: Real>(
     road: Road,
     points: MatRef<'_, T>,
@@ -73,12 +131,12 @@ fn distance_matrix_via<T: Real>(
     }
     let mut panels = vec![T::zero(); panels_len(n, dimensions)];
     let form = match metric {
-        Metric::SquaredEuclidean => Form::Squares,
-        Metric::Euclidean => Form::Root,
-        Metric::Manhattan => Form::Absolute,
+        Metric::SquaredEuclidean => DistanceForm::Squares,
+        Metric::Euclidean => DistanceForm::Root,
+        Metric::Manhattan => DistanceForm::Absolute,
         Metric::Cosine => {
             let directions = directions(points)?;
-            T::distance_matrix(road, MatRef::new(&directions, n, dimensions)?, Form::Half, &mut panels, out);
+            T::distance_matrix(road, MatRef::new(&directions, n, dimensions)?, DistanceForm::Half, &mut panels, out);
             return Ok(());
         }
     };
@@ -86,7 +144,7 @@ fn distance_matrix_via<T: Real>(
     Ok(())
 }
 
-/// The points scaled to length 1.
+/// Returns the points scaled to length 1.
 fn directions<T: Real>(points: MatRef<'_, T>) -> Result<Vec<T>, Error> {
     let mut directions = Vec::with_capacity(points.rows() * points.cols());
     for (row, point) in points.iter_rows().enumerate() {
@@ -94,7 +152,7 @@ fn directions<T: Real>(points: MatRef<'_, T>) -> Result<Vec<T>, Error> {
         if largest == 0.0 {
             return Err(Error::UndefinedCosine { point: row });
         }
-        // A power of two, so that no square overflows and none that counts is subnormal.
+        // A power of two, so that no square overflows and no square that matters is subnormal.
         let scale = if largest > 2.0_f64.powi(400) {
             2.0_f64.powi(-600)
         } else if largest < 2.0_f64.powi(-400) {
@@ -108,7 +166,8 @@ fn directions<T: Real>(points: MatRef<'_, T>) -> Result<Vec<T>, Error> {
     Ok(directions)
 }
 
-/// In halves, so that rounding grows with the logarithm of the length only.
+/// Returns the sum of `(x * scale)^2`, added up in halves: rounding grows with the logarithm of the
+/// length only.
 fn sum_of_squares<T: Real>(x: &[T], scale: f64) -> f64 {
     if x.len() <= 16 {
         return x.iter().map(|x| (x.to_f64() * scale).powi(2)).sum();

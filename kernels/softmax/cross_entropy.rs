@@ -8,7 +8,8 @@ use super::forward::{normalize_stored, write_recomputed};
 use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::Float;
+use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::should_stream;
 use crate::matrix::{MatMut, MatRef};
 
@@ -26,7 +27,12 @@ fn loss<T: Float>(sum: &ExtSum<T>, (high, low): (f64, f64), logit: T) -> T {
 /// The cross-entropy of the softmax of every row with its class, which is below the number of
 /// columns.
 #[inline(always)]
-pub(crate) fn cross_entropy_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) {
+pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
+    l: L,
+    x: MatRef<'_, T>,
+    classes: &[usize],
+    losses: &mut [T],
+) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     for group in row_groups(x.rows(), x.cols()) {

@@ -2,6 +2,7 @@
 
 use super::row_groups::RowsMut;
 use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::{Row, Rows, SrcDst};
 use crate::matrix::{MatMut, MatRef};
 
@@ -139,7 +140,7 @@ impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
         self.x.len()
     }
     #[inline(always)]
-    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+    fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
         const { assert!(L::IN_FLIGHT <= 4, "the array holds four vectors") }
         let mut v = [l.splat(T::ZERO); 4];
         for (i, v) in v[..L::IN_FLIGHT].iter_mut().enumerate() {

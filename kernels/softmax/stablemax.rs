@@ -19,9 +19,10 @@
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{ln, ln_mantissa, split_exponent};
-use crate::kernels::rows::{SrcDst, map_row_by_length, sum_lanes, two_sum, zip_map};
+use crate::kernels::lanes::{Float, Lanes, WideLanes, split_exponent};
+use crate::kernels::math::compensated::{add_two_sum, reduce_accumulator};
+use crate::kernels::math::ln::{ln, ln_mantissa};
+use crate::kernels::rows::{SrcDst, map_row_by_length, zip_map};
 use crate::matrix::{MatMut, MatRef};
 
 /// The elements of `x`, at most a vector of them; the other lanes are `fill`.
@@ -59,7 +60,7 @@ fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, invers
 /// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms
 /// of the elements from its first to its second argument, as unevaluated sums.
 #[inline(always)]
-fn compensated_sums<L: Lanes<T>, T: Float, const N: usize>(
+fn compensated_sums<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
     len: usize,
     terms: impl Fn(usize, usize) -> [(L::V, L::V); N],
@@ -72,12 +73,12 @@ fn compensated_sums<L: Lanes<T>, T: Float, const N: usize>(
         while at < end {
             let next = end.min(at + L::N);
             for ((high, low), (term, term_low)) in lane_sums.iter_mut().zip(terms(at, next)) {
-                (*high, *low) = two_sum(l, *high, l.add(*low, term_low), term);
+                (*high, *low) = add_two_sum(l, (*high, l.add(*low, term_low)), term);
             }
             at = next;
         }
         for (total, (high, low)) in totals.iter_mut().zip(lane_sums) {
-            let (high, low) = sum_lanes(l, high, low);
+            let (high, low) = reduce_accumulator(l, high, low);
             total.add(high, low);
         }
     }
@@ -136,7 +137,7 @@ struct Scales<V> {
 /// The first terms are the weights. A second pass follows if their sum is out of range, or if the
 /// last sum overflows.
 #[inline(always)]
-fn norm_and_value<L: Lanes<T>, T: Float, const N: usize>(
+fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
     len: usize,
     terms: impl Fn(&Scales<L::V>, usize, usize) -> [(L::V, L::V); N],
@@ -173,7 +174,7 @@ fn norm_and_value<L: Lanes<T>, T: Float, const N: usize>(
 
 /// The norm of a row.
 #[inline(always)]
-fn row_norm<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
+fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
     let norm = norm_and_value::<L, T, 1>(
         l,
         x.len(),
@@ -187,7 +188,7 @@ fn row_norm<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
 
 /// The norm of a row, and a quarter of the mean of `dy` under its StableMax: `sum(dy s) / S`.
 #[inline(always)]
-fn norm_and_mean<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
+fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
     let zero = l.splat(T::ZERO);
     norm_and_value::<L, T, 2>(
         l,
@@ -206,7 +207,7 @@ fn norm_and_mean<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm
 
 /// The norm of a row, and a quarter of the sum of `dy`.
 #[inline(always)]
-fn norm_and_sum<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
+fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
     let zero = l.splat(T::ZERO);
     norm_and_value::<L, T, 2>(
         l,
@@ -224,7 +225,7 @@ fn norm_and_sum<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<
 
 /// StableMax of a slice.
 #[inline(always)]
-pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p) = (l.splat(c), l.splat(p));
@@ -239,7 +240,7 @@ pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// Log-StableMax of a slice: `(±e - E) ln 2 + (±r - R)` with the logarithms `e ln 2 + r` of u and
 /// `E ln 2 + R` of the sum, so that two large ones cancel without an error.
 #[inline(always)]
-pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
     let (e_sum, r_sum) = norm.ln();
     let (e_sum, r_sum) = (l.splat(e_sum), l.splat(r_sum));
@@ -263,7 +264,7 @@ pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T])
 
 /// The gradient of StableMax: `(s' / S) (dy - D)` with `D = sum(dy s) / S`; s' is 1 or 1/u^2.
 #[inline(always)]
-pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let Some((norm, quarter_mean)) = norm_and_mean(l, x, dy) else { return dx.fill(T::NAN) };
     let (c, p) = norm.factors();
     // All of the gradient is computed from quarters: its distance from the mean may overflow.
@@ -288,7 +289,7 @@ pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T],
 
 /// The gradient of log-StableMax: `dy / u - (s' / S) sum(dy)`.
 #[inline(always)]
-pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn log_stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let Some((norm, quarter_sum)) = norm_and_sum(l, x, dy) else { return dx.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p, sum, quarter) = (l.splat(c), l.splat(p), l.splat(quarter_sum), l.splat(T::from_f64(0.25)));
@@ -310,7 +311,7 @@ pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &
 }
 /// StableMax of every row.
 #[inline(always)]
-pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+pub(crate) fn stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
         stablemax(l, x.row(i), out.row_mut(i));
     }
@@ -318,7 +319,7 @@ pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut 
 
 /// Log-StableMax of every row.
 #[inline(always)]
-pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+pub(crate) fn log_stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
         log_stablemax(l, x.row(i), out.row_mut(i));
     }
@@ -326,7 +327,7 @@ pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, 
 
 /// The gradient of StableMax of every row.
 #[inline(always)]
-pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     dy: MatRef<'_, T>,
@@ -339,7 +340,7 @@ pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
 
 /// The gradient of log-StableMax of every row.
 #[inline(always)]
-pub(crate) fn log_stablemax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn log_stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     dy: MatRef<'_, T>,

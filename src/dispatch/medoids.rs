@@ -1,23 +1,24 @@
 //! The entry points of the k-medoids family.
 
 #[cfg(feature = "medoids")]
-use crate::kernels::{
-    clusters,
-    swap::{self, Nearest, NearestMut, NoDistance, Scan, Sums, Swap},
+use crate::kernels::medoids::{
+    CandidateSums, FoundSwap, NearestMut, NearestRef, Scan, build, members,
+    nearest::{self, RankedRef},
+    swap, validation,
 };
 #[cfg(feature = "medoids")]
 use crate::matrix::MatRef;
 
 #[cfg(feature = "medoids")]
 crate::dispatch::entry_points! {
-    call swap::all_distances(row: &[T]) -> bool;
-    call swap::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], out: &mut [f64]);
-    call swap::next_swap(scan: Scan<'_, T>, near: Nearest<'_, T>, sums: Sums<'_>) -> Result<Option<Swap>, NoDistance>;
-    call swap::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
-    call swap::changed(row: &[T], position: usize, bounds: &[T], near: (&[u32], &[u32]), out: &mut [u32]) -> usize;
-    call clusters::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], out: &mut [f64]);
-    call clusters::add_rows(d: MatRef<'_, T>, rows: &[u32], columns: (usize, usize), sums: &mut [f64]);
-    call clusters::nearest(d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]);
+    call validation::all_finite_non_negative(row: &[T]) -> bool;
+    call build::losses_with(rows: MatRef<'_, T>, d1: &[T], weights: &[T], losses: &mut [f64]);
+    call swap::first_improving_swap(scan: Scan<'_, T>, near: NearestRef<'_, T>, sums: CandidateSums<'_>) -> FoundSwap;
+    call nearest::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
+    call nearest::list_affected(row: &[T], cluster: usize, ranked: RankedRef<'_, T>, affected: &mut [u32]) -> usize;
+    call nearest::assign_nearest(d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]);
+    call members::member_losses(d: MatRef<'_, T>, members: &[u32], weights: &[T], losses: &mut [f64]);
+    call members::add_rows(d: MatRef<'_, T>, rows: &[u32], columns: (usize, usize), sums: &mut [f64]);
 }
 
 #[cfg(not(feature = "medoids"))]

@@ -1,21 +1,33 @@
-//! Clusters of new objects.
+//! The clusters of new objects.
 
-use super::kmedoids::check_elements;
-use crate::isa::functions_and_isa_methods;
-use crate::{Error, MatRef, check};
+use super::input::check_elements;
+use crate::dispatch::Road;
+use crate::dispatch::functions_and_isa_methods;
+use crate::{Error, MatRef, Real, check};
 
 functions_and_isa_methods! {
-    /// For each new object (a row) the nearest of k medoids (the columns): its position in `labels`, of equally near ones
-    /// the lowest, and the dissimilarity to it in `distances`. Reads the matrix once: O(n k) for n objects.
+    in medoids;
+
+    /// Finds the nearest of k medoids for each of n new objects.
     ///
-    /// Columns are in the order of [`Clustering::medoids`](crate::Clustering::medoids).
+    /// `dissimilarities` is n x k: one row per new object, one column per medoid, in the order of
+    /// [`Clustering::medoids`](crate::medoids::Clustering::medoids). `labels` receives the column
+    /// of the smallest element of each row, `distances` that element. Of equally near medoids the
+    /// first is chosen.
+    ///
+    /// - Accuracy: exact.
+    /// - Special values: NaN, infinite and negative dissimilarities are errors; without rows it is
+    ///   a no-op.
+    /// - Errors: as listed below; `labels` and `distances` are then unchanged.
+    /// - Cost and source: two reads of the matrix, one to check it; no allocation.
     ///
     /// # Errors
-    /// [`Error::Empty`] if there are no columns, [`Error::LengthMismatch`] if `labels` or `distances` have not one element per row,
-    /// [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
+    /// - [`Error::Empty`] if there are no columns.
+    /// - [`Error::LengthMismatch`] if `labels` or `distances` does not have one element per row.
+    /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
     ///
     /// ```
-    /// use mantex::{MatRef, assign};
+    /// use mantex::{MatRef, medoids::assign};
     /// let to_medoids = [3.0_f32, 1.0, 0.5, 2.0];
     /// let (mut labels, mut distances) = ([0; 2], [0.0; 2]);
     /// assign(MatRef::new(&to_medoids, 2, 2)?, &mut labels, &mut distances)?;
@@ -23,13 +35,23 @@ functions_and_isa_methods! {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     fn assign(dissimilarities: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]) -> Result<(), Error> |road| {
-        if dissimilarities.cols() == 0 {
-            return Err(Error::Empty { argument: "dissimilarities" });
-        }
-        check::length("labels", labels.len(), dissimilarities.rows())?;
-        check::length("distances", distances.len(), dissimilarities.rows())?;
-        check_elements(road, dissimilarities)?;
-        T::nearest(road, dissimilarities, labels, distances);
-        Ok(())
+        assign_via(road, dissimilarities, labels, distances)
     }
+}
+
+/// [`assign`] on a given road.
+pub(super) fn assign_via<T: Real>(
+    road: Road,
+    dissimilarities: MatRef<'_, T>,
+    labels: &mut [usize],
+    distances: &mut [T],
+) -> Result<(), Error> {
+    if dissimilarities.cols() == 0 {
+        return Err(Error::Empty { argument: "dissimilarities" });
+    }
+    check::length("labels", labels.len(), dissimilarities.rows())?;
+    check::length("distances", distances.len(), dissimilarities.rows())?;
+    check_elements(road, dissimilarities)?;
+    T::assign_nearest(road, dissimilarities, labels, distances);
+    Ok(())
 }

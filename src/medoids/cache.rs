@@ -1,272 +1,223 @@
-//! What is kept for every object between swaps: its nearest and second nearest medoid, and a few more in reserve.
+//! What is kept for every object between swaps: its nearest and second nearest medoid, and a few
+//! more.
 
-use crate::dispatch::Road;
+use super::dissimilarities::Dissimilarities;
+use super::ranking::{Ranking, max_ranked};
 use crate::kernels::lanes::MAX_LANES;
-use crate::kernels::swap::{NONE, Nearest, NearestMut, NoDistance, PADDING, ROWS, Scan, Sums, Swap, scratch_len};
+use crate::kernels::medoids::nearest::RankedRef;
+use crate::kernels::medoids::swap::scratch_len;
+use crate::kernels::medoids::tuning::{RESCAN_FRACTION, SCAN_ROWS};
+use crate::kernels::medoids::{
+    CandidateSums, FoundSwap, NearestMut, NearestRef, PADDING_CLUSTER, Scan, Swap, UNKNOWN_CLUSTER,
+};
 use crate::real::Element;
 use crate::{MatRef, Real};
 
-/// What is clustered, and on which instruction set.
-#[derive(Clone, Copy)]
-pub(super) struct Problem<'a, T> {
-    pub(super) road: Road,
-    pub(super) d: MatRef<'a, T>,
-    /// As [`Nearest::weights`].
-    pub(super) weights: &'a [T],
-}
-
-impl<T: Real> Problem<'_, T> {
-    /// Number of objects.
-    pub(super) fn objects(&self) -> usize {
-        self.d.rows()
-    }
-
-    /// The weight of an object.
-    pub(super) fn weight(&self, object: usize) -> f64 {
-        self.weights.get(object).map_or(1.0, |w| w.to_f64())
-    }
-
-    /// By how much the order of summation alone can make two losses of this size differ.
-    pub(super) fn noise(&self, loss: f64) -> f64 {
-        // One rounding per addition, and one for the product with a weight.
-        (self.objects() + 1) as f64 * (f64::EPSILON / 2.0) * loss
-    }
-
-    /// Whether a loss falls by more than rounding can account for: the rounding of the sums, and that of the
-    /// dissimilarities themselves, each of which is off by up to half a unit in its last place. `moved` is the sum of the
-    /// dissimilarities that changed.
-    pub(super) fn falls(&self, change: f64, moved: f64) -> bool {
-        change < -(T::EPSILON * moved + self.noise(moved))
-    }
-}
-
-/// Weights as the kernels want them: padded.
-pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
-    let mut padded = weights.to_vec();
-    padded.resize(weights.len().next_multiple_of(MAX_LANES), T::zero());
-    padded
-}
-
-/// Medoids ranked for an object: its two nearest ones, and those in reserve. With many medoids a search for a second
-/// nearest one is the dearest part of a swap, as it reads every medoid's row.
-const RANKED: usize = 6;
-/// Where a swap changes more than one in so many objects, to scan the next candidates again is no dearer than to bring
-/// their sums up to date.
-const UPDATED: usize = 16;
-
-/// Medoids by their distance from one object, as far as they are known: nearest first, equals in the order they came.
-#[derive(Clone, Copy)]
-struct Ranking<T> {
-    len: usize,
-    /// Distance, and the object that is the medoid.
-    medoids: [(T, u32); RANKED],
-}
-
-impl<T: Real> Ranking<T> {
-    fn empty() -> Self {
-        Self { len: 0, medoids: [(T::infinity(), NONE); RANKED] }
-    }
-
-    /// Inserts a medoid; returns the distance of the one that has no place among the first `most`, if there is such.
-    fn insert(&mut self, distance: T, medoid: u32, most: usize) -> Option<T> {
-        let mut entry = (distance, medoid);
-        let mut place = 0;
-        while place < self.len && self.medoids[place].0 <= distance {
-            place += 1;
-        }
-        for kept in &mut self.medoids[place..self.len] {
-            core::mem::swap(kept, &mut entry);
-        }
-        if self.len == most {
-            return Some(entry.0);
-        }
-        self.medoids[self.len] = entry;
-        self.len += 1;
-        None
-    }
-}
-
-/// The candidates that were scanned last, with their sums: see [`Sums`].
+/// The candidates that were last scanned together, with their sums: see [`CandidateSums`].
 #[derive(Default)]
 struct Scanned {
-    candidates: [usize; ROWS],
-    a: [f64; ROWS],
+    candidates: [usize; SCAN_ROWS],
+    a: [f64; SCAN_ROWS],
     t: Vec<f64>,
     ready: usize,
 }
 
 /// The medoids and, for every object, its nearest ones.
 pub(super) struct Cache<'a, T> {
-    problem: Problem<'a, T>,
+    dissimilarities: Dissimilarities<'a, T>,
     medoids: Vec<usize>,
-    /// Of every object its position among the medoids, or [`NONE`].
-    positions: Vec<u32>,
+    /// The cluster of every object that is a medoid; [`UNKNOWN_CLUSTER`] for the others.
+    clusters: Vec<u32>,
     d1: Vec<T>,
     d2: Vec<T>,
     n1: Vec<u32>,
     n2: Vec<u32>,
-    /// The medoids of every object, of which some may be medoids no more.
+    /// The ranked medoids of every object. Some may no longer be medoids.
     rankings: Vec<Ranking<T>>,
-    /// What every medoid without a place in an object's ranking has at least as its distance.
+    /// For every object a lower bound of the distances to the medoids that are not ranked.
     bounds: Vec<T>,
-    /// What removing each medoid costs; see [`Cache::update_sums`].
-    removal: Vec<f64>,
-    /// Changes made to `removal` since it was last summed up.
+    /// The loss of removing each medoid; see [`Cache::update_sums`].
+    removal_losses: Vec<f64>,
+    /// The number of changes to `removal_losses` since it was last summed.
     changes: usize,
     loss: f64,
     scanned: Scanned,
-    /// The swap that was last looked at, if nothing has changed since, and its objects: see [`Cache::list_changed`].
+    /// The swap whose affected objects are listed, unless a swap has been made since: its candidate
+    /// and cluster.
     listed: Option<(usize, usize)>,
-    changed: Vec<u32>,
-    count: usize,
-    /// Scratch: those of them whose rankings it leaves with less than two.
-    unknown: Vec<u32>,
+    /// The objects that the listed swap affects, then scratch: see [`Cache::list_affected`].
+    affected: Vec<u32>,
+    /// The number of affected objects.
+    affected_count: usize,
+    /// Scratch: the affected objects whose rankings have less than two medoids left.
+    unranked: Vec<u32>,
 }
 
 impl<'a, T: Real> Cache<'a, T> {
-    /// Without medoids yet: everything is infinitely far.
-    pub(super) fn new(problem: Problem<'a, T>) -> Self {
-        let n = problem.objects();
+    /// A cache without medoids: everything is infinitely far.
+    pub(super) fn new(dissimilarities: Dissimilarities<'a, T>) -> Self {
+        let n = dissimilarities.objects();
         let padded = n.next_multiple_of(MAX_LANES);
         let mut distances = vec![T::infinity(); n];
         distances.resize(padded, T::zero());
-        let mut positions = vec![NONE; n];
-        positions.resize(padded, PADDING);
+        let mut clusters = vec![UNKNOWN_CLUSTER; n];
+        clusters.resize(padded, PADDING_CLUSTER);
         Self {
-            problem,
+            dissimilarities,
             medoids: Vec::new(),
-            positions: vec![NONE; n],
+            clusters: vec![UNKNOWN_CLUSTER; n],
             d1: distances.clone(),
             d2: distances,
-            n1: positions.clone(),
-            n2: positions,
+            n1: clusters.clone(),
+            n2: clusters,
             rankings: Vec::with_capacity(n),
             bounds: Vec::with_capacity(padded),
-            removal: Vec::new(),
+            removal_losses: Vec::new(),
             changes: 0,
             loss: f64::INFINITY,
             scanned: Scanned::default(),
             listed: None,
-            changed: vec![0; n + MAX_LANES],
-            count: 0,
-            unknown: Vec::with_capacity(n),
+            affected: vec![0; n + MAX_LANES],
+            affected_count: 0,
+            unranked: Vec::with_capacity(n),
         }
     }
 
-    /// With these medoids.
-    pub(super) fn with_medoids(problem: Problem<'a, T>, medoids: &[usize]) -> Self {
-        let mut cache = Self::new(problem);
+    /// A cache with these medoids.
+    pub(super) fn with_medoids(dissimilarities: Dissimilarities<'a, T>, medoids: &[usize]) -> Self {
+        let mut cache = Self::new(dissimilarities);
         cache.add(medoids);
         cache
     }
 
-    pub(super) fn problem(&self) -> Problem<'a, T> {
-        self.problem
+    /// Returns the input of the search.
+    pub(super) fn dissimilarities(&self) -> Dissimilarities<'a, T> {
+        self.dissimilarities
     }
 
+    /// Returns the medoid of every cluster.
     pub(super) fn medoids(&self) -> &[usize] {
         &self.medoids
     }
 
+    /// Returns whether an object is a medoid.
     pub(super) fn is_medoid(&self, object: usize) -> bool {
-        self.positions[object] != NONE
+        self.clusters[object] != UNKNOWN_CLUSTER
     }
 
-    /// Distance of an object to its nearest medoid.
+    /// Returns the distance of an object to its nearest medoid.
     pub(super) fn d1(&self, object: usize) -> T {
         self.d1[object]
     }
 
-    /// Distance of an object to its second nearest medoid.
+    /// Returns the distance of an object to its second nearest medoid.
     pub(super) fn d2(&self, object: usize) -> T {
         self.d2[object]
     }
 
-    /// Position of the nearest medoid of every object.
+    /// Returns the cluster of the nearest medoid of every object.
     pub(super) fn labels(&self) -> impl Iterator<Item = usize> {
-        self.n1[..self.problem.objects()].iter().map(|&i| i as usize)
+        self.n1[..self.dissimilarities.objects()].iter().map(|&i| i as usize)
     }
 
-    /// The sum of the distances to the nearest medoid, off by the rounding of the swaps since [`Cache::update_sums`].
+    /// Returns the loss, up to the rounding of the swaps since [`Cache::update_sums`].
     pub(super) fn loss(&self) -> f64 {
         self.loss
     }
 
-    /// The same, summed up anew.
+    /// Returns the loss, summed anew.
     pub(super) fn sum_of_d1(&self) -> f64 {
-        let Problem { road, weights, .. } = self.problem;
-        let n = self.problem.objects();
+        let Dissimilarities { road, weights, .. } = self.dissimilarities;
+        let n = self.dissimilarities.objects();
         let mut loss = [0.0];
-        // A clustering gains nothing from a medoid at the distances it already has.
+        // A medoid at the distances that objects already have changes no loss.
         if let Ok(row) = MatRef::new(&self.d1[..n], 1, n) {
             T::losses_with(road, row, &self.d1, weights, &mut loss);
         }
         loss[0]
     }
 
-    /// For every object the loss with it as one more medoid.
-    pub(super) fn losses_with(&self, out: &mut [f64]) {
-        let Problem { road, d, weights } = self.problem;
-        T::losses_with(road, d, &self.d1, weights, out);
+    /// Writes for every object the loss with that object as one more medoid.
+    pub(super) fn losses_with(&self, losses: &mut [f64]) {
+        let Dissimilarities { road, matrix, weights } = self.dissimilarities;
+        T::losses_with(road, matrix, &self.d1, weights, losses);
     }
 
-    /// One more medoid.
+    /// Adds a medoid.
     pub(super) fn push(&mut self, medoid: usize) {
         self.add(&[medoid]);
     }
 
-    /// More medoids.
+    /// Adds medoids.
     fn add(&mut self, medoids: &[usize]) {
         let first = self.medoids.len();
         self.medoids.extend_from_slice(medoids);
-        for (position, &medoid) in (first..).zip(medoids) {
-            self.positions[medoid] = position as u32;
+        for (cluster, &medoid) in (first..).zip(medoids) {
+            self.clusters[medoid] = cluster as u32;
         }
+        let Dissimilarities { road, matrix, .. } = self.dissimilarities;
         let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
-        T::add_medoids(self.problem.road, self.problem.d, medoids, first, near);
+        T::add_medoids(road, matrix, medoids, first, near);
         self.rankings.clear();
         self.listed = None;
     }
 
-    /// Makes `candidate` the medoid at `position`.
-    pub(super) fn swap(&mut self, candidate: usize, position: usize) {
-        self.list_changed(candidate, position);
+    /// Makes `candidate` the medoid of `cluster`.
+    pub(super) fn swap(&mut self, candidate: usize, cluster: usize) {
+        self.list_affected(candidate, cluster);
         self.listed = None;
-        self.positions[self.medoids[position]] = NONE;
-        self.medoids[position] = candidate;
-        self.positions[candidate] = position as u32;
-        let row = self.problem.d.row(candidate);
-        self.unknown.clear();
-        for i in 0..self.count {
-            let o = self.changed[i] as usize;
+        self.clusters[self.medoids[cluster]] = UNKNOWN_CLUSTER;
+        self.medoids[cluster] = candidate;
+        self.clusters[candidate] = cluster as u32;
+        self.update_rankings(candidate);
+        if self.affected_count > self.dissimilarities.objects() / RESCAN_FRACTION {
+            self.scanned.ready = 0;
+        }
+        self.update_nearest();
+        if self.changes > self.dissimilarities.objects() || !self.loss.is_finite() {
+            self.update_sums();
+        }
+    }
+
+    /// Gives the new medoid `candidate` its place in the rankings of the affected objects, and
+    /// drops the object that it replaced.
+    fn update_rankings(&mut self, candidate: usize) {
+        let row = self.dissimilarities.matrix.row(candidate);
+        let most = max_ranked(self.medoids.len());
+        self.unranked.clear();
+        for i in 0..self.affected_count {
+            let o = self.affected[i] as usize;
             let mut ranking = Ranking::empty();
-            let before = &self.rankings[o];
-            for &(d, medoid) in &before.medoids[..before.len] {
-                // The candidate may have been a medoid before, and may have kept its place.
-                if self.positions[medoid as usize] != NONE && medoid as usize != candidate {
-                    ranking.insert(d, medoid, self.ranked());
+            for &(d, medoid) in self.rankings[o].known() {
+                // The candidate may have been a medoid before, and its old entry may still be
+                // ranked.
+                if self.clusters[medoid as usize] != UNKNOWN_CLUSTER && medoid as usize != candidate {
+                    ranking.insert(d, medoid, most);
                 }
             }
             if row[o] < self.bounds[o]
-                && let Some(bound) = ranking.insert(row[o], candidate as u32, self.ranked())
+                && let Some(bound) = ranking.insert(row[o], candidate as u32, most)
             {
                 self.bounds[o] = bound;
             }
-            if ranking.len < 2 {
-                self.unknown.push(o as u32);
+            if ranking.known().len() < 2 {
+                self.unranked.push(o as u32);
             }
             self.rankings[o] = ranking;
         }
-        self.rank_unknown();
-        if self.count > self.problem.objects() / UPDATED {
-            self.scanned.ready = 0;
-        }
-        for i in 0..self.count {
-            let o = self.changed[i] as usize;
-            let [first, second, ..] = self.rankings[o].medoids;
-            let position = |medoid: u32| if medoid == NONE { NONE } else { self.positions[medoid as usize] };
-            let nearest = (first.0, second.0, position(first.1));
-            self.n2[o] = position(second.1);
+        self.rank_unranked();
+    }
+
+    /// Updates d1, d2, n1, n2 and the sums for the affected objects from their rankings.
+    fn update_nearest(&mut self) {
+        for i in 0..self.affected_count {
+            let o = self.affected[i] as usize;
+            let ranking = &self.rankings[o];
+            let (first, second) = (ranking.entry(0), ranking.entry(1));
+            let cluster_of =
+                |medoid: u32| if medoid == UNKNOWN_CLUSTER { UNKNOWN_CLUSTER } else { self.clusters[medoid as usize] };
+            let nearest = (first.0, second.0, cluster_of(first.1));
+            self.n2[o] = cluster_of(second.1);
             if nearest != (self.d1[o], self.d2[o], self.n1[o]) {
                 self.add_shares(o, -1.0);
                 (self.d1[o], self.d2[o], self.n1[o]) = nearest;
@@ -274,128 +225,120 @@ impl<'a, T: Real> Cache<'a, T> {
                 self.changes += 2;
             }
         }
-        if self.changes > self.problem.objects() || !self.loss.is_finite() {
-            self.update_sums();
-        }
-    }
-
-    /// How many medoids are ranked: where they are few a search is cheap, and a swap changes the rankings of most objects.
-    fn ranked(&self) -> usize {
-        (self.medoids.len() / 16).clamp(2, RANKED)
     }
 
     /// Ranks the medoids of every object.
     fn rank_all(&mut self) {
-        let n = self.problem.objects();
+        let n = self.dissimilarities.objects();
         self.rankings.resize(n, Ranking::empty());
         self.bounds.clear();
         self.bounds.resize(n, T::infinity());
         self.bounds.resize(self.d1.len(), T::zero());
-        for position in 0..self.medoids.len() {
-            self.list_changed(self.medoids[position], position);
-            for i in 0..self.count {
-                self.rank(self.medoids[position], self.changed[i] as usize);
+        for cluster in 0..self.medoids.len() {
+            self.list_affected(self.medoids[cluster], cluster);
+            for i in 0..self.affected_count {
+                self.rank(self.medoids[cluster], self.affected[i] as usize);
             }
         }
     }
 
-    /// Ranks the medoids of the objects in `unknown` anew.
-    fn rank_unknown(&mut self) {
-        for &o in &self.unknown {
+    /// Ranks the medoids of the objects in `unranked` anew.
+    fn rank_unranked(&mut self) {
+        for &o in &self.unranked {
             self.rankings[o as usize] = Ranking::empty();
             self.bounds[o as usize] = T::infinity();
         }
         // Medoid by medoid, so that the objects of one row are read together.
         for i in 0..self.medoids.len() {
-            for j in 0..self.unknown.len() {
-                self.rank(self.medoids[i], self.unknown[j] as usize);
+            for j in 0..self.unranked.len() {
+                self.rank(self.medoids[i], self.unranked[j] as usize);
             }
         }
     }
 
-    /// Gives a medoid its place in the ranking of an object, which has had all medoids but those yet to come.
+    /// Gives a medoid its place in the ranking of an object, to which the medoids are added in
+    /// order.
     #[inline]
     fn rank(&mut self, medoid: usize, object: usize) {
-        let (d, most) = (self.problem.d.row(medoid)[object], self.ranked());
+        let (d, most) = (self.dissimilarities.matrix.row(medoid)[object], max_ranked(self.medoids.len()));
         if d < self.bounds[object] {
             self.rankings[object].insert(d, medoid as u32, most);
-            // Infinite as long as there is a place left.
-            self.bounds[object] = self.rankings[object].medoids[most - 1].0;
+            // Infinite until the ranking is full.
+            self.bounds[object] = self.rankings[object].entry(most - 1).0;
         }
     }
 
-    /// Lists the objects whose rankings change with `candidate` at `position`.
-    fn list_changed(&mut self, candidate: usize, position: usize) {
-        if self.listed == Some((candidate, position)) {
+    /// Lists the objects whose rankings change if `candidate` becomes the medoid of `cluster`.
+    fn list_affected(&mut self, candidate: usize, cluster: usize) {
+        if self.listed == Some((candidate, cluster)) {
             return;
         }
         if self.rankings.is_empty() {
             self.rank_all();
         }
-        self.listed = Some((candidate, position));
-        let (row, near) = (self.problem.d.row(candidate), (&self.n1[..], &self.n2[..]));
-        self.count = T::changed(self.problem.road, row, position, &self.bounds, near, &mut self.changed);
+        self.listed = Some((candidate, cluster));
+        let Dissimilarities { road, matrix, .. } = self.dissimilarities;
+        let ranked = RankedRef { bounds: &self.bounds, n1: &self.n1, n2: &self.n2 };
+        self.affected_count = T::list_affected(road, matrix.row(candidate), cluster, ranked, &mut self.affected);
     }
 
-    /// Adds an object's shares in the loss, in the costs of removal, and in the sums of the candidates that are ready.
+    /// Adds an object's shares, times `sign`, to the loss, to the losses of removal, and to the
+    /// sums of the candidates that are ready.
     fn add_shares(&mut self, object: usize, sign: f64) {
         let (d1, d2) = (self.d1[object].to_f64(), self.d2[object].to_f64());
-        let (position, k) = (self.n1[object] as usize, self.medoids.len());
-        let weight = sign * self.problem.weight(object);
+        let (cluster, k) = (self.n1[object] as usize, self.medoids.len());
+        let weight = sign * self.dissimilarities.weight(object);
         self.loss += weight * d1;
-        self.removal[position] += weight * (d2 - d1);
+        self.removal_losses[cluster] += weight * (d2 - d1);
         let Scanned { candidates, a, t, ready } = &mut self.scanned;
-        for r in ROWS - *ready..ROWS {
-            let d = self.problem.d.row(candidates[r])[object].to_f64();
+        for r in SCAN_ROWS - *ready..SCAN_ROWS {
+            let d = self.dissimilarities.matrix.row(candidates[r])[object].to_f64();
             a[r] += weight * (d.min(d1) - d1);
-            t[r * k + position] += weight * (d.max(d1).min(d2) - d1);
+            t[r * k + cluster] += weight * (d.max(d1).min(d2) - d1);
         }
     }
 
-    /// What the scan needs beside the caches: the loss of removing each medoid, and the loss itself.
+    /// Sums what the scan needs beside the caches: the loss of removing each medoid, and the loss
+    /// itself.
     pub(super) fn update_sums(&mut self) {
         let k = self.medoids.len();
         self.scanned.t.resize(scratch_len(k), 0.0);
-        self.removal.clear();
-        self.removal.resize(k, 0.0);
-        for o in 0..self.problem.objects() {
+        self.removal_losses.clear();
+        self.removal_losses.resize(k, 0.0);
+        for o in 0..self.dissimilarities.objects() {
             let share = self.d2[o].to_f64() - self.d1[o].to_f64();
-            self.removal[self.n1[o] as usize] += self.problem.weight(o) * share;
+            self.removal_losses[self.n1[o] as usize] += self.dissimilarities.weight(o) * share;
         }
         self.changes = 0;
         self.loss = self.sum_of_d1();
     }
 
-    fn nearest(&self) -> Nearest<'_, T> {
-        Nearest {
-            // Four times: costs of removal have been changed as often as they have terms, at most, and so have the sums of
-            // candidates.
-            noise: 4.0 * self.problem.noise(self.loss),
+    /// Returns what the scan reads.
+    fn nearest(&self) -> NearestRef<'_, T> {
+        NearestRef {
+            // Four times: losses of removal and the sums of candidates have been changed at most as
+            // often as they have terms.
+            rounding_bound: 4.0 * self.dissimilarities.rounding_bound(self.loss),
             d1: &self.d1,
             d2: &self.d2,
             n1: &self.n1,
-            removal: &self.removal,
-            weights: self.problem.weights,
+            removal_losses: &self.removal_losses,
+            weights: self.dissimilarities.weights,
         }
     }
 
-    /// The first of the candidates that has a swap below `limit`, as far as the scan's sums can tell. After one was found the
-    /// next call must be for the candidates that follow it.
-    pub(super) fn next_swap(
-        &mut self,
-        candidates: &[usize],
-        limit: f64,
-        checked: bool,
-    ) -> Result<Option<Swap>, NoDistance> {
-        let Problem { road, d, .. } = self.problem;
+    /// Returns the best swap of the first candidate that has one below `limit`, as far as the
+    /// scan's sums can tell. The next call must be for the candidates that follow it.
+    pub(super) fn first_improving_swap(&mut self, candidates: &[usize], limit: f64, validated: bool) -> FoundSwap {
+        let Dissimilarities { road, matrix: d, .. } = self.dissimilarities;
         let mut scanned = core::mem::take(&mut self.scanned);
         let Scanned { a, t, ready, .. } = &mut scanned;
-        let scan = Scan { d, candidates, limit, checked };
-        let found = T::next_swap(road, scan, self.nearest(), Sums { a, t, ready });
+        let scan = Scan { d, candidates, limit, validated };
+        let found = T::first_improving_swap(road, scan, self.nearest(), CandidateSums { a, t, ready });
         match found {
             Ok(Some(swap)) => {
-                let next = &candidates[swap.place + 1..][..scanned.ready];
-                scanned.candidates[ROWS - scanned.ready..].copy_from_slice(next);
+                let next = &candidates[swap.candidate_index + 1..][..scanned.ready];
+                scanned.candidates[SCAN_ROWS - scanned.ready..].copy_from_slice(next);
             }
             _ => scanned.ready = 0,
         }
@@ -403,25 +346,25 @@ impl<'a, T: Real> Cache<'a, T> {
         found
     }
 
-    /// Whether the swap lowers the loss by more than rounding can account for.
-    pub(super) fn lowers_loss(&mut self, Swap { candidate, position, .. }: Swap) -> bool {
+    /// Returns whether the swap lowers the loss by more than rounding can account for.
+    pub(super) fn lowers_loss(&mut self, Swap { candidate, cluster, .. }: Swap) -> bool {
         if self.is_medoid(candidate) {
             return false;
         }
-        self.list_changed(candidate, position);
-        let row = self.problem.d.row(candidate);
-        let (mut change, mut moved) = (0.0, 0.0);
-        for &o in &self.changed[..self.count] {
+        self.list_affected(candidate, cluster);
+        let row = self.dissimilarities.matrix.row(candidate);
+        let (mut change, mut changed_sum) = (0.0, 0.0);
+        for &o in &self.affected[..self.affected_count] {
             let o = o as usize;
             let old = self.d1[o];
-            let kept = if self.n1[o] as usize == position { self.d2[o] } else { old };
+            let kept = if self.n1[o] as usize == cluster { self.d2[o] } else { old };
             let new = if row[o] < kept { row[o] } else { kept };
             if new != old {
-                let (old, new, weight) = (old.to_f64(), new.to_f64(), self.problem.weight(o));
+                let (old, new, weight) = (old.to_f64(), new.to_f64(), self.dissimilarities.weight(o));
                 change += weight * (new - old);
-                moved += weight * old.max(new);
+                changed_sum += weight * old.max(new);
             }
         }
-        self.problem.falls(change, moved)
+        self.dissimilarities.is_real_decrease(change, changed_sum)
     }
 }

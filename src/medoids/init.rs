@@ -1,13 +1,16 @@
-//! Where the search starts.
+//! The initial medoids.
 
-use super::cache::{Cache, Problem};
+use super::cache::Cache;
+use super::dissimilarities::Dissimilarities;
+use super::kmedoids::Init;
+use crate::Real;
 use crate::real::Element;
-use crate::{Error, Real};
 
 /// SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
 pub(super) struct Rng(pub(super) u64);
 
 impl Rng {
+    /// Returns 64 random bits.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,12 +18,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Below `n`, uniform up to a bias of n / 2^64.
+    /// Returns a random number below `n`, uniform up to a bias of n / 2^64.
     fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
-    /// Moves `count` elements drawn without replacement to the front.
+    /// Moves `count` elements, drawn without replacement, to the front.
     pub(super) fn draw(&mut self, items: &mut [usize], count: usize) {
         for i in 0..count {
             let j = i + self.below(items.len() - i);
@@ -29,38 +32,49 @@ impl Rng {
     }
 }
 
-/// BUILD: the object with the lowest total dissimilarity, then one by one the object that lowers the loss most; among
-/// equals the one with the lowest index.
-pub(super) fn build<T: Real>(problem: Problem<'_, T>, k: usize) -> Vec<usize> {
-    let n = problem.objects();
-    let mut cache = Cache::new(problem);
+/// Returns the `k` medoids that the search starts with.
+pub(super) fn initial_medoids<T: Real>(init: &Init, d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
+    match init {
+        Init::Build => build(d, k),
+        Init::Lab { seed } => lab(d, k, *seed),
+        Init::Random { seed } => random(d.objects(), k, *seed),
+        Init::Given(medoids) => medoids.clone(),
+    }
+}
+
+/// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
+/// lowers the loss most; of equally good objects the first.
+fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
+    let n = d.objects();
+    let mut cache = Cache::new(d);
     let mut losses = vec![0.0; n];
     for _ in 0..k {
         cache.losses_with(&mut losses);
         let objects = (0..n).filter(|&o| !cache.is_medoid(o));
-        let better = |o: usize, best: usize| losses[o] < losses[best] - problem.noise(losses[best]);
-        if let Some(best) = objects.reduce(|best, o| if better(o, best) { o } else { best }) {
+        let is_better = |o: usize, best: usize| losses[o] < losses[best] - d.rounding_bound(losses[best]);
+        if let Some(best) = objects.reduce(|best, o| if is_better(o, best) { o } else { best }) {
             cache.push(best);
         }
     }
     cache.medoids().to_vec()
 }
 
-/// LAB: BUILD where each medoid is the best for, and of, its own random sample of 10 + ceil(sqrt(n)) objects.
-pub(super) fn lab<T: Real>(problem: Problem<'_, T>, k: usize, seed: u64) -> Vec<usize> {
-    let n = problem.objects();
+/// LAB: BUILD in which each medoid is chosen from and for a random sample of 10 + ceil(sqrt(n))
+/// objects.
+fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
+    let n = d.objects();
     let size = 10 + (n as f64).sqrt().ceil() as usize;
     let mut rng = Rng(seed);
-    let mut cache = Cache::new(problem);
+    let mut cache = Cache::new(d);
     for _ in 0..k {
         let mut sample: Vec<usize> = (0..n).filter(|&o| !cache.is_medoid(o)).collect();
         let count = size.min(sample.len());
         rng.draw(&mut sample, count);
         sample.truncate(count);
         let loss_with = |c: usize| -> f64 {
-            let row = problem.d.row(c);
+            let row = d.matrix.row(c);
             let nearest = |o: usize| if row[o] < cache.d1(o) { row[o] } else { cache.d1(o) };
-            sample.iter().map(|&o| problem.weight(o) * nearest(o).to_f64()).sum()
+            sample.iter().map(|&o| d.weight(o) * nearest(o).to_f64()).sum()
         };
         let losses: Vec<f64> = sample.iter().map(|&c| loss_with(c)).collect();
         if let Some(best) = (0..count).reduce(|best, i| if losses[i] < losses[best] { i } else { best }) {
@@ -70,27 +84,10 @@ pub(super) fn lab<T: Real>(problem: Problem<'_, T>, k: usize, seed: u64) -> Vec<
     cache.medoids().to_vec()
 }
 
-/// `k` objects, all sets equally likely.
-pub(super) fn random(n: usize, k: usize, seed: u64) -> Vec<usize> {
+/// Returns `k` objects; all sets are equally likely.
+fn random(n: usize, k: usize, seed: u64) -> Vec<usize> {
     let mut objects: Vec<usize> = (0..n).collect();
     Rng(seed).draw(&mut objects, k);
     objects.truncate(k);
     objects
-}
-
-/// Whether these are different objects of `n`.
-pub(super) fn check_medoids(n: usize, medoids: &[usize]) -> Result<(), Error> {
-    let mut seen = vec![false; n];
-    for &medoid in medoids {
-        if medoid >= n || seen[medoid] {
-            let out_of_range = medoid >= n;
-            return Err(if out_of_range {
-                Error::MedoidOutOfRange { medoid, objects: n }
-            } else {
-                Error::DuplicateMedoid { medoid }
-            });
-        }
-        seen[medoid] = true;
-    }
-    Ok(())
 }

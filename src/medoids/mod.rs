@@ -1,14 +1,25 @@
-//! k-medoids clustering of dissimilarities, the quality of clusters, and the clusters of new objects.
+//! k-medoids clustering of dissimilarities, with the quality of clusters and the clusters of new
+//! objects.
+//!
+//! [`KMedoids`] clusters a matrix of dissimilarities. [`distance_matrix`](crate::distance_matrix)
+//! computes one from points, [`expand_condensed`] from its upper triangle. [`Clustering`] is the
+//! result; [`silhouette`] and [`medoid_silhouette`] measure its quality. [`Clustering::predict`]
+//! and [`assign`] find the clusters of new objects.
 
 mod assign;
 mod cache;
+mod clustering;
 mod condensed;
+mod dissimilarities;
 mod init;
+mod input;
 mod kmedoids;
+mod ranking;
 mod search;
 mod silhouette;
 
 pub use assign::assign;
+pub use clustering::{Clustering, Progress};
 pub use condensed::expand_condensed;
-pub use kmedoids::{Algorithm, Clustering, Init, KMedoids, KMedoidsProgress};
+pub use kmedoids::{Algorithm, Init, KMedoids};
 pub use silhouette::{medoid_silhouette, silhouette};

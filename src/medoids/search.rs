@@ -1,119 +1,139 @@
-//! The algorithms: one iteration of each, and the loop around them.
+//! The search for better medoids: the loop, and one iteration of each algorithm.
 
-use super::cache::{Cache, Problem};
-use super::init::Rng;
-use super::kmedoids::{Algorithm, KMedoidsProgress};
-use crate::Real;
-use crate::kernels::swap::NoDistance;
+use super::cache::Cache;
+use super::clustering::{Clustering, Counts, Progress};
+use super::dissimilarities::{Dissimilarities, pad_weights};
+use super::init::{Rng, initial_medoids};
+use super::input::{check_elements, check_input, first_invalid};
+use super::kmedoids::{Algorithm, Init, KMedoids};
+use crate::kernels::medoids::InvalidDissimilarity;
 use crate::real::Element;
+use crate::{Error, MatRef, Real};
 use std::ops::ControlFlow;
 
-/// How the search went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Search {
-    pub(super) swaps: usize,
-    pub(super) iterations: usize,
-    pub(super) evaluated: usize,
-    pub(super) converged: bool,
-}
-
-/// Whether [`search`] checks every element of the matrix, on its way through it for the first time.
-pub(super) fn checks(algorithm: Algorithm, max_iterations: usize) -> bool {
-    max_iterations > 0 && matches!(algorithm, Algorithm::FasterPam | Algorithm::RandomFasterPam { .. })
-}
-
-/// Improves the medoids until nothing does, `max_iterations` are over, or `progress` breaks off. Unless `checked`, the
-/// rows of the medoids alone are known to hold nothing but distances.
+/// Clusters the objects: improves the initial medoids until no iteration does, the iterations are
+/// used up, or the callback breaks.
 pub(super) fn search<T: Real>(
-    algorithm: Algorithm,
-    cache: &mut Cache<'_, T>,
-    max_iterations: usize,
-    mut checked: bool,
-    progress: &mut dyn FnMut(KMedoidsProgress) -> ControlFlow<()>,
-) -> Result<Search, NoDistance> {
-    let mut candidates: Vec<usize> = (0..cache.problem().objects()).collect();
-    if let Algorithm::RandomFasterPam { seed } = algorithm {
-        let n = candidates.len();
-        Rng(seed).draw(&mut candidates, n);
+    options: &KMedoids,
+    matrix: MatRef<'_, T>,
+    weights: Option<&[T]>,
+    on_iteration: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Clustering, Error> {
+    let (n, road) = (check_input(options, matrix, weights)?, options.road);
+    let mut validated = !is_validated_by_first_pass(options);
+    if validated {
+        check_elements(road, matrix)?;
     }
-    let mut search = Search::default();
-    // Candidates in a row without a swap.
-    let mut quiet = 0;
-    while search.iterations < max_iterations && !search.converged {
-        search.iterations += 1;
-        let swaps = match algorithm {
+    let weights = weights.map(pad_weights).unwrap_or_default();
+    let d = Dissimilarities { road, matrix, weights: &weights };
+    let medoids = initial_medoids(&options.init, d, options.k);
+    if !validated && !medoids.iter().all(|&medoid| T::all_finite_non_negative(road, matrix.row(medoid))) {
+        check_elements(road, matrix)?;
+    }
+    let mut cache = Cache::with_medoids(d, &medoids);
+    cache.update_sums();
+    let candidates = candidates(options.algorithm, n);
+    let mut counts = Counts::default();
+    let mut unsuccessful = 0;
+    while counts.iterations < options.max_iterations && !counts.converged {
+        counts.iterations += 1;
+        let (swaps, evaluated) = match options.algorithm {
             Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => {
-                let (swaps, evaluated) = eager_swaps(cache, &candidates, checked, &mut quiet)?;
-                search.evaluated += evaluated;
-                // No pass but the last ends early.
-                checked = true;
-                swaps
+                fasterpam_pass(&mut cache, &candidates, validated, &mut unsuccessful)
             }
-            Algorithm::FastPam1 => best_swap(cache, &candidates)?,
-            Algorithm::Alternating => best_members(cache),
+            Algorithm::FastPam1 => fastpam1_iteration(&mut cache, &candidates),
+            Algorithm::Alternating => Ok(alternating_iteration(&mut cache)),
+        }
+        .map_err(|InvalidDissimilarity| first_invalid(road, matrix))?;
+        // Only the last pass may end early.
+        validated = true;
+        counts.swaps += swaps;
+        counts.evaluated += evaluated;
+        counts.converged = match options.algorithm {
+            Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => unsuccessful == n,
+            Algorithm::FastPam1 | Algorithm::Alternating => swaps == 0,
         };
-        search.swaps += swaps;
-        search.converged = match algorithm {
-            Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => quiet == candidates.len(),
-            _ => {
-                search.evaluated += candidates.len();
-                swaps == 0
-            }
-        };
-        let Search { swaps, iterations, .. } = search;
-        if progress(KMedoidsProgress { iteration: iterations, swaps, loss: cache.sum_of_d1() }).is_break() {
+        let progress = Progress { iteration: counts.iterations, swaps: counts.swaps, loss: cache.sum_of_d1() };
+        if on_iteration(&progress).is_break() {
             break;
         }
     }
-    Ok(search)
+    // From scratch: labels then name the first of equally near medoids, and the loss is summed
+    // anew.
+    let mut cache = Cache::with_medoids(d, cache.medoids());
+    cache.update_sums();
+    Clustering::of(&cache, counts)
 }
 
-/// One pass over the candidates, swapping at once; ends where as many in a row as there are had no swap. Returns the
-/// swaps and the candidates that were looked at.
-fn eager_swaps<T: Real>(
+/// Returns whether the search need not validate the matrix first, because it begins with a pass
+/// over the whole matrix that does.
+fn is_validated_by_first_pass(options: &KMedoids) -> bool {
+    options.max_iterations > 0
+        && matches!(options.init, Init::Random { .. } | Init::Given(_))
+        && matches!(options.algorithm, Algorithm::FasterPam | Algorithm::RandomFasterPam { .. })
+}
+
+/// Returns all objects in the order in which the algorithm tries them.
+fn candidates(algorithm: Algorithm, n: usize) -> Vec<usize> {
+    let mut candidates: Vec<usize> = (0..n).collect();
+    if let Algorithm::RandomFasterPam { seed } = algorithm {
+        Rng(seed).draw(&mut candidates, n);
+    }
+    candidates
+}
+
+/// One pass over the candidates, swapping at once. It ends early after as many `unsuccessful`
+/// candidates in a row, over passes, as there are. Returns the swaps and the candidates that were
+/// evaluated.
+fn fasterpam_pass<T: Real>(
     cache: &mut Cache<'_, T>,
     candidates: &[usize],
-    checked: bool,
-    quiet: &mut usize,
-) -> Result<(usize, usize), NoDistance> {
+    validated: bool,
+    unsuccessful: &mut usize,
+) -> Result<(usize, usize), InvalidDissimilarity> {
     let (mut at, mut swaps) = (0, 0);
-    while at < candidates.len() && *quiet < candidates.len() {
-        let to = candidates.len().min(at + (candidates.len() - *quiet));
-        let found = cache.next_swap(&candidates[at..to], 0.0, checked)?;
-        let next = found.map_or(to, |swap| at + swap.place + 1);
-        *quiet += next - at;
+    while at < candidates.len() && *unsuccessful < candidates.len() {
+        let to = candidates.len().min(at + (candidates.len() - *unsuccessful));
+        let found = cache.first_improving_swap(&candidates[at..to], 0.0, validated)?;
+        let next = found.map_or(to, |swap| at + swap.candidate_index + 1);
+        *unsuccessful += next - at;
         at = next;
         if let Some(swap) = found
             && cache.lowers_loss(swap)
         {
-            cache.swap(swap.candidate, swap.position);
+            cache.swap(swap.candidate, swap.cluster);
             swaps += 1;
-            *quiet = 0;
+            *unsuccessful = 0;
         }
     }
     Ok((swaps, at))
 }
 
-/// Makes the best of all swaps, if there is one that lowers the loss.
-fn best_swap<T: Real>(cache: &mut Cache<'_, T>, candidates: &[usize]) -> Result<usize, NoDistance> {
+/// Makes the best of all swaps if it lowers the loss. Returns the swaps and the candidates that
+/// were evaluated.
+fn fastpam1_iteration<T: Real>(
+    cache: &mut Cache<'_, T>,
+    candidates: &[usize],
+) -> Result<(usize, usize), InvalidDissimilarity> {
     let mut best = None;
     let (mut at, mut limit) = (0, 0.0);
-    while let Some(swap) = cache.next_swap(&candidates[at..], limit, true)? {
-        at += swap.place + 1;
+    while let Some(swap) = cache.first_improving_swap(&candidates[at..], limit, true)? {
+        at += swap.candidate_index + 1;
         if cache.lowers_loss(swap) {
-            limit = swap.delta - cache.problem().noise(cache.loss());
+            limit = swap.delta - cache.dissimilarities().rounding_bound(cache.loss());
             best = Some(swap);
         }
     }
     if let Some(swap) = best {
-        cache.swap(swap.candidate, swap.position);
+        cache.swap(swap.candidate, swap.cluster);
     }
-    Ok(best.map_or(0, |_| 1))
+    Ok((usize::from(best.is_some()), candidates.len()))
 }
 
-/// Moves every medoid to the best member of its cluster, then finds the clusters anew.
-fn best_members<T: Real>(cache: &mut Cache<'_, T>) -> usize {
-    let problem = cache.problem();
+/// Moves every medoid to the best member of its cluster, then finds the clusters anew. Returns the
+/// medoids that were moved and the candidates that were evaluated.
+fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize, usize) {
+    let d = cache.dissimilarities();
     let k = cache.medoids().len();
     let labels: Vec<usize> = cache.labels().collect();
     let (members, ends) = members(&labels, k);
@@ -125,41 +145,44 @@ fn best_members<T: Real>(cache: &mut Cache<'_, T>) -> usize {
         let members = &members[start..end];
         let losses = &mut losses[start..end];
         start = end;
-        T::member_losses(problem.road, problem.d, members, problem.weights, losses);
-        // An object may be a medoid and yet nearer to another: it stays what it is.
-        let free = |&at: &usize| members[at] as usize == *medoid || !cache.is_medoid(members[at] as usize);
-        let better = |at: usize, best: usize| losses[at] < losses[best] - problem.noise(losses[best]);
-        let best = (0..members.len()).filter(free).reduce(|best, at| if better(at, best) { at } else { best });
+        T::member_losses(d.road, d.matrix, members, d.weights, losses);
+        // An object may be a medoid and yet nearer to another medoid: it remains the medoid that it
+        // is.
+        let is_free = |&at: &usize| members[at] as usize == *medoid || !cache.is_medoid(members[at] as usize);
+        let is_better = |at: usize, best: usize| losses[at] < losses[best] - d.rounding_bound(losses[best]);
+        let best = (0..members.len()).filter(is_free).reduce(|best, at| if is_better(at, best) { at } else { best });
         if let Some(best) = best
-            && lowers_loss(problem, members, *medoid, members[best] as usize)
+            && lowers_loss(d, members, *medoid, members[best] as usize)
         {
             *medoid = members[best] as usize;
             moved += 1;
         }
     }
     if moved > 0 {
-        *cache = Cache::with_medoids(problem, &medoids);
+        *cache = Cache::with_medoids(d, &medoids);
         cache.update_sums();
     }
-    moved
+    (moved, d.objects())
 }
 
-/// Whether `new` is a better medoid of these members than `old` by more than rounding can account for.
-fn lowers_loss<T: Real>(problem: Problem<'_, T>, members: &[u32], old: usize, new: usize) -> bool {
-    let (old, new) = (problem.d.row(old), problem.d.row(new));
-    let (mut change, mut moved) = (0.0, 0.0);
+/// Returns whether `new` is a better medoid of these members than `old`, by more than rounding can
+/// account for.
+fn lowers_loss<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], old: usize, new: usize) -> bool {
+    let (old, new) = (d.matrix.row(old), d.matrix.row(new));
+    let (mut change, mut changed_sum) = (0.0, 0.0);
     for &o in members {
         let (old, new) = (old[o as usize].to_f64(), new[o as usize].to_f64());
         if old != new {
-            let weight = problem.weight(o as usize);
+            let weight = d.weight(o as usize);
             change += weight * (new - old);
-            moved += weight * old.max(new);
+            changed_sum += weight * old.max(new);
         }
     }
-    problem.falls(change, moved)
+    d.is_real_decrease(change, changed_sum)
 }
 
-/// The objects by their labels below `k`, and where each label's objects end.
+/// Returns the objects sorted by their labels, which are below `k`, and the end of each label's
+/// objects.
 pub(super) fn members(labels: &[usize], k: usize) -> (Vec<u32>, Vec<usize>) {
     let mut ends = vec![0; k];
     for &label in labels {
@@ -171,7 +194,7 @@ pub(super) fn members(labels: &[usize], k: usize) -> (Vec<u32>, Vec<usize>) {
         *end = starts;
         starts += size;
     }
-    // Each end, now a start, moves up as its objects are filled in.
+    // Each end, now a start, moves up while its objects are filled in.
     let mut members = vec![0; labels.len()];
     for (object, &label) in labels.iter().enumerate() {
         members[ends[label]] = object as u32;

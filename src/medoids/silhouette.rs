@@ -1,39 +1,45 @@
-//! How good a clustering is.
+//! The quality of a clustering.
 
-use super::cache::{Cache, Problem};
-use super::init::check_medoids;
-use super::kmedoids::{check_elements, check_row};
+use super::cache::Cache;
+use super::dissimilarities::Dissimilarities;
+use super::input::{check_elements, check_medoids, check_row};
 use super::search::members;
 use crate::check;
 use crate::dispatch::Road;
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::lanes::MAX_LANES;
+use crate::kernels::medoids::tuning::BLOCK_COLUMNS;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 
-/// Columns whose sums are kept in the first-level cache while rows go by.
-const BLOCK: usize = 1024;
-
 functions_and_isa_methods! {
-    /// The silhouette of every object, (b - a) / max(a, b), where a is its mean dissimilarity to the other members of its
-    /// cluster and b the least of its mean dissimilarities to the members of another; returns their mean. 1 is well inside,
-    /// 0 between two clusters, -1 in the wrong one; objects alone in their cluster, and those with a = b = 0, have 0
-    /// (Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", 1987, section 2).
+    in medoids;
+
+    /// Writes the silhouette of every object, (b - a) / max(a, b), and returns their mean.
     ///
-    /// The matrix is as for [`KMedoids::fit`](crate::KMedoids::fit): row c holds the dissimilarity of every object to object c. Labels
-    /// are any numbers below n; those that no object has do not count.
+    /// Here a is the object's mean dissimilarity to the other members of its cluster, and b the
+    /// smallest of its mean dissimilarities to the members of another cluster. So 1 is well inside
+    /// a cluster, 0 between two, and -1 in the wrong one. `dissimilarities` is n x n, as for
+    /// [`KMedoids::fit`](crate::KMedoids::fit); `labels` are any numbers below n, and labels
+    /// without an object do not count.
     ///
-    /// Two streaming reads of the matrix, one of them to check it, in O(n²) time and O(n) memory; sums are kept in `f64` and
-    /// results rounded once.
+    /// - Accuracy: sums are kept in `f64`; each result is rounded once.
+    /// - Special values: 0 for an object alone in its cluster and if a = b = 0.
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: two reads of the matrix, one to check it; allocates O(n). Rousseeuw,
+    ///   "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis",
+    ///   1987, section 2.
     ///
     /// # Errors
-    /// - [`Error::NotSquare`], [`Error::Empty`] for the matrix, [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or
-    ///   negative.
-    /// - [`Error::LengthMismatch`] if `labels` or `out` have not n elements, [`Error::LabelOutOfRange`] if a label is not below n.
-    /// - [`Error::InvalidParameter`] if all labels are equal: with one cluster there is no b.
+    /// - [`Error::NotSquare`], [`Error::Empty`] for the matrix.
+    /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
+    /// - [`Error::LengthMismatch`] if `labels` or `out` does not have n elements.
+    /// - [`Error::LabelOutOfRange`] if a label is not below n.
+    /// - [`Error::TooFew`] if all labels are equal: with one cluster there is no b.
+    /// - [`Error::SumOverflow`] if a sum over the dissimilarities overflows `f64`.
     ///
     /// ```
-    /// use mantex::{KMedoids, MatRef, silhouette};
+    /// use mantex::{KMedoids, MatRef, medoids::silhouette};
     /// let x = [0.0_f64, 0.1, 0.2, 7.0, 7.1, 7.3];
     /// let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
     /// let d = MatRef::new(&d, 6, 6)?;
@@ -42,26 +48,36 @@ functions_and_isa_methods! {
     /// assert!(mean > 0.9 && each.iter().all(|s| *s > 0.9));
     /// # Ok::<(), mantex::Error>(())
     /// ```
-    fn silhouette(dissimilarities: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<T, Error> |road| {
-        all(road, dissimilarities, labels, out)
+    fn silhouette(dissimilarities: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<f64, Error> |road| {
+        silhouette_via(road, dissimilarities, labels, out)
     }
 }
 
 functions_and_isa_methods! {
-    /// The medoid silhouette of every object, 1 - d1 / d2, where d1 and d2 are its dissimilarities to the nearest and second
-    /// nearest medoid; returns their mean. 1 is at a medoid, 0 between two; where d1 = d2 = 0 it is 0 (Van der Laan, Pollard &
-    /// Bryan, "A new partitioning around medoids algorithm", 2003; Lenssen & Schubert, "Clustering by Direct Optimization of
-    /// the Medoid Silhouette", SISAP 2022).
+    in medoids;
+
+    /// Writes the medoid silhouette of every object, 1 - d1 / d2, and returns their mean.
     ///
-    /// The matrix is as for [`KMedoids::fit`](crate::KMedoids::fit). Only the medoids' k rows are read, in O(k n) time and O(n) memory.
+    /// Here d1 and d2 are the object's dissimilarities to its nearest and second nearest medoid. So
+    /// 1 is at a medoid, and 0 between two. `dissimilarities` is n x n, as for
+    /// [`KMedoids::fit`](crate::KMedoids::fit); only the rows of the k medoids are read.
+    ///
+    /// - Accuracy: each result is computed in `f64` and rounded once.
+    /// - Special values: 0 if d1 = d2 = 0.
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: two reads of k rows, one to check them; allocates O(n). Van der Laan,
+    ///   Pollard & Bryan, "A new partitioning around medoids algorithm", 2003; Lenssen & Schubert,
+    ///   "Clustering by Direct Optimization of the Medoid Silhouette", SISAP 2022.
     ///
     /// # Errors
-    /// - [`Error::NotSquare`] for the matrix, [`Error::InvalidElement`] if a dissimilarity to a medoid is NaN, infinite or negative.
-    /// - [`Error::Medoid`] if a medoid is out of range or given twice, [`Error::InvalidParameter`] if there are fewer than 2.
-    /// - [`Error::LengthMismatch`] if `out` has not n elements.
+    /// - [`Error::NotSquare`] for the matrix.
+    /// - [`Error::InvalidElement`] if a dissimilarity to a medoid is NaN, infinite or negative.
+    /// - [`Error::MedoidOutOfRange`], [`Error::DuplicateMedoid`] if there is such a medoid.
+    /// - [`Error::TooFew`] if there are fewer than 2 medoids.
+    /// - [`Error::LengthMismatch`] if `out` does not have n elements.
     ///
     /// ```
-    /// use mantex::{MatRef, medoid_silhouette};
+    /// use mantex::{MatRef, medoids::medoid_silhouette};
     /// let x = [0.0_f64, 1.0, 9.0, 10.0];
     /// let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
     /// let mut each = [0.0; 4];
@@ -70,98 +86,117 @@ functions_and_isa_methods! {
     /// assert!((mean - (1.0 - 1.0 / 18.0)).abs() < 1e-15);
     /// # Ok::<(), mantex::Error>(())
     /// ```
-    fn medoid_silhouette(dissimilarities: MatRef<'_, T>, medoids: &[usize], out: &mut [T]) -> Result<T, Error> |road| {
-        medoid(road, dissimilarities, medoids, out)
+    fn medoid_silhouette(
+        dissimilarities: MatRef<'_, T>,
+        medoids: &[usize],
+        out: &mut [T],
+    ) -> Result<f64, Error> |road| {
+        medoid_silhouette_via(road, dissimilarities, medoids, out)
     }
 }
 
-/// Writes the elements and returns their mean.
-fn finish<T: Real>(out: &mut [T], silhouettes: impl Iterator<Item = f64>) -> T {
+/// Writes the silhouettes and returns their mean.
+fn write_with_mean<T: Real>(out: &mut [T], silhouettes: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, n) = (0.0, out.len() as f64);
     for (out, s) in out.iter_mut().zip(silhouettes) {
         *out = T::rounded(s);
         sum += s;
     }
-    T::rounded(sum / n)
+    sum / n
 }
 
-fn all<T: Real>(road: Road, d: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<T, Error> {
-    let n = check::square("dissimilarities", d)?;
+/// [`silhouette`] on a given road.
+fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<f64, Error> {
+    let n = check::square("dissimilarities", matrix)?;
     if n == 0 {
         return Err(Error::Empty { argument: "dissimilarities" });
     }
-    for (argument, actual) in [("labels", labels.len()), ("out", out.len())] {
-        if actual != n {
-            return Err(Error::LengthMismatch { argument, actual, expected: n });
-        }
-    }
+    check::length("labels", labels.len(), n)?;
+    check::length("out", out.len(), n)?;
     if let Some((object, &label)) = labels.iter().enumerate().find(|&(_, &label)| label >= n) {
         return Err(Error::LabelOutOfRange { object, label, objects: n });
     }
     if labels.iter().all(|&label| label == labels[0]) {
-        return Err(Error::InvalidParameter { argument: "labels", value: 1.0, expected: "of at least 2 clusters" });
+        return Err(Error::TooFew { argument: "labels", parts: "clusters", actual: 1, minimum: 2 });
     }
-    check_elements(road, d)?;
+    check_elements(road, matrix)?;
 
+    let (own, other) = mean_dissimilarities(road, matrix, labels);
+    if own.iter().chain(&other).any(|&mean| mean == f64::INFINITY) {
+        return Err(Error::SumOverflow { argument: "dissimilarities" });
+    }
+    let silhouettes = own.iter().zip(&other).map(|(&a, &b)| {
+        let larger = a.max(b);
+        if a.is_nan() || larger == 0.0 { 0.0 } else { (b - a) / larger }
+    });
+    Ok(write_with_mean(out, silhouettes))
+}
+
+/// Returns for every object a and b: its mean dissimilarity to the other members of its cluster,
+/// NaN if it is alone, and the smallest of its mean dissimilarities to another cluster.
+fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize]) -> (Vec<f64>, Vec<f64>) {
+    let n = labels.len();
     let (members, ends) = members(labels, n);
-    let (mut a, mut b) = (vec![0.0; n], vec![f64::INFINITY; n]);
-    let mut sums = vec![0.0; BLOCK.next_multiple_of(MAX_LANES)];
-    for from in (0..n).step_by(BLOCK) {
-        let to = n.min(from + BLOCK);
+    let (mut own, mut other) = (vec![f64::NAN; n], vec![f64::INFINITY; n]);
+    let mut column_sums = vec![0.0; BLOCK_COLUMNS.next_multiple_of(MAX_LANES)];
+    for from in (0..n).step_by(BLOCK_COLUMNS) {
+        let to = n.min(from + BLOCK_COLUMNS);
         let mut start = 0;
         for (label, &end) in ends.iter().enumerate() {
-            let rows = &members[start..end];
+            let cluster = &members[start..end];
             start = end;
-            if rows.is_empty() {
+            if cluster.is_empty() {
                 continue;
             }
-            sums.fill(0.0);
-            T::add_rows(road, d, rows, (from, to), &mut sums);
-            let size = rows.len() as f64;
-            for (o, sum) in (from..to).zip(&sums) {
+            column_sums.fill(0.0);
+            T::add_rows(road, matrix, cluster, (from, to), &mut column_sums);
+            let size = cluster.len() as f64;
+            for (o, &sum) in (from..to).zip(&column_sums) {
                 if labels[o] != label {
-                    b[o] = b[o].min(sum / size);
-                } else if rows.len() > 1 {
-                    let own = d.row(o)[o].to_f64();
-                    // A large dissimilarity to itself would leave no digit of the others.
-                    let others = || rows.iter().map(|&p| p as usize).filter(|&p| p != o).map(|p| d.row(p)[o].to_f64());
-                    let sum = if own > sum / 2.0 { others().sum() } else { sum - own };
-                    a[o] = sum / (size - 1.0);
-                } else {
-                    // Alone: as if between two clusters.
-                    a[o] = f64::NAN;
+                    other[o] = other[o].min(sum / size);
+                } else if cluster.len() > 1 {
+                    own[o] = sum_without_itself(matrix, cluster, o, sum) / (size - 1.0);
                 }
             }
         }
     }
-    if let Some(&value) = a.iter().chain(&b).find(|x| **x == f64::INFINITY) {
-        let expected = "such that its sums do not overflow";
-        return Err(Error::InvalidParameter { argument: "dissimilarities", value, expected });
-    }
-    let silhouettes = a.iter().zip(&b).map(|(&a, &b)| {
-        let larger = a.max(b);
-        if a.is_nan() || larger == 0.0 { 0.0 } else { (b - a) / larger }
-    });
-    Ok(finish(out, silhouettes))
+    (own, other)
 }
 
-fn medoid<T: Real>(road: Road, d: MatRef<'_, T>, medoids: &[usize], out: &mut [T]) -> Result<T, Error> {
-    let n = check::square("dissimilarities", d)?;
+/// Returns the sum of an object's dissimilarities to the other members, given the sum over all
+/// members.
+fn sum_without_itself<T: Real>(matrix: MatRef<'_, T>, members: &[u32], object: usize, sum: f64) -> f64 {
+    let own = matrix.row(object)[object].to_f64();
+    if own > sum / 2.0 {
+        // The difference would cancel: a large dissimilarity to itself leaves no digit of the
+        // others.
+        let others = members.iter().map(|&p| p as usize).filter(|&p| p != object);
+        others.map(|p| matrix.row(p)[object].to_f64()).sum()
+    } else {
+        sum - own
+    }
+}
+
+/// [`medoid_silhouette`] on a given road.
+fn medoid_silhouette_via<T: Real>(
+    road: Road,
+    matrix: MatRef<'_, T>,
+    medoids: &[usize],
+    out: &mut [T],
+) -> Result<f64, Error> {
+    let n = check::square("dissimilarities", matrix)?;
     check_medoids(n, medoids)?;
     if medoids.len() < 2 {
-        let value = medoids.len() as f64;
-        return Err(Error::InvalidParameter { argument: "medoids", value, expected: "at least 2 medoids" });
+        return Err(Error::TooFew { argument: "medoids", parts: "medoids", actual: medoids.len(), minimum: 2 });
     }
-    if out.len() != n {
-        return Err(Error::LengthMismatch { argument: "out", actual: out.len(), expected: n });
-    }
+    check::length("out", out.len(), n)?;
     for &medoid in medoids {
-        check_row(road, medoid, d.row(medoid))?;
+        check_row(road, medoid, matrix.row(medoid))?;
     }
-    let cache = Cache::with_medoids(Problem { road, d, weights: &[] }, medoids);
+    let cache = Cache::with_medoids(Dissimilarities { road, matrix, weights: &[] }, medoids);
     let silhouettes = (0..n).map(|o| {
         let (d1, d2) = (cache.d1(o).to_f64(), cache.d2(o).to_f64());
         if d2 == 0.0 { 0.0 } else { 1.0 - d1 / d2 }
     });
-    Ok(finish(out, silhouettes))
+    Ok(write_with_mean(out, silhouettes))
 }

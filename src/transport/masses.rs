@@ -1,76 +1,68 @@
-//! Checks of the problem, and its masses as the kernel wants them.
+//! The checks of a problem, and its masses in the form that kernels take.
 
-use crate::check;
 use crate::dispatch::Road;
 use crate::error::Axis;
-use crate::kernels::sinkhorn::{Problem, padded};
+use crate::kernels::transport::{Problem, padded};
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 
-/// The masses of both sides, divided by the total of `a`.
-#[derive(Debug, Clone)]
+/// The masses of both marginals, divided by the total of `a`.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Masses {
+    /// The total of `a`.
     pub(super) total: f64,
-    /// How many rows there are, those without mass too.
-    pub(super) len: usize,
-    /// The rows that have mass; `a` and `log2_a` are of these.
-    pub(super) rows: Vec<usize>,
+    /// The number of rows, with and without mass.
+    pub(super) rows: usize,
+    /// The indices of the rows with mass.
+    pub(super) support: Vec<usize>,
+    /// The masses of the rows in `support`.
     pub(super) a: Vec<f64>,
-    log2_a: Vec<f64>,
-    /// Of all columns.
+    /// Their logarithms to base 2.
+    pub(super) log2_a: Vec<f64>,
+    /// The masses of all columns.
     pub(super) b: Vec<f64>,
+    /// Their logarithms to base 2.
     log2_b: Vec<f64>,
 }
 
 impl Masses {
-    /// Checks the masses; their totals may differ by `mismatch` of the larger.
-    pub(super) fn new<T: Real>(a: &[T], b: &[T], mismatch: f64) -> Result<Self, Error> {
-        let (total, total_b) = (total("a", a, None)?, total("b", b, None)?);
-        same_total(total, total_b, mismatch)?;
-        // A mass that vanishes beside the total is still there.
+    /// Checks the masses. Their totals may differ by `max_mismatch` of the larger.
+    pub(super) fn new<T: Real>(a: &[T], b: &[T], max_mismatch: f64) -> Result<Self, Error> {
+        let (total, total_b) = (total_mass("a", a, None)?, total_mass("b", b, None)?);
+        check_totals(total, total_b, max_mismatch)?;
+        // A mass that vanishes against the total stays positive.
         let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::zero() { f64::MIN_POSITIVE } else { 0.0 });
-        let len = a.len();
-        let rows: Vec<usize> = (0..len).filter(|&i| a[i] > T::zero()).collect();
-        let a: Vec<f64> = rows.iter().map(|&i| share(&a[i])).collect();
+        let rows = a.len();
+        let support: Vec<usize> = (0..rows).filter(|&i| a[i] > T::zero()).collect();
+        let a: Vec<f64> = support.iter().map(|&i| share(&a[i])).collect();
         let b: Vec<f64> = b.iter().map(share).collect();
         let log2 = |masses: &[f64]| masses.iter().map(|mass| mass.log2()).collect();
-        Ok(Self { total, len, rows, log2_a: log2(&a), a, log2_b: log2(&b), b })
+        Ok(Self { total, rows, support, log2_a: log2(&a), a, log2_b: log2(&b), b })
     }
 
-    /// Potentials that the caller gave, as the kernel wants them: those of the rows relative to their mass.
-    pub(super) fn potentials(&self, k: f64, f: &[f64], g: &[f64]) -> Result<(Vec<f64>, Vec<f64>), Error> {
-        check::length("f", f.len(), self.len)?;
-        check::length("g", g.len(), self.b.len())?;
-        let mut potentials = (Vec::new(), g.iter().map(|g| g * k).collect::<Vec<_>>());
-        for (row, (g, &b)) in potentials.1.iter_mut().zip(&self.b).enumerate() {
-            if b == 0.0 {
-                *g = f64::NEG_INFINITY;
-            } else if !g.is_finite() {
-                return Err(Error::InvalidElement { argument: "g", row, col: 0, value: *g / k, expected: "finite" });
-            }
+    /// The problem of these masses, for the kernels.
+    pub(super) fn problem<'a, T: Real>(&'a self, cost: MatRef<'a, T>, eta: T) -> Problem<'a, T> {
+        Problem {
+            cost,
+            eta,
+            total_mass: self.total,
+            support: &self.support,
+            a: &self.a,
+            log2_a: &self.log2_a,
+            b: &self.b,
+            log2_b: &self.log2_b,
         }
-        for (&i, log2_a) in self.rows.iter().zip(&self.log2_a) {
-            let u = f[i] * k - log2_a - self.total.log2();
-            if !u.is_finite() {
-                return Err(Error::InvalidElement { argument: "f", row: i, col: 0, value: f[i], expected: "finite" });
-            }
-            potentials.0.push(u);
-        }
-        Ok(potentials)
-    }
-
-    pub(super) fn problem<'a, T: Real>(&'a self, cost: MatRef<'a, T>, k: T) -> Problem<'a, T> {
-        Problem { cost, k, rows: &self.rows, a: &self.a, log2_a: &self.log2_a, b: &self.b, log2_b: &self.log2_b }
     }
 }
 
-/// An error where totals differ by more than `mismatch` of the larger.
-pub(super) fn same_total(a: f64, b: f64, mismatch: f64) -> Result<(), Error> {
-    if (a - b).abs() > mismatch * a.max(b) { Err(Error::MassMismatch { a, b }) } else { Ok(()) }
+/// Fails if the totals differ by more than `max_mismatch` of the larger.
+pub(super) fn check_totals(a: f64, b: f64, max_mismatch: f64) -> Result<(), Error> {
+    if (a - b).abs() > max_mismatch * a.max(b) { Err(Error::MassMismatch { a, b }) } else { Ok(()) }
 }
 
-/// The sum of the masses, if every one is a mass and so is the sum. In a batch they are the row `problem` of a matrix.
-pub(super) fn total<T: Real>(argument: &'static str, masses: &[T], problem: Option<usize>) -> Result<f64, Error> {
+/// The total of the masses. Fails unless all are finite and not negative and the total is finite
+/// and positive. In a batch, the masses are the row `problem` of a matrix.
+pub(super) fn total_mass<T: Real>(argument: &'static str, masses: &[T], problem: Option<usize>) -> Result<f64, Error> {
     for (i, mass) in masses.iter().enumerate() {
         let value = mass.to_f64();
         if !(0.0..f64::INFINITY).contains(&value) {
@@ -78,41 +70,41 @@ pub(super) fn total<T: Real>(argument: &'static str, masses: &[T], problem: Opti
             return Err(Error::InvalidElement { argument, row, col, value, expected: "finite and not negative" });
         }
     }
-    let value = masses.iter().map(|mass| mass.to_f64()).sum();
-    if !(value > 0.0 && value < f64::INFINITY) {
-        return Err(Error::InvalidTotalMass { argument, total: value });
+    let total = masses.iter().map(|mass| mass.to_f64()).sum();
+    if !(total > 0.0 && total < f64::INFINITY) {
+        return Err(Error::InvalidTotalMass { argument, total });
     }
-    Ok(value)
+    Ok(total)
 }
 
-/// Checks that every cost is a cost. Returns the minimum of each row over the columns with mass, and of each column over
-/// the rows with mass.
-pub(super) fn minima<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(Vec<T>, Vec<T>), Error> {
+/// Fails unless every cost is finite or +inf. Returns the minimum of each row over the columns with
+/// mass, and of each column over the rows with mass.
+pub(super) fn checked_minima<T: Real>(
+    road: Road,
+    cost: MatRef<'_, T>,
+    a: &[T],
+    b: &[T],
+) -> Result<(Vec<T>, Vec<T>), Error> {
     let mut penalty = vec![T::infinity(); padded(b.len())];
     for (penalty, &mass) in penalty.iter_mut().zip(b) {
         *penalty = if mass > T::zero() { T::zero() } else { T::infinity() };
     }
     let mut row_minima = vec![T::zero(); cost.rows()];
     let mut column_minima = vec![T::zero(); penalty.len()];
-    if let Some(row) = T::survey(road, cost, a, &penalty, &mut row_minima, &mut column_minima) {
-        let values = cost.row(row).iter().map(|c| c.to_f64());
-        let bad = values.enumerate().find(|(_, c)| c.is_nan() || *c == f64::NEG_INFINITY);
-        let (col, value) = bad.unwrap_or((0, f64::NAN));
-        return Err(Error::InvalidElement {
-            argument: "cost",
-            row,
-            col,
-            value,
-            expected: "finite, or +inf to forbid a pair",
-        });
+    if let Some(row) = T::cost_minima(road, cost, a, &penalty, &mut row_minima, &mut column_minima) {
+        let costs = cost.row(row).iter().map(|c| c.to_f64());
+        let invalid = costs.enumerate().find(|(_, c)| c.is_nan() || *c == f64::NEG_INFINITY);
+        let (col, value) = invalid.unwrap_or((0, f64::NAN));
+        let expected = "finite, or +inf to forbid a pair";
+        return Err(Error::InvalidElement { argument: "cost", row, col, value, expected });
     }
     Ok((row_minima, column_minima))
 }
 
-/// Checks that every cost is a cost, and that no mass is left without a partner. Returns the minimum of each row over
-/// the columns with mass.
-pub(super) fn check_costs<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
-    let (row_minima, column_minima) = minima(road, cost, a, b)?;
+/// Fails unless every cost is finite or +inf, and every row and column with mass has a permitted
+/// partner with mass. Returns the minimum of each row over the columns with mass.
+pub(super) fn check_feasible<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
+    let (row_minima, column_minima) = checked_minima(road, cost, a, b)?;
     for (axis, masses, minima) in [(Axis::Row, a, &row_minima), (Axis::Column, b, &column_minima)] {
         let mut pairs = masses.iter().zip(minima);
         if let Some(index) = pairs.position(|(&mass, &min)| mass > T::zero() && min == T::infinity()) {

@@ -1,12 +1,36 @@
-//! Entropic optimal transport: the solver, the plan it finds, and what both are told and tell.
+//! Entropic optimal transport: everything around [`Sinkhorn`].
+//!
+//! For costs C (n x m) and masses a (n) and b (m), the plan P minimizes
+//! `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. It is
+//! `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g.
+//!
+//! - [`Sinkhorn`] holds the settings and solves one problem ([`Sinkhorn::solve`]) or many on one
+//!   cost matrix ([`Sinkhorn::solve_batch`]).
+//! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. [`Progress`] is what it
+//!   tells a callback.
+//! - [`Transport`] is the solution: potentials, cost, marginal error, and from them the plan
+//!   ([`PlanRows`], [`PlanEntries`]) and the [`Objective`]. [`TransportBatch`] has the solutions of
+//!   a batch.
 
 mod batch;
+mod domain;
+mod epsilon_scaling;
 mod masses;
+mod objective;
+mod over_relaxation;
+mod plan;
 mod sinkhorn;
 mod solution;
 mod solver;
+mod units;
 mod workspace;
 
-pub use batch::Batch;
-pub use sinkhorn::{Method, Relaxation, Sinkhorn, SinkhornProgress};
-pub use solution::{Entry, Objective, PlanEntries, PlanRows, Transport};
+pub use batch::TransportBatch;
+pub use domain::Method;
+pub use epsilon_scaling::EpsilonScaling;
+pub use objective::Objective;
+pub use over_relaxation::OverRelaxation;
+pub use plan::{PlanEntries, PlanEntry, PlanRows};
+pub use sinkhorn::Sinkhorn;
+pub use solution::Transport;
+pub use solver::Progress;

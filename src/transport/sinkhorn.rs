@@ -1,197 +1,199 @@
-//! Entropic optimal transport: the solver over the fused log-domain kernel.
+//! The solver's settings, and the solve of one problem.
 
-use super::masses::{Masses, check_costs};
-use super::solution::{Potentials, Transport};
-use super::solver::Solver;
+use super::domain::Method;
+use super::epsilon_scaling::EpsilonScaling;
+use super::masses::{Masses, check_feasible};
+use super::over_relaxation::OverRelaxation;
+use super::solution::Transport;
+use super::solver::{Progress, Solver};
+use super::units::{Potentials, Units};
 use crate::check;
 use crate::dispatch::Road;
-use crate::kernels::sinkhorn::Measure;
 use crate::real::Element;
 use crate::{Error, Isa, MatRef, Real};
 use core::ops::ControlFlow;
 
 /// A solver for entropic optimal transport between two histograms.
 ///
-/// Given a cost matrix C (n x m) and masses a (n) and b (m) it finds the plan P that minimises
-/// `sum_ij C_ij P_ij + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. That plan is
-/// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g, found by Sinkhorn's iteration in the log domain
-/// (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019, "Stabilized Sparse Scaling Algorithms for Entropy Regularized
-/// Transport Problems"), started from g = 0.
+/// For costs C (n x m) and masses a (n) and b (m), it finds the plan P that minimizes
+/// `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. That plan is
+/// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g. Sinkhorn's iteration finds
+/// them from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019, "Stabilized Sparse Scaling
+/// Algorithms for Entropy Regularized Transport Problems").
 ///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
 /// // Move one half from each of two places to three places at distances of 0 to 2.
 /// let cost = [0.0, 1.0, 2.0, 2.0, 1.0, 0.0];
 /// let (a, b) = ([0.5, 0.5], [0.25, 0.5, 0.25]);
-/// let transport = Sinkhorn::new(0.05_f64).solve(MatRef::new(&cost, 2, 3)?, &a, &b)?;
+/// let transport = Sinkhorn::new(0.05).solve(MatRef::new(&cost, 2, 3)?, &a, &b)?;
 /// assert!(transport.converged() && transport.marginal_error() <= 1e-6);
 /// assert!((transport.cost() - 0.5).abs() < 1e-6);
-/// println!("f = {:?}, g = {:?} after {} iterations", transport.f(), transport.g(), transport.iterations());
+/// println!("f = {:?} and g = {:?}", transport.f(), transport.g());
 /// # Ok::<(), mantex::Error>(())
 /// ```
 ///
 /// # Speed and memory
-/// An iteration (one update of f and one of g) reads the cost matrix once and takes one exponential per entry, or reads a
-/// stored kernel matrix once and takes none: see [`Method`]. The check before the first reads the cost matrix; absorbing
-/// potentials, and a measurement whenever the error told with an iteration is within the tolerance, also take its exponentials. Besides the input, the solver holds about
-/// `10 * n + 15 * m` numbers, and with a kernel matrix, whose rows are filled up to lines of the cache, `n * m` more; the
-/// plan is never stored.
+/// An iteration is one update of f and one of g. It reads the cost matrix once and takes one
+/// exponential per entry, or it reads a stored Gibbs matrix once and takes none: see [`Method`].
+/// The checks before the first iteration read the cost matrix once more. Building a Gibbs matrix
+/// also takes its exponentials, and so does the measurement that follows when the reported error is
+/// within the tolerance. Besides the input, the solver holds about `10 n + 15 m` numbers, and with
+/// a Gibbs matrix, whose rows are filled up to cache lines, `n m` more. It never stores the plan.
 ///
 /// # Accuracy
-/// Potentials are iterated in `f64` for both element types. With `f32` costs, an entry of the plan that is not
-/// negligible has a relative error of about 1e-6 even where cost / epsilon is 1e6, so the marginal error is limited by
-/// the iterations and not by rounding; sums are carried in `f64`. `f32` takes `log2(e) / epsilon` rounded to `f32`: a
-/// relative change of epsilon below 1e-7. Epsilon may be as small as 1e-12 of the potentials (which are of the size of the
-/// costs, but for those nearly forbidden that no mass has to use); a small one needs many iterations.
+/// Potentials are iterated in `f64` and sums are continued in `f64` for both element types. With
+/// `f32` costs, an entry of the plan that is not negligible has a relative error of about 1e-6,
+/// even if cost / epsilon is 1e6. The marginal error is therefore limited by the iterations and not
+/// by rounding. Kernels take `log2(e) / epsilon` rounded to the element type, which for `f32`
+/// changes epsilon by at most 6e-8 of it. Epsilon may be as small as 1e-12 of the potentials, which
+/// are of the size of the costs (except nearly forbidden ones that no mass has to use); a small
+/// epsilon needs many iterations.
 ///
 /// # Special values
-/// A cost of +inf forbids a pair: its entry in the plan is 0. Masses of 0 are fine: the row or column of the plan is 0
-/// and the potential -inf; the costs there do not matter, but must not be NaN or -inf.
+/// A cost of +inf forbids a pair: its entry of the plan is 0. Masses may be 0: the row or column of
+/// the plan is then 0 and its potential -inf. The costs there do not matter, but they must not be
+/// NaN or -inf.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sinkhorn<T: Real> {
-    pub(super) epsilon: T,
+#[must_use]
+pub struct Sinkhorn {
+    epsilon: f64,
     pub(super) max_iterations: usize,
-    pub(super) tolerance: T,
+    /// The default of the element type if `None`.
+    tolerance: Option<f64>,
     pub(super) road: Road,
     pub(super) method: Method,
     pub(super) memory_limit: usize,
-    pub(super) relaxation: Relaxation,
-    pub(super) epsilon_scaling: Option<f64>,
-    pub(super) start: Option<(Vec<f64>, Vec<f64>)>,
+    pub(super) over_relaxation: OverRelaxation,
+    pub(super) epsilon_scaling: EpsilonScaling,
+    pub(super) warm_start: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-/// How [`Sinkhorn`] iterates. The potentials come out the same, to the stated accuracy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Method {
-    /// In the log domain: one exponential per entry and iteration, no memory of the size of the matrix.
-    Log,
-    /// By scaling a stored kernel matrix, `exp((f_i + g_j - C_ij) / epsilon)` with the potentials of when it was made (they
-    /// are *absorbed*; Schmitzer 2019, section 3.1): two multiply-adds per entry and iteration, for one
-    /// more matrix of the size of the cost matrix, whatever [`Sinkhorn::memory_limit`] says. Where the factors leave the range in which
-    /// that is accurate it goes on in the log domain and absorbs again.
-    Scaling,
-    /// In the log domain at first, and by scaling where enough iterations are to follow and the matrix is within
-    /// [`Sinkhorn::memory_limit`].
-    #[default]
-    Auto,
+/// log2(e) / epsilon in the element type.
+pub(super) fn eta<T: Real>(epsilon: f64) -> T {
+    T::rounded(core::f64::consts::LOG2_E / epsilon)
 }
 
-/// How far [`Sinkhorn`] moves the potentials beyond their updates: over-relaxation, which takes many times fewer
-/// iterations where the plain ones are slow (Thibault, Chizat, Dossal and Papadakis 2021, "Overrelaxed Sinkhorn-Knopp
-/// Algorithm for Regularized Optimal Transport").
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-#[non_exhaustive]
-pub enum Relaxation {
-    /// Not at all.
-    #[default]
-    Off,
-    /// By the factor that is best for the rate at which the error falls; not at all at first, and less wherever it does
-    /// not fall.
-    Auto,
-    /// By a factor between 0 and 2, 1 being none; above 1 it need not converge.
-    Factor(f64),
+/// The default tolerance. It is also the largest relative difference of the totals of the masses.
+pub(super) fn default_tolerance<T: Real>() -> f64 {
+    if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
 }
 
-/// Where a solve is, told after every iteration.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct SinkhornProgress {
-    /// Iterations that are done.
-    pub iteration: usize,
-    /// The L1 error of the marginals before the last iteration, in the units of the masses; infinite after the first at each
-    /// epsilon.
-    /// [`Transport::marginal_error`] is measured in the end.
-    pub error: f64,
-    /// The current epsilon, see [`Sinkhorn::epsilon_scaling`].
-    pub epsilon: f64,
-}
-
-impl<T: Real> Sinkhorn<T> {
-    /// A solver with the regularisation `epsilon`, absolute, in the units of the cost.
-    pub fn new(epsilon: T) -> Self {
+impl Sinkhorn {
+    /// A solver with the regularization `epsilon`, absolute, in the units of the cost.
+    pub fn new(epsilon: f64) -> Self {
         Self {
             epsilon,
             max_iterations: 1000,
-            tolerance: T::rounded(default_tolerance::<T>()),
+            tolerance: None,
             road: Road::Best,
             method: Method::default(),
             memory_limit: 1 << 30,
-            relaxation: Relaxation::default(),
-            epsilon_scaling: None,
-            start: None,
+            over_relaxation: OverRelaxation::default(),
+            epsilon_scaling: EpsilonScaling::default(),
+            warm_start: None,
         }
     }
 
-    /// How it iterates. Default [`Method::Auto`].
+    /// Sets the way in which the solver iterates. Default [`Method::Auto`].
     pub fn method(self, method: Method) -> Self {
         Self { method, ..self }
     }
 
-    /// The most bytes that [`Method::Auto`] may take for a kernel matrix, about the size of the cost matrix. Default 1 GiB.
+    /// Sets the most bytes that [`Method::Auto`] may take for a Gibbs matrix, which is about as
+    /// large as the cost matrix. Default 1 GiB.
     pub fn memory_limit(self, bytes: usize) -> Self {
         Self { memory_limit: bytes, ..self }
     }
 
-    /// How far potentials are moved beyond their updates. Default [`Relaxation::Off`].
-    pub fn relaxation(self, relaxation: Relaxation) -> Self {
-        Self { relaxation, ..self }
+    /// Sets how far potentials move beyond their updates. Default [`OverRelaxation::Off`].
+    pub fn over_relaxation(self, over_relaxation: OverRelaxation) -> Self {
+        Self { over_relaxation, ..self }
     }
 
-    /// Solve roughly for larger epsilons first: from the range of the finite costs down to epsilon, each the last divided by
-    /// `factor`, the potentials carried over (Schmitzer 2019, section 3.2). Helps where epsilon is small against the costs.
-    /// Their iterations count, too. `factor` is above 1; 2 to 10 are usual.
-    pub fn epsilon_scaling(self, factor: f64) -> Self {
-        Self { epsilon_scaling: Some(factor), ..self }
+    /// Sets the schedule of larger epsilons that are solved roughly first. Their iterations count,
+    /// too. Default [`EpsilonScaling::Off`].
+    pub fn epsilon_scaling(self, epsilon_scaling: EpsilonScaling) -> Self {
+        Self { epsilon_scaling, ..self }
     }
 
-    /// Start from the given potentials, in the units of the cost, instead of g = 0: those of a similar problem, or of
-    /// [`Transport::potentials`]. They are `f64` for both types, as rounding to `f32` would move the plan's entries by that
-    /// / epsilon. Where there is no mass they do not matter.
-    pub fn start(self, f: Vec<f64>, g: Vec<f64>) -> Self {
-        Self { start: Some((f, g)), ..self }
+    /// Starts from the given potentials, in the units of the cost, instead of g = 0: those of a
+    /// similar problem, or [`Transport::f`] and [`Transport::g`]. They do not matter without mass.
+    pub fn warm_start(self, f: Vec<f64>, g: Vec<f64>) -> Self {
+        Self { warm_start: Some((f, g)), ..self }
     }
 
-    /// The number of iterations after which it stops in any case; one iteration is one update of f and one of g. Default
-    /// 1000. After 0 iterations the potentials are those of the start.
+    /// Sets the number of iterations after which the solver stops in any case. An iteration is one
+    /// update of f and one of g. Default 1000. After 0 iterations the potentials are those of the
+    /// start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
 
-    /// Stop when the L1 error of the marginals, [`Transport::marginal_error`], is at most `tol`, in the units of the
-    /// masses; checking costs nothing while iterating. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0 it runs exactly
-    /// [`max_iterations`](Self::max_iterations).
-    pub fn tolerance(self, tol: T) -> Self {
-        Self { tolerance: tol, ..self }
+    /// Stops when the L1 error of the marginals, [`Transport::marginal_error`], is at most `tol`,
+    /// in the units of the masses. The check costs nothing while iterating. Default 1e-6 for `f64`,
+    /// 1e-4 for `f32`. With 0, the solver runs exactly [`max_iterations`](Self::max_iterations).
+    pub fn tolerance(self, tol: f64) -> Self {
+        Self { tolerance: Some(tol), ..self }
     }
 
-    /// Run on the given instruction set instead of [`Isa::best`].
+    /// Runs on the given instruction set instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
         Self { road: Road::On(isa), ..self }
     }
 
-    /// Solves the problem: `cost` is n x m, `a` has n masses, `b` has m.
+    /// Finds the plan P that minimizes `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with
+    /// `P 1 = a` and `P^T 1 = b`. `cost` is n x m, `a` has n masses, and `b` has m.
     ///
-    /// Not reaching the tolerance is no error: [`Transport::converged`] is false then.
+    /// - Accuracy: as [above](Self#accuracy). A solve that stops before the tolerance is reached is
+    ///   not an error: [`Transport::converged`] is then false.
+    /// - Special values: as [above](Self#special-values).
+    /// - Errors: as listed below.
+    /// - Cost and source: per iteration, one read of the cost matrix and one exponential per entry,
+    ///   or one read of a Gibbs matrix ([`Method`]); Cuturi 2013, Schmitzer 2019.
+    ///
+    /// ```
+    /// use mantex::{MatRef, Sinkhorn};
+    /// let cost = MatRef::new(&[0.0_f32, 1.0, 1.0, 0.0], 2, 2)?;
+    /// let transport = Sinkhorn::new(0.01).solve(cost, &[0.3, 0.7], &[0.6, 0.4])?;
+    /// assert!((transport.cost() - 0.3).abs() < 1e-3);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidParameter`]: epsilon is not positive and finite, or so small against the costs (1e-12 of the potentials)
-    ///   or so large that it cannot be computed with; the tolerance is negative or not finite; the total mass is 0 or
-    ///   overflows; the relaxation is not between 0 and 2, the factor of epsilon scaling not above 1 and finite.
-    /// - [`Error::Empty`], [`Error::LengthMismatch`]: no rows or columns; `a`, `b` or the potentials to start from do not have one
+    /// - [`Error::InvalidParameter`] if epsilon is not positive and finite, or so small against the
+    ///   costs (1e-12 of the potentials) or so large that it cannot be computed with; if the
+    ///   tolerance is negative or not finite; if the factor of over-relaxation is not between 0 and
+    ///   2, or that of epsilon scaling not above 1 and finite.
+    /// - [`Error::Empty`] if the cost matrix has no rows or no columns.
+    /// - [`Error::LengthMismatch`] if `a`, `b` or the potentials of a warm start do not have one
     ///   number per row or column.
-    /// - [`Error::InvalidElement`]: a mass that is negative or not finite; a cost that is NaN or -inf; a potential to start from
-    ///   that is not finite where there is mass.
-    /// - [`Error::MassMismatch`]: the totals of `a` and `b` differ by more than 1e-6 (`f64`) or 1e-4 (`f32`, whose totals
-    ///   carry the rounding of their masses) of the larger. Within that, their difference is a lower bound of the
-    ///   marginal error.
-    /// - [`Error::Infeasible`]: a row or column has mass, but all its partners with mass are forbidden.
-    pub fn solve(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
-        self.solve_with(cost, a, b, |_| ControlFlow::Continue(()))
+    /// - [`Error::InvalidElement`] if a mass is negative or not finite, if a cost is NaN or -inf,
+    ///   or if a potential of a warm start is not finite where there is mass.
+    /// - [`Error::InvalidTotalMass`] if the masses of a marginal sum to 0, or their sum overflows.
+    /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f64`) or
+    ///   1e-4 (`f32`, whose totals have the rounding errors of their masses) of the larger. A
+    ///   smaller difference is a lower bound of the marginal error.
+    /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are
+    ///   forbidden.
+    pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
+        // The same lines as in `solve_with_progress`: a detour would be one more function to read
+        // through.
+        let (eta, masses, start) = self.validated(cost, a, b)?;
+        let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
+        let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
+        solver.run_epsilon_stages(on_iteration)?;
+        let solution = solver.solve_at_epsilon(on_iteration)?;
+        Transport::new(self, masses, eta, solution)
     }
 
-    /// As [`solve`](Self::solve), and calls `watch` after every iteration, which can stop the run: the result is then that
-    /// of the iterations done.
+    /// As [`solve`](Self::solve), and calls `on_iteration` after every iteration. The callback can
+    /// stop the solve; the result is then that of the iterations done.
+    ///
+    /// - Accuracy: that of [`solve`](Self::solve).
+    /// - Special values: those of [`solve`](Self::solve).
+    /// - Errors: those of [`solve`](Self::solve).
+    /// - Cost and source: those of [`solve`](Self::solve).
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
@@ -199,138 +201,96 @@ impl<T: Real> Sinkhorn<T> {
     /// use std::time::{Duration, Instant};
     /// let end = Instant::now() + Duration::from_millis(100);
     /// let cost = MatRef::new(&[0.0, 1.0, 1.0, 0.0], 2, 2)?;
-    /// let transport = Sinkhorn::new(0.01_f64).solve_with(cost, &[0.3, 0.7], &[0.6, 0.4], |progress| {
+    /// let (a, b) = ([0.3, 0.7], [0.6, 0.4]);
+    /// let transport = Sinkhorn::new(0.01).solve_with_progress(cost, &a, &b, |progress| {
     ///     println!("{}: error {:e}", progress.iteration, progress.error);
-    ///     if Instant::now() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    ///     if Instant::now() > end {
+    ///         return ControlFlow::Break(());
+    ///     }
+    ///     ControlFlow::Continue(())
     /// })?;
     /// assert!(transport.iterations() >= 1);
     /// # Ok::<(), mantex::Error>(())
     /// ```
-    ///
-    /// # Errors
-    /// As [`solve`](Self::solve).
-    pub fn solve_with(
+    pub fn solve_with_progress<T: Real>(
         &self,
         cost: MatRef<'_, T>,
         a: &[T],
         b: &[T],
-        mut watch: impl FnMut(&SinkhornProgress) -> ControlFlow<()>,
+        mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let (k, _) = self.parameters(cost)?;
+        let (eta, masses, start) = self.validated(cost, a, b)?;
+        let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
+        solver.run_epsilon_stages(&mut on_iteration)?;
+        let solution = solver.solve_at_epsilon(&mut on_iteration)?;
+        Transport::new(self, masses, eta, solution)
+    }
+
+    /// Checks the settings and the problem. Returns eta, the masses, and the potentials to start
+    /// from.
+    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(T, Masses, Potentials), Error> {
+        let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
         let masses = Masses::new(a, b, default_tolerance::<T>())?;
-        let row_minima = check_costs(self.road, cost, a, b)?;
-
-        let problem = masses.problem(cost, k);
-        let (u, g) = match &self.start {
+        let row_minima = check_feasible(self.road, cost, a, b)?;
+        let start = match &self.warm_start {
             None => {
+                // Any U would do. With this one, the largest entry of every row is 1.
+                let u = masses.support.iter().map(|&i| eta.to_f64() * row_minima[i].to_f64());
                 let g = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY });
-                (masses.rows.iter().map(|&i| k.to_f64() * row_minima[i].to_f64()).collect(), g.collect())
+                Potentials::new(u.collect(), g.collect(), &masses.b)
             }
-            Some((f, g)) => masses.potentials(k.to_f64(), f, g)?,
+            Some((f, g)) => Units { eta: eta.to_f64(), masses: &masses }.to_base2(f, g)?,
         };
-        let mut solver = Solver::new(self, problem, u, g)?;
-        let tolerance = (self.tolerance.to_f64() / masses.total).min(f64::MAX);
-        let mut limit = self.max_iterations;
-        if let Some(factor) = self.epsilon_scaling {
-            let flow = solver.approach(range(cost), factor, ROUGHLY.max(tolerance), masses.total, &mut watch)?;
-            limit = if flow.is_break() { solver.iterations } else { limit };
-        }
-        let measure = solver.run(tolerance, limit, masses.total, &mut watch)?;
-        let iterations = solver.iterations;
-        let (u, g, span) = solver.into_potentials();
-        self.transport(masses, measure, Potentials { u, g, span, k }, iterations)
+        Ok((eta, masses, start))
     }
 
-    /// `log2(e) / epsilon` and the tolerance, if all that was set can be computed with and there is a cost matrix.
-    pub(super) fn parameters(&self, cost: MatRef<'_, T>) -> Result<(T, f64), Error> {
-        let parameter = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
-        let epsilon = self.epsilon.to_f64();
-        let k = T::rounded(core::f64::consts::LOG2_E / epsilon);
-        if !(epsilon > 0.0 && epsilon < f64::INFINITY && k < T::infinity()) {
-            return parameter("epsilon", epsilon, "positive and finite, and so must be its inverse");
+    /// Fails unless the settings can be computed with and the cost matrix is not empty. Returns
+    /// eta.
+    pub(super) fn checked_settings<T: Real>(&self, cost: MatRef<'_, T>) -> Result<T, Error> {
+        let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
+        let eta: T = eta(self.epsilon);
+        let is_positive = |x: f64| x > 0.0 && x < f64::INFINITY;
+        if !(is_positive(self.epsilon) && is_positive(eta.to_f64())) {
+            return invalid("epsilon", self.epsilon, "positive and finite, and so must be its inverse");
         }
-        let tolerance = self.tolerance.to_f64();
+        let tolerance = self.tolerance_for::<T>();
         if !(0.0..f64::INFINITY).contains(&tolerance) {
-            return parameter("tolerance", tolerance, "0 or positive, and finite");
+            return invalid("tolerance", tolerance, "0 or positive, and finite");
         }
-        match self.relaxation {
-            Relaxation::Factor(factor) if !(factor > 0.0 && factor < 2.0) => {
-                return parameter("relaxation", factor, "between 0 and 2");
+        match self.over_relaxation {
+            OverRelaxation::Factor(factor) if !(factor > 0.0 && factor < 2.0) => {
+                return invalid("over_relaxation", factor, "between 0 and 2");
             }
             _ => {}
         }
         match self.epsilon_scaling {
-            Some(factor) if !(factor > 1.0 && factor < f64::INFINITY) => {
-                return parameter("epsilon_scaling", factor, "above 1 and finite");
+            EpsilonScaling::Factor(factor) if !(factor > 1.0 && factor < f64::INFINITY) => {
+                return invalid("epsilon_scaling", factor, "above 1 and finite");
             }
             _ => {}
         }
-        for (argument, len) in [("cost", cost.rows()), ("cost", cost.cols())] {
-            if len == 0 {
-                return Err(Error::Empty { argument });
-            }
+        if cost.rows() == 0 || cost.cols() == 0 {
+            return Err(Error::Empty { argument: "cost" });
         }
-        Ok((k, tolerance))
+        Ok(eta)
     }
 
-    /// The error where the largest potential is too large to compute with.
+    /// The tolerance for problems of an element type.
+    pub(super) fn tolerance_for<T: Real>(&self) -> f64 {
+        self.tolerance.unwrap_or(default_tolerance::<T>())
+    }
+
+    /// The same solver without over-relaxation, epsilon scaling and warm start.
+    pub(super) fn unaccelerated(&self) -> Self {
+        let (over_relaxation, epsilon_scaling) = (OverRelaxation::Off, EpsilonScaling::Off);
+        Self { over_relaxation, epsilon_scaling, warm_start: None, ..self.clone() }
+    }
+
+    /// The error of a largest potential that is too large to compute with.
     pub(super) fn epsilon_too_small(&self) -> Error {
-        Error::InvalidParameter {
-            argument: "epsilon",
-            value: self.epsilon.to_f64(),
-            expected: "more than 1e-12 of the potentials, which must not overflow",
-        }
+        let expected = "at least 1e-12 of the potentials, none of which may overflow";
+        Error::InvalidParameter { argument: "epsilon", value: self.epsilon, expected }
     }
-
-    /// The result, in the units of the caller.
-    fn transport(
-        &self,
-        masses: Masses,
-        measure: Measure,
-        potentials: Potentials<T>,
-        iterations: usize,
-    ) -> Result<Transport<T>, Error> {
-        let (f, g) = potentials.of(&masses);
-        let [f, g] = [f, g].map(|x| x.into_iter().map(T::rounded).collect::<Vec<T>>());
-        let finite = |x: &T| x.to_f64().is_finite();
-        let all_finite =
-            masses.rows.iter().all(|&i| finite(&f[i])) && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || finite(g));
-        if !all_finite {
-            return Err(self.epsilon_too_small());
-        }
-        let marginal_error = T::rounded(measure.error * masses.total);
-        Ok(Transport {
-            converged: marginal_error <= self.tolerance,
-            iterations,
-            marginal_error,
-            f,
-            g,
-            cost: T::rounded(measure.cost * masses.total),
-            road: self.road,
-            masses,
-            potentials,
-        })
-    }
-}
-
-/// The error, relative to the masses, at which one epsilon of a schedule makes way for the next.
-const ROUGHLY: f64 = 0.02;
-
-/// The largest finite cost less the smallest, 0 where there is none.
-fn range<T: Real>(cost: MatRef<'_, T>) -> f64 {
-    let (mut min, mut max) = (T::infinity(), T::rounded(-T::MAX));
-    for row in cost.iter_rows() {
-        for &c in row {
-            min = if c < min { c } else { min };
-            max = if c > max && c < T::infinity() { c } else { max };
-        }
-    }
-    (max.to_f64() - min.to_f64()).clamp(0.0, f64::MAX)
-}
-
-/// The tolerance of solvers that are not told otherwise; also how far, relatively, the totals of the masses may differ.
-pub(super) fn default_tolerance<T: Real>() -> f64 {
-    if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
 }

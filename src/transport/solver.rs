@@ -1,318 +1,250 @@
-//! The iterations of a solve: which kernel runs them, how far they are relaxed, when they stop.
+//! The iterations of a solve: their domain, their over-relaxation, and when they stop.
 
-use super::sinkhorn::{Method, Relaxation, Sinkhorn, SinkhornProgress};
-use super::workspace::{Matrix, Memory};
-use crate::dispatch::Road;
-use crate::kernels::sinkhorn::{Measure, Problem, State, span};
+use super::domain::{Domain, Method};
+use super::epsilon_scaling::{EpsilonScaling, cost_range};
+use super::over_relaxation::AdaptiveFactor;
+use super::sinkhorn::{Sinkhorn, eta};
+use super::units::Potentials;
+use super::workspace::Memory;
+use crate::kernels::transport::tuning::{
+    BREAK_EVEN_ITERATIONS, INITIAL_LOG_ITERATIONS, MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, STAGE_TOLERANCE,
+};
+use crate::kernels::transport::{PlanSummary, Problem};
 use crate::real::Element;
 use crate::{Error, Real};
 use core::ops::ControlFlow;
 
-/// The largest potential, in base-2 units, with which arguments of exponentials are still good to a few bits after the
-/// point in both types.
-const LARGEST_SPAN: f64 = 1_099_511_627_776.0; // 2^40
+/// The largest potential in base-2 units: with it, arguments of exponentials still have a few
+/// correct bits after the point in both element types.
+const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 
-/// Iterations in the log domain before the first absorption: the potentials move far in the first.
-const FIRST: usize = 3;
+/// The progress of a solve, passed to the callback after every iteration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The number of iterations done.
+    pub iteration: usize,
+    /// The L1 error of the marginals before the last iteration, in the units of the masses. It is
+    /// infinite after the first iteration at each epsilon.
+    /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
+    pub error: f64,
+    /// The current epsilon, see [`EpsilonScaling`].
+    pub epsilon: f64,
+}
 
-/// Iterations that an absorption must be good for to pay, or to have paid.
-const WORTH: f64 = 4.0;
+/// The callback of a solve.
+pub(super) type OnIteration<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
-/// A solve under way.
-pub(super) struct Solver<'a, T: Real> {
-    settings: &'a Sinkhorn<T>,
-    road: Road,
-    problem: Problem<'a, T>,
-    /// In base-2 units of the current epsilon.
-    u: Vec<f64>,
-    g: Vec<f64>,
-    span: f64,
-    memory: Memory<T>,
-    /// None where there will be no absorption.
-    matrix: Option<Matrix<T>>,
-    absorbed: bool,
-    /// Log-domain iterations since the start or the last absorption, and how many have to be before the next.
-    in_log_domain: usize,
-    patience: usize,
-    /// Iterations since the last absorption.
-    scaled: usize,
-    relaxer: Relaxer,
-    /// Whether there was no iteration yet at this epsilon.
-    fresh: bool,
-    /// The error that came with the last iteration.
-    told: f64,
+/// The end of a solve.
+pub(super) struct Solution {
+    /// The potentials.
+    pub(super) potentials: Potentials,
+    /// The error and the cost of their plan.
+    pub(super) summary: PlanSummary,
+    /// The number of iterations done.
     pub(super) iterations: usize,
 }
 
+/// A solve under way.
+pub(super) struct Solver<'a, T: Real> {
+    settings: &'a Sinkhorn,
+    /// The problem at the current epsilon.
+    problem: Problem<'a, T>,
+    /// The potentials, without the scalings of the current domain.
+    potentials: Potentials,
+    memory: Memory<T>,
+    domain: Domain<T>,
+    /// The log-domain iterations that must come before the next Gibbs matrix.
+    min_log_iterations: usize,
+    factor: AdaptiveFactor,
+    /// Whether no iteration was done at this epsilon yet.
+    first_at_epsilon: bool,
+    /// The error that the last iteration reported.
+    reported_error: f64,
+    /// The number of iterations done.
+    iterations: usize,
+    /// The number of iterations after which the solve ends in any case.
+    limit: usize,
+}
+
 impl<'a, T: Real> Solver<'a, T> {
-    /// From potentials in base-2 units, those of the rows relative to their mass.
-    pub(super) fn new(
-        settings: &'a Sinkhorn<T>,
-        problem: Problem<'a, T>,
-        u: Vec<f64>,
-        g: Vec<f64>,
-    ) -> Result<Self, Error> {
-        let (rows, cols) = (problem.rows.len(), problem.cost.cols());
-        let matrix = match settings.method {
-            Method::Log => None,
-            Method::Scaling => Some(Matrix::new(rows, cols, usize::MAX)),
-            Method::Auto => Some(Matrix::new(rows, cols, settings.memory_limit)),
-        };
+    /// A solve that starts from the given potentials.
+    pub(super) fn new(settings: &'a Sinkhorn, problem: Problem<'a, T>, potentials: Potentials) -> Result<Self, Error> {
+        let is_scaling = settings.method == Method::Scaling;
         let solver = Self {
             settings,
-            road: settings.road,
+            potentials,
+            memory: Memory::new(problem.support.len(), problem.cost),
+            domain: Domain::new(settings, &problem),
             problem,
-            span: span(&u, &g, problem.b),
-            u,
-            g,
-            memory: Memory::new(rows, problem.cost),
-            matrix: matrix.flatten(),
-            absorbed: false,
-            in_log_domain: 0,
-            patience: if settings.method == Method::Scaling { 1 } else { FIRST },
-            scaled: 0,
-            relaxer: Relaxer::new(settings.relaxation),
-            fresh: true,
-            told: f64::INFINITY,
+            min_log_iterations: if is_scaling { 1 } else { INITIAL_LOG_ITERATIONS },
+            factor: AdaptiveFactor::new(settings.over_relaxation),
+            first_at_epsilon: true,
+            reported_error: f64::INFINITY,
             iterations: 0,
+            limit: settings.max_iterations,
         };
-        solver.check_span()?;
+        solver.check_potentials()?;
         Ok(solver)
     }
 
-    /// Iterates until the L1 error of the marginals, with masses that sum to 1, is about `tolerance`, `limit` iterations
-    /// are done in all, or the caller wants no more.
-    fn iterate(
-        &mut self,
-        tolerance: f64,
-        limit: usize,
-        total: f64,
-        watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
-        let mut errors = [f64::INFINITY; 2];
-        while self.iterations < limit && !(tolerance > 0.0 && errors[1] <= tolerance) {
-            self.absorb_where_it_pays(errors, tolerance, limit - self.iterations);
-            let before = self.step()?;
-            self.iterations += 1;
-            // The error that comes with an iteration is that of the one before, which began with nothing.
-            errors = [errors[1], if self.fresh { f64::INFINITY } else { before }];
-            (self.told, self.fresh) = (before, false);
-            self.relaxer.observe(errors[1]);
-            let progress =
-                SinkhornProgress { iteration: self.iterations, error: errors[1] * total, epsilon: self.epsilon() };
-            if watch(&progress).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// All iterations at the current epsilon: until the measured error is within the tolerance, `limit` iterations are done
-    /// in all, or the caller wants no more.
-    pub(super) fn run(
-        &mut self,
-        tolerance: f64,
-        limit: usize,
-        total: f64,
-        watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
-    ) -> Result<Measure, Error> {
+    /// Iterates at the epsilon of the problem until the measured error is within the tolerance, the
+    /// limit is reached, or the callback stops the solve.
+    pub(super) fn solve_at_epsilon(mut self, on_iteration: &mut OnIteration<'_>) -> Result<Solution, Error> {
+        let tolerance = self.relative_tolerance();
         let mut target = tolerance;
         loop {
-            let flow = self.iterate(target, limit, total, watch)?;
-            let measure = self.measure();
-            let met = T::rounded(measure.error * total) <= self.settings.tolerance;
-            if flow.is_break() || self.iterations >= limit || met {
-                return Ok(measure);
+            let flow = self.iterate_until(target, self.limit, on_iteration)?;
+            let summary = self.evaluate_plan();
+            let met = summary.error * self.problem.total_mass <= self.settings.tolerance_for::<T>();
+            if flow.is_break() || self.iterations >= self.limit || met {
+                let Self { settings, problem, mut potentials, mut domain, iterations, .. } = self;
+                domain.leave_scaling(settings, &problem, &mut potentials);
+                return Ok(Solution { potentials, summary, iterations });
             }
-            // The error told while iterating is not quite the one that is measured.
-            let told = (self.told * (tolerance / measure.error)).max(f64::MIN_POSITIVE);
-            target = target.min(told);
+            // The error that iterations report is not quite the one that is measured.
+            let reported = (self.reported_error * (tolerance / summary.error)).max(f64::MIN_POSITIVE);
+            target = target.min(reported);
         }
     }
 
-    /// The stages before the last of a schedule of epsilons that falls to that of the problem by `factor`: none is solved
-    /// better than `tolerance`.
-    pub(super) fn approach(
-        &mut self,
-        start: f64,
-        factor: f64,
-        tolerance: f64,
-        total: f64,
-        watch: &mut dyn FnMut(&SinkhornProgress) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
-        let k = self.problem.k;
+    /// Solves the problem roughly at the larger epsilons of the schedule, if there is one.
+    pub(super) fn run_epsilon_stages(&mut self, on_iteration: &mut OnIteration<'_>) -> Result<(), Error> {
+        let EpsilonScaling::Factor(factor) = self.settings.epsilon_scaling else { return Ok(()) };
+        let tolerance = STAGE_TOLERANCE.max(self.relative_tolerance());
+        let last_eta = self.problem.eta;
         let last = self.epsilon();
-        let mut epsilon = start;
-        // Not bounded by the factor, which may be hardly above 1.
-        while self.iterations < self.settings.max_iterations && epsilon > last * factor.sqrt() {
-            self.set_k(T::rounded(core::f64::consts::LOG2_E / epsilon))?;
-            let limit = self.settings.max_iterations.min(self.iterations + STAGE);
-            if self.iterate(tolerance, limit, total, watch)?.is_break() {
-                self.set_k(k)?;
-                return Ok(ControlFlow::Break(()));
+        let mut epsilon = cost_range(self.problem.cost);
+        // The limit bounds the number of stages, since the factor may be hardly above 1.
+        while self.iterations < self.limit && epsilon > last * factor.sqrt() {
+            self.set_epsilon(eta(epsilon))?;
+            let limit = self.limit.min(self.iterations + MAX_STAGE_ITERATIONS);
+            if self.iterate_until(tolerance, limit, on_iteration)?.is_break() {
+                self.limit = self.iterations;
             }
             epsilon /= factor;
         }
-        self.set_k(k)?;
+        self.set_epsilon(last_eta)
+    }
+
+    /// Iterates until the reported error, for masses with a total of 1, is within `tolerance`,
+    /// `limit` iterations are done in all, or the callback stops the solve.
+    fn iterate_until(
+        &mut self,
+        tolerance: f64,
+        limit: usize,
+        on_iteration: &mut OnIteration<'_>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let mut errors = [f64::INFINITY; 2];
+        while self.iterations < limit && !(tolerance > 0.0 && errors[1] <= tolerance) {
+            if self.should_enter_scaling(errors, tolerance, limit - self.iterations) {
+                let Self { settings, problem, potentials, memory, domain, .. } = self;
+                domain.enter_scaling(settings, problem, potentials, memory);
+            }
+            let error = match self.scaling_iteration() {
+                Some(error) => error,
+                None => self.log_iteration()?,
+            };
+            self.iterations += 1;
+            // An iteration reports the error before it, and nothing came before the first.
+            errors = [errors[1], if self.first_at_epsilon { f64::INFINITY } else { error }];
+            (self.reported_error, self.first_at_epsilon) = (error, false);
+            self.factor.observe(errors[1]);
+            let error = errors[1] * self.problem.total_mass;
+            if on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epsilon(&self) -> f64 {
-        core::f64::consts::LOG2_E / self.problem.k.to_f64()
+    /// Whether a Gibbs matrix may be built now and enough iterations are to come, judged by the
+    /// errors of the last two iterations and the number of iterations that are left.
+    fn should_enter_scaling(&self, [before, now]: [f64; 2], tolerance: f64, left: usize) -> bool {
+        match self.domain {
+            Domain::Log { iterations, memory: Some(_) } if iterations >= self.min_log_iterations => {}
+            _ => return false,
+        }
+        if self.settings.method != Method::Auto {
+            return true;
+        }
+        // Errors fall by a constant factor in the long run.
+        let to_come = (tolerance / now).ln() / (now / before).ln();
+        let ends_soon = tolerance > 0.0 && now < before && to_come < BREAK_EVEN_ITERATIONS;
+        left as f64 >= BREAK_EVEN_ITERATIONS && !ends_soon
     }
 
-    /// Changes epsilon; the potentials stay the same in the units of the cost.
-    fn set_k(&mut self, k: T) -> Result<(), Error> {
-        self.settle();
-        let ratio = k.to_f64() / self.problem.k.to_f64();
-        for (u, log2_a) in self.u.iter_mut().zip(self.problem.log2_a) {
-            *u = (*u + log2_a) * ratio - log2_a;
+    /// One iteration on the scalings; returns the error before it. Returns `None` in the log
+    /// domain, and moves there if the scalings leave their range.
+    fn scaling_iteration(&mut self) -> Option<f64> {
+        let Self { settings, problem, potentials, memory, domain, factor, .. } = self;
+        let Domain::Scaling { iterations, gibbs } = domain else { return None };
+        let mut scaled = gibbs.scaled_gibbs();
+        let workspace = &mut memory.workspace();
+        let error = T::scaling_iteration(settings.road, problem, factor.factor, &mut scaled, workspace);
+        if error.is_some() {
+            *iterations += 1;
+            return error;
         }
-        self.g.iter_mut().for_each(|g| *g *= ratio);
-        self.span = span(&self.u, &self.g, self.problem.b);
-        self.problem.k = k;
-        (self.in_log_domain, self.fresh) = (0, true);
-        self.relaxer = Relaxer::new(self.settings.relaxation);
-        self.check_span()
+        // A matrix that was left too soon makes the next one wait longer.
+        if (*iterations as f64) < BREAK_EVEN_ITERATIONS {
+            self.min_log_iterations = (2 * self.min_log_iterations).min(MAX_MIN_LOG_ITERATIONS);
+        }
+        domain.leave_scaling(settings, problem, potentials);
+        None
     }
 
-    /// One iteration; returns the error before it.
-    fn step(&mut self) -> Result<f64, Error> {
-        let relaxation = self.relaxer.factor;
-        if let (true, Some(matrix)) = (self.absorbed, &mut self.matrix) {
-            let mut k = matrix.absorbed();
-            let error = T::iterate_scaled(self.road, &self.problem, relaxation, &mut k, &mut self.memory.workspace());
-            if let Some(error) = error {
-                self.scaled += 1;
-                return Ok(error);
-            }
-            // The factors left their range. Where that happens soon after an absorption, the next has to wait longer.
-            self.patience = if (self.scaled as f64) < WORTH { (2 * self.patience).min(64) } else { self.patience };
-            self.settle();
+    /// One iteration on the potentials; returns the error before it.
+    fn log_iteration(&mut self) -> Result<f64, Error> {
+        let Self { settings, problem, potentials, memory, factor, .. } = self;
+        let (potentials, workspace) = (&mut potentials.as_mut(), &mut memory.workspace());
+        let error = T::log_iteration(settings.road, problem, factor.factor, potentials, workspace);
+        if let Domain::Log { iterations, .. } = &mut self.domain {
+            *iterations += 1;
         }
-        let Self { u, g, span, .. } = self;
-        let mut state = State { u, g, span: *span };
-        let error = T::iterate(self.road, &self.problem, relaxation, &mut state, &mut self.memory.workspace());
-        *span = state.span;
-        self.in_log_domain += 1;
-        self.check_span()?;
+        self.check_potentials()?;
         Ok(error)
     }
 
-    /// Absorbs the potentials where that is allowed, they have come to rest, and enough iterations are to follow.
-    fn absorb_where_it_pays(&mut self, [before, now]: [f64; 2], tolerance: f64, left: usize) {
-        let Some(matrix) = &mut self.matrix else { return };
-        if self.absorbed || self.in_log_domain < self.patience {
-            return;
+    /// The marginal error and the cost of the plan. The scalings stay as they are.
+    fn evaluate_plan(&mut self) -> PlanSummary {
+        let Self { settings, problem, potentials, memory, domain, .. } = self;
+        let workspace = &mut memory.workspace();
+        if matches!(domain, Domain::Log { .. }) {
+            return T::evaluate_plan(settings.road, problem, potentials.as_ref(), workspace);
         }
-        if self.settings.method == Method::Auto {
-            // Errors fall by a constant factor in the long run.
-            let to_come = (tolerance / now).ln() / (now / before).ln();
-            if (left as f64) < WORTH || tolerance > 0.0 && now < before && to_come < WORTH {
-                return;
-            }
-        }
-        let Self { u, g, span, .. } = self;
-        let mut state = State { u, g, span: *span };
-        T::absorb(self.road, &self.problem, &mut state, &mut matrix.absorbed(), &mut self.memory.workspace());
-        (self.absorbed, self.scaled, self.in_log_domain) = (true, 0, 0);
+        let mut absorbed = potentials.clone();
+        domain.absorb_scalings(settings, problem, &mut absorbed);
+        T::evaluate_plan(settings.road, problem, absorbed.as_ref(), workspace)
     }
 
-    /// Back to potentials.
-    fn settle(&mut self) {
-        if let (true, Some(matrix)) = (self.absorbed, &mut self.matrix) {
-            let Self { u, g, span, .. } = self;
-            let mut state = State { u, g, span: *span };
-            T::settle(self.road, &self.problem, &mut state, &matrix.absorbed());
-            *span = state.span;
-            self.absorbed = false;
-        }
+    /// The tolerance for masses with a total of 1.
+    fn relative_tolerance(&self) -> f64 {
+        (self.settings.tolerance_for::<T>() / self.problem.total_mass).min(f64::MAX)
     }
 
-    /// The marginal error and the cost of the plan; the absorbed matrix stays good.
-    fn measure(&mut self) -> Measure {
-        let (mut u, mut g, mut span) = (self.u.clone(), self.g.clone(), self.span);
-        if let (true, Some(matrix)) = (self.absorbed, &mut self.matrix) {
-            let mut state = State { u: &mut u, g: &mut g, span };
-            T::settle(self.road, &self.problem, &mut state, &matrix.absorbed());
-            span = state.span;
-        }
-        let state = State { u: &mut u, g: &mut g, span };
-        T::measure(self.road, &self.problem, &state, &mut self.memory.workspace())
+    /// The current epsilon.
+    fn epsilon(&self) -> f64 {
+        core::f64::consts::LOG2_E / self.problem.eta.to_f64()
     }
 
-    /// The potentials of rows and columns, and their span.
-    pub(super) fn into_potentials(mut self) -> (Vec<f64>, Vec<f64>, f64) {
-        self.settle();
-        (self.u, self.g, self.span)
+    /// Changes epsilon, given as eta. The potentials stay the same in the units of the cost.
+    fn set_epsilon(&mut self, eta: T) -> Result<(), Error> {
+        let Self { settings, problem, potentials, domain, .. } = self;
+        domain.leave_scaling(settings, problem, potentials);
+        potentials.rescale(eta.to_f64() / problem.eta.to_f64(), problem.log2_a, problem.b);
+        if let Domain::Log { iterations, .. } = domain {
+            *iterations = 0;
+        }
+        problem.eta = eta;
+        self.first_at_epsilon = true;
+        self.factor = AdaptiveFactor::new(settings.over_relaxation);
+        self.check_potentials()
     }
 
-    /// An error where the largest potential is too large to compute with.
-    fn check_span(&self) -> Result<(), Error> {
-        if self.span <= LARGEST_SPAN { Ok(()) } else { Err(self.settings.epsilon_too_small()) }
-    }
-}
-
-/// Iterations of a stage of a schedule of epsilons.
-const STAGE: usize = 100;
-
-/// Chooses how far updates are relaxed.
-///
-/// Near its solution Sinkhorn's iteration is a linear one whose error falls by a factor `rate` each time, and relaxation
-/// makes of it a successive over-relaxation (Thibault, Chizat, Dossal, Papadakis 2021; Lehmann, von Renesse, Sambale,
-/// Uschmajew 2022), for which Young's theory gives the best factor, `2 / (1 + sqrt(1 - rate))`, and, from the rate seen
-/// under some factor, that without. Far from the solution a factor above 1 may do harm: where the error does not fall,
-/// what is above 1 is halved, and rises again slowly.
-struct Relaxer {
-    factor: f64,
-    automatic: bool,
-    /// The highest factor that may be chosen now.
-    highest: f64,
-    /// The error a window ago, and how many iterations ago that is.
-    reference: f64,
-    since: usize,
-    /// Iterations to leave out after a change.
-    settling: usize,
-}
-
-impl Relaxer {
-    const HIGHEST: f64 = 1.98;
-
-    fn new(relaxation: Relaxation) -> Self {
-        let factor = if let Relaxation::Factor(factor) = relaxation { factor } else { 1.0 };
-        let automatic = relaxation == Relaxation::Auto;
-        Self { factor, automatic, highest: Self::HIGHEST, reference: f64::INFINITY, since: 0, settling: 0 }
-    }
-
-    fn observe(&mut self, error: f64) {
-        if !self.automatic {
-            return;
-        }
-        if self.settling > 0 || self.reference == f64::INFINITY || error == 0.0 {
-            self.settling = self.settling.saturating_sub(1);
-            (self.reference, self.since) = (error, 0);
-            return;
-        }
-        self.since += 1;
-        // A rate shows once what a change stirred up has died down, which under a factor w takes some 1 / (2 - w) iterations.
-        if (self.since as f64) < (3.0 / (2.0 - self.factor)).max(8.0) {
-            return;
-        }
-        let rate = (error / self.reference).powf(1.0 / self.since as f64);
-        let w = self.factor;
-        if rate < 1.0 {
-            self.highest += 0.1 * (Self::HIGHEST - self.highest);
-            if rate > w - 1.0 {
-                // The rate without relaxation, by (rate + w - 1)^2 = rate_1 * w^2 * rate.
-                let rate_1 = ((rate + w - 1.0) / w).powi(2) / rate;
-                let best = 2.0 / (1.0 + (1.0 - rate_1.min(1.0)).sqrt());
-                self.factor = best.min(self.highest).max(w);
-            }
-        } else {
-            self.factor = 1.0 + 0.5 * (w - 1.0);
-            self.highest = self.factor;
-        }
-        (self.reference, self.since) = (error, 0);
-        self.settling = if self.factor == w { 0 } else { 2 };
+    /// Fails if the largest potential is too large to compute with.
+    fn check_potentials(&self) -> Result<(), Error> {
+        let is_small = self.potentials.max_abs() <= MAX_ABS_POTENTIAL;
+        if is_small { Ok(()) } else { Err(self.settings.epsilon_too_small()) }
     }
 }

@@ -1,113 +1,83 @@
-//! What the kernel's workspace borrows.
+//! The memory of the kernels.
 
-use crate::kernels::sinkhorn::{Absorbed, Workspace, absorbed_len, exps_len, padded};
-use crate::real::Element;
+use crate::aligned::AlignedVec;
+use crate::kernels::transport::sinkhorn_scaling::{ScaledGibbs, scaled_gibbs_len};
+use crate::kernels::transport::{Workspace, gibbs_block_len, padded};
 use crate::{MatRef, Real};
 
-/// Bytes of a line of the cache, and of a page.
-const LINE: usize = 64;
-const PAGE: usize = 4096;
-
-/// Zeros that begin at the start of a line of the cache: a vector as long as one would else touch two.
-struct Lines<T> {
-    elements: Vec<T>,
-    start: usize,
-    len: usize,
-}
-
-impl<T: Real> Lines<T> {
-    /// None where there is no memory for `len` elements.
-    fn new(len: usize) -> Option<Self> {
-        Self::within(len, LINE, |_| 0)
-    }
-
-    /// As far as can be from the place of `x` in its page: what is loaded from where was stored just before in another page
-    /// looks to the CPU like what was stored.
-    fn away_from(x: &[T], len: usize) -> Option<Self> {
-        let place = x.as_ptr().addr();
-        Self::within(len, 2 * PAGE, |start| (place.wrapping_sub(start).wrapping_add(PAGE / 2)) % PAGE / LINE * LINE)
-    }
-
-    /// With `spare` bytes before or after; `skip` says how many of them to leave out from the address of the first line on.
-    fn within(len: usize, spare: usize, skip: impl Fn(usize) -> usize) -> Option<Self> {
-        let spare = spare / size_of::<T>();
-        let mut elements = Vec::new();
-        elements.try_reserve_exact(len.checked_add(spare)?).ok()?;
-        elements.resize(len + spare, T::zero());
-        let first = elements.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
-        let start = first + skip(elements[first..].as_ptr().addr()) / size_of::<T>();
-        Some(Self { elements, start: start.min(spare), len })
-    }
-
-    fn get(&mut self) -> &mut [T] {
-        &mut self.elements[self.start..][..self.len]
-    }
-}
-
-/// The owner of a [`Workspace`].
+/// The owner of a [`Workspace`], with a buffer for each of its fields.
 pub(super) struct Memory<T> {
-    high: Lines<T>,
-    low: Lines<T>,
-    exps: Lines<T>,
-    partial: Lines<T>,
-    columns: Vec<f64>,
+    column_scratch: AlignedVec<T>,
+    g_low: AlignedVec<T>,
+    gibbs: AlignedVec<T>,
+    partial_sums: AlignedVec<T>,
+    column_sums: Vec<f64>,
     shifts: Vec<f64>,
-    sums: Vec<f64>,
-    starved: Vec<usize>,
-    maxima: Vec<f64>,
+    row_scratch: Vec<f64>,
+    unstable: Vec<usize>,
+    wide_column_scratch: Vec<f64>,
 }
 
 impl<T: Real> Memory<T> {
-    /// For `rows` rows with mass of the cost matrix.
+    /// Memory for the cost matrix, of which `rows` rows have mass.
     pub(super) fn new(rows: usize, cost: MatRef<'_, T>) -> Self {
         let cols = cost.cols();
-        let lines = |len| Lines::new(len).expect("memory for a few rows");
+        let row = || AlignedVec::try_zeros(padded(cols)).expect("memory for a row");
+        let gibbs = AlignedVec::try_zeros_away_from(cost.row(0), gibbs_block_len(cols));
         Self {
-            high: lines(padded(cols)),
-            low: lines(padded(cols)),
-            exps: Lines::away_from(cost.row(0), exps_len(cols)).expect("memory for a few rows"),
-            partial: lines(padded(cols)),
-            columns: vec![0.0; cols],
+            column_scratch: row(),
+            g_low: row(),
+            gibbs: gibbs.expect("memory for a few rows"),
+            partial_sums: row(),
+            column_sums: vec![0.0; cols],
             shifts: vec![0.0; rows],
-            sums: vec![0.0; rows],
-            starved: vec![0; cols],
-            maxima: vec![0.0; cols],
+            row_scratch: vec![0.0; rows],
+            unstable: vec![0; cols],
+            wide_column_scratch: vec![0.0; cols],
         }
     }
 
+    /// Lends the memory to a kernel.
     pub(super) fn workspace(&mut self) -> Workspace<'_, T> {
         Workspace {
-            high: self.high.get(),
-            low: self.low.get(),
-            exps: self.exps.get(),
-            partial: self.partial.get(),
-            columns: &mut self.columns,
+            column_scratch: &mut self.column_scratch,
+            g_low: &mut self.g_low,
+            gibbs: &mut self.gibbs,
+            partial_sums: &mut self.partial_sums,
+            column_sums: &mut self.column_sums,
             shifts: &mut self.shifts,
-            sums: &mut self.sums,
-            starved: &mut self.starved,
-            maxima: &mut self.maxima,
+            row_scratch: &mut self.row_scratch,
+            unstable: &mut self.unstable,
+            wide_column_scratch: &mut self.wide_column_scratch,
         }
     }
 }
 
-/// The owner of an [`Absorbed`].
-pub(super) struct Matrix<T> {
-    elements: Lines<T>,
-    rows: Vec<f64>,
-    columns: Vec<f64>,
+/// The owner of a [`ScaledGibbs`], with a buffer for each of its fields.
+pub(super) struct GibbsMemory<T> {
+    gibbs: AlignedVec<T>,
+    row_scalings: Vec<f64>,
+    column_scalings: Vec<f64>,
 }
 
-impl<T: Real> Matrix<T> {
-    /// For `rows` rows with mass and `cols` columns; None where that would be more than `limit` bytes, or than there are.
-    pub(super) fn new(rows: usize, cols: usize, limit: usize) -> Option<Self> {
-        let len = absorbed_len(rows, cols)?;
-        if len.checked_mul(size_of::<T>())? > limit {
+impl<T: Real> GibbsMemory<T> {
+    /// Memory for `rows` rows with mass and `cols` columns; `None` if the matrix exceeds
+    /// `limit_bytes` or the memory that there is.
+    pub(super) fn new(rows: usize, cols: usize, limit_bytes: usize) -> Option<Self> {
+        let len = scaled_gibbs_len(rows, cols)?;
+        if len.checked_mul(size_of::<T>())? > limit_bytes {
             return None;
         }
-        Some(Self { elements: Lines::new(len)?, rows: vec![1.0; rows], columns: vec![1.0; cols] })
+        let gibbs = AlignedVec::try_zeros(len)?;
+        Some(Self { gibbs, row_scalings: vec![1.0; rows], column_scalings: vec![1.0; cols] })
     }
 
-    pub(super) fn absorbed(&mut self) -> Absorbed<'_, T> {
-        Absorbed { matrix: self.elements.get(), rows: &mut self.rows, columns: &mut self.columns }
+    /// Lends the memory to a kernel.
+    pub(super) fn scaled_gibbs(&mut self) -> ScaledGibbs<'_, T> {
+        ScaledGibbs {
+            gibbs: &mut self.gibbs,
+            row_scalings: &mut self.row_scalings,
+            column_scalings: &mut self.column_scalings,
+        }
     }
 }

@@ -10,7 +10,10 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::*;
+use mantex::{
+    medoids::{Algorithm, Init},
+    *,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -28,8 +31,8 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: both functions are those of the system's allocator; the counter neither allocates nor unwinds. Reallocation
-// and zeroed memory are made of these two.
+// SAFETY: both functions are those of the system's allocator; the counter neither allocates nor
+// unwinds. Reallocation and zeroed memory are made of these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

@@ -47,8 +47,9 @@ impl<T: Pod> Fenced<T> {
             Side::Before => PAGE,
             Side::Behind => PAGE + self.bytes - size_of_val(x),
         };
-        // SAFETY: by the assertion all of it lies between the fences, where the memory is initialised (to zero) and any
-        // pattern of bits is a T; pages and sizes are multiples of T's alignment; the slice borrows `self`.
+        // SAFETY: by the assertion all of it lies between the fences, where the memory is
+        // initialized (to zero) and any pattern of bits is a T; pages and sizes are multiples of
+        // T's alignment; the slice borrows `self`.
         let copy = unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(start).cast::<T>(), x.len()) };
         copy.copy_from_slice(x);
         copy
@@ -63,8 +64,8 @@ pub(crate) enum Side {
 
 pub(crate) const SIDES: [Side; 2] = [Side::Before, Side::Behind];
 
-/// The instruction sets to test. Emulated AVX2 (QEMU 7.2) reads also what a masked load leaves out, which no CPU does,
-/// and so dies at a fence.
+/// The instruction sets to test. Emulated AVX2 (QEMU 7.2) reads also what a masked load leaves out,
+/// which no CPU does, and so dies at a fence.
 pub(crate) fn fenced_isas() -> Vec<Isa> {
     isas().into_iter().filter(|isa| !small_cases() || isa.name() != "avx2").collect()
 }

@@ -9,10 +9,10 @@ use crate::support::{
 use mantex::*;
 use std::sync::Barrier;
 
-type PlainFunction<T> = fn(&[T]) -> Vec<u64>;
+type Function<T> = fn(&[T]) -> Vec<u64>;
 
-/// The plain functions, in the order of their first calls.
-fn plain_functions<T: Float>() -> [PlainFunction<T>; 4] {
+/// Functions without `_on`, in the order of their first calls.
+fn functions<T: Float>() -> [Function<T>; 4] {
     const N: usize = 24;
     [
         |x| {
@@ -39,7 +39,7 @@ fn together<T: Float>() {
     let x: Vec<T> = uniform(24 * 24, 0.1, 1.0, &mut rng(78));
     let start = Barrier::new(8);
     let calls = || {
-        plain_functions::<T>().map(|function| {
+        functions::<T>().map(|function| {
             start.wait();
             function(&x)
         })
@@ -48,7 +48,7 @@ fn together<T: Float>() {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(calls)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
-    let expected = plain_functions::<T>().map(|function| function(&x));
+    let expected = functions::<T>().map(|function| function(&x));
     assert!(results.iter().all(|result| *result == expected), "{}", T::NAME);
 }
 

@@ -1,5 +1,5 @@
-//! Views at the limits of `usize` that are allowed: without elements, or of one row. Those beyond are in the contract's
-//! `views`.
+//! Views at the limits of `usize` that are allowed: without elements, or of one row. Those beyond
+//! are in the contract's `views`.
 
 use super::{
     entry_points::{Input, entry_points},
@@ -11,7 +11,7 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::*;
+use mantex::{medoids::*, *};
 
 for_both_types! {
     empty_views_of_huge_shapes
@@ -190,7 +190,7 @@ fn solvers_take_huge_strides<T: Float>() {
             isa.assign(seven(stride), &mut label, &mut out[..1]).expect("the lengths agree");
             results.push(vec![label[0] as u64, out[0].bits()]);
             let clusters = KMedoids::new(1).isa(isa).fit(single(stride)).expect("a good problem");
-            results.push(vec![clusters.loss().bits(), clusters.medoids()[0] as u64]);
+            results.push(vec![clusters.loss().to_bits(), clusters.medoids()[0] as u64]);
             let target = MatMut::with_stride(&mut out, 1, 1, stride).expect("it fits");
             isa.distance_matrix(seven(stride), target, Metric::Euclidean).expect("the right shape");
             results.push(vec![out[0].bits()]);
@@ -201,8 +201,8 @@ fn solvers_take_huge_strides<T: Float>() {
     }
 }
 
-/// Lengths about those of the dissimilarities of all pairs of n objects: one more or less is an error for every n, up to
-/// slices of a tebibyte, of which no element is read.
+/// Lengths about those of the dissimilarities of all pairs of n objects: one more or less is an
+/// error for every n, up to slices of a tebibyte, of which no element is read.
 #[test]
 fn condensed_lengths_at_the_limits() {
     if small_cases() || usize::BITS < 64 {
@@ -210,7 +210,8 @@ fn condensed_lengths_at_the_limits() {
     }
     let bytes = 1_usize << 40;
     let map = memmap2::MmapOptions::new().len(bytes).no_reserve_swap().map_anon().expect("addresses");
-    // SAFETY: so many elements, at the start of a page; all of them read as zeros, and any pattern of bits is an f32.
+    // SAFETY: so many elements, at the start of a page; all of them read as zeros, and any pattern
+    // of bits is an f32.
     let all = unsafe { std::slice::from_raw_parts(map.as_ptr().cast::<f32>(), bytes / 4) };
     let most = 741_455; // Objects, of which a tebibyte holds the pairs.
     for n in [3, 1000, 65_536, 65_537, 92_682, 92_683, most - 1, most] {

@@ -1,8 +1,8 @@
-//! What the functions do outside of their arguments, which is nothing: no access beyond a slice, whatever its shape and
-//! stride, no allocation, little stack, and first calls that may come together. A program of its own, because its
-//! allocator counts.
+//! What the functions do outside of their arguments, which is nothing: no access beyond a slice,
+//! whatever its shape and stride, no allocation, little stack, and first calls that may come
+//! together. A program of its own, because its allocator counts.
 
-#![cfg(all(unix, feature = "std"))]
+#![cfg(all(unix, feature = "softmax", feature = "transport", feature = "medoids"))]
 #![allow(unsafe_code)] // Page protection, and the allocator.
 
 #[path = "../support/mod.rs"]

@@ -72,7 +72,7 @@ fn matrices_at_fences<T: Float>() {
 /// is on its own.
 fn streamed_rows_at_fences<T: Float>() {
     if small_cases() {
-        return; // Too much for an emulated CPU.
+        return; // Such rows are large.
     }
     let len = (16 << 20) / size_of::<T>() + 1;
     let x: Vec<T> = uniform(len, -5.0, 5.0, &mut rng(79));

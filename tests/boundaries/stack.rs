@@ -90,7 +90,8 @@ fn a_small_stack_alone() {
     println!("was enough");
 }
 
-/// Calls itself until so many bytes of stack are taken, or a few times as many without optimisation; returns how many.
+/// Calls itself until so many bytes of stack are taken, or a few times as many without
+/// optimization; returns how many.
 fn taken(bytes: usize) -> usize {
     let page = std::hint::black_box([0_u8; 1 << 10]);
     let rest = if bytes > page.len() { taken(bytes - page.len()) } else { 0 };

@@ -43,7 +43,8 @@ fn sinkhorn_at_fences<T: Float>() {
     }
 }
 
-/// Fewer and more problems than lanes, rows of the masses `gap` elements apart. Either side may be one row for all.
+/// Fewer and more problems than lanes, rows of the masses `gap` elements apart. Either side may be
+/// one row for all.
 fn batches_at_fences<T: Float>() {
     let [mut cost_fence, mut a_fence, mut b_fence] = [(); 3].map(|()| Fenced::<T>::new(5000));
     let shapes = [(1, 1, 1, 0), (3, 5, 7, 2), (40, 16, 9, 1), (70, 9, 33, 0), (5, 31, 65, 3)];

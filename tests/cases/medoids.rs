@@ -1,9 +1,11 @@
-//! k-medoids and what belongs to it: fits, condensed matrices, new objects, silhouettes, distance matrices.
+//! k-medoids and what belongs to it: fits, condensed matrices, new objects, silhouettes, distance
+//! matrices.
 
 use super::{Bytes, Matrix, same_error};
 use crate::support::distances::{METRICS, reference, tolerance};
 use crate::support::{double_double::power_of_two, float::Float, guarded::Guarded, isas::isas};
-use mantex::{Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Metric, expand_condensed};
+use mantex::medoids::{Algorithm, Clustering, Init, Progress, expand_condensed};
+use mantex::{Error, Isa, KMedoids, MatRef, Metric};
 use std::ops::ControlFlow;
 
 pub(crate) fn check(data: &[u8]) {
@@ -20,7 +22,8 @@ fn family<T: Float>(bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Dissimilarities: small whole numbers, whose sums are exact (`true`), or anything, mostly made good.
+/// Dissimilarities: small whole numbers, whose sums are exact (`true`), or anything, mostly made
+/// good.
 fn dissimilarities<T: Float>(bytes: &mut Bytes<'_>, rows: usize, cols: usize) -> (Matrix<T>, bool) {
     let exact = bytes.flag();
     let (any, most) = (bytes.rarely(), 1 + bytes.below(60));
@@ -78,15 +81,13 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
     let run = |isa: Isa| {
         let mut told: Vec<(usize, f64)> = Vec::new();
         let options = options.clone().isa(isa);
-        let watch = |progress: mantex::KMedoidsProgress| {
+        let on_iteration = |progress: &Progress| {
             assert_eq!(progress.iteration, told.len() + 1);
             told.push((progress.swaps, progress.loss));
             ControlFlow::Continue(())
         };
-        let result = match weights[..] {
-            [] => options.fit_with(d.view(), watch),
-            _ => options.fit_weighted_with(d.view(), &weights, watch),
-        };
+        let weights = (!weights.is_empty()).then_some(&weights[..]);
+        let result = options.fit_with_progress(d.view(), weights, on_iteration);
         (result, told)
     };
     let scalar = run(isas()[isas().len() - 1]).0;
@@ -96,7 +97,7 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
             (Ok(got), Ok(_)) => got,
             (Err(error), Err(same)) if same_error(error, same) => continue,
             // How good the medoids are decides whether their sum overflows.
-            (_, Err(Error::InvalidParameter { .. })) | (Err(Error::InvalidParameter { .. }), _) if !exact => continue,
+            (_, Err(Error::SumOverflow { .. })) | (Err(Error::SumOverflow { .. }), _) if !exact => continue,
             (error, other) => panic!("{error:?} on {isa}, {other:?} on scalar"),
         };
         check_clustering(isa, d.view(), &weights, k, got);
@@ -115,7 +116,7 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
 }
 
 /// Labels are nearest medoids, the loss is theirs.
-fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usize, got: &Clustering<T>) {
+fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usize, got: &Clustering) {
     let (n, medoids) = (d.rows(), got.medoids());
     assert!(medoids.len() == k && got.labels().len() == n, "{isa}");
     assert!(medoids.iter().enumerate().all(|(i, m)| *m < n && !medoids[..i].contains(m)), "{medoids:?} on {isa}");
@@ -123,9 +124,10 @@ fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usiz
         assert_eq!(label, nearest(d, medoids, o).1, "the label of {o} on {isa}");
     }
     let loss = loss(d, weights, medoids);
-    let rounded = (got.loss().wide() - loss).abs() <= (T::EPSILON + (n + 1) as f64 * f64::EPSILON) * loss;
-    // Below the normal numbers, and above the largest, the type rounds by more.
-    let rounded = rounded || got.loss().bits() == T::of(loss).bits() || loss < 1e-30;
+    let rounded = (got.loss() - loss).abs() <= (n + 1) as f64 * f64::EPSILON * loss;
+    // Products below the normal numbers are rounded by more, and above the largest the reference is
+    // infinite.
+    let rounded = rounded || got.loss().to_bits() == loss.to_bits() || loss < 1e-290;
     assert!(rounded, "a loss of {} for {loss} on {isa}", got.loss());
 }
 
@@ -141,7 +143,7 @@ fn check_optimum<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], medoids: &
     }
 }
 
-/// Assignment, and condensed matrices, against plain loops.
+/// Assignment, and condensed matrices, against simple loops.
 fn new_objects<T: Float>(bytes: &mut Bytes<'_>) {
     let (rows, cols) = (bytes.below(60), bytes.below(41));
     let (d, _) = dissimilarities::<T>(bytes, rows, cols);
@@ -190,7 +192,8 @@ fn new_objects<T: Float>(bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Silhouettes by their definitions; sums in f64 of at most some dozens of terms, and a rounding to the type.
+/// Silhouettes by their definitions; sums in f64 of at most some dozens of terms, and a rounding to
+/// the type.
 fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
     let n = bytes.below(41);
     let (d, _) = dissimilarities::<T>(bytes, n, n);
@@ -221,7 +224,8 @@ fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
             for (o, (&got, &expected)) in out.check().iter().zip(&expected).enumerate() {
                 assert!(close(got, expected), "the silhouette of {o} is {got} for {expected} on {isa}");
             }
-            assert!(close(mean, expected.iter().sum::<f64>() / n as f64), "a mean of {mean} on {isa}");
+            let expected = expected.iter().sum::<f64>() / n as f64;
+            assert!((mean - expected).abs() <= 2000.0 * f64::EPSILON, "a mean of {mean} on {isa}");
         }
         if medoid_mean.is_ok() {
             for (o, &got) in medoid_out.check().iter().enumerate() {
@@ -248,8 +252,8 @@ fn silhouette_of<T: Float>(d: MatRef<'_, T>, labels: &[usize], o: usize) -> f64 
     if a.max(b) == 0.0 { 0.0 } else { (b - a) / a.max(b) }
 }
 
-/// Distance matrices: symmetric, with zeros on the diagonal, never NaN, and as accurate as documented where no square
-/// overflows or is subnormal.
+/// Distance matrices: symmetric, with zeros on the diagonal, never NaN, and as accurate as
+/// documented where no square overflows or is subnormal.
 fn distances<T: Float>(bytes: &mut Bytes<'_>) {
     let dimensions = if bytes.rarely() { bytes.below(300) } else { bytes.below(24) };
     let n = bytes.below(if dimensions > 24 { 12 } else { 41 });

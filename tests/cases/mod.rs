@@ -1,17 +1,21 @@
-//! What the fuzzers run, and the tests of the corpus: `check` of each module makes a case of any bytes, and fails where
-//! the crate does not keep its contract. Nothing is random, so that a case can be run again.
+//! The cases of the fuzzers and of the corpus: `check` of each module makes a case of any bytes,
+//! and panics if the crate breaks its contract. Nothing is random, so that every case can be
+//! repeated.
 
-#![allow(dead_code)] // Every fuzzer uses a part.
+#![allow(dead_code)] // Every program uses a part.
 
+#[cfg(feature = "medoids")]
 pub(crate) mod medoids;
+#[cfg(feature = "softmax")]
 pub(crate) mod softmax;
+#[cfg(feature = "transport")]
 pub(crate) mod transport;
 
 use crate::support::{data::rng, double_double::power_of_two, float::Float, guarded::Guarded};
 use mantex::{Error, MatRef};
 use rand::RngExt;
 
-/// The bytes that are left, from which a case takes its numbers: 0 where there are none.
+/// The remaining bytes, from which a case takes its numbers: 0 if none is left.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl Bytes<'_> {

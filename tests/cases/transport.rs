@@ -19,8 +19,8 @@ pub(crate) fn check(data: &[u8]) {
     }
 }
 
-/// Of a potential after the same iterations, relative to the largest cost; and of entries of the plan: as in the tests
-/// of the solver, for each of the two results that are compared.
+/// Of a potential after the same iterations, relative to the largest cost; and of entries of the
+/// plan: as in the tests of the solver, for each of the two results that are compared.
 fn tolerances<T: Float>() -> (f64, f64) {
     if T::DIGITS == 24 { (2.0 * 3e-7, 2.0 * 4e-6) } else { (2.0 * 1e-14, 2.0 * 1e-12) }
 }
@@ -111,7 +111,8 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
         (result, told)
     };
     let scalar = run(isas()[isas().len() - 1], cost.view()).0;
-    // Not expansive, so that what is rounded differently does not grow; and with costs that f32 tells apart.
+    // Not expansive, so that what is rounded differently does not grow; and with costs that f32
+    // tells apart.
     let steady = relaxed > 1 && !scaled && tolerance.wide() == 0.0 && {
         let most = if T::DIGITS == 24 { 1e6 } else { 1e9 };
         finite_costs(&cost).all(|c| c.abs() <= most * epsilon.wide() && c.abs() <= 1e30)
@@ -202,7 +203,8 @@ fn check_plan<T: Float>(
     // Entries of the plan may be flushed to 0.
     let flushed = (rows * cols) as f64 * power_of_two(T::MIN_EXPONENT);
     let mass: f64 = plan.concat().iter().map(|p| p.wide()).sum();
-    // Values of costs or an epsilon near the largest number, or of a plan far from its marginals, overflow on the way.
+    // Values of costs or an epsilon near the largest number, or of a plan far from its marginals,
+    // overflow on the way.
     if mass < 1e3 * total && size < T::LARGEST.wide() * power_of_two(-60) && epsilon.wide() < 1e200 {
         assert!(objective.gap >= 0.0, "{objective:?} on {isa}");
         let allowed = 1e-2 * entry.sqrt() * measured + entry * (total + mass) + flushed;
@@ -232,7 +234,8 @@ fn numbers<T: Float>(batch: &Batch<T>, p: usize) -> (Vec<T>, usize) {
     ([batch.f(p), batch.g(p), &[batch.marginal_error(p), batch.value(p)]].concat(), batch.iterations(p))
 }
 
-/// Problems in a batch are what they are alone, and those of the single solver after as many iterations.
+/// Problems in a batch are what they are alone, and those of the single solver after as many
+/// iterations.
 fn batch<T: Float>(bytes: &mut Bytes<'_>) {
     let (rows, cols) = (bytes.below(20), bytes.below(20));
     let count = if bytes.rarely() { bytes.below(80) } else { bytes.below(6) };

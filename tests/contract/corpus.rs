@@ -1,4 +1,5 @@
-//! The fuzzers' cases on every instruction set: those kept in `tests/corpus`, and random bytes. `fuzz/` looks for more.
+//! The fuzzers' cases on every instruction set: those kept in `tests/corpus`, and random bytes.
+//! `fuzz/` looks for more.
 
 use crate::cases;
 use crate::support::{data::rng, isas::small_cases};
@@ -27,16 +28,19 @@ fn replay(target: &str, check: fn(&[u8])) {
     }
 }
 
+#[cfg(feature = "softmax")]
 #[test]
 fn softmax() {
     replay("softmax", cases::softmax::check);
 }
 
+#[cfg(feature = "transport")]
 #[test]
 fn transport() {
     replay("transport", cases::transport::check);
 }
 
+#[cfg(feature = "medoids")]
 #[test]
 fn medoids() {
     replay("medoids", cases::medoids::check);

@@ -1,18 +1,24 @@
 //! The exponentials under the kernels: at most 1.5 ulp over the whole range of normal results.
 //!
-//! `cargo test --test contract exp -- --nocapture` prints the largest errors seen. With `MANTEX_EXHAUSTIVE` set,
-//! `every_f32` takes all 2^32 bit patterns instead of a sample.
+//! `cargo test --test contract exp -- --nocapture` prints the largest errors seen. With
+//! `MANTEX_EXHAUSTIVE` set, `every_f32` takes all 2^32 bit patterns instead of a sample.
 
 use crate::support::{
     data::rng,
     double_double::{Dd, power_of_two},
     float::Float,
+    for_both_types,
     isas::{isas, small_cases},
     report::{Report, tell_ulps},
     ulp::ulp_error,
 };
 use mantex::{Isa, baselines};
 use rand::RngExt;
+
+for_both_types! {
+    every_exponential_is_accurate
+    both_ends_of_the_range
+}
 
 /// The contract: 1.5 ulp of the result, which is 1.5 ulp of the mantissa.
 const ULPS: f64 = 1.5;
@@ -28,8 +34,8 @@ fn exponentials<T: Float>() -> [Exponential<T>; 2] {
     ]
 }
 
-/// Arguments whose results are normal numbers (below 2^127, where the exponentials may saturate; in f64 as far as the
-/// reference goes): bit patterns in even steps, in f32; random in f64.
+/// Arguments whose results are normal numbers (below 2^127, where the exponentials may saturate; in
+/// f64 as far as the reference goes): bit patterns in even steps, in f32; random in f64.
 fn arguments<T: Float>(natural: bool) -> Vec<T> {
     let (low, high) = if size_of::<T>() == 4 { (-126.0, 127.0) } else { (-1022.0, 1008.0) };
     let unit = if natural { std::f64::consts::LN_2 } else { 1.0 };
@@ -38,7 +44,8 @@ fn arguments<T: Float>(natural: bool) -> Vec<T> {
     let n = if small_cases() { 20_000 } else { 400_000 };
     let mut x: Vec<T> = (0..n).map(|_| T::of(rng.random_range(range.clone()))).collect();
     if size_of::<T>() == 4 {
-        // A prime step over all bit patterns finds every exponent, tiny arguments and both signs too.
+        // A prime step over all bit patterns finds every exponent, tiny arguments and both signs
+        // too.
         let step = if small_cases() { 104_729 } else { 7919 };
         let patterns = (0..=u32::MAX).step_by(step).map(f32::from_bits).map(f64::from);
         x.extend(patterns.filter(|x| range.contains(x)).map(T::of));
@@ -48,7 +55,7 @@ fn arguments<T: Float>(natural: bool) -> Vec<T> {
     x
 }
 
-fn accuracy<T: Float>() {
+fn every_exponential_is_accurate<T: Float>() {
     Report::run("exponentials", |report| {
         for (name, exponential, reference) in exponentials::<T>() {
             let x = arguments::<T>(name == "exp");
@@ -64,8 +71,9 @@ fn accuracy<T: Float>() {
     });
 }
 
-/// 0 for -inf and far below the range, NaN for NaN, never anything but a small number just below the range.
-fn ends<T: Float>() {
+/// 0 for -inf and far below the range, NaN for NaN, never anything but a small number just below
+/// the range.
+fn both_ends_of_the_range<T: Float>() {
     let smallest = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
     for (name, exponential, _) in exponentials::<T>() {
         for isa in isas() {
@@ -88,12 +96,13 @@ fn ends<T: Float>() {
     }
 }
 
-/// The exponential without clamps gives what the one with them does up to the largest sum that is taken for good, and sees
-/// no overflow there. Far below its range it may come to -0, or to what no sum takes for good: infinite or NaN. Returns what it needs as scratch.
+/// The exponential without clamps gives what the one with them does up to the largest sum that is
+/// taken for good, and sees no overflow there. Far below its range it may come to -0, or to what no
+/// sum takes for good: infinite or NaN. Returns what it needs as scratch.
 fn check_watched(isa: Isa, x: &[f32], expected: &[f32], mut out: Vec<f32>) -> Vec<f32> {
     let good = |x: f32| x <= 64.0 * std::f32::consts::LN_2;
     out.resize(x.len(), -1.0);
-    let seen = baselines::exp_watched(isa, x, &mut out);
+    let seen = baselines::exp_recorded(isa, x, &mut out);
     assert!(!seen || !x.iter().all(|&x| good(x)), "{isa}: overflow seen from {:e} on", x[0]);
     for ((&x, &y), &expected) in x.iter().zip(&out).zip(expected) {
         let far_below = x < -1e7 && !y.is_finite();
@@ -102,9 +111,9 @@ fn check_watched(isa: Isa, x: &[f32], expected: &[f32], mut out: Vec<f32>) -> Ve
     out
 }
 
-/// The largest error of e^x for each instruction set, and where, over the f32 bit patterns from `start` on in steps;
-/// results that are no normal numbers are checked here, and the exponential that watches instead of clamping. The reference
-/// is in f64: good to 2^-29 ulp of f32.
+/// The largest error of e^x for each instruction set, and where, over the f32 bit patterns from
+/// `start` on in steps; results that are no normal numbers are checked here, and the exponential
+/// that watches instead of clamping. The reference is in f64: good to 2^-29 ulp of f32.
 fn worst_errors(isas: &[Isa], start: u64, step: u64) -> Vec<(f64, f32)> {
     const PIECE: u64 = 1 << 14;
     let smallest = f64::from(f32::MIN_POSITIVE);
@@ -136,7 +145,7 @@ fn worst_errors(isas: &[Isa], start: u64, step: u64) -> Vec<(f64, f32)> {
                         // It may saturate, but not below.
                         wide >= largest * (1.0 - f64::from(f32::EPSILON))
                     } else {
-                        // Zero where the true result is far below the range.
+                        // Zero if the true result is far below the range.
                         (0.0..=smallest).contains(&wide) && (r >= smallest * smallest || y == 0.0)
                     };
                     assert!(fits, "{isa}: exp({x:e}) = {y:e}");
@@ -180,8 +189,9 @@ fn lost(y: f64) -> bool {
     y.is_finite() && y <= 18_446_744_073_709_551_616.0
 }
 
-/// Where nothing watches for overflow, as on AVX-512, it shows in every result that is too large, whatever the reduced
-/// argument came to: infinite (of either sign), NaN, or large. All of f32 above 89; in emulation one piece in 997.
+/// Where nothing watches for overflow, as on AVX-512, it shows in every result that is too large,
+/// whatever the reduced argument came to: infinite (of either sign), NaN, or large. All of f32
+/// above 89; small cases: one piece in 997.
 #[test]
 fn no_overflow_is_lost() {
     for isa in isas().into_iter().filter(|isa| isa.name() == "avx512") {
@@ -190,7 +200,7 @@ fn no_overflow_is_lost() {
         for start in (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(step) {
             let x: Vec<f32> =
                 (0..out.len() as u32).map(|i| f32::from_bits((start + i).min(f32::INFINITY.to_bits()))).collect();
-            baselines::exp_watched(isa, &x, &mut out);
+            baselines::exp_recorded(isa, &x, &mut out);
             // All at once: this is the loop that takes the time.
             if out.iter().fold(false, |any, &y| any | lost(y.into())) {
                 let at = out.iter().position(|&y| lost(y.into())).expect("just found");
@@ -208,34 +218,14 @@ fn overflow_is_seen() {
             (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(if small_cases() { 1_000_003 } else { 9973 });
         for x in large.map(f32::from_bits).chain([f32::MAX, f32::INFINITY, f32::NAN]) {
             let mut y = [0.0];
-            let seen = baselines::exp_watched(isa, &[x], &mut y);
+            let seen = baselines::exp_recorded(isa, &[x], &mut y);
             assert!(seen || !lost(y[0].into()), "{isa}: e^{x:e} came out as {:e}", y[0]);
         }
         let steps = (0..20_000).map(|i| 710.0 * 1.05_f64.powi(i)).take_while(|x| x.is_finite());
         for x in steps.chain([f64::MAX, f64::INFINITY, f64::NAN]) {
             let mut y = [0.0];
-            let seen = baselines::exp_watched(isa, &[x], &mut y);
+            let seen = baselines::exp_recorded(isa, &[x], &mut y);
             assert!(seen || !lost(y[0]), "{isa}: e^{x:e} came out as {:e}", y[0]);
         }
     }
-}
-
-#[test]
-fn f32_is_accurate() {
-    accuracy::<f32>();
-}
-
-#[test]
-fn f64_is_accurate() {
-    accuracy::<f64>();
-}
-
-#[test]
-fn f32_ends_well() {
-    ends::<f32>();
-}
-
-#[test]
-fn f64_ends_well() {
-    ends::<f64>();
 }

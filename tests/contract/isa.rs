@@ -22,7 +22,8 @@ fn available_is_in_order() {
     assert!(isas.iter().all(|isa| of_this_arch.contains(&isa.name())), "{isas:?}");
 }
 
-/// Against the standard library's detection: none is missed, none is there without all its features.
+/// Against the standard library's detection: none is missed, none is there without all its
+/// features.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn available_is_what_the_cpu_has() {
@@ -37,8 +38,10 @@ fn available_is_what_the_cpu_has() {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     let names: Vec<&str> = isas().iter().map(|isa| isa.name()).collect();
-    // A build may contain fewer (MANTEX_ISAS), which `option_env!` sees as the build script did.
-    let built = |name| option_env!("MANTEX_ISAS").is_none_or(|list| list.split(',').any(|one| one.trim() == name));
+    // A build may contain fewer (MANTEX_BUILD_ISAS), which `option_env!` sees as the build script
+    // did.
+    let built =
+        |name| option_env!("MANTEX_BUILD_ISAS").is_none_or(|list| list.split(',').any(|one| one.trim() == name));
     assert_eq!(names.contains(&"avx2"), avx2 && built("avx2"), "{names:?}");
     assert_eq!(names.contains(&"avx512"), avx512 && built("avx512"), "{names:?}");
 }
@@ -110,14 +113,14 @@ fn best_is_what_the_environment_says() {
     assert_eq!(Isa::best().name(), expected);
     assert_eq!(Isa::best(), Isa::best());
     println!("best is {}", Isa::best());
-    // The plain functions run what it says; instruction sets are told apart by their bits.
+    // Functions without `_on` run this one: instruction sets differ in their bits.
     let x: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin() * 9.0).collect();
     let mut out = vec![0.0_f32; x.len()];
     mantex::softmax(&x, &mut out).expect("equal lengths");
     for isa in isas() {
         let mut on = vec![1.0_f32; x.len()];
         isa.softmax(&x, &mut on).expect("equal lengths");
-        assert_eq!(isa == Isa::best(), on == out, "{isa} where {} is the best", Isa::best());
+        assert_eq!(isa == Isa::best(), on == out, "{isa} while {} is the best", Isa::best());
     }
 }
 

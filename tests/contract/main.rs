@@ -1,19 +1,19 @@
-//! The contract of every public function, on every instruction set of this CPU. Modules are named for the families:
-//! `cargo test --test contract transport` runs the tests of one.
+//! The contract of every public function, on every instruction set of this CPU. Modules are named
+//! for the families: `cargo test --test contract transport` runs the tests of one.
 
-#[cfg(feature = "std")]
 #[path = "../cases/mod.rs"]
 mod cases;
 #[path = "../support/mod.rs"]
 mod support;
 
-#[cfg(feature = "std")]
 mod corpus;
+#[cfg(feature = "softmax")]
 mod exp;
 mod isa;
-#[cfg(feature = "std")]
+#[cfg(feature = "medoids")]
 mod medoids;
+#[cfg(feature = "softmax")]
 mod softmax;
-#[cfg(feature = "std")]
+#[cfg(feature = "transport")]
 mod transport;
 mod views;

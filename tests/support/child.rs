@@ -2,13 +2,15 @@
 
 use std::process::{Command, Output};
 
-/// Runs one test of the calling program in a process of its own, with a variable in its environment. `MANTEX_ISA` is
-/// unset unless it is that variable. `module` is the test's `module_path!()`.
+/// Runs one test of the calling program in a process of its own, with a variable in its
+/// environment. `MANTEX_ISA` is unset unless it is that variable. `module` is the test's
+/// `module_path!()`.
 pub(crate) fn child(module: &str, test: &str, variable: Option<(&str, &str)>) -> Output {
     let program = std::env::current_exe().expect("the program's path");
     let (_crate, module) = module.split_once("::").expect("a module of the program");
     let test = format!("{module}::{test}");
-    // Emulated, the child needs the emulator too: it is in cargo's setting for the target, which the test inherits.
+    // Under an emulator the child needs the emulator, too. Cargo's setting for the target names it,
+    // which the test inherits.
     let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
     let runner = std::env::var(runner).unwrap_or_default();
     let mut words = runner.split_whitespace();

@@ -3,9 +3,11 @@
 use super::{double_double::Dd, float::Float};
 use mantex::Metric;
 
+/// All metrics.
 pub(crate) const METRICS: [Metric; 4] =
     [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine];
 
+/// The square root, by one Newton step from the one in `f64`.
 fn sqrt(x: Dd) -> Dd {
     if x.0 == 0.0 {
         return Dd::ZERO;
@@ -14,6 +16,7 @@ fn sqrt(x: Dd) -> Dd {
     root + (x - root * root) / Dd::from(2.0 * root.0)
 }
 
+/// The distance from its definition.
 pub(crate) fn reference<T: Float>(metric: Metric, x: &[T], y: &[T]) -> f64 {
     let pairs = || x.iter().zip(y).map(|(x, y)| (x.wide(), y.wide()));
     let sum = |terms: &mut dyn Iterator<Item = Dd>| terms.fold(Dd::ZERO, |sum, term| sum + term);

@@ -1,4 +1,5 @@
-//! Double-double arithmetic (Dekker 1971, Knuth's two-sum; the algorithms of Hida, Li & Bailey 2001).
+//! Double-double arithmetic (Dekker 1971, Knuth's two-sum; the algorithms of Hida, Li & Bailey
+//! 2001).
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -17,7 +18,8 @@ fn quick_two_sum(a: f64, b: f64) -> Dd {
     Dd(s, b - (s - a))
 }
 
-/// The exact product. Dekker's split rather than a fused multiply-add, which is slow where the CPU has none.
+/// The exact product. Dekker's split rather than a fused multiply-add, which is slow where the CPU
+/// has none.
 fn two_product(a: f64, b: f64) -> Dd {
     let split = |x: f64| {
         let t = 134_217_729.0 * x; // 2^27 + 1
@@ -44,7 +46,8 @@ impl Dd {
     pub(crate) const ZERO: Dd = Dd(0.0, 0.0);
     pub(crate) const ONE: Dd = Dd(1.0, 0.0);
 
-    /// The exact difference of two numbers. The larger goes first: in Knuth's sum a step can overflow by itself.
+    /// The exact difference of two numbers. The larger goes first: in Knuth's sum a step can
+    /// overflow by itself.
     pub(crate) fn difference(a: f64, b: f64) -> Dd {
         if a.abs() > b.abs() { quick_two_sum(a, -b) } else { quick_two_sum(-b, a) }
     }

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 impl Dd {
     const LN_2: Dd = Dd(std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
 
-    /// The exponential, good to about 1e-31: reduced by ln 2 and by 64, Taylor series of e^x - 1, and six doublings of the
-    /// argument by (e^x)^2 - 1 = 2 (e^x - 1) + (e^x - 1)^2.
+    /// The exponential, good to about 1e-31: reduced by ln 2 and by 64, Taylor series of e^x - 1,
+    /// and six doublings of the argument by (e^x)^2 - 1 = 2 (e^x - 1) + (e^x - 1)^2.
     pub(crate) fn exp(self) -> Dd {
         static TAYLOR: LazyLock<[Dd; 13]> = LazyLock::new(|| {
             let mut factorial = Dd::ONE;
@@ -34,7 +34,8 @@ impl Dd {
         (e + Dd::ONE).scale(power_of_two(half)).scale(power_of_two(k as i32 - half))
     }
 
-    /// The natural logarithm of a positive number, good to about 1e-31: one Newton step from the one in f64.
+    /// The natural logarithm of a positive number, good to about 1e-31: one Newton step from the
+    /// one in f64.
     pub(crate) fn ln(self) -> Dd {
         assert!(self.0 > 0.0 && self.0.is_finite(), "ln({}) is out of the reference's range", self.0);
         let y = Dd::from(self.0.ln());

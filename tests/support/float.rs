@@ -10,8 +10,8 @@ pub(crate) trait Float: Real + bytemuck::Pod {
     const DIGITS: i32;
     /// Exponent of the smallest normal number.
     const MIN_EXPONENT: i32;
-    /// The contract's accuracy holds for softmax outputs from here on: 2^26 times the smallest normal number, as 2^-100
-    /// is for f32.
+    /// The contract's accuracy holds for softmax outputs from here on: 2^26 times the smallest
+    /// normal number, as 2^-100 is for f32.
     const SMALLEST: f64;
     /// Machine epsilon.
     const EPSILON: f64;

@@ -66,7 +66,7 @@ pub(crate) fn check_backward<T: Float>(
         let error = (Dd::from(dx[i].wide()) - wide_y[i] * (wide_dy[i] - dot)).0.abs();
         let unit = epsilon::<T>() * y[i].wide() * (dy[i].wide().abs() + size);
         let case = || format!("{name}, n = {n}, dx[{i}]");
-        report.observe::<T>("softmax", isa, relative(error, unit), SOFTMAX_EPSILONS, case);
+        report.observe::<T>("softmax_backward", isa, relative(error, unit), SOFTMAX_EPSILONS, case);
     }
     let sum = wide_dy.iter().fold(Dd::ZERO, |sum, &x| sum + x);
     let size: f64 = dy.iter().map(|dy| dy.wide().abs()).sum();
@@ -81,7 +81,7 @@ pub(crate) fn check_backward<T: Float>(
         let error = if error <= underflow { 0.0 } else { error - underflow };
         let unit = epsilon::<T>() * (dy[i].wide().abs() + e.0 * size);
         let case = || format!("{name}, n = {n}, dx[{i}]");
-        report.observe::<T>("log_softmax", isa, relative(error, unit), LOG_SOFTMAX_EPSILONS, case);
+        report.observe::<T>("log_softmax_backward", isa, relative(error, unit), LOG_SOFTMAX_EPSILONS, case);
     }
     for &offset in &offsets[1..] {
         assert_eq!(bits_of(&run(offset)), bits_of(&dx), "{name}, n = {n}, misaligned by {offset}");
@@ -114,7 +114,7 @@ pub(crate) fn check_cross_entropy<T: Float>(
             let loss = -r.log_softmax(matrix.row(i)[classes[i]].wide());
             let ulps = ulp_error_from_one(losses.get()[i], loss.0, loss.1);
             let case = || format!("{name}, {rows} x {cols}, row {i}, weight {weight}");
-            report.observe::<T>("loss", isa, ulps, LOSS_ULPS, case);
+            report.observe::<T>("cross_entropy", isa, ulps, LOSS_ULPS, case);
             for (j, &g) in out.check()[i * cols..(i + 1) * cols].iter().enumerate() {
                 let p = r.softmax[j] * Dd::from(weight.wide());
                 let at = i * cols + j;
@@ -128,7 +128,7 @@ pub(crate) fn check_cross_entropy<T: Float>(
                 } else if weight.wide() == 1.0 {
                     assert_eq!(g.bits(), softmax[at].bits(), "{} on {isa}", case());
                 } else if p.0.abs() >= T::SMALLEST && r.softmax[j].0 >= T::SMALLEST {
-                    report.observe::<T>("gradient", isa, ulp_error(g, p.0, p.1), GRADIENT_ULPS, case);
+                    report.observe::<T>("cross_entropy_gradient", isa, ulp_error(g, p.0, p.1), GRADIENT_ULPS, case);
                 } else {
                     let allowed = T::SMALLEST * weight.wide().abs().max(1.0);
                     assert!(g.wide().abs() <= allowed, "{}: {g} on {isa}", case());

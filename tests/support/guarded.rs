@@ -8,8 +8,8 @@ pub(crate) const LANES: usize = 16;
 /// Guards on either side, in elements: more than a kernel's unrolled step.
 const GUARD: usize = 128;
 
-/// A slice at a chosen misalignment with guards on both sides. The guards are NaN: reading them spoils the result,
-/// writing them is found by [`Guarded::check`].
+/// A slice at a chosen misalignment with guards on both sides. The guards are NaN: reading them
+/// spoils the result, writing them is found by [`Guarded::check`].
 pub(crate) struct Guarded<T> {
     buffer: Vec<T>,
     start: usize,

@@ -4,8 +4,8 @@ use super::report::tell;
 use mantex::Isa;
 use std::sync::Once;
 
-/// The instruction sets to test: all that there are. Panics where `MANTEX_REQUIRE_ISAS` (a comma-separated list) names
-/// one that is not among them, so that a run cannot pass without having tested it.
+/// The instruction sets to test: all that are available. Panics if `MANTEX_REQUIRE_ISAS` (a
+/// comma-separated list) names another one, so that a run cannot pass without having tested it.
 pub(crate) fn isas() -> Vec<Isa> {
     let isas: Vec<Isa> = Isa::available().collect();
     if let Ok(required) = std::env::var("MANTEX_REQUIRE_ISAS") {
@@ -26,7 +26,8 @@ pub(crate) fn require(required: &str, isas: &[Isa]) {
     }
 }
 
-/// Whether large cases should be smaller: the CPU may be an emulated one, or time is short.
+/// Whether large cases should be smaller: `MANTEX_SMALL_CASES` asks for that, because the CPU is an
+/// emulated one or time is short.
 pub(crate) fn small_cases() -> bool {
     cfg!(target_arch = "aarch64") || std::env::var_os("MANTEX_SMALL_CASES").is_some()
 }

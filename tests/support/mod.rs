@@ -4,18 +4,21 @@
 
 pub(crate) mod child;
 pub(crate) mod data;
-#[cfg(feature = "std")]
+#[cfg(feature = "medoids")]
 pub(crate) mod distances;
 pub(crate) mod double_double;
 mod elementary;
 pub(crate) mod float;
+#[cfg(feature = "softmax")]
 pub(crate) mod gradients;
 pub(crate) mod guarded;
 pub(crate) mod isas;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod rows;
+#[cfg(feature = "softmax")]
 pub(crate) mod softmax;
+#[cfg(feature = "softmax")]
 pub(crate) mod stablemax;
 pub(crate) mod ulp;
 

@@ -2,7 +2,8 @@
 
 use super::{double_double::Dd, float::Float};
 
-/// `f` of every index, which looks recent elements up: long rows in emulation repeat a short one.
+/// `f` of every index, computed once for elements that repeat recent ones: some long rows repeat a
+/// short one.
 fn map_row<T: Float>(x: &[T], mut f: impl FnMut(usize) -> Dd) -> Vec<Dd> {
     let mut recent = vec![None; x.len().clamp(1, 4096)];
     let value = |(i, x): (usize, &T)| {
@@ -16,8 +17,9 @@ fn map_row<T: Float>(x: &[T], mut f: impl FnMut(usize) -> Dd) -> Vec<Dd> {
     x.iter().enumerate().map(value).collect()
 }
 
-/// Softmax, log-softmax and log-sum-exp of one row by the textbook: subtract the maximum, then exponentials and their
-/// sum in f64 (for f32) or double-double (for f64). Special values as the contract's table has them.
+/// Softmax, log-softmax and log-sum-exp of one row by the textbook: subtract the maximum, then
+/// exponentials and their sum in f64 (for f32) or double-double (for f64). Special values as the
+/// contract's table has them.
 pub(crate) struct Reference {
     pub(crate) softmax: Vec<Dd>,
     pub(crate) log_sum_exp: Dd,
@@ -70,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_reference_knows_a_small_row() {
-        // softmax([0, ln 3]) = [1/4, 3/4] but for the rounding of ln 3, which moves the outputs by 3/16 of it.
+        // softmax([0, ln 3]) = [1/4, 3/4] but for the rounding of ln 3, which moves the outputs by
+        // 3/16 of it.
         let rounding = (Dd::from(3.0).ln() - Dd::from(3.0_f64.ln())).0;
         let r = Reference::new(&[0.0_f64, 3.0_f64.ln()]);
         for (p, expected, sign) in [(r.softmax[0], 0.25, 1.0), (r.softmax[1], 0.75, -1.0)] {

@@ -1,4 +1,5 @@
-//! A record of the largest errors that a test observes, and the lines that tell them to `ci/matrix`.
+//! A record of the largest errors that a test observes, and the lines that tell them to
+//! `ci/matrix`.
 
 use super::float::Float;
 use mantex::Isa;
@@ -16,8 +17,8 @@ struct Worst {
 }
 
 impl Report {
-    /// Runs a test that observes errors; prints the largest (`cargo test -- --nocapture` shows them) and fails where one
-    /// is above its limit, or where nothing was observed.
+    /// Runs a test that observes errors. Prints the largest ones (`cargo test -- --nocapture` shows
+    /// them), and panics if one is above its limit or if nothing was observed.
     pub(crate) fn run(title: &str, test: impl FnOnce(&mut Report)) {
         let mut report = Report(BTreeMap::new());
         test(&mut report);
@@ -35,7 +36,7 @@ impl Report {
         report.table("");
     }
 
-    /// The largest errors; fails where one is above its limit.
+    /// A table of the largest errors. Panics if one is above its limit.
     fn table(&self, title: &str) -> String {
         let mut table = String::new();
         let mut failed = false;
@@ -43,7 +44,7 @@ impl Report {
             let mark = if ulps <= limit { "" } else { "  FAILED" };
             failed |= !mark.is_empty();
             table += &format!(
-                "{title:<24} {function:<16} {ty} {isa:<6} max {ulps:5.3} ulp of {limit} in {count} values: {case}{mark}\n"
+                "{title:<24} {function:<22} {ty} {isa:<6} max {ulps:5.3} ulp of {limit} in {count} values: {case}{mark}\n"
             );
         }
         assert!(!failed, "the contract's accuracy is missed:\n{table}");
@@ -84,8 +85,9 @@ impl Report {
     }
 }
 
-/// A line for ci/matrix, where it asks for such lines (`MANTEX_REPORT`): in an output that the test harness does not
-/// capture, and after what may stand in a line already.
+/// Writes a line for `ci/matrix`, if it asks for such lines (`MANTEX_REPORT`). The output is one
+/// that the test harness does not capture; the line begins anew, because the harness may have begun
+/// one.
 pub(crate) fn tell(line: &str) {
     if std::env::var_os("MANTEX_REPORT").is_some() {
         writeln!(std::io::stdout(), "\n{line}").expect("standard output");

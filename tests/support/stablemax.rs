@@ -28,7 +28,7 @@ struct Reference {
 }
 
 impl Reference {
-    /// `None` where a row has no result.
+    /// `None` if the row has no result.
     fn new<T: Float>(x: &[T], dy: &[T]) -> Option<Self> {
         let (half, ln_2) = (power_of_two(-60), Dd::from(2.0).ln());
         let max = x.iter().fold(-INF, |max, x| if x.wide() > max { x.wide() } else { max });
@@ -138,7 +138,7 @@ pub(crate) fn check_row<T: Float>(report: &mut Report, name: &str, x: &[T], dy: 
             let gradients = r.gradients(i, dy[i].wide()).into_iter().zip([dx[i], log_dx[i]]);
             for (function, ((expected, size), dx)) in ["backward", "log_backward"].into_iter().zip(gradients) {
                 let error = (distance(dx, expected.0, expected.1) - smallest).max(0.0);
-                // 0 where the error is below the smallest normal number, whatever the size.
+                // 0 if the error is below the smallest normal number, whatever the size.
                 let epsilons = if error == 0.0 { 0.0 } else { error / (epsilon * size) };
                 report.observe::<T>(function, isa, epsilons, GRADIENT_EPSILONS, case);
             }

@@ -2,14 +2,14 @@
 
 use super::{double_double::power_of_two, float::Float};
 
-/// The distance between neighbouring values of `T` around `x`.
+/// The distance between neighboring values of `T` around `x`.
 pub(crate) fn ulp<T: Float>(x: f64) -> f64 {
     let exponent = ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023;
     power_of_two(exponent.max(T::MIN_EXPONENT) - (T::DIGITS - 1))
 }
 
-/// The distance of a result from `high + low`; 0 where both are NaN or the same infinity, infinite where only one is.
-/// A reference that overflows the type counts as the infinity it rounds to.
+/// The distance of a result from `high + low`; 0 if both are NaN or the same infinity, infinite if
+/// only one is. A reference that overflows the type counts as the infinity it rounds to.
 pub(crate) fn distance<T: Float>(actual: T, reference_high: f64, reference_low: f64) -> f64 {
     let (actual, rounded) = (actual.wide(), T::of(reference_high).wide());
     if rounded.is_nan() || rounded.is_infinite() {
@@ -25,7 +25,8 @@ pub(crate) fn ulp_error<T: Float>(actual: T, reference_high: f64, reference_low:
     distance(actual, reference_high, reference_low) / ulp::<T>(reference_high)
 }
 
-/// The error of a result in ulps of the type at the reference value, or at 1 where that is smaller.
+/// The error of a result in ulps of the type at the reference value, or at 1 if the value is
+/// smaller.
 pub(crate) fn ulp_error_from_one<T: Float>(actual: T, reference_high: f64, reference_low: f64) -> f64 {
     let size = if reference_high.is_finite() { reference_high.abs().max(1.0) } else { 1.0 };
     distance(actual, reference_high, reference_low) / ulp::<T>(size)

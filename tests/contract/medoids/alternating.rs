@@ -1,8 +1,19 @@
 //! The alternating algorithm is Voronoi iteration by the book.
 
 use super::{Square, cases, check_consistent, weighted};
-use crate::support::isas::{isas, small_cases};
-use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
+use crate::support::{
+    float::Float,
+    for_both_types,
+    isas::{isas, small_cases},
+};
+use mantex::{
+    KMedoids,
+    medoids::{Algorithm, Init},
+};
+
+for_both_types! {
+    alternating_is_voronoi_iteration
+}
 
 /// Voronoi iteration by the book: the medoids, how many moved, and the iterations.
 fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
@@ -33,13 +44,13 @@ fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     unreachable!()
 }
 
-fn check_alternating<T: Real>(round: bool) {
+fn alternating_is_voronoi_iteration<T: Float>() {
     let sizes: &[usize] = if small_cases() { &[1, 9, 33] } else { &[1, 2, 5, 9, 17, 33, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, 200 + seed as u64);
         cases.extend(weighted(cases.clone(), 200));
         for (name, d) in cases {
-            let d = if round { d.rounded() } else { d };
+            let d = d.rounded::<T>();
             for k in [1, 2, 3, 8, n].into_iter().filter(|&k| k <= n) {
                 let start: Vec<usize> = (0..k).map(|i| n - 1 - i).collect();
                 let (medoids, moves, iterations) = alternate(&d, &start);
@@ -47,7 +58,7 @@ fn check_alternating<T: Real>(round: bool) {
                     let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
                     let options = KMedoids::new(k).algorithm(Algorithm::Alternating).isa(isa);
                     let options = options.init(Init::Given(start.clone()));
-                    let got: Clustering<T> = d.fit(&options, seed % 2);
+                    let got = d.fit::<T>(&options, seed % 2);
                     assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), moves), "{what}");
                     assert!(got.converged() && got.iterations() == iterations, "{what}");
                     check_consistent(&d, k, &got, &what);
@@ -55,14 +66,4 @@ fn check_alternating<T: Real>(round: bool) {
             }
         }
     }
-}
-
-#[test]
-fn alternating_is_voronoi_iteration_f32() {
-    check_alternating::<f32>(true);
-}
-
-#[test]
-fn alternating_is_voronoi_iteration_f64() {
-    check_alternating::<f64>(false);
 }

@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 
 for_both_types! {
     distances_are_as_accurate_as_documented
-    the_plain_function_runs_the_best_instruction_set
+    entry_point_runs_the_best
     extremes
     bad_points_are_named
 }
@@ -98,7 +98,7 @@ fn distances_are_as_accurate_as_documented<T: Float>() {
     }
 }
 
-fn the_plain_function_runs_the_best_instruction_set<T: Float>() {
+fn entry_point_runs_the_best<T: Float>() {
     let data = points::<T>("around the origin", 21, 5, 0, &mut rng(2));
     let points = MatRef::new(&data, 21, 5).unwrap();
     for metric in METRICS {
@@ -169,4 +169,16 @@ fn bad_points_are_named<T: Float>() {
     let mut zero = one.clone();
     zero[6..9].copy_from_slice(&[T::of(0.0), T::of(-0.0), T::of(0.0)]);
     fail(&zero, 4, 3, (4, 4), Metric::Cosine, Some(Error::UndefinedCosine { point: 2 }));
+}
+
+#[test]
+fn metrics_have_names() {
+    for metric in METRICS {
+        let name = metric.to_string();
+        assert_eq!(name.parse(), Ok(metric));
+        assert_eq!(name.to_uppercase().parse(), Ok(metric));
+    }
+    let error = "Chebyshev".parse::<Metric>().unwrap_err();
+    let expected = "`metric` is \"Chebyshev\"; it must be squared_euclidean, euclidean, manhattan or cosine";
+    assert_eq!(error.to_string(), expected);
 }

@@ -1,11 +1,14 @@
 //! The error of every bad argument, and of a bad dissimilarity anywhere.
 
-use crate::support::isas::isas;
-use mantex::{Algorithm, Error, Init, KMedoids, MatRef, Real};
+use crate::support::{float::Float, isas::isas};
+use mantex::{
+    Error, KMedoids, MatRef,
+    medoids::{Algorithm, Init, Progress},
+};
 
 #[test]
 fn bad_arguments_are_named() {
-    fn err<T: Real>(options: &KMedoids, d: &[T], rows: usize, cols: usize) -> Error {
+    fn err<T: Float>(options: &KMedoids, d: &[T], rows: usize, cols: usize) -> Error {
         options.fit(MatRef::new(d, rows, cols).unwrap()).unwrap_err()
     }
     let d = [0.0_f64, 1.0, 2.0, 1.0, 0.0, 3.0, 2.0, 3.0, 0.0];
@@ -41,7 +44,8 @@ fn bad_arguments_are_named() {
             }
         }
     }
-    // Also where the search is what reads them first, in no order: none is used, and the first is named.
+    // Also where the search is what reads them first, in no order: none is used, and the first is
+    // named.
     for (k, n) in [(1, 3), (3, 16), (14, 67)] {
         for (row, col) in [(0, 0), (0, n - 1), (1, n / 2), (n / 2, n / 3), (n - 2, n - 1), (n - 1, 0)] {
             for bad in [f32::NAN, f32::INFINITY, -1.0] {
@@ -54,8 +58,8 @@ fn bad_arguments_are_named() {
                     let options = KMedoids::new(k).init(Init::Given((medoid..medoid + k).collect())).isa(isa);
                     let random = options.clone().algorithm(Algorithm::RandomFasterPam { seed: 1 });
                     for options in [options.clone(), random, options.max_iterations(0)] {
-                        let never = |_| panic!("an iteration on such elements");
-                        match options.fit_with(d, never).unwrap_err() {
+                        let never = |_: &Progress| panic!("an iteration on such elements");
+                        match options.fit_with_progress(d, None, never).unwrap_err() {
                             Error::InvalidElement { row: r, col: c, .. } => {
                                 assert_eq!((r, c), (row, col), "{isa}, k={k}")
                             }

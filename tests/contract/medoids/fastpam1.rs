@@ -1,12 +1,23 @@
 //! FastPAM1 makes the swaps of PAM, from BUILD and from poor starts.
 
-use super::{Square, cases, check_consistent, manhattan, pam, plain_best_swap, points, weighted};
+use super::{Square, cases, check_consistent, manhattan, pam, points, textbook_best_swap, weighted};
 use crate::support::{
     data::rng,
+    float::Float,
+    for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
+use mantex::{
+    KMedoids,
+    medoids::{Algorithm, Init},
+};
 use rand::RngExt;
+
+for_both_types! {
+    fastpam1_makes_the_swaps_of_pam
+    fastpam1_breaks_ties_as_pam
+    one_scan_finds_the_best_swap_at_every_length
+}
 
 /// BUILD by brute force.
 fn build(d: &Square, k: usize) -> Vec<usize> {
@@ -24,7 +35,7 @@ fn build(d: &Square, k: usize) -> Vec<usize> {
     medoids
 }
 
-fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
+fn check_pam<T: Float>(name: &str, d: &Square, ks: &[usize], gap: usize) {
     for &k in ks {
         let start = build(d, k);
         let (medoids, swaps) = pam(d, &start);
@@ -34,22 +45,22 @@ fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
         for isa in isas() {
             let what = format!("{name}/{}/{isa}/n={}/k={k}", std::any::type_name::<T>(), d.n);
             let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).isa(isa);
-            let built: Clustering<T> = d.fit(&options.clone().max_iterations(0), gap);
+            let built = d.fit::<T>(&options.clone().max_iterations(0), gap);
             assert_eq!(built.medoids(), start, "{what}: BUILD");
             assert!(!built.converged() && built.iterations() == 0, "{what}");
-            let got: Clustering<T> = d.fit(&options, gap);
+            let got = d.fit::<T>(&options, gap);
             assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), swaps), "{what}: PAM from BUILD");
             assert!(got.converged() && got.iterations() == swaps + 1, "{what}");
             assert_eq!(got.evaluated(), d.n * got.iterations(), "{what}");
             check_consistent(d, k, &got, &what);
-            let got: Clustering<T> = d.fit(&options.init(Init::Given(poor.clone())), gap);
+            let got = d.fit::<T>(&options.init(Init::Given(poor.clone())), gap);
             assert_eq!((got.medoids(), got.swaps()), (from_poor.as_slice(), poor_swaps), "{what}: PAM from given");
             check_consistent(d, k, &got, &what);
         }
     }
 }
 
-fn check_pam_all<T: Real>(round: bool) {
+fn fastpam1_makes_the_swaps_of_pam<T: Float>() {
     let sizes: &[usize] = if small_cases() { &[1, 2, 5, 17] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, seed as u64);
@@ -57,7 +68,7 @@ fn check_pam_all<T: Real>(round: bool) {
             cases.extend(weighted(cases.clone(), seed as u64));
         }
         for (name, d) in cases {
-            let d = if round { d.rounded() } else { d };
+            let d = d.rounded::<T>();
             let mut ks = vec![1, 2, 3, 4, 5, 6, 7, 8, 12, 20, n / 2, n - 1, n];
             ks.retain(|&k| (1..=n).contains(&k) && (k * n <= 1000 || k == n / 2));
             ks.push(n);
@@ -68,20 +79,10 @@ fn check_pam_all<T: Real>(round: bool) {
     }
 }
 
-#[test]
-fn fastpam1_makes_the_swaps_of_pam_f32() {
-    check_pam_all::<f32>(true);
-}
-
-#[test]
-fn fastpam1_makes_the_swaps_of_pam_f64() {
-    check_pam_all::<f64>(false);
-}
-
-/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many of them the same, and
-/// arbitrary distances.
-fn check_ties<T: Real>(seed: u64) {
-    let mut r = rng(seed);
+/// Many small problems of small whole distances, most of them tied: points of a coarse grid, many
+/// of them the same, and arbitrary distances.
+fn fastpam1_breaks_ties_as_pam<T: Float>() {
+    let mut r = rng(41);
     for i in 0..if small_cases() { 60 } else { 2000 } {
         let n = r.random_range(2..=12);
         let d = if i % 2 == 0 {
@@ -97,18 +98,9 @@ fn check_ties<T: Real>(seed: u64) {
     }
 }
 
-#[test]
-fn fastpam1_breaks_ties_as_pam_f32() {
-    check_ties::<f32>(41);
-}
-
-#[test]
-fn fastpam1_breaks_ties_as_pam_f64() {
-    check_ties::<f64>(42);
-}
-
-/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and beyond one block.
-fn check_lengths<T: Real>(round: bool) {
+/// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and
+/// beyond one block.
+fn one_scan_finds_the_best_swap_at_every_length<T: Float>() {
     let mut sizes: Vec<usize> = (2..=49).collect();
     if small_cases() {
         sizes.retain(|n| n % 8 < 2);
@@ -117,13 +109,13 @@ fn check_lengths<T: Real>(round: bool) {
     for n in sizes {
         let mut r = rng(n as u64);
         let d = Square::from_fn(n, |_, _| r.random_range(0.0..1.0));
-        let d = if round { d.rounded() } else { d };
+        let d = d.rounded::<T>();
         for k in [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 30, 65].into_iter().filter(|&k| k < n) {
             let medoids: Vec<usize> = (0..k).map(|i| (i * 7919 + n / 2) % n).collect();
             if (1..k).any(|i| medoids[..i].contains(&medoids[i])) {
                 continue;
             }
-            let (c, i, delta) = plain_best_swap(&d, &medoids);
+            let (c, i, delta) = textbook_best_swap(&d, &medoids);
             let mut expected = medoids.clone();
             if delta < -1e-9 {
                 expected[i] = c;
@@ -132,7 +124,7 @@ fn check_lengths<T: Real>(round: bool) {
                 let what = format!("{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
                 let init = Init::Given(medoids.clone());
                 let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(init).max_iterations(1).isa(isa);
-                let got: Clustering<T> = d.fit(&options, n % 4);
+                let got = d.fit::<T>(&options, n % 4);
                 assert_eq!(got.medoids(), expected, "{what}");
                 check_consistent(&d, k, &got, &what);
             }
@@ -140,17 +132,8 @@ fn check_lengths<T: Real>(round: bool) {
     }
 }
 
-#[test]
-fn one_scan_finds_the_best_swap_at_every_length_f32() {
-    check_lengths::<f32>(true);
-}
-
-#[test]
-fn one_scan_finds_the_best_swap_at_every_length_f64() {
-    check_lengths::<f64>(false);
-}
-
-/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be read.
+/// The last objects alone decide: nothing of the tail may be lost, and nothing behind it may be
+/// read.
 #[test]
 fn the_tail_decides() {
     for n in (4..70).step_by(if small_cases() { 9 } else { 1 }) {
@@ -162,7 +145,7 @@ fn the_tail_decides() {
                 let given: Vec<usize> = [0].into_iter().chain(2..k + 1).collect();
                 for isa in isas() {
                     let options = KMedoids::new(k).init(Init::Given(given.clone())).isa(isa);
-                    let (a, b): (Clustering<f32>, Clustering<f64>) = (d.fit(&options, 1), d.fit(&options, 1));
+                    let (a, b) = (d.fit::<f32>(&options, 1), d.fit::<f64>(&options, 1));
                     assert!(a.medoids().contains(&1) && a.swaps() == 1, "{isa} n={n} o={o} k={k}: {a:?}");
                     assert_eq!((a.medoids(), a.labels()), (b.medoids(), b.labels()));
                 }

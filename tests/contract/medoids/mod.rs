@@ -1,17 +1,19 @@
 //! k-medoids against textbook references, which recompute the loss of every choice.
 
 mod alternating;
+mod assignment;
+mod condensed;
 mod distances;
 mod errors;
 mod fasterpam;
 mod fastpam1;
 mod numbers;
-mod quality;
 mod settings;
+mod silhouettes;
 mod weights;
 
-use crate::support::data::rng;
-use mantex::{Clustering, KMedoids, MatRef, Real};
+use crate::support::{data::rng, float::Float};
+use mantex::{KMedoids, MatRef, medoids::Clustering};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
 
@@ -42,28 +44,28 @@ impl Square {
         (0..self.n).map(|o| self.weight(o) * nearest(o)).sum()
     }
 
-    /// The values an `f32` matrix would hold.
-    fn rounded(&self) -> Self {
-        let round = |x: &[f64]| x.iter().map(|&x| f64::from(x as f32)).collect::<Vec<f64>>();
+    /// The values that a matrix of `T` would hold.
+    fn rounded<T: Float>(&self) -> Self {
+        let round = |x: &[f64]| x.iter().map(|&x| T::of(x).wide()).collect::<Vec<f64>>();
         Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
     }
 
-    fn to<T: Real>(&self) -> Vec<T> {
-        self.d.iter().map(|&x| T::rounded(x)).collect()
+    fn to<T: Float>(&self) -> Vec<T> {
+        self.d.iter().map(|&x| T::of(x)).collect()
     }
 
     /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
-    fn fit<T: Real>(&self, options: &KMedoids, gap: usize) -> Clustering<T> {
+    fn fit<T: Float>(&self, options: &KMedoids, gap: usize) -> Clustering {
         let mut data = Vec::new();
         for row in self.to::<T>().chunks(self.n) {
             data.extend_from_slice(row);
-            data.extend(std::iter::repeat_n(T::NAN, gap));
+            data.extend(std::iter::repeat_n(T::of(f64::NAN), gap));
         }
         let d = MatRef::with_stride(&data, self.n, self.n, self.n + gap).unwrap();
         match &self.weights {
             None => options.fit(d).unwrap(),
             Some(weights) => {
-                let weights: Vec<T> = weights.iter().map(|&w| T::rounded(w)).collect();
+                let weights: Vec<T> = weights.iter().map(|&w| T::of(w)).collect();
                 options.fit_weighted(d, &weights).unwrap()
             }
         }
@@ -82,7 +84,8 @@ fn euclidean(p: &[[f64; 2]]) -> Square {
     Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).hypot(p[a][1] - p[b][1]))
 }
 
-/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties are ties.
+/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties
+/// are ties.
 fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
     let mut r = rng(seed);
     let normal = Normal::new(0.0, 10.0).unwrap();
@@ -149,12 +152,12 @@ fn pam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize) {
 }
 
 /// One rounding to `T`, and the reference's own: n additions in `f64`.
-fn tolerance<T: Real>(n: usize, expected: f64) -> f64 {
+fn tolerance<T: Float>(n: usize, expected: f64) -> f64 {
     (T::EPSILON + n as f64 * f64::EPSILON) * expected
 }
 
 /// The result is a clustering of this matrix: labels are nearest medoids, the loss is theirs.
-fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &str) {
+fn check_consistent(d: &Square, k: usize, got: &Clustering, what: &str) {
     let medoids = got.medoids();
     assert_eq!(medoids.len(), k, "{what}");
     assert!(medoids.iter().enumerate().all(|(i, m)| *m < d.n && !medoids[..i].contains(m)), "{what}: {medoids:?}");
@@ -164,10 +167,11 @@ fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &s
     }
     assert_eq!(got.labels().len(), d.n, "{what}");
     let loss = d.loss(medoids);
-    assert!((got.loss().to_f64() - loss).abs() <= tolerance::<T>(d.n, loss), "{what}: {} {loss}", got.loss());
+    assert!((got.loss() - loss).abs() <= tolerance::<f64>(d.n, loss), "{what}: {} {loss}", got.loss());
 }
 
-/// Of every object its nearest medoid's position, the distance to it, and that to the second nearest.
+/// Of every object its nearest medoid's position, the distance to it, and that to the second
+/// nearest.
 fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
     let of = |o: usize| {
         let mut order: Vec<usize> = (0..medoids.len()).collect();
@@ -177,8 +181,8 @@ fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
     (0..d.n).map(of).collect()
 }
 
-/// The best of the swaps of `c` by its change of the loss, from the definition of the sums in one plain pass.
-fn plain_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) -> (usize, f64) {
+/// The best of the swaps of `c` by its change of the loss, from the definition of the sums.
+fn textbook_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) -> (usize, f64) {
     let mut changes = vec![0.0; k];
     for (o, &(n1, d1, d2)) in nearest.iter().enumerate() {
         let new = d.at(c, o);
@@ -190,14 +194,33 @@ fn plain_swap_of(d: &Square, nearest: &[(usize, f64, f64)], k: usize, c: usize) 
 }
 
 /// The best swap, by its change of the loss.
-fn plain_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
+fn textbook_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
     let near = nearest(d, medoids);
     let mut best = (0, 0, 0.0);
     for c in (0..d.n).filter(|c| !medoids.contains(c)) {
-        let (i, change) = plain_swap_of(d, &near, medoids.len(), c);
+        let (i, change) = textbook_swap_of(d, &near, medoids.len(), c);
         if change < best.2 {
             best = (c, i, change);
         }
     }
     best
+}
+
+/// n rows of `cols` numbers between 0 and 1, as the type holds them, in a view with a gap of NaN.
+fn random_matrix<T: Float>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
+    let mut next = |i: usize| if i % (cols + gap) < cols { T::of(r.random_range(0.0..1.0)) } else { T::of(f64::NAN) };
+    (0..n * (cols + gap)).map(&mut next).collect()
+}
+
+#[track_caller]
+fn assert_close<T: Float>(got: T, expected: f64, what: &str) {
+    // One rounding to the type; sums in f64 of at most 1100 terms beside it.
+    let error = (got.wide() - expected).abs();
+    assert!(error <= T::EPSILON + 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
+}
+
+/// The same for results in f64, whatever the type.
+#[track_caller]
+fn assert_close_f64(got: f64, expected: f64, what: &str) {
+    assert!((got - expected).abs() <= 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
 }

@@ -59,18 +59,18 @@ fn backward_rows_are_slices<T: Float>() {
             let dy = normal::<T>(rows * stride, 1.0, 0.0, &mut rng);
             let view = |x| MatRef::<T>::with_stride(x, rows, cols, stride).expect("it fits");
             let mut dx = [Guarded::<T>::unwritten(rows * stride, 1), Guarded::<T>::unwritten(rows * stride, 1)];
-            let [plain, log] = &mut dx;
+            let [linear, log] = &mut dx;
             let target = |out| MatMut::with_stride(out, rows, cols, stride).expect("it fits");
-            isa.softmax_backward_rows(view(&y), view(&dy), target(plain.get_mut())).expect("equal shapes");
+            isa.softmax_backward_rows(view(&y), view(&dy), target(linear.get_mut())).expect("equal shapes");
             isa.log_softmax_backward_rows(view(&y), view(&dy), target(log.get_mut())).expect("equal shapes");
             for i in 0..rows {
                 let at = i * stride..i * stride + cols;
                 let mut out = vec![T::of(0.0); cols];
                 isa.softmax_backward(&y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
-                assert_eq!(bits_of(&plain.check()[at.clone()]), bits_of(&out), "row {i} on {isa}");
+                assert_eq!(bits_of(&linear.check()[at.clone()]), bits_of(&out), "row {i} on {isa}");
                 isa.log_softmax_backward(&y[at.clone()], &dy[at.clone()], &mut out).expect("equal lengths");
                 assert_eq!(bits_of(&log.check()[at.clone()]), bits_of(&out), "log, row {i} on {isa}");
-                for out in [plain.check(), log.check()] {
+                for out in [linear.check(), log.check()] {
                     let gap = &out[at.end..(i + 1) * stride];
                     assert!(gap.iter().all(|&x| Guarded::is_guard(x)), "written between rows on {isa}");
                 }
@@ -176,7 +176,7 @@ fn cross_entropy_of_special_values<T: Float>() {
                         .expect("equal shapes");
                     let (row, ln) = (&out[cols..2 * cols], (cols as f64).ln());
                     for loss in [losses[0], losses[2]] {
-                        assert!((loss.wide() - ln).abs() < 1e-5, "a neighbour of {special} on {isa}: {loss}");
+                        assert!((loss.wide() - ln).abs() < 1e-5, "a neighbor of {special} on {isa}: {loss}");
                     }
                     if special == -INF {
                         assert_eq!(losses[1].wide(), INF, "{special} at {at} of {cols} on {isa}");

@@ -25,8 +25,8 @@ use crate::support::{
 use mantex::Isa;
 use rand::rngs::StdRng;
 
-/// Accuracy at the first of the alignments, the same bits at the others, and when run again where
-/// one is named twice.
+/// Accuracy at the first of the alignments, and the same bits at the others. An alignment that is
+/// named twice is run twice.
 fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], offsets: &[usize]) {
     let reference = Reference::new(x);
     for &isa in isas {
@@ -44,7 +44,7 @@ fn streamed_length<T>() -> usize {
     (16 << 20) / size_of::<T>() + 37
 }
 
-/// A row of that length; one that repeats itself where the reference takes long.
+/// A row of that length; small cases: one that repeats itself, because the reference is slow.
 fn streamed_row<T: Float>(kind: &str, rng: &mut StdRng) -> Vec<T> {
     let n = streamed_length::<T>();
     if small_cases() { row::<T>(kind, 999, rng).into_iter().cycle().take(n).collect() } else { row::<T>(kind, n, rng) }

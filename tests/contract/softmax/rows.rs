@@ -85,8 +85,7 @@ fn empty_matrices<T: Float>() {
     }
 }
 
-/// The plain functions give the bits of their twins on `Isa::best()`, and the same again when run
-/// again.
+/// Functions without `_on` give the bits of their twins on `Isa::best()`, at every call.
 fn entry_points_run_the_best<T: Float>() {
     let (isa, mut rng) = (Isa::best(), rng(8));
     for n in [0, 1, 3, 8, 17, 100, 513, 3000] {
@@ -111,18 +110,18 @@ fn entry_points_run_the_best<T: Float>() {
     let x = normal::<T>(rows * cols, 5.0, 0.0, &mut rng);
     let view = MatRef::new(&x, rows, cols).expect("it fits");
     let mut outs = [vec![T::of(0.0); x.len()], vec![T::of(1.0); x.len()]];
-    let [plain, on] = &mut outs;
-    softmax_rows(view, MatMut::new(plain, rows, cols).expect("it fits")).expect("equal shapes");
+    let [best, on] = &mut outs;
+    softmax_rows(view, MatMut::new(best, rows, cols).expect("it fits")).expect("equal shapes");
     isa.softmax_rows(view, MatMut::new(on, rows, cols).expect("it fits")).expect("equal shapes");
-    assert_eq!(bits_of(plain), bits_of(on));
-    log_softmax_rows(view, MatMut::new(plain, rows, cols).expect("it fits")).expect("equal shapes");
-    assert!(bits_of(plain) != bits_of(on), "log_softmax_rows wrote nothing");
+    assert_eq!(bits_of(best), bits_of(on));
+    log_softmax_rows(view, MatMut::new(best, rows, cols).expect("it fits")).expect("equal shapes");
+    assert!(bits_of(best) != bits_of(on), "log_softmax_rows wrote nothing");
     isa.log_softmax_rows(view, MatMut::new(on, rows, cols).expect("it fits")).expect("equal shapes");
-    assert_eq!(bits_of(plain), bits_of(on));
-    let (mut plain, mut on) = (vec![T::of(0.0); rows], vec![T::of(1.0); rows]);
-    log_sum_exp_rows(view, &mut plain).expect("equal lengths");
+    assert_eq!(bits_of(best), bits_of(on));
+    let (mut best, mut on) = (vec![T::of(0.0); rows], vec![T::of(1.0); rows]);
+    log_sum_exp_rows(view, &mut best).expect("equal lengths");
     isa.log_sum_exp_rows(view, &mut on).expect("equal lengths");
-    assert_eq!(bits_of(&plain), bits_of(&on));
+    assert_eq!(bits_of(&best), bits_of(&on));
 }
 
 fn errors_leave_outputs_alone<T: Float>() {

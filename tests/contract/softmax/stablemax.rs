@@ -1,8 +1,8 @@
 //! The StableMax family against references in double-double.
 //!
 //! The tolerances are the contract's: StableMax 4 ulp, log-StableMax 4 ulp of max(1, |result|),
-//! gradients 16 EPSILON times the sizes of their terms. `cargo test --test contract stablemax --
-//! --nocapture` prints the largest errors seen.
+//! gradients 16 EPSILON times the sizes of their terms.
+//! `cargo test --test contract stablemax -- --nocapture` prints the largest errors seen.
 
 use crate::support::{
     data::{normal, rng},
@@ -59,7 +59,7 @@ fn long_rows<T: Float>() {
     Report::run("long rows", |report| {
         for (i, kind) in KINDS.iter().enumerate() {
             for (j, n) in [511, 512, 513, 1000, 2047, 2048, 2049, 4096 + 3].into_iter().enumerate() {
-                // In emulation each kind has one of the lengths.
+                // Small cases: one length per kind.
                 if small_cases() && i % 8 != j {
                     continue;
                 }
@@ -88,7 +88,7 @@ fn extreme_rows<T: Float>() {
         for (i, &a) in numbers.iter().enumerate() {
             for (j, &b) in numbers.iter().enumerate() {
                 for (k, n) in [1, 2, 3, 19].into_iter().enumerate() {
-                    // In emulation each pair has one of the lengths.
+                    // Small cases: one length per pair.
                     if small_cases() && (i + j) % 4 != k {
                         continue;
                     }
@@ -105,7 +105,7 @@ fn special_values<T: Float>() {
     let sets: [&[f64]; 7] = [&[-INF], &[-INF, -INF], &[INF], &[f64::NAN], &[-INF, INF], &[-INF, f64::NAN], &[]];
     Report::run("special values", |report| {
         for n in [1, 2, 3, 5, 16, 17, 33, 64, 67, 513, 2048, 2056, 4101] {
-            // In emulation a sample of the longer rows.
+            // Small cases: a sample of the longer rows.
             let step = if small_cases() && n > 100 { 41 } else { 1 };
             let mut places = vec![0, 1, n / 3, n / 2, n - 1, n - 2.min(n), 15, 16, 40, 2047, 2048];
             places.retain(|&at| at < n);
@@ -229,7 +229,7 @@ fn matrices<T: Float>() {
     assert!(isas().into_iter().all(|isa| backward.iter().all(|(f, _)| f(isa, empty, empty, out()).is_ok())));
 }
 
-/// The plain functions give the bits of their twins on `Isa::best()`.
+/// Functions without `_on` give the bits of their twins on `Isa::best()`.
 fn entry_points_run_the_best<T: Float>() {
     let mut rng = rng(38);
     for n in [0, 1, 3, 8, 17, 100, 513, 3000] {

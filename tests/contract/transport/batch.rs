@@ -1,11 +1,20 @@
 //! Batches on one cost matrix, against the textbook iteration and against problems solved alone.
 
 use super::{Case, Num, Reference, extreme, reference, wide};
-use crate::support::isas::{isas, small_cases};
+use crate::support::{
+    float::Float,
+    for_both_types,
+    isas::{isas, small_cases},
+};
 use mantex::{Batch, Isa, MatRef, Sinkhorn};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+for_both_types! {
+    every_number_of_problems_and_every_length
+    forbidden_pairs_and_every_epsilon
+}
 
 /// Problems on the cost matrix of a case, whose own masses do not count.
 struct Problems<T> {
@@ -15,7 +24,8 @@ struct Problems<T> {
 }
 
 impl<T: Num> Problems<T> {
-    /// Random masses, about a fifth of them 0; every seventh problem is narrow and has all its mass in a few places.
+    /// Random masses, about a fifth of them 0; every seventh problem is narrow and has all its mass
+    /// in a few places.
     fn random(case: Case<T>, count: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(count as u64);
         let (mut a, mut b) = (Vec::new(), Vec::new());
@@ -107,32 +117,22 @@ fn check_batch<T: Num>(problems: &Problems<T>, iterations: usize) {
     }
 }
 
-#[test]
-fn every_number_of_problems_and_every_length() {
-    fn one<T: Num>() {
-        // Lanes: 2 to 32 problems. Lengths: blocks of 4 or 8 rows, groups of 64.
-        for count in [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 67] {
-            check_batch(&Problems::random(Case::<T>::random(9, 6, 0.2, 1), count), 3);
-        }
-        for (n, m) in [(1, 1), (1, 9), (9, 1), (2, 70), (64, 3), (65, 5), (70, 67), (130, 4), (3, 200)] {
-            check_batch(&Problems::random(Case::<T>::random(n, m, 0.3, 2), 5), 4);
-        }
+fn every_number_of_problems_and_every_length<T: Num>() {
+    // Lanes: 2 to 32 problems. Lengths: blocks of 4 or 8 rows, groups of 64.
+    for count in [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 67] {
+        check_batch(&Problems::random(Case::<T>::random(9, 6, 0.2, 1), count), 3);
     }
-    one::<f32>();
-    one::<f64>();
+    for (n, m) in [(1, 1), (1, 9), (9, 1), (2, 70), (64, 3), (65, 5), (70, 67), (130, 4), (3, 200)] {
+        check_batch(&Problems::random(Case::<T>::random(n, m, 0.3, 2), 5), 4);
+    }
 }
 
-#[test]
-fn forbidden_pairs_and_every_epsilon() {
-    fn one<T: Num>() {
-        // With a small epsilon problems leave their lanes, and all do at last.
-        for epsilon in [1.0, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 1e-5] {
-            check_batch(&Problems::random(Case::<T>::random(19, 23, epsilon, 3), 18), 5);
-            check_batch(&Problems::random(Case::<T>::random(11, 9, epsilon, 4).with_forbidden(), 18), 5);
-        }
+fn forbidden_pairs_and_every_epsilon<T: Num>() {
+    // With a small epsilon problems leave their lanes, and all do at last.
+    for epsilon in [1.0, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 1e-5] {
+        check_batch(&Problems::random(Case::<T>::random(19, 23, epsilon, 3), 18), 5);
+        check_batch(&Problems::random(Case::<T>::random(11, 9, epsilon, 4).with_forbidden(), 18), 5);
     }
-    one::<f32>();
-    one::<f64>();
 }
 
 #[test]
@@ -313,7 +313,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Finite potentials wherever there is mass, numbers for error and value; or an Error. The same bits alone.
+    /// Finite potentials wherever there is mass, numbers for error and value; or an Error. The same
+    /// bits alone.
     #[test]
     fn extreme_batches_are_survived(
         n in 1..6_usize, m in 1..12_usize,

@@ -1,16 +1,21 @@
-//! Random ill-conditioned problems, judged by the solver's promises: its marginals are those of its plan, the plan is
-//! that of its potentials, and no plan or potentials of the textbook iteration contradict its bounds of the optimum.
+//! Random ill-conditioned problems, judged by the solver's promises: its marginals are those of its
+//! plan, the plan is that of its potentials, and no plan or potentials of the textbook iteration
+//! contradict its bounds of the optimum.
 
 use super::{Case, Num, isas_and_methods, marginal_error, primal, reference, rounded, wide};
-use crate::support::isas::small_cases;
+use crate::support::{for_both_types, isas::small_cases};
 use mantex::{Error, Relaxation, Sinkhorn, Transport};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+for_both_types! {
+    hard_problems
+}
+
 const CASES: u64 = 300;
 
-/// Costs over ten orders of magnitude, tiny epsilons, nearly no mass or all of it in one place, equal rows, forbidden
-/// pairs, a single row or column: each of these in some of the cases.
+/// Costs over ten orders of magnitude, tiny epsilons, nearly no mass or all of it in one place,
+/// equal rows, forbidden pairs, a single row or column: each of these in some of the cases.
 fn random<T: Num>(seed: u64) -> Case<T> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut side = |alone: u32| if rng.random_ratio(alone, 8) { 1 } else { rng.random_range(2..12) };
@@ -56,11 +61,13 @@ fn inner(x: &[f64], mass: &[f64]) -> f64 {
     x.iter().zip(mass).filter(|(_, mass)| **mass > 0.0).map(|(x, mass)| x * mass).sum()
 }
 
-/// Lower and upper bound of the optimum, by weak duality, from the textbook iteration; and the size of their terms.
+/// Lower and upper bound of the optimum, by weak duality, from the textbook iteration; and the size
+/// of their terms.
 fn bounds<T: Num>(case: &Case<T>, iterations: usize) -> (f64, f64, f64) {
     let r = reference(case, iterations);
     let (cost, a, mut b) = (wide(&case.cost), wide(&case.a), wide(&case.b));
-    // Totals of masses in f32 differ by their rounding: the bounds are of masses with one total, as those of the crate.
+    // Totals of masses in f32 differ by their rounding: the bounds are of masses with one total, as
+    // those of the crate.
     let level = a.iter().sum::<f64>() / b.iter().sum::<f64>();
     b.iter_mut().for_each(|b| *b *= level);
     let epsilon = case.epsilon.wide();
@@ -112,7 +119,8 @@ fn check_solution<T: Num>(
         assert!(told <= tolerance * (1.0 + 1e-7), "{what}: {told:e}");
     }
     let objective = transport.objective(case.matrix()).unwrap();
-    // Rounding of all terms; and where epsilon is off by 1e-7, the optimum is by that times its entropy.
+    // Rounding of all terms; and where epsilon is off by 1e-7, the optimum is by that times its
+    // entropy.
     let rounding = 1e-12 * (size + spread) + if T::ENTRY > 1e-7 { 1e-7 * epsilon * 10.0 } else { 0.0 };
     assert!(objective.gap >= 0.0, "{what}: {objective:?}");
     assert!(objective.dual <= high + rounding, "{what}: {:e} is above a plan's {high:e}", objective.dual);
@@ -145,14 +153,4 @@ fn hard_problems<T: Num>() {
     }
     println!("{solved} solved, {converged} of them converged; {refused} refused");
     assert!(3 * converged > solved && 4 * refused < solved, "{converged} of {solved} converged, {refused} refused");
-}
-
-#[test]
-fn hard_problems_f32() {
-    hard_problems::<f32>();
-}
-
-#[test]
-fn hard_problems_f64() {
-    hard_problems::<f64>();
 }

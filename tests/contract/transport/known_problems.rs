@@ -1,5 +1,5 @@
-//! Problems at which solvers are known to fail, and inputs that are no problem: each has the right answer or an error
-//! that says what is wrong.
+//! Problems at which solvers are known to fail, and inputs that are no problem: each has the right
+//! answer or an error that says what is wrong.
 
 use crate::support::{float::Float, for_both_types, isas::isas};
 use mantex::{Error, Isa, MatMut, MatRef, Sinkhorn, Transport};
@@ -148,8 +148,8 @@ fn a_total_that_overflows_is_refused() {
     refused! { f64; "overflowing total": a = vec![1e308, 1e308] => Error::InvalidParameter { argument: "a", value: INF, .. }, }
 }
 
-/// Squared distances of i/n from (j + 0.3)/n with masses that ask for splitting, and the cost of the best plan without
-/// entropy: mass moves in order.
+/// Squared distances of i/n from (j + 0.3)/n with masses that ask for splitting, and the cost of
+/// the best plan without entropy: mass moves in order.
 fn on_a_line(n: usize) -> (Problem, f64) {
     let cost = |i: usize, j: usize| ((i as f64 - j as f64 - 0.3) / n as f64).powi(2);
     let masses = |step: usize| {
@@ -203,10 +203,10 @@ fn a_large_constant_on_every_cost<T: Float>() {
     // Costs with few bits, so that their sum with the constant is exact also in f32.
     let cost: Vec<f64> = (0..12).map(|at| ((at * 7 % 11) as f64) / 64.0).collect();
     let (a, b) = (vec![0.25, 0.5, 0.25], vec![0.125, 0.375, 0.25, 0.25]);
-    let plain = Problem { epsilon: 0.01, tolerance: 1e-6, shape: (3, 4), cost, a, b, ..good() };
-    let mut moved = plain.clone();
+    let original = Problem { epsilon: 0.01, tolerance: 1e-6, shape: (3, 4), cost, a, b, ..good() };
+    let mut moved = original.clone();
     moved.cost.iter_mut().for_each(|cost| *cost += 1000.0);
-    for (x, y) in plain.solutions::<T>().iter().zip(moved.solutions::<T>()) {
+    for (x, y) in original.solutions::<T>().iter().zip(moved.solutions::<T>()) {
         for (p, q) in x.plan.iter().zip(&y.plan) {
             assert!((p - q).abs() <= 1e-5 * p + 1e-30, "{p:e} {q:e}");
         }
@@ -249,7 +249,8 @@ fn forbidden_pairs<T: Float>() {
 }
 
 fn no_plan_exists<T: Float>() {
-    // Every row and column has a partner, but two rows have the same one, and it has not the mass for both.
+    // Every row and column has a partner, but two rows have the same one, and it has not the mass
+    // for both.
     let cost = vec![0.0, INF, INF, 0.0, INF, INF, 0.0, 0.0, 0.0];
     let thirds = vec![1.0 / 3.0; 3];
     let problem = Problem { shape: (3, 3), cost, a: thirds.clone(), b: thirds, ..good() };

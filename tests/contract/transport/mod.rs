@@ -11,49 +11,38 @@ mod plan;
 mod properties;
 mod settings;
 
-use crate::support::isas::{isas, small_cases};
-use mantex::{Isa, MatMut, MatRef, Method, Real, Sinkhorn, Transport};
+use crate::support::{
+    float::Float,
+    isas::{isas, small_cases},
+};
+use mantex::{Isa, MatMut, MatRef, Method, Sinkhorn, Transport};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The element types, with the accuracy that is expected of each.
-trait Num: Real {
-    /// Relative to the largest cost, of a potential after the same iterations: `f32` rounds epsilon (6e-8) and every cost
-    /// times log2(e) / epsilon once.
+/// An element type, with the accuracy that is expected of it.
+trait Num: Float {
+    /// Relative to the largest cost, of a potential after the same iterations: `f32` rounds epsilon
+    /// (6e-8) and every cost times log2(e) / epsilon once.
     const POTENTIAL: f64;
     /// Of the potentials / epsilon besides that, and of the entries of the plan.
     const ENTRY: f64;
-    fn of(x: f64) -> Self;
-    fn wide(self) -> f64;
 }
 
 impl Num for f32 {
     const POTENTIAL: f64 = 3e-7;
     const ENTRY: f64 = 4e-6;
-    fn of(x: f64) -> f32 {
-        x as f32
-    }
-    fn wide(self) -> f64 {
-        self.into()
-    }
 }
 
 impl Num for f64 {
     const POTENTIAL: f64 = 1e-14;
     const ENTRY: f64 = 1e-12;
-    fn of(x: f64) -> f64 {
-        x
-    }
-    fn wide(self) -> f64 {
-        self
-    }
 }
 
 const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
 
-/// Every instruction set with every method; in emulation, which is slow, with one of them, another each time.
+/// Every instruction set with every method; small cases: with one method, another at each call.
 fn isas_and_methods() -> Vec<(Isa, Method)> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +66,8 @@ fn wide<T: Num>(x: &[T]) -> Vec<f64> {
 }
 
 impl<T: Num> Case<T> {
-    /// Squared distances between random points of the unit square, random masses; epsilon is relative to the median cost.
+    /// Squared distances between random points of the unit square, random masses; epsilon is
+    /// relative to the median cost.
     fn random(n: usize, m: usize, epsilon: f64, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut points =
@@ -97,11 +87,11 @@ impl<T: Num> Case<T> {
 
     /// Both sides with a total of 1.
     fn set_masses(&mut self, a: Vec<f64>, b: Vec<f64>) {
-        let normalised = |x: Vec<f64>| {
+        let normalized = |x: Vec<f64>| {
             let total: f64 = x.iter().sum();
             x.iter().map(|x| T::of(x / total)).collect()
         };
-        (self.a, self.b) = (normalised(a), normalised(b));
+        (self.a, self.b) = (normalized(a), normalized(b));
     }
 
     /// Every third mass of a and every fourth of b to 0.

@@ -1,8 +1,15 @@
 //! The plan: as a whole, by rows, and its entries above a threshold.
 
 use super::{Case, Num, wide};
-use crate::support::isas::{isas, small_cases};
+use crate::support::{
+    for_both_types,
+    isas::{isas, small_cases},
+};
 use mantex::{Entry, Error, MatMut, MatRef, Sinkhorn};
+
+for_both_types! {
+    rows_and_entries_are_those_of_the_plan
+}
 
 #[test]
 fn the_plan_checks_its_arguments_first() {
@@ -34,38 +41,33 @@ fn the_plan_checks_its_arguments_first() {
     }
 }
 
-#[test]
-fn rows_and_entries_are_those_of_the_plan() {
-    fn one<T: Num>() {
-        // One block of rows or several, with rows without mass at their edges.
-        let shapes: &[(usize, usize)] =
-            if small_cases() { &[(7, 5), (18, 700)] } else { &[(1, 1), (7, 5), (1500, 3), (18, 700)] };
-        for &(n, m) in shapes {
-            let case = Case::<T>::random(n, m, 0.05, 91);
-            let case = if n > 1 { case.with_zeros().with_forbidden() } else { case };
-            for isa in isas() {
-                let transport = case.solve(&Sinkhorn::new(case.epsilon).max_iterations(3).isa(isa));
-                let plan = case.plan(&transport);
-                let mut rows = transport.plan_rows(case.matrix()).unwrap();
-                for (i, expected) in plan.chunks(m).enumerate() {
-                    let (index, row) = rows.next_row().unwrap();
-                    assert_eq!((index, wide(row)), (i, expected.to_vec()), "{isa} {n}x{m}");
-                }
-                assert!(rows.next_row().is_none() && rows.next_row().is_none());
+fn rows_and_entries_are_those_of_the_plan<T: Num>() {
+    // One block of rows or several, with rows without mass at their edges.
+    let shapes: &[(usize, usize)] =
+        if small_cases() { &[(7, 5), (18, 700)] } else { &[(1, 1), (7, 5), (1500, 3), (18, 700)] };
+    for &(n, m) in shapes {
+        let case = Case::<T>::random(n, m, 0.05, 91);
+        let case = if n > 1 { case.with_zeros().with_forbidden() } else { case };
+        for isa in isas() {
+            let transport = case.solve(&Sinkhorn::new(case.epsilon).max_iterations(3).isa(isa));
+            let plan = case.plan(&transport);
+            let mut rows = transport.plan_rows(case.matrix()).unwrap();
+            for (i, expected) in plan.chunks(m).enumerate() {
+                let (index, row) = rows.next_row().unwrap();
+                assert_eq!((index, wide(row)), (i, expected.to_vec()), "{isa} {n}x{m}");
+            }
+            assert!(rows.next_row().is_none() && rows.next_row().is_none());
 
-                let largest = plan.iter().fold(0.0, |max: f64, &p| max.max(p));
-                for threshold in [0.0, largest / 10.0, largest] {
-                    let mut entries = transport.plan_entries(case.matrix(), T::of(threshold)).unwrap();
-                    let expected = plan.iter().enumerate().filter(|(_, p)| **p > T::of(threshold).wide());
-                    for (at, &mass) in expected {
-                        let entry = Entry { row: at / m, column: at % m, mass: T::of(mass) };
-                        assert_eq!(entries.next(), Some(entry), "{isa} {n}x{m} above {threshold:e}");
-                    }
-                    assert!(entries.next().is_none() && entries.next().is_none(), "{isa} {n}x{m} above {threshold:e}");
+            let largest = plan.iter().fold(0.0, |max: f64, &p| max.max(p));
+            for threshold in [0.0, largest / 10.0, largest] {
+                let mut entries = transport.plan_entries(case.matrix(), T::of(threshold)).unwrap();
+                let expected = plan.iter().enumerate().filter(|(_, p)| **p > T::of(threshold).wide());
+                for (at, &mass) in expected {
+                    let entry = Entry { row: at / m, column: at % m, mass: T::of(mass) };
+                    assert_eq!(entries.next(), Some(entry), "{isa} {n}x{m} above {threshold:e}");
                 }
+                assert!(entries.next().is_none() && entries.next().is_none(), "{isa} {n}x{m} above {threshold:e}");
             }
         }
     }
-    one::<f32>();
-    one::<f64>();
 }

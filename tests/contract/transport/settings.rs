@@ -79,7 +79,8 @@ fn a_run_can_be_watched_and_stopped() {
 #[test]
 fn absurd_settings_come_to_an_end() {
     let case = Case::<f64>::random(3, 4, 0.01, 20);
-    // As good as no fall of epsilon at all, and a tolerance that is infinite relative to the masses.
+    // As good as no fall of epsilon at all, and a tolerance that is infinite relative to the
+    // masses.
     let solver = Sinkhorn::new(case.epsilon).max_iterations(5).tolerance(0.0);
     for method in METHODS {
         let transport = case.solve(&solver.clone().method(method).epsilon_scaling(1.0 + f64::EPSILON));

@@ -1,0 +1,67 @@
+//! The machine and the build that a measurement holds for.
+
+use super::date::today;
+use super::json::{NULL, number, object, string};
+use std::fs::read_to_string;
+
+/// One machine, build and day.
+pub(crate) struct Machine {
+    /// The model of the CPU as the system names it.
+    pub(crate) cpu: String,
+    /// What the caller adds, for example that the machine is a virtual one.
+    pub(crate) description: String,
+    /// The number of CPUs that this process may use.
+    pub(crate) cpus: usize,
+    /// The physical memory in GiB, if the system tells.
+    pub(crate) memory_gib: Option<f64>,
+    /// The compiler and the target.
+    pub(crate) rustc: &'static str,
+    /// The version of the crate.
+    pub(crate) mantex: &'static str,
+    /// The day in UTC, as YYYY-MM-DD.
+    pub(crate) date: String,
+}
+
+impl Machine {
+    /// Asks the system.
+    pub(crate) fn detect(description: &str) -> Self {
+        Self {
+            cpu: proc_field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into()),
+            description: description.into(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_gib: proc_field("/proc/meminfo", "MemTotal").and_then(|size| {
+                let kib: f64 = size.split_whitespace().next()?.parse().ok()?;
+                Some((kib / f64::from(1 << 20)).floor())
+            }),
+            rustc: mantex::baselines::BUILD,
+            mantex: env!("CARGO_PKG_VERSION"),
+            date: today(),
+        }
+    }
+
+    /// Prints two lines above a table.
+    pub(crate) fn print(&self) {
+        println!("mantex {}, {}, {}", self.mantex, self.rustc, self.date);
+        println!("{}, {} CPUs, best instruction set {}", self.cpu, self.cpus, mantex::Isa::best());
+    }
+
+    /// Returns the fields as an object.
+    pub(crate) fn json(&self) -> String {
+        object(&[
+            ("cpu", string(&self.cpu)),
+            ("description", string(&self.description)),
+            ("cpus", self.cpus.to_string()),
+            ("memory_gib", self.memory_gib.map_or(NULL.into(), number)),
+            ("rustc", string(self.rustc)),
+            ("mantex", string(self.mantex)),
+            ("date", string(&self.date)),
+        ])
+    }
+}
+
+/// Returns the first value of a file that has lines `name : value`.
+fn proc_field(path: &str, name: &str) -> Option<String> {
+    let text = read_to_string(path).ok()?;
+    let (_, value) = text.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == name)?;
+    Some(value.trim().into())
+}

@@ -1,0 +1,68 @@
+//! A record: one measured piece of work, or one comparison of it.
+
+use super::json::{NULL, number, object, string};
+use super::machine::Machine;
+use std::fmt::Write as _;
+
+/// What was measured, and what it was compared with.
+pub(crate) struct Record {
+    work: String,
+    value: Option<(f64, &'static str)>,
+    ratio: Option<(f64, &'static str)>,
+    details: Vec<(&'static str, f64)>,
+}
+
+impl Record {
+    /// A record of the work with this id, for example `softmax/f32/avx512/n=4096`.
+    pub(crate) fn new(work: impl Into<String>) -> Self {
+        Self { work: work.into(), value: None, ratio: None, details: Vec::new() }
+    }
+
+    /// The measured quantity and its unit.
+    pub(crate) fn value(self, value: f64, unit: &'static str) -> Self {
+        Self { value: Some((value, unit)), ..self }
+    }
+
+    /// The quantity is `ratio` times `of`, for example 1.5 of "the time of summing exp".
+    pub(crate) fn ratio(self, ratio: f64, of: &'static str) -> Self {
+        Self { ratio: Some((ratio, of)), ..self }
+    }
+
+    /// Another number that belongs to the measurement.
+    pub(crate) fn detail(mut self, name: &'static str, value: f64) -> Self {
+        self.details.push((name, value));
+        self
+    }
+
+    /// Returns the record as a line of a table for people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{:<50}", self.work);
+        let value = self.value.map_or(String::new(), |(value, unit)| format!("{} {unit}", number(value)));
+        let _ = write!(text, " {value:<20}");
+        if let Some((ratio, of)) = self.ratio {
+            let _ = write!(text, " {ratio:>6.2} x {of}");
+        }
+        for (i, &(name, value)) in self.details.iter().enumerate() {
+            let _ = write!(text, "{}{name} {}", if i == 0 { "; " } else { ", " }, number(value));
+        }
+        text
+    }
+
+    /// Returns the record as a line of a file.
+    pub(crate) fn json(&self, bench: &str, machine: &Machine) -> String {
+        let (value, unit) = self.value.map_or((f64::NAN, NULL.into()), |(value, unit)| (value, string(unit)));
+        let (ratio, of) = self.ratio.map_or((f64::NAN, NULL.into()), |(ratio, of)| (ratio, string(of)));
+        let details: Vec<_> = self.details.iter().map(|&(name, value)| (name, number(value))).collect();
+        object(&[
+            ("bench", string(bench)),
+            ("work", string(&self.work)),
+            ("peer", NULL.into()),
+            ("value", number(value)),
+            ("unit", unit),
+            ("ratio", number(ratio)),
+            ("of", of),
+            ("details", object(&details)),
+            ("machine", machine.json()),
+        ])
+    }
+}

@@ -1,0 +1,113 @@
+//! Scans for few medoids: sums under masks.
+//!
+//! Each object is added to the sum of its cluster by mask, in T and without branches. The sums are
+//! bounds within [`relative_error`]: they rule out swaps, but a swap that they allow is summed
+//! again in `f64`.
+
+use super::tuning::NARROW_SUM_OBJECTS;
+use super::validation::{all_non_negative, min_or_neg_inf};
+use super::{InvalidDissimilarity, NearestRef, load_objects};
+use crate::kernels::lanes::{Float, IndexLanes, Lanes, MAX_LANES};
+use core::hint::black_box;
+use core::ops::Range;
+
+/// The sums of a block in T: A of each of `R` candidates, and their T_i for up to `K` clusters.
+type BlockSums<V, const K: usize, const R: usize> = ([V; R], [[V; R]; K]);
+
+/// Sums a block of objects. Meanwhile it prefetches what `ahead` begins with: rows, and the index
+/// of the object to begin at. `one` is 1, unknown to the compiler.
+#[inline(always)]
+fn block_sums<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+    l: L,
+    rows: [&[T]; R],
+    block: Range<usize>,
+    near: &NearestRef<'_, T>,
+    ahead: ([&[T]; R], usize),
+    one: L::V,
+) -> BlockSums<L::V, K, R> {
+    let zero = l.splat(T::ZERO);
+    let mut a = [zero; R];
+    let mut t = [[zero; R]; K];
+    for at in block.clone().step_by(L::N) {
+        let (d1, d2) = (l.load(&near.d1[at..]), l.load(&near.d2[at..]));
+        let mut lost = [zero; R];
+        for r in 0..R {
+            let d = load_objects(l, rows[r], at);
+            l.prefetch(ahead.0[r], ahead.1 + (at - block.start));
+            let kept = l.min(d, d1);
+            lost[r] = l.sub(l.min(d, d2), kept);
+            let mut gained = l.sub(kept, d1);
+            if WEIGHTED {
+                let weights = l.load(&near.weights[at..]);
+                lost[r] = l.mul(lost[r], weights);
+                gained = l.mul(gained, weights);
+            }
+            a[r] = l.add(a[r], gained);
+        }
+        let n1 = l.load_index(&near.n1[at..]);
+        for (i, sums) in t.iter_mut().enumerate() {
+            let in_cluster = l.eq_index(n1, l.splat_index(i as u32));
+            for (sum, &lost) in sums.iter_mut().zip(&lost) {
+                // Additions and multiply-adds in turn keep different execution units busy.
+                *sum = if i % 2 == 0 {
+                    l.masked_add_fma(in_cluster, *sum, lost, one)
+                } else {
+                    l.masked_add(in_cluster, *sum, lost)
+                };
+            }
+        }
+    }
+    (a, t)
+}
+
+/// Returns A and all T_i of each of `R` candidates for up to `K` clusters, each within
+/// [`relative_error`].
+///
+/// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an
+/// element is invalid.
+#[inline(always)]
+pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+    l: L,
+    rows: [&[T]; R],
+    next: [&[T]; R],
+    validated: bool,
+    near: &NearestRef<'_, T>,
+) -> Result<([f64; R], [[f64; K]; R]), InvalidDissimilarity> {
+    let n = rows[0].len();
+    // With a 1 that it knows, the compiler would turn the multiply-adds into additions.
+    let (zero, one) = (l.splat(T::ZERO), black_box(l.splat(T::ONE)));
+    let mut minima = zero;
+    let mut a = [0.0; R];
+    let mut t = [[0.0; K]; R];
+    for start in (0..n).step_by(NARROW_SUM_OBJECTS) {
+        let end = n.min(start + NARROW_SUM_OBJECTS);
+        let ahead = if start + NARROW_SUM_OBJECTS < n { (rows, start + NARROW_SUM_OBJECTS) } else { (next, 0) };
+        if !validated {
+            for row in rows {
+                minima = l.min(min_or_neg_inf(l, &row[start..end]), minima);
+            }
+        }
+        let (block_a, block_t) = block_sums::<L, T, K, R, WEIGHTED>(l, rows, start..end, near, ahead, one);
+        for r in 0..R {
+            a[r] += l.reduce_sum(block_a[r]);
+            // Through memory: a loop that is not unrolled over the sums would keep them there all
+            // the time.
+            let mut lanes = [[T::ZERO; MAX_LANES]; K];
+            for (lanes, sums) in lanes.iter_mut().zip(&block_t) {
+                l.store(lanes, sums[r]);
+            }
+            for (t, lanes) in t[r].iter_mut().zip(&lanes) {
+                *t += l.reduce_sum(l.load(lanes));
+            }
+        }
+    }
+    if all_non_negative(l, minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
+}
+
+/// Returns the bound of the relative error of the sums of [`masked_scan`], whose terms have one
+/// sign. A term has up to three roundings of EPSILON / 2, and another one when the lanes are added
+/// up; a lane adds up its share of a block.
+#[inline(always)]
+pub(super) fn relative_error<L: Lanes<T>, T: Float>() -> f64 {
+    (NARROW_SUM_OBJECTS / L::N + 8) as f64 * T::EPSILON
+}

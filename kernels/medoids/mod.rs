@@ -1,0 +1,180 @@
+//! k-medoids: the loss changes of all k swaps of a candidate from one read of its row.
+//!
+//! Schubert & Rousseeuw, "Fast and Eager k-Medoids Clustering", Information Systems 101 (2021),
+//! sections 3 and 4.
+//!
+//! Let d1 and d2 be the dissimilarities of an object to its nearest and second nearest medoid, n1
+//! the cluster of the nearest one, and d its dissimilarity to a candidate. If the candidate
+//! replaces the medoid of cluster i, the loss changes by `A + T_i`:
+//!
+//! ```text
+//! A   = sum over all objects   of  min(d, d1) - d1
+//! T_i = sum over cluster i     of  min(d, d2) - min(d, d1)
+//!     = R_i + sum over the hits of cluster i  of  max(d, d1) - d2
+//! R_i = sum over cluster i     of  d2 - d1, the loss of removing medoid i
+//!
+//! first_improving_swap(candidates, limit):
+//!     for each candidate:                           one read of its row
+//!         A = 0;  T = R
+//!         for each hit, an object with d < d2:
+//!             A     += min(d, d1) - d1
+//!             T[n1] += max(d, d1) - d2
+//!         i = argmin T
+//!         if A + T[i] < limit: return the candidate, i, A + T[i]
+//! ```
+//!
+//! If objects have weights, each term is multiplied by the weight of its object. Sums are kept in
+//! `f64`: for `f32` they are exact or nearly exact.
+//!
+//! Deviations, to be fast:
+//! 1. With few medoids, most objects are hits, and branches on hits mispredict. The second line for
+//!    T_i is then summed over all objects under masks, in T and with a register per cluster
+//!    ([`masked_scan`]). If rounding cannot rule out a swap, its candidate is scanned again as
+//!    below.
+//! 2. With many medoids, hits are rare. [`hit_scan`] lists the hits of a block of objects without
+//!    branches, then adds them one by one. [`tuning::SCAN_ROWS`] candidates share the reads of d1
+//!    and d2.
+//! 3. Up to [`tuning::MAX_TWO_TABLE_K`] medoids, neighboring hits alternate between two tables of
+//!    T. They often have the same nearest medoid, and one addition would wait for the other.
+//! 4. The sums of candidates that were scanned together outlive a swap: the caller updates them for
+//!    the few objects that the swap changes ([`CandidateSums::ready`]).
+//! 5. Rows that are not yet known to be valid are validated during the scan, while a block of them
+//!    is in L1. That saves one read of the matrix.
+//!
+//! | file | content |
+//! |---|---|
+//! | [`tuning`] | the measured constants |
+//! | [`swap`] | which scan, exact deltas, the best swap |
+//! | [`masked_scan`] | few medoids: sums under masks |
+//! | [`hit_scan`] | many medoids: lists of hits |
+//! | [`validation`] | whether rows hold valid dissimilarities |
+//! | [`build`] | BUILD: the losses with one more medoid |
+//! | [`nearest`] | the caches of nearest and second nearest medoids; nearest medoids of new objects |
+//! | [`members`] | sums over the members of clusters |
+
+pub(crate) mod build;
+mod hit_scan;
+mod masked_scan;
+pub(crate) mod members;
+pub(crate) mod nearest;
+pub(crate) mod swap;
+pub(crate) mod tuning;
+pub(crate) mod validation;
+
+use super::lanes::{Float, Lanes, WideLanes};
+use crate::matrix::MatRef;
+use tuning::SCAN_ROWS;
+
+/// The cluster of a second nearest medoid that is not known; no cluster has this index.
+pub(crate) const UNKNOWN_CLUSTER: u32 = u32::MAX;
+/// The clusters of the nearest and second nearest medoid of padding; no cluster has this index.
+pub(crate) const PADDING_CLUSTER: u32 = u32::MAX - 1;
+
+/// What a scan reads of the current clustering. `d1`, `d2` and `n1` have one element per object,
+/// and they are padded to a multiple of [`MAX_LANES`](super::lanes::MAX_LANES): with distance 0,
+/// which no candidate undercuts, and [`PADDING_CLUSTER`].
+#[derive(Clone, Copy)]
+pub struct NearestRef<'a, T> {
+    /// The distance to the nearest medoid.
+    pub d1: &'a [T],
+    /// The distance to the second nearest medoid; infinite if there is only one medoid.
+    pub d2: &'a [T],
+    /// The cluster of the nearest medoid.
+    pub n1: &'a [u32],
+    /// R_i of every cluster, the loss of removing its medoid.
+    pub removal_losses: &'a [f64],
+    /// The weight of every object, padded with 0 to the same length; empty if all weights are 1.
+    pub weights: &'a [T],
+    /// Losses that differ by at most this bound count as equal: the order of summation can make
+    /// that difference.
+    pub rounding_bound: f64,
+}
+
+/// The caches of nearest medoids, padded as in [`NearestRef`].
+pub struct NearestMut<'a, T> {
+    /// The distance to the nearest medoid.
+    pub d1: &'a mut [T],
+    /// The distance to the second nearest medoid.
+    pub d2: &'a mut [T],
+    /// The cluster of the nearest medoid.
+    pub n1: &'a mut [u32],
+    /// The cluster of the second nearest medoid.
+    pub n2: &'a mut [u32],
+}
+
+/// The best swap of the first candidate that has one below the limit.
+pub(crate) type FoundSwap = Result<Option<Swap>, InvalidDissimilarity>;
+
+/// The candidates of a scan.
+#[derive(Clone, Copy)]
+pub struct Scan<'a, T> {
+    /// The dissimilarities; row c holds those of every object to object c.
+    pub d: MatRef<'a, T>,
+    /// The objects that may become medoids.
+    pub candidates: &'a [usize],
+    /// A swap must change the loss by less than this.
+    pub limit: f64,
+    /// Whether the elements of the candidates' rows are known to be finite and not negative.
+    pub validated: bool,
+}
+
+/// The sums of the candidates that were scanned together. If the caller keeps them up to date, they
+/// save a scan when the next call goes on after the swap that was found.
+pub struct CandidateSums<'a> {
+    /// A of each candidate.
+    pub a: &'a mut [f64; SCAN_ROWS],
+    /// All T_i of each candidate, one candidate after the other, within [`swap::scratch_len`]
+    /// elements.
+    pub t: &'a mut [f64],
+    /// The number of trailing sums that belong to the next candidates.
+    pub ready: &'a mut usize,
+}
+
+/// A dissimilarity is NaN, infinite or negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidDissimilarity;
+
+/// A swap of a medoid for a candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Swap {
+    /// The object that becomes a medoid.
+    pub candidate: usize,
+    /// Its index among the candidates of the scan.
+    pub candidate_index: usize,
+    /// The cluster whose medoid it replaces.
+    pub cluster: usize,
+    /// The change of the loss.
+    pub delta: f64,
+}
+
+/// Loads the vector of a row that begins at `row[at]`. Missing objects at the end are infinitely
+/// far.
+#[inline(always)]
+fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
+    let rest = &row[at..];
+    if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::INFINITY) }
+}
+
+/// Returns `terms` times the weights of the objects from `at` on, or `terms` if objects have no
+/// weights.
+#[inline(always)]
+fn weighted<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    weights: &[T],
+    at: usize,
+    terms: L::Wide,
+) -> L::Wide {
+    if WEIGHTED { l.mul_wide(terms, l.widen(l.load(&weights[at..]))) } else { terms }
+}
+
+/// Returns the rows of `R` candidates from the index `from` on. Past the end, the row of the last
+/// candidate repeats.
+#[inline(always)]
+fn candidate_rows<'a, T, const R: usize>(d: MatRef<'a, T>, candidates: &[usize], from: usize) -> [&'a [T]; R] {
+    let last = candidates.len() - 1;
+    let mut rows = [d.row(candidates[last]); R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = d.row(candidates[(from + r).min(last)]);
+    }
+    rows
+}

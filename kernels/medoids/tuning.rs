@@ -1,0 +1,69 @@
+//! The measured constants of the k-medoids family.
+//!
+//! Unless noted otherwise, a value was chosen with `cargo bench --bench medoids -- ratios`, for f32
+//! and AVX-512, on a virtual machine with two cores of a Zen 4 server, on 2026-11-25. Times that
+//! were recorded before and after a change are given with the constant; the other candidates of a
+//! value were not recorded. On NEON, of which only emulation was at hand, nothing is measured.
+
+use crate::kernels::lanes::{Float, Lanes};
+
+// The swap scan.
+
+/// The largest k, in medoids, for which any instruction set scans under masks. Together with a
+/// multiply-add for every other sum, the step from 12 to 10 took FasterPAM with n = 10000 and k =
+/// 10 from 83 to 66 ms.
+pub(super) const MAX_MASKED_K: usize = 10;
+/// The largest k, in medoids, for which hits alternate between two tables.
+pub(super) const MAX_TWO_TABLE_K: usize = 64;
+/// The number of candidates that are scanned together in lists of hits. They share the reads of the
+/// caches, and memory has eight rows to fetch ahead. Also the number of rows of medoids that
+/// [`add_medoids`](super::nearest::add_medoids) reads together.
+pub(crate) const SCAN_ROWS: usize = 8;
+/// The number of objects per block of a hit scan. The lists of hits of a block, as bytes, and the
+/// caches that it reads fit L1.
+pub(super) const BLOCK_OBJECTS: usize = 128;
+/// The number of objects whose masked sums are kept in T before they are added up in `f64`. It
+/// bounds the rounding error of a masked sum. Not measured: 1024 objects make the `f64` additions
+/// rare, and with 16 lanes of f32 the error stays below 1e-5.
+pub(super) const NARROW_SUM_OBJECTS: usize = 1024;
+
+/// Returns the largest k for which this instruction set scans under masks: a narrow vector shares
+/// the masked additions among few objects. With eight lanes, 8 instead of 9 is part of the step
+/// described at [`MAX_MASKED_K`].
+#[inline(always)]
+pub(super) fn max_masked_k<L: Lanes<T>, T: Float>() -> usize {
+    match L::N {
+        0..4 => 4,
+        4..8 => 6,
+        8..16 => 8,
+        _ => MAX_MASKED_K,
+    }
+}
+
+// Other kernels.
+
+/// The number of rows that BUILD sums together: they share the reads of d1.
+pub(super) const BUILD_ROWS: usize = 4;
+/// The number of rows of a cluster that are added up together: they share one read and one write of
+/// the sums. Not measured: the sums stay in L1, so more rows would save little.
+pub(super) const MEMBER_ROWS: usize = 4;
+
+// The drivers in src/medoids/.
+
+/// The number of medoids that an object keeps ranked, including its two nearest ones. With many
+/// medoids the search for a second nearest one is the most expensive part of a swap: it reads one
+/// element of every medoid's row. Ranking took FasterPAM with n = 10000 and k = 1000 from 458 to
+/// 146 ms.
+pub(crate) const MAX_RANKED: usize = 6;
+/// The number of medoids per ranked one, up to [`MAX_RANKED`]. With few medoids a search is cheap,
+/// and a swap changes the rankings of most objects.
+pub(crate) const MEDOIDS_PER_RANKED: usize = 16;
+/// If a swap changes more than one in this many objects, the next candidates are scanned again:
+/// updating their sums would cost as much.
+pub(crate) const RESCAN_FRACTION: usize = 16;
+/// The number of columns whose silhouette sums stay in L1 while rows pass by: 8 KiB of `f64`. Not
+/// measured: the sums need only be small against L1 and long against a cache line.
+pub(crate) const BLOCK_COLUMNS: usize = 1024;
+/// The side, in elements, of the square tiles in which a condensed matrix is mirrored. Not
+/// measured: the reads of a tile, one cache line per row, stay in L1.
+pub(crate) const TILE_SIDE: usize = 64;

@@ -1,0 +1,34 @@
+//! Whether rows hold valid dissimilarities: finite and not negative.
+
+use crate::kernels::lanes::{Float, Lanes};
+
+/// Returns the smallest elements, lane by lane and at most 0. NaN and infinity count as -inf.
+#[inline(always)]
+pub(super) fn min_or_neg_inf<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> L::V {
+    let invalid = l.splat(T::NEG_INFINITY);
+    let mut minima = [l.splat(T::ZERO); 4];
+    let mut chunks = row.chunks_exact(4 * L::N);
+    for chunk in &mut chunks {
+        for (i, min) in minima.iter_mut().enumerate() {
+            let x = l.load(&chunk[i * L::N..]);
+            *min = l.min(l.select(l.lt(x, l.splat(T::INFINITY)), x, invalid), *min);
+        }
+    }
+    for chunk in chunks.remainder().chunks(L::N) {
+        let x = l.load_tail(chunk, T::ZERO);
+        minima[0] = l.min(l.select(l.lt(x, l.splat(T::INFINITY)), x, invalid), minima[0]);
+    }
+    l.min(l.min(minima[0], minima[1]), l.min(minima[2], minima[3]))
+}
+
+/// Returns whether no lane is negative.
+#[inline(always)]
+pub(super) fn all_non_negative<L: Lanes<T>, T: Float>(l: L, x: L::V) -> bool {
+    l.to_array(x)[..L::N].iter().all(|&x| x >= T::ZERO)
+}
+
+/// Returns whether every element is finite and not negative.
+#[inline(always)]
+pub(crate) fn all_finite_non_negative<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
+    all_non_negative(l, min_or_neg_inf(l, row))
+}

@@ -1,0 +1,285 @@
+//! Rows of the Gibbs matrix `K_ij = 2^(U_i + G_j - eta C_ij)` and their sums.
+
+use super::super::lanes::{Float, Lanes, out_of_line};
+use super::super::math::exp::{Exp2, ExpLanes, pow2};
+use super::gibbs_stride;
+use super::potentials::{has_low_part, round_to_quantum};
+use super::tuning::FLUSH_VECTORS;
+
+/// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
+/// that underflow change neither the row sum nor a column sum of at least [`column_floor`].
+#[inline(always)]
+pub(super) fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
+    let high = pow2(T::BIAS * 0.25);
+    1.0 / high..=high
+}
+
+/// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken
+/// from it.
+#[inline(always)]
+pub(super) fn column_floor<T: Float>() -> f64 {
+    pow2(-T::BIAS * 0.5)
+}
+
+/// The nearest number of the type; the largest finite one if that is infinite, since it may meet
+/// entries of 0.
+#[inline(always)]
+pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
+    let y = T::from_f64(x);
+    if y == T::INFINITY { T::ZERO - T::MIN } else { y }
+}
+
+/// Evaluates entries of the Gibbs matrix: the constants of the inner loop and the column
+/// potentials.
+#[derive(Clone, Copy)]
+pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
+    eta: L::V,
+    exp: Exp2<L, T>,
+    g_high: &'a [T],
+    g_low: &'a [T],
+}
+
+impl<'a, L: ExpLanes<T>, T: Float> GibbsEval<'a, L, T> {
+    /// An evaluator for column potentials that are split.
+    #[inline(always)]
+    pub(super) fn new(l: L, eta: T, g_high: &'a [T], g_low: &'a [T]) -> Self {
+        Self { eta: l.splat(eta), exp: Exp2::new(l), g_high, g_low }
+    }
+
+    /// Both parts of the column potentials from column `at` on.
+    #[inline(always)]
+    fn columns(&self, l: L, at: usize) -> (L::V, L::V) {
+        let high = l.load(&self.g_high[at..]);
+        (high, if has_low_part::<T>() { l.load(&self.g_low[at..]) } else { high })
+    }
+
+    /// `shift + g - eta * cost`.
+    #[inline(always)]
+    fn argument(&self, l: L, shift: L::V, (high, low): (L::V, L::V), cost: L::V) -> L::V {
+        let y = l.neg_mul_add_exact(self.eta, cost, l.add(shift, high));
+        if has_low_part::<T>() { l.add(y, low) } else { y }
+    }
+}
+
+/// The sums of a row.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RowSum {
+    /// The sum of the exponentials.
+    pub(super) sum: f64,
+    /// The sum of the exponentials times their costs.
+    pub(super) cost: f64,
+}
+
+/// `x[at..]`, at most one vector, filled up with 0.
+#[inline(always)]
+pub(super) fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], at: usize) -> L::V {
+    if x.len() - at >= L::N { l.load(&x[at..]) } else { l.load_tail(&x[at..], T::ZERO) }
+}
+
+/// `cost * e`, and 0 if e is 0 (the cost of a forbidden pair is infinite).
+#[inline(always)]
+fn cost_product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
+    let zero = l.splat(T::ZERO);
+    l.mul(l.select(l.lt(zero, e), cost, zero), e)
+}
+
+/// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0
+/// unless `WITH_COST`. Prefetches the `next` rows, which will be read later.
+#[inline(always)]
+pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+    l: L,
+    eval: &GibbsEval<'_, L, T>,
+    rows: [&[T]; R],
+    shifts: [T; R],
+    gibbs: &mut [T],
+    next: &[&[T]],
+) -> [RowSum; R] {
+    let cols = rows[0].len();
+    let whole = cols - cols % L::N;
+    let zero = l.splat(T::ZERO);
+    let mut totals = [RowSum::default(); R];
+    for start in (0..whole).step_by(FLUSH_VECTORS * L::N) {
+        let end = whole.min(start + FLUSH_VECTORS * L::N);
+        // Slices of one length: a single comparison then holds for all of them.
+        let mut row: [&[T]; R] = [&[]; R];
+        let mut out = [(); R].map(|()| <&mut [T]>::default());
+        for (i, gibbs) in gibbs.chunks_mut(gibbs_stride(cols)).take(R).enumerate() {
+            (row[i], out[i]) = (&rows[i][start..end], &mut gibbs[start..end]);
+        }
+        let eval = GibbsEval { g_high: &eval.g_high[start..end], g_low: &eval.g_low[start..end], ..*eval };
+        let (mut sums, mut costs) = ([zero; R], [zero; R]);
+        let len = eval.g_high.len();
+        let mut at = 0;
+        while len - at >= L::N {
+            let g = eval.columns(l, at);
+            prefetch_rows(l, next, start + at);
+            for i in 0..R {
+                let cost = l.load(&row[i][at..]);
+                let e = eval.exp.eval(l, eval.argument(l, l.splat(shifts[i]), g, cost));
+                l.store(&mut out[i][at..], e);
+                sums[i] = l.add(sums[i], e);
+                if WITH_COST {
+                    costs[i] = l.add(costs[i], cost_product(l, cost, e));
+                }
+            }
+            at += L::N;
+        }
+        for i in 0..R {
+            totals[i].sum += l.reduce_sum(sums[i]);
+            if WITH_COST {
+                totals[i].cost += l.reduce_sum(costs[i]);
+            }
+        }
+    }
+    if whole < cols {
+        gibbs_tail::<L, T, R, WITH_COST>(l, eval, rows, shifts, gibbs, &mut totals);
+    }
+    totals
+}
+
+/// The columns of [`gibbs_rows`] that do not fill a vector.
+#[inline(always)]
+fn gibbs_tail<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+    l: L,
+    eval: &GibbsEval<'_, L, T>,
+    rows: [&[T]; R],
+    shifts: [T; R],
+    gibbs: &mut [T],
+    totals: &mut [RowSum; R],
+) {
+    let cols = rows[0].len();
+    let (stride, whole) = (gibbs_stride(cols), cols - cols % L::N);
+    let g = eval.columns(l, whole);
+    for i in 0..R {
+        let cost = l.load_tail(&rows[i][whole..], T::ZERO);
+        let e = eval.exp.eval(l, eval.argument(l, l.splat(shifts[i]), g, cost));
+        l.store(&mut gibbs[i * stride + whole..], e);
+        totals[i].sum += l.reduce_sum(e);
+        if WITH_COST {
+            totals[i].cost += l.reduce_sum(cost_product(l, cost, e));
+        }
+    }
+}
+
+/// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was
+/// evaluated with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum
+/// is out of range.
+#[inline(always)]
+pub(super) fn gibbs_row<L: ExpLanes<T>, T: Float>(
+    l: L,
+    eval: &GibbsEval<'_, L, T>,
+    quantum: f64,
+    row: &[T],
+    u: f64,
+    gibbs: &mut [T],
+) -> f64 {
+    let rounded = T::from_f64(round_to_quantum(quantum, u));
+    let [total] = gibbs_rows::<L, T, 1, false>(l, eval, [row], [rounded], gibbs, &[]);
+    let mut shift = rounded.to_f64();
+    if !row_range::<T>().contains(&total.sum) {
+        (shift, _) = stabilized_row(l, eval, quantum, row, gibbs);
+    }
+    shift
+}
+
+/// Writes the arguments of the exponentials of a row to `out` and returns their maximum.
+#[inline(always)]
+fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
+    let mut max = l.splat(T::NEG_INFINITY);
+    let mut at = 0;
+    while at < row.len() {
+        let y = eval.argument(l, l.splat(shift), eval.columns(l, at), load_up_to(l, row, at));
+        l.store(&mut out[at..], y);
+        max = l.max(y, max);
+        at += L::N;
+    }
+    let lanes = l.to_array(max);
+    lanes[..L::N].iter().fold(f64::NEG_INFINITY, |max, lane| max.max(lane.to_f64()))
+}
+
+/// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums.
+/// The shift is infinite, and the row 0, if the maximum is not finite.
+#[inline(always)]
+pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
+    l: L,
+    eval: &GibbsEval<'_, L, T>,
+    quantum: f64,
+    row: &[T],
+    gibbs: &mut [T],
+) -> (f64, RowSum) {
+    let eval = *eval;
+    out_of_line!(l, {
+        // Arguments without a shift are too coarse to be used, but good enough to find the shift.
+        let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, &eval, row, T::ZERO, gibbs)));
+        let max = arguments(l, &eval, row, shift, gibbs);
+        if !max.is_finite() {
+            gibbs.fill(T::ZERO);
+            return (f64::INFINITY, RowSum { sum: 1.0, cost: 0.0 });
+        }
+        let offset = l.splat(T::from_f64(max));
+        let mut total = RowSum::default();
+        let mut at = 0;
+        while at < row.len() {
+            let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
+            l.store(&mut gibbs[at..], e);
+            total.sum += l.reduce_sum(e);
+            total.cost += l.reduce_sum(cost_product(l, load_up_to(l, row, at), e));
+            at += L::N;
+        }
+        (shift.to_f64() - max, total)
+    })
+}
+
+/// Prefetches the cache line that begins with column `at` of each row, if one begins there.
+#[inline(always)]
+pub(super) fn prefetch_rows<L: Lanes<T>, T: Float>(l: L, rows: &[&[T]], at: usize) {
+    if (at * size_of::<T>()).is_multiple_of(64) {
+        for row in rows {
+            l.prefetch_far(row, at);
+        }
+    }
+}
+
+/// R rows of a Gibbs matrix that are to be added up, each times its weight.
+#[derive(Clone, Copy)]
+pub(super) struct WeightedRows<'a, T, const R: usize> {
+    /// The rows, at the distance of [`gibbs_stride`].
+    pub(super) gibbs: &'a [T],
+    /// One weight per row.
+    pub(super) weights: [T; R],
+}
+
+/// Adds R rows, each times its weight, to the column sums. Prefetches the `next` rows, which will
+/// be read later.
+#[inline(always)]
+pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
+    l: L,
+    added: WeightedRows<'_, T, R>,
+    sums: &mut [T],
+    next: &[&[T]],
+) {
+    let len = sums.len();
+    let (mut row, mut weight): ([&[T]; R], _) = ([&[]; R], [l.splat(T::ZERO); R]);
+    for (i, gibbs) in added.gibbs.chunks(gibbs_stride(len)).take(R).enumerate() {
+        (row[i], weight[i]) = (&gibbs[..len], l.splat(added.weights[i]));
+    }
+    let mut at = 0;
+    while len - at >= L::N {
+        prefetch_rows(l, next, at);
+        let mut sum = l.load(&sums[at..]);
+        for i in 0..R {
+            sum = l.mul_add(weight[i], l.load(&row[i][at..]), sum);
+        }
+        l.store(&mut sums[at..], sum);
+        at += L::N;
+    }
+}
+
+/// Continues column sums in `f64`.
+#[inline(always)]
+pub(super) fn flush_partial_sums<T: Float>(column_sums: &mut [f64], partial_sums: &mut [T]) {
+    for (sum, partial) in column_sums.iter_mut().zip(partial_sums) {
+        *sum += partial.to_f64();
+        *partial = T::ZERO;
+    }
+}

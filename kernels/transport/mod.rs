@@ -1,0 +1,126 @@
+//! Entropic optimal transport: Sinkhorn's iteration in three forms, the plan, and the values of a
+//! solution.
+//!
+//! For costs C and masses a and b, the plan P minimizes `<C, P> + epsilon * sum P (ln P - 1)` under
+//! `P 1 = a` and `P^T 1 = b`. It is `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and
+//! g. Sinkhorn's iteration makes the row sums of P right by f, then its column sums by g (Cuturi
+//! 2013). Schmitzer 2019 gives its stabilized forms.
+//!
+//! Kernels use base-2 units: `eta = log2(e) / epsilon`, `U_i = eta f_i - log2(a_i)`,
+//! `G_j = eta g_j`. The Gibbs matrix is `K_ij = 2^(U_i + G_j - eta C_ij)`, and `P_ij = a_i K_ij`.
+//! One iteration:
+//! ```text
+//! for each block of rows:                        one read of C, one exponential per entry
+//!     K_ij <- 2^(U_i + G_j - eta C_ij)           gibbs_rows
+//!     r_i  <- sum_j K_ij
+//!     U_i  <- U_i - log2(r_i)                    now the row sums of P are a
+//!     c_j  <- c_j + sum_i (a_i / r_i) K_ij       add_block, while the rows of K are in the cache
+//! G_j <- G_j + log2(b_j) - log2(c_j)             now its column sums are b
+//! ```
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Problem`] | the constants of a solve: costs, masses, eta |
+//! | [`PotentialsRef`](potentials::PotentialsRef), [`PotentialsMut`](potentials::PotentialsMut) | U and G, to read or to update |
+//! | [`Workspace`] | the memory of one pass over the cost matrix |
+//! | [`ScaledGibbs`](sinkhorn_scaling::ScaledGibbs) | a stored K and the scalings of its rows and columns |
+//! | [`GibbsBlocks`](sinkhorn_batch::GibbsBlocks), [`LaneArrays`](sinkhorn_batch::LaneArrays) | a stored K and many problems on it, one per lane |
+//!
+//! What differs from the textbook, to be fast:
+//! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a
+//!    block of rows of K stays in the second-level cache until it is added to the column sums.
+//! 2. U and G are `f64` for both element types. An `f32` kernel takes U_i and the leading part of
+//!    G_j as multiples of a common quantum, a power of two so coarse that their sum is exact. The
+//!    error of `(U_i + G_high - eta C_ij) + G_low` is then relative to the small result and not to
+//!    the large terms. Rounding U_i costs nothing, because every row is normalized anyway.
+//! 3. Rows and columns are stabilized on demand. A row whose sum leaves [`gibbs::row_range`] is
+//!    evaluated again relative to its own maximum, and a column whose sum underflows is summed
+//!    again relative to its maximum, in `f64`. Both are rare after the first iterations.
+//! 4. Scaling ([`sinkhorn_scaling`]) stores K once and moves the potentials by factors of its rows
+//!    and columns: no exponentials, one read of K. Entries of K that underflow are negligible while
+//!    factors and sums stay within [`gibbs::row_range`] and [`gibbs::column_floor`]. Otherwise the
+//!    iteration is refused and the solver returns to potentials.
+//! 5. A matrix that is not in the caches is prefetched one block ahead, all the time, because
+//!    memory would otherwise idle while a block is added to the column sums.
+
+pub(crate) mod costs;
+pub(crate) mod gibbs;
+pub(crate) mod objective;
+pub(crate) mod plan;
+pub(crate) mod potentials;
+pub(crate) mod sinkhorn_batch;
+pub(crate) mod sinkhorn_log;
+pub(crate) mod sinkhorn_scaling;
+pub(crate) mod tuning;
+
+use super::lanes::MAX_LANES;
+use crate::matrix::MatRef;
+use tuning::BLOCK_ROWS;
+
+/// The constants of a solve. Masses are divided by the total of `a`.
+#[derive(Clone, Copy)]
+pub struct Problem<'a, T> {
+    /// The cost matrix.
+    pub(crate) cost: MatRef<'a, T>,
+    /// log2(e) / epsilon.
+    pub(crate) eta: T,
+    /// The total of `a` before the division.
+    pub(crate) total_mass: f64,
+    /// The indices of the rows with mass, in order.
+    pub(crate) support: &'a [usize],
+    /// The masses of the rows in `support`.
+    pub(crate) a: &'a [f64],
+    /// Their logarithms to base 2.
+    pub(crate) log2_a: &'a [f64],
+    /// The masses of all columns; some may be 0.
+    pub(crate) b: &'a [f64],
+    /// Their logarithms to base 2.
+    pub(crate) log2_b: &'a [f64],
+}
+
+/// Memory for one pass over the cost matrix. Its contents do not matter before and after.
+pub struct Workspace<'a, T> {
+    /// `padded(cols)` numbers per column: the high part of G, or the column scalings.
+    pub(crate) column_scratch: &'a mut [T],
+    /// `padded(cols)`: the low part of G.
+    pub(crate) g_low: &'a mut [T],
+    /// [`gibbs_block_len`]: a block of rows of the Gibbs matrix.
+    pub(crate) gibbs: &'a mut [T],
+    /// `padded(cols)`: the column sums since they were last added to `column_sums`.
+    pub(crate) partial_sums: &'a mut [T],
+    /// `cols`: the column sums.
+    pub(crate) column_sums: &'a mut [f64],
+    /// One per row with mass: the potential that its row of the Gibbs matrix was evaluated with.
+    pub(crate) shifts: &'a mut [f64],
+    /// One number per row with mass: sums, their logarithms, new scalings, or errors.
+    pub(crate) row_scratch: &'a mut [f64],
+    /// `cols`: the indices of the columns whose sum is not accurate.
+    pub(crate) unstable: &'a mut [usize],
+    /// `cols`: logarithms, new scalings, or maxima.
+    pub(crate) wide_column_scratch: &'a mut [f64],
+}
+
+/// The marginal error and the cost of a plan, for masses divided by their total.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanSummary {
+    /// The L1 error of both marginals.
+    pub(crate) error: f64,
+    /// `sum C P`.
+    pub(crate) cost: f64,
+}
+
+/// `cols` rounded up so that a buffer of that length holds whole vectors of every instruction set.
+pub(crate) fn padded(cols: usize) -> usize {
+    cols.next_multiple_of(MAX_LANES)
+}
+
+/// The distance of the rows of a Gibbs matrix of `cols` or `padded(cols)` columns. It is never a
+/// multiple of 4096 bytes: to the CPU, a store to one row would look like a store to all of them.
+fn gibbs_stride(cols: usize) -> usize {
+    padded(cols) + MAX_LANES * usize::from(padded(cols).is_multiple_of(512))
+}
+
+/// The elements that [`Workspace::gibbs`] needs.
+pub(crate) fn gibbs_block_len(cols: usize) -> usize {
+    BLOCK_ROWS * gibbs_stride(cols)
+}

@@ -1,0 +1,96 @@
+//! The potentials in base-2 units, and their split into an exact and a remaining part.
+
+use super::super::lanes::Float;
+use super::Problem;
+
+/// Potentials in base-2 units, to read.
+#[derive(Clone, Copy)]
+pub struct PotentialsRef<'a> {
+    /// The potentials of the rows with mass, relative to it: `U = eta f - log2(a)`.
+    pub(crate) u: &'a [f64],
+    /// The potentials of all columns, `G = eta g`; -inf without mass.
+    pub(crate) g: &'a [f64],
+    /// The largest magnitude of a potential, see [`max_abs_potential`].
+    pub(crate) max_abs: f64,
+}
+
+/// Potentials in base-2 units, to update.
+pub struct PotentialsMut<'a> {
+    /// As [`PotentialsRef::u`].
+    pub(crate) u: &'a mut [f64],
+    /// As [`PotentialsRef::g`].
+    pub(crate) g: &'a mut [f64],
+    /// As [`PotentialsRef::max_abs`]; infinite or NaN after a potential that cannot be represented.
+    pub(crate) max_abs: &'a mut f64,
+}
+
+impl PotentialsMut<'_> {
+    /// The same potentials, to read.
+    #[inline(always)]
+    pub(super) fn as_ref(&self) -> PotentialsRef<'_> {
+        PotentialsRef { u: self.u, g: self.g, max_abs: *self.max_abs }
+    }
+
+    /// Brings [`PotentialsMut::max_abs`] up to date.
+    #[inline(always)]
+    pub(super) fn update_max_abs<T>(&mut self, p: &Problem<'_, T>) {
+        *self.max_abs = max_abs_potential(self.u, self.g, p.b);
+    }
+}
+
+/// The largest magnitude among the potentials of rows and columns with mass. It is infinite or NaN
+/// if one of them is: magnitudes are compared by their bits, which have the same order.
+#[inline(always)]
+pub(crate) fn max_abs_potential(u: &[f64], g: &[f64], b: &[f64]) -> f64 {
+    let mut bits = 0;
+    for u in u {
+        bits = u.abs().to_bits().max(bits);
+    }
+    for (g, &b) in g.iter().zip(b) {
+        bits = (if b > 0.0 { g.abs().to_bits() } else { 0 }).max(bits);
+    }
+    f64::from_bits(bits)
+}
+
+/// Whether column potentials have a low part: a sum in `f64` is precise enough without one.
+#[inline(always)]
+pub(super) fn has_low_part<T: Float>() -> bool {
+    T::EPSILON > f64::EPSILON
+}
+
+/// The power of two of which both shifts and high parts are multiples. Two multiples of magnitude
+/// up to `max_abs` have a sum that is exact in `T`: 2^24 quanta reach twice the next power of two.
+/// It is 0, and nothing is rounded, if there is no low part.
+#[inline(always)]
+pub(super) fn quantum<T: Float>(max_abs: f64) -> f64 {
+    let above = 2.0 * f64::from_bits(max_abs.to_bits() & f64::INFINITY.to_bits());
+    if has_low_part::<T>() { above * T::EPSILON } else { 0.0 }
+}
+
+/// The nearest multiple of `quantum`.
+#[inline(always)]
+pub(super) fn round_to_quantum(quantum: f64, x: f64) -> f64 {
+    let shifter = f64::SHIFTER * quantum;
+    (x + shifter) - shifter
+}
+
+/// Splits the column potentials into multiples of the quantum and the remainders.
+#[inline(always)]
+pub(super) fn split_columns<T: Float>(potentials: PotentialsRef<'_>, g_high: &mut [T], g_low: &mut [T]) {
+    let (g, quantum) = (potentials.g, quantum::<T>(potentials.max_abs));
+    for ((&g, high), low) in g.iter().zip(&mut *g_high).zip(&mut *g_low) {
+        let rounded = round_to_quantum(quantum, g);
+        *high = T::from_f64(rounded);
+        *low = T::from_f64(if g > f64::NEG_INFINITY { g - rounded } else { 0.0 });
+    }
+    // 2^(-inf) = 0: the lanes past the last column add nothing.
+    g_high[g.len()..].fill(T::NEG_INFINITY);
+    g_low[g.len()..].fill(T::ZERO);
+}
+
+/// The potential after the update from `old` to `new`, moved beyond it by the factor (1: `new`
+/// itself).
+#[inline(always)]
+pub(super) fn over_relax(old: f64, new: f64, factor: f64) -> f64 {
+    if factor == 1.0 { new } else { old + factor * (new - old) }
+}

@@ -1,0 +1,326 @@
+//! Sinkhorn's iteration in the log domain: one read of the cost matrix and one exponential per
+//! entry for an update of both potentials.
+//!
+//! The [family's page](super) has the pseudo-code.
+
+use super::super::lanes::{Float, Lanes};
+use super::super::math::exp::{ExpLanes, exp2};
+use super::super::math::ln::{ln, log2};
+use super::gibbs::{
+    GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
+    row_range, stabilized_row,
+};
+use super::potentials::{PotentialsMut, PotentialsRef, over_relax, quantum, round_to_quantum, split_columns};
+use super::tuning::{BLOCK_BYTES, BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS};
+use super::{PlanSummary, Problem, Workspace, gibbs_stride};
+
+/// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the
+/// column sums. Otherwise rows are taken one at a time.
+#[inline(always)]
+pub(super) fn takes_blocks<T: Float>(cols: usize) -> bool {
+    BLOCK_ROWS * gibbs_stride(cols) * size_of::<T>() <= BLOCK_BYTES
+}
+
+/// A block of rows of the cost matrix.
+struct RowBlock<'a, T, const R: usize> {
+    /// The rows.
+    rows: [&'a [T]; R],
+    /// The potentials of the rows as multiples of the quantum.
+    shifts: [T; R],
+    /// See [`quantum`].
+    quantum: f64,
+    /// The rows of the next block, if the matrix is not in the caches.
+    next: [&'a [T]; R],
+    /// The number of rows in `next`.
+    next_len: usize,
+}
+
+impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
+    /// The block that begins with row `first` of those with mass.
+    #[inline(always)]
+    fn new(p: &Problem<'a, T>, potentials: PotentialsRef<'_>, first: usize) -> Self {
+        let quantum = quantum::<T>(potentials.max_abs);
+        let mut block = Self { rows: [&[]; R], shifts: [T::ZERO; R], quantum, next: [&[]; R], next_len: 0 };
+        for i in 0..R {
+            block.rows[i] = p.cost.row(p.support[first + i]);
+            block.shifts[i] = T::from_f64(round_to_quantum(quantum, potentials.u[first + i]));
+        }
+        if p.support.len() * p.cost.cols() * size_of::<T>() > CACHED_BYTES {
+            for &i in p.support[first + R..].iter().take(R) {
+                block.next[block.next_len] = p.cost.row(i);
+                block.next_len += 1;
+            }
+        }
+        block
+    }
+
+    /// The rows of the next block to prefetch while exponentials are taken, and those to prefetch
+    /// while this block is added to the column sums: a quarter, so that memory works all the time.
+    #[inline(always)]
+    fn next(&self) -> (&[&'a [T]], &[&'a [T]]) {
+        self.next[..self.next_len].split_at(self.next_len - self.next_len / 4)
+    }
+
+    /// Evaluates the rows again whose sums are out of range. Returns the shifts of all rows.
+    #[inline(always)]
+    fn stabilize<L: ExpLanes<T>>(
+        &self,
+        l: L,
+        eval: &GibbsEval<'_, L, T>,
+        totals: &mut [RowSum; R],
+        gibbs: &mut [T],
+    ) -> [f64; R] {
+        let stride = gibbs_stride(self.rows[0].len());
+        let mut shifts = [0.0; R];
+        for i in 0..R {
+            shifts[i] = self.shifts[i].to_f64();
+            if !row_range::<T>().contains(&totals[i].sum) {
+                let gibbs = &mut gibbs[i * stride..(i + 1) * stride];
+                (shifts[i], totals[i]) = stabilized_row(l, eval, self.quantum, self.rows[i], gibbs);
+            }
+        }
+        shifts
+    }
+}
+
+/// Normalizes the rows of a block and adds them to the column sums: rows that sum to their mass, or
+/// beyond it by the factor. Leaves the shifts and the sums of the rows in the workspace.
+#[inline(always)]
+fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    factor: f64,
+    w: &mut Workspace<'_, T>,
+    first: usize,
+) {
+    let block = RowBlock::<T, R>::new(p, potentials, first);
+    let (next, next_last) = block.next();
+    let eval = GibbsEval::new(l, p.eta, w.column_scratch, w.g_low);
+    let mut totals = gibbs_rows::<L, T, R, false>(l, &eval, block.rows, block.shifts, w.gibbs, next);
+    let shifts = block.stabilize(l, &eval, &mut totals, w.gibbs);
+    let row_sums = &mut *w.row_scratch;
+    let mut weights = [T::ZERO; R];
+    for i in 0..R {
+        let (a, u, shift, sum) = (p.a[first + i], potentials.u[first + i], shifts[i], totals[i].sum);
+        let weight = if factor == 1.0 { a / sum } else { a * exp2(over_relax(u, shift - log2(sum), factor) - shift) };
+        weights[i] = at_most_finite(weight);
+        w.shifts[first + i] = shift;
+        row_sums[first + i] = sum;
+    }
+    let partial_sums = &mut w.partial_sums[..p.cost.cols().next_multiple_of(L::N)];
+    add_block(l, WeightedRows { gibbs: w.gibbs, weights }, partial_sums, next_last);
+}
+
+/// Adds the rows of the plan in a block to the column sums. Leaves the errors of the row sums in
+/// the workspace, and returns the cost of the rows.
+#[inline(always)]
+fn evaluate_block<L: ExpLanes<T>, T: Float, const R: usize>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    w: &mut Workspace<'_, T>,
+    first: usize,
+) -> f64 {
+    let block = RowBlock::<T, R>::new(p, potentials, first);
+    let (next, next_last) = block.next();
+    let eval = GibbsEval::new(l, p.eta, w.column_scratch, w.g_low);
+    let mut totals = gibbs_rows::<L, T, R, true>(l, &eval, block.rows, block.shifts, w.gibbs, next);
+    let shifts = block.stabilize(l, &eval, &mut totals, w.gibbs);
+    let row_errors = &mut *w.row_scratch;
+    let mut weights = [T::ZERO; R];
+    let mut cost = 0.0;
+    for i in 0..R {
+        let (a, u) = (p.a[first + i], potentials.u[first + i]);
+        let weight = a * exp2(u - shifts[i]);
+        weights[i] = at_most_finite(weight);
+        row_errors[first + i] = (weight * totals[i].sum - a).abs();
+        cost += weight * totals[i].cost;
+    }
+    let partial_sums = &mut w.partial_sums[..p.cost.cols().next_multiple_of(L::N)];
+    add_block(l, WeightedRows { gibbs: w.gibbs, weights }, partial_sums, next_last);
+    cost
+}
+
+/// Prepares the workspace for a pass over the cost matrix: splits G, and sets the column sums to 0.
+#[inline(always)]
+fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>) {
+    let g_high = &mut *w.column_scratch;
+    split_columns(potentials, g_high, w.g_low);
+    w.partial_sums.fill(T::ZERO);
+    w.column_sums.fill(0.0);
+}
+
+/// One iteration in the log domain: the new U, then the new G, both moved beyond the update by the
+/// factor (1: the update itself). Returns the L1 error of the row marginals *before* it, which
+/// costs nothing. The iteration before has met the column marginals. With another factor it has
+/// not, and the error of the columns between both updates is added.
+#[inline(always)]
+pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    factor: f64,
+    potentials: &mut PotentialsMut<'_>,
+    w: &mut Workspace<'_, T>,
+) -> f64 {
+    begin_pass(potentials.as_ref(), w);
+    let takes_blocks = takes_blocks::<T>(p.cost.cols());
+    let mut at = 0;
+    while at < p.support.len() {
+        if takes_blocks && p.support.len() - at >= BLOCK_ROWS {
+            normalize_block::<L, T, BLOCK_ROWS>(l, p, potentials.as_ref(), factor, w, at);
+            at += BLOCK_ROWS;
+        } else {
+            normalize_block::<L, T, 1>(l, p, potentials.as_ref(), factor, w, at);
+            at += 1;
+        }
+        if at.is_multiple_of(FLUSH_ROWS) || at == p.support.len() {
+            flush_partial_sums(w.column_sums, w.partial_sums);
+        }
+    }
+    let mut error = update_rows(l, p, factor, potentials, w);
+    if factor != 1.0 {
+        error += column_error(w.column_sums, p.b);
+    }
+    update_columns(l, p, factor, potentials, w);
+    potentials.update_max_abs(p);
+    error
+}
+
+/// The new U. Returns the L1 error of the row marginals with the old one.
+#[inline(always)]
+fn update_rows<L: Lanes<f64>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    factor: f64,
+    potentials: &mut PotentialsMut<'_>,
+    w: &mut Workspace<'_, T>,
+) -> f64 {
+    let row_sums = &mut *w.row_scratch;
+    let mut error = 0.0;
+    for (((&u, &shift), &sum), &a) in potentials.u.iter().zip(&*w.shifts).zip(&*row_sums).zip(p.a) {
+        // The row sum with the old U, divided by a.
+        let row = if u == shift { sum } else { sum * exp2(u - shift) };
+        error += (a * row - a).abs();
+    }
+    log2_each(l, row_sums);
+    let log2_row_sums = row_sums;
+    for ((u, &shift), &log2_sum) in potentials.u.iter_mut().zip(&*w.shifts).zip(&*log2_row_sums) {
+        *u = over_relax(*u, shift - log2_sum, factor);
+    }
+    error
+}
+
+/// Whether a column sum is accurate.
+#[inline(always)]
+fn is_accurate<T: Float>(column_sum: f64) -> bool {
+    column_sum >= column_floor::<T>() && column_sum < f64::INFINITY
+}
+
+/// The new G.
+#[inline(always)]
+fn update_columns<L: Lanes<f64>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    factor: f64,
+    potentials: &mut PotentialsMut<'_>,
+    w: &mut Workspace<'_, T>,
+) {
+    let log2_sums = &mut *w.wide_column_scratch;
+    for (x, &sum) in log2_sums.iter_mut().zip(&*w.column_sums) {
+        *x = if is_accurate::<T>(sum) { sum } else { 1.0 };
+    }
+    log2_each(l, log2_sums);
+    let sums = log2_sums.iter().zip(&*w.column_sums);
+    for ((g, (&log2_sum, &sum)), &log2_b) in potentials.g.iter_mut().zip(sums).zip(p.log2_b) {
+        *g = if is_accurate::<T>(sum) { over_relax(*g, *g + (log2_b - log2_sum), factor) } else { *g };
+    }
+    let mut count = 0;
+    for (j, (&sum, &b)) in w.column_sums.iter().zip(p.b).enumerate() {
+        // Counting without a branch: few columns are unstable, or none.
+        w.unstable[count] = j;
+        count += usize::from(b > 0.0 && !is_accurate::<T>(sum));
+        if count == w.unstable.len() {
+            break;
+        }
+    }
+    if count > 0 {
+        stabilized_columns(p, potentials, w, count);
+    }
+}
+
+/// The logarithm to base 2 of each number, all of them positive and normal.
+#[inline(always)]
+fn log2_each<L: Lanes<f64>>(l: L, x: &mut [f64]) {
+    let log2_e = l.splat(core::f64::consts::LOG2_E);
+    for x in x.chunks_mut(L::N) {
+        let (e, r) = ln::<L, f64>(l, l.load_tail(x, 1.0));
+        l.store_tail(x, l.mul_add(r, log2_e, e));
+    }
+}
+
+/// The L1 error of the column marginals.
+#[inline(always)]
+fn column_error(column_sums: &[f64], b: &[f64]) -> f64 {
+    column_sums.iter().zip(b).map(|(sum, b)| (sum - b).abs()).sum()
+}
+
+/// The new G of the first `count` unstable columns, by sums relative to the maximum of each column.
+#[inline(always)]
+fn stabilized_columns<T: Float>(
+    p: &Problem<'_, T>,
+    potentials: &mut PotentialsMut<'_>,
+    w: &mut Workspace<'_, T>,
+    count: usize,
+) {
+    let unstable = &w.unstable[..count];
+    let (maxima, sums) = (&mut w.wide_column_scratch[..count], &mut w.column_sums[..count]);
+    let eta = p.eta.to_f64();
+    maxima.fill(f64::NEG_INFINITY);
+    for ((&i, u), log2_a) in p.support.iter().zip(&*potentials.u).zip(p.log2_a) {
+        let row = p.cost.row(i);
+        for (max, &j) in maxima.iter_mut().zip(unstable) {
+            let y = (u + log2_a) - eta * row[j].to_f64();
+            *max = if y > *max { y } else { *max };
+        }
+    }
+    sums.fill(0.0);
+    for ((&i, u), log2_a) in p.support.iter().zip(&*potentials.u).zip(p.log2_a) {
+        let row = p.cost.row(i);
+        for ((sum, &max), &j) in sums.iter_mut().zip(&*maxima).zip(unstable) {
+            *sum += exp2((u + log2_a) - eta * row[j].to_f64() - max);
+        }
+    }
+    for ((&sum, &max), &j) in sums.iter().zip(&*maxima).zip(unstable) {
+        potentials.g[j] = p.log2_b[j] - max - log2(sum);
+    }
+}
+
+/// The marginal error and the cost of the plan that the potentials define.
+#[inline(always)]
+pub(crate) fn evaluate_plan<L: ExpLanes<T>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    w: &mut Workspace<'_, T>,
+) -> PlanSummary {
+    begin_pass(potentials, w);
+    let takes_blocks = takes_blocks::<T>(p.cost.cols());
+    let mut cost = 0.0;
+    let mut at = 0;
+    while at < p.support.len() {
+        if takes_blocks && p.support.len() - at >= BLOCK_ROWS {
+            cost += evaluate_block::<L, T, BLOCK_ROWS>(l, p, potentials, w, at);
+            at += BLOCK_ROWS;
+        } else {
+            cost += evaluate_block::<L, T, 1>(l, p, potentials, w, at);
+            at += 1;
+        }
+        if at.is_multiple_of(FLUSH_ROWS) || at == p.support.len() {
+            flush_partial_sums(w.column_sums, w.partial_sums);
+        }
+    }
+    let row_errors = &*w.row_scratch;
+    let row_error: f64 = row_errors.iter().sum();
+    PlanSummary { error: row_error + column_error(w.column_sums, p.b), cost }
+}

@@ -1,0 +1,287 @@
+//! Sinkhorn's iteration by scaling a stored Gibbs matrix: no exponentials, one read of the matrix
+//! for an update of both sides.
+//!
+//! ```text
+//! K_ij <- 2^(U_i + G_j - eta C_ij)               build_gibbs, once; s = v = 1
+//! repeat                                         scaling_iteration
+//!     s_i <- 1 / sum_j K_ij v_j                  sum_block
+//!     v_j <- b_j / sum_i a_i s_i K_ij            add_block, while the rows of K are in the cache
+//! U_i <- U_i + log2(s_i), G_j <- G_j + log2(v_j)     absorb_scalings, to leave
+//! ```
+//! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
+
+use super::super::lanes::{Float, Lanes, WideLanes};
+use super::super::math::exp::{ExpLanes, exp2};
+use super::super::math::ln::log2;
+use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
+use super::potentials::{PotentialsMut, quantum, split_columns};
+use super::sinkhorn_log::takes_blocks;
+use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS};
+use super::{Problem, Workspace, gibbs_stride};
+
+/// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None`
+/// if their number exceeds `usize`.
+pub(crate) fn scaled_gibbs_len(rows: usize, cols: usize) -> Option<usize> {
+    rows.checked_next_multiple_of(BLOCK_ROWS)?.checked_mul(gibbs_stride(cols))
+}
+
+/// A stored Gibbs matrix and its scalings. With the U and G that it was built with, the potentials
+/// are now `U_i + log2(row_scalings_i)` and `G_j + log2(column_scalings_j)`.
+pub struct ScaledGibbs<'a, T> {
+    /// The matrix, of [`scaled_gibbs_len`] elements; 0 before it is first built.
+    pub(crate) gibbs: &'a mut [T],
+    /// One factor per row with mass.
+    pub(crate) row_scalings: &'a mut [f64],
+    /// One factor per column.
+    pub(crate) column_scalings: &'a mut [f64],
+}
+
+/// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row
+/// scalings what is left of it. One read of the cost matrix.
+#[inline(always)]
+pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: &mut PotentialsMut<'_>,
+    to: &mut ScaledGibbs<'_, T>,
+    w: &mut Workspace<'_, T>,
+) {
+    let quantum = quantum::<T>(*potentials.max_abs);
+    let g_high = &mut *w.column_scratch;
+    split_columns(potentials.as_ref(), g_high, w.g_low);
+    to.column_scalings.fill(1.0);
+    let eval = GibbsEval::new(l, p.eta, g_high, w.g_low);
+    let rows = to.gibbs.chunks_exact_mut(gibbs_stride(p.cost.cols()));
+    for (((&i, u), scaling), gibbs) in p.support.iter().zip(&mut *potentials.u).zip(&mut *to.row_scalings).zip(rows) {
+        let shift = gibbs_row(l, &eval, quantum, p.cost.row(i), *u, gibbs);
+        if shift.is_finite() {
+            *scaling = exp2(*u - shift);
+            *u = shift;
+        } else {
+            // A row of 0 is out of range, so the next iteration is refused.
+            *scaling = 1.0;
+        }
+    }
+}
+
+/// Moves the scalings into the potentials.
+#[inline(always)]
+pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
+    _: L,
+    p: &Problem<'_, T>,
+    potentials: &mut PotentialsMut<'_>,
+    from: &ScaledGibbs<'_, T>,
+) {
+    for (u, &scaling) in potentials.u.iter_mut().zip(&*from.row_scalings) {
+        *u += log2(scaling);
+    }
+    for (g, &scaling) in potentials.g.iter_mut().zip(&*from.column_scalings) {
+        *g += log2(scaling);
+    }
+    potentials.update_max_abs(p);
+}
+
+/// One iteration on the scalings, as [`log_iteration`](super::sinkhorn_log::log_iteration) on the
+/// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in
+/// which entries that underflowed are negligible.
+#[inline(always)]
+pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    factor: f64,
+    scaled: &mut ScaledGibbs<'_, T>,
+    w: &mut Workspace<'_, T>,
+) -> Option<f64> {
+    let row_error = if takes_blocks::<T>(p.cost.cols()) {
+        scale_rows::<L, T, BLOCK_ROWS>(l, p, factor, scaled, w)
+    } else {
+        scale_rows::<L, T, 1>(l, p, factor, scaled, w)
+    };
+    let mut error = row_error?;
+    let (row_scalings, column_scalings) = (&*w.row_scratch, &mut *w.wide_column_scratch);
+    if factor != 1.0 {
+        let sums = w.column_sums.iter().zip(&*scaled.column_scalings);
+        error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
+    }
+    let (range, floor) = (row_range::<T>(), column_floor::<T>());
+    let mut accurate = true;
+    let sums = scaled.column_scalings.iter().zip(&*w.column_sums);
+    for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
+        let update = b / sum;
+        let relaxed = if factor == 1.0 { update } else { old * exp2(factor * log2(update / old)) };
+        // The column of the matrix is 0 without mass, and its scaling does not matter.
+        *new = if b > 0.0 { relaxed } else { 1.0 };
+        accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
+    }
+    if !accurate {
+        return None;
+    }
+    scaled.row_scalings.copy_from_slice(row_scalings);
+    scaled.column_scalings.copy_from_slice(column_scalings);
+    Some(error)
+}
+
+/// Computes the new row scalings, to [`Workspace::row_scratch`], and the column sums with them but
+/// without the column scalings. Returns the L1 error of the row marginals before. Out of cache, the
+/// rows of a block are summed while those of the block before, still in the cache, are added to the
+/// column sums, so that memory is always at work.
+#[inline(always)]
+fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
+    l: L,
+    p: &Problem<'_, T>,
+    factor: f64,
+    scaled: &ScaledGibbs<'_, T>,
+    w: &mut Workspace<'_, T>,
+) -> Option<f64> {
+    let cols = p.cost.cols();
+    let (column_scalings, row_scalings) = (&mut *w.column_scratch, &mut *w.row_scratch);
+    for (x, &v) in column_scalings.iter_mut().zip(&*scaled.column_scalings) {
+        *x = T::from_f64(v);
+    }
+    column_scalings[cols..].fill(T::ZERO);
+    w.partial_sums.fill(T::ZERO);
+    w.column_sums.fill(0.0);
+    let mut error = 0.0;
+    let mut weights = [T::ZERO; R];
+    let mut before: &[T] = &[];
+    let in_cache = size_of_val(scaled.gibbs) <= CACHED_BYTES;
+    let blocks = scaled.gibbs.chunks_exact(R * gibbs_stride(cols)).take(p.support.len().div_ceil(R));
+    for (block, gibbs) in blocks.enumerate() {
+        let first = block * R;
+        // Out of cache, with the next block behind it, which is prefetched.
+        let gibbs = if in_cache { gibbs } else { &scaled.gibbs[first * gibbs_stride(cols)..] };
+        let sums = if before.is_empty() {
+            sum_block::<L, T, R>(l, gibbs, column_scalings)
+        } else {
+            sum_and_add_block(l, gibbs, column_scalings, WeightedRows { gibbs: before, weights }, w.partial_sums)
+        };
+        if first.is_multiple_of(FLUSH_ROWS) {
+            flush_partial_sums(w.column_sums, w.partial_sums);
+        }
+        weights = [T::ZERO; R];
+        for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(p.support.len() - first) {
+            let (a, old) = (p.a[first + i], scaled.row_scalings[first + i]);
+            let new = if factor == 1.0 { 1.0 / sum } else { old * exp2(-factor * log2(old * sum)) };
+            if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
+                return None;
+            }
+            error += (a * (old * sum) - a).abs();
+            row_scalings[first + i] = new;
+            *weight = T::from_f64(a * new);
+        }
+        if in_cache {
+            // The rows are in the first-level cache now: add them to the column sums.
+            add_block(l, WeightedRows { gibbs, weights }, w.partial_sums, &[]);
+        } else {
+            before = gibbs;
+        }
+    }
+    if !before.is_empty() {
+        add_block(l, WeightedRows { gibbs: before, weights }, w.partial_sums, &[]);
+    }
+    flush_partial_sums(w.column_sums, w.partial_sums);
+    Some(error)
+}
+
+/// The columns from `start` to `end` of R rows at the distance `stride`.
+#[inline(always)]
+fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: usize) -> [&[T]; R] {
+    let mut rows: [&[T]; R] = [&[]; R];
+    for i in 0..R {
+        rows[i] = &gibbs[i * stride..][start..end];
+    }
+    rows
+}
+
+/// Prefetches column `at` of the R rows behind the first R rows of `gibbs`, if there are any and a
+/// cache line begins there.
+#[inline(always)]
+fn prefetch_next_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], stride: usize, at: usize) {
+    if gibbs.len() > R * stride && (at * size_of::<T>()).is_multiple_of(64) {
+        for i in R..2 * R {
+            l.prefetch_far(gibbs, i * stride + at);
+        }
+    }
+}
+
+/// The sum of all lanes of each vector.
+#[inline(always)]
+fn reduce_sums<L: WideLanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]) -> [f64; R] {
+    let mut sums = [0.0; R];
+    for i in 0..R {
+        sums[i] = l.reduce_sum_wide(totals[i]);
+    }
+    sums
+}
+
+/// The sums of the first R rows, each element times the scaling of its column. The rows behind them
+/// are prefetched.
+#[inline(always)]
+fn sum_block<L: WideLanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_scalings: &[T]) -> [f64; R] {
+    let zero = l.splat(T::ZERO);
+    let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
+    let mut totals = [l.widen(zero); R];
+    for start in (0..cols).step_by(FLUSH_VECTORS * L::N) {
+        let end = cols.min(start + FLUSH_VECTORS * L::N);
+        let column_scalings = &column_scalings[start..end];
+        let rows: [&[T]; R] = columns_of(gibbs, stride, start, end);
+        let mut sums = [zero; R];
+        let mut at = 0;
+        while column_scalings.len() - at >= L::N {
+            prefetch_next_block::<L, T, R>(l, gibbs, stride, start + at);
+            let v = l.load(&column_scalings[at..]);
+            for i in 0..R {
+                sums[i] = l.mul_add(l.load(&rows[i][at..]), v, sums[i]);
+            }
+            at += L::N;
+        }
+        for i in 0..R {
+            totals[i] = l.add_wide(totals[i], l.widen(sums[i]));
+        }
+    }
+    reduce_sums(l, totals)
+}
+
+/// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one
+/// loop.
+#[inline(always)]
+fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
+    l: L,
+    gibbs: &[T],
+    column_scalings: &[T],
+    added: WeightedRows<'_, T, R>,
+    column_sums: &mut [T],
+) -> [f64; R] {
+    let zero = l.splat(T::ZERO);
+    let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
+    let mut weight = [zero; R];
+    for (weight, &x) in weight.iter_mut().zip(&added.weights) {
+        *weight = l.splat(x);
+    }
+    let mut totals = [l.widen(zero); R];
+    for start in (0..cols).step_by(FLUSH_VECTORS * L::N) {
+        let end = cols.min(start + FLUSH_VECTORS * L::N);
+        let (column_scalings, column_sums) = (&column_scalings[start..end], &mut column_sums[start..end]);
+        let rows: [&[T]; R] = columns_of(gibbs, stride, start, end);
+        let added: [&[T]; R] = columns_of(added.gibbs, stride, start, end);
+        let mut sums = [zero; R];
+        let mut at = 0;
+        while column_scalings.len() - at >= L::N {
+            prefetch_next_block::<L, T, R>(l, gibbs, stride, start + at);
+            let v = l.load(&column_scalings[at..]);
+            for i in 0..R {
+                sums[i] = l.mul_add(l.load(&rows[i][at..]), v, sums[i]);
+            }
+            let mut column_sum = l.load(&column_sums[at..]);
+            for i in 0..R {
+                column_sum = l.mul_add(l.load(&added[i][at..]), weight[i], column_sum);
+            }
+            l.store(&mut column_sums[at..], column_sum);
+            at += L::N;
+        }
+        for i in 0..R {
+            totals[i] = l.add_wide(totals[i], l.widen(sums[i]));
+        }
+    }
+    reduce_sums(l, totals)
+}

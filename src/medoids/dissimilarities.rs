@@ -1,0 +1,50 @@
+//! The input of a search.
+
+use crate::dispatch::Road;
+use crate::kernels::lanes::MAX_LANES;
+use crate::real::Element;
+use crate::{MatRef, Real};
+
+/// The input of a search, with the instruction set that runs it.
+#[derive(Clone, Copy)]
+pub(super) struct Dissimilarities<'a, T> {
+    /// The instruction set.
+    pub(super) road: Road,
+    /// Row c holds the dissimilarity of every object to object c.
+    pub(super) matrix: MatRef<'a, T>,
+    /// As [`NearestRef::weights`](crate::kernels::medoids::NearestRef::weights).
+    pub(super) weights: &'a [T],
+}
+
+impl<T: Real> Dissimilarities<'_, T> {
+    /// Returns the number of objects.
+    pub(super) fn objects(&self) -> usize {
+        self.matrix.rows()
+    }
+
+    /// Returns the weight of an object.
+    pub(super) fn weight(&self, object: usize) -> f64 {
+        self.weights.get(object).map_or(1.0, |w| w.to_f64())
+    }
+
+    /// Returns the largest difference between two losses of this size that the order of summation
+    /// alone can make.
+    pub(super) fn rounding_bound(&self, loss: f64) -> f64 {
+        // One rounding per addition, and one for the product with a weight.
+        (self.objects() + 1) as f64 * (f64::EPSILON / 2.0) * loss
+    }
+
+    /// Returns whether a loss falls by more than rounding can account for: the rounding of the
+    /// sums, and that of the dissimilarities, each of which is off by up to half a unit in its last
+    /// place. `changed_sum` is the sum of the dissimilarities that changed.
+    pub(super) fn is_real_decrease(&self, change: f64, changed_sum: f64) -> bool {
+        change < -(T::EPSILON * changed_sum + self.rounding_bound(changed_sum))
+    }
+}
+
+/// Returns the weights padded as kernels need them.
+pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
+    let mut padded = weights.to_vec();
+    padded.resize(weights.len().next_multiple_of(MAX_LANES), T::zero());
+    padded
+}

@@ -1,0 +1,79 @@
+//! The checks of dissimilarities, weights and medoids.
+
+use super::kmedoids::{Init, KMedoids};
+use crate::dispatch::Road;
+use crate::real::Element;
+use crate::{Error, MatRef, Real, check};
+
+/// Checks everything but the dissimilarities themselves; returns the number of objects.
+pub(super) fn check_input<T: Real>(
+    options: &KMedoids,
+    matrix: MatRef<'_, T>,
+    weights: Option<&[T]>,
+) -> Result<usize, Error> {
+    let (n, k) = (check::square("dissimilarities", matrix)?, options.k);
+    if k == 0 || k > n {
+        return Err(Error::MedoidCountOutOfRange { k, objects: n });
+    }
+    if let Init::Given(medoids) = &options.init {
+        check::length("medoids", medoids.len(), k)?;
+        check_medoids(n, medoids)?;
+    }
+    if let Some(weights) = weights {
+        check_weights(n, weights)?;
+    }
+    Ok(n)
+}
+
+/// Fails unless there is one weight per object and all are positive and finite.
+fn check_weights<T: Real>(n: usize, weights: &[T]) -> Result<(), Error> {
+    check::length("weights", weights.len(), n)?;
+    for (row, value) in weights.iter().map(|w| w.to_f64()).enumerate() {
+        if !(value > 0.0 && value < f64::INFINITY) {
+            let expected = "positive and finite";
+            return Err(Error::InvalidElement { argument: "weights", row, col: 0, value, expected });
+        }
+    }
+    Ok(())
+}
+
+/// Fails unless the medoids are distinct objects of `n`.
+pub(super) fn check_medoids(n: usize, medoids: &[usize]) -> Result<(), Error> {
+    let mut seen = vec![false; n];
+    for &medoid in medoids {
+        if medoid >= n {
+            return Err(Error::MedoidOutOfRange { medoid, objects: n });
+        }
+        if seen[medoid] {
+            return Err(Error::DuplicateMedoid { medoid });
+        }
+        seen[medoid] = true;
+    }
+    Ok(())
+}
+
+/// Fails unless every dissimilarity is finite and not negative.
+pub(super) fn check_elements<T: Real>(road: Road, matrix: MatRef<'_, T>) -> Result<(), Error> {
+    matrix.iter_rows().enumerate().try_for_each(|(row, elements)| check_row(road, row, elements))
+}
+
+/// [`check_elements`] of one row.
+pub(super) fn check_row<T: Real>(road: Road, row: usize, elements: &[T]) -> Result<(), Error> {
+    if T::all_finite_non_negative(road, elements) {
+        return Ok(());
+    }
+    let values = elements.iter().map(|x| x.to_f64()).enumerate();
+    match { values }.find(|(_, value)| !(0.0..f64::INFINITY).contains(value)) {
+        Some((col, value)) => Err(invalid(row, col, value)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the error for the first invalid element of a matrix that has one.
+pub(super) fn first_invalid<T: Real>(road: Road, matrix: MatRef<'_, T>) -> Error {
+    check_elements(road, matrix).err().unwrap_or(invalid(0, 0, f64::NAN))
+}
+
+fn invalid(row: usize, col: usize, value: f64) -> Error {
+    Error::InvalidElement { argument: "dissimilarities", row, col, value, expected: "finite and not negative" }
+}

@@ -1,0 +1,154 @@
+//! One marginal of a batch: its masses in all problems, and its part of the lanes.
+
+use super::super::masses::total_mass;
+use crate::aligned::AlignedVec;
+use crate::dispatch::Road;
+use crate::kernels::transport::tuning::{POTENTIALS_STEP, SUM_GROUP};
+use crate::real::Element;
+use crate::{Error, MatRef, Real};
+
+/// A lane in arrays of `width` numbers per row or column.
+#[derive(Clone, Copy)]
+pub(super) struct LaneIndex {
+    /// The lane.
+    pub(super) lane: usize,
+    /// The number of lanes.
+    pub(super) width: usize,
+}
+
+impl LaneIndex {
+    /// The index of the lane's number for a row or column of the Gibbs matrix.
+    #[inline]
+    fn at(self, row_or_column: usize) -> usize {
+        row_or_column * self.width + self.lane
+    }
+}
+
+/// The rows or the columns of a batch.
+pub(super) struct BatchMarginal<'a, T> {
+    /// The masses: a row for each problem, or one for all.
+    masses: MatRef<'a, T>,
+    /// The total of each row of masses.
+    totals: Vec<f64>,
+    /// The indices with mass in some problem, each with its row or column of the Gibbs matrix.
+    pub(super) support: Vec<(usize, usize)>,
+    /// The end of each group of [`SUM_GROUP`] indices in the Gibbs matrix.
+    pub(super) ends: Vec<usize>,
+    /// The masses in the lanes, divided by the total of `a`.
+    pub(super) shares: AlignedVec<T>,
+    /// The scalings in the lanes.
+    pub(super) scalings: AlignedVec<T>,
+    /// The scalings in the lanes after the iteration.
+    pub(super) next_scalings: AlignedVec<T>,
+    /// What is added to the potential of each element of `support`, filled up to whole steps.
+    pub(super) offsets: Vec<f64>,
+    /// The scalings, then the potentials, of one problem, as long as `offsets`.
+    problem_scratch: Vec<T>,
+}
+
+impl<'a, T: Real> BatchMarginal<'a, T> {
+    /// Checks the masses, of which a matrix with a row for every problem would have the given
+    /// shape. Groups fill whole blocks of the Gibbs matrix.
+    pub(super) fn new(
+        argument: &'static str,
+        masses: MatRef<'a, T>,
+        shape: (usize, usize),
+        block: usize,
+        width: usize,
+    ) -> Result<Self, Error> {
+        let actual = (masses.rows(), masses.cols());
+        if actual.1 != shape.1 || (actual.0 != shape.0 && actual.0 != 1) {
+            return Err(Error::ShapeMismatch { argument, actual, expected: shape });
+        }
+        let mut totals = Vec::with_capacity(masses.rows());
+        let mut has_mass = vec![false; masses.cols()];
+        for (problem, row) in masses.iter_rows().enumerate() {
+            totals.push(total_mass(argument, row, Some(problem))?);
+            for (has_mass, &mass) in has_mass.iter_mut().zip(row) {
+                *has_mass |= mass > T::zero();
+            }
+        }
+        let (mut support, mut ends, mut end) = (Vec::new(), Vec::new(), 0_usize);
+        for (group, has_mass) in has_mass.chunks(SUM_GROUP).enumerate() {
+            let start = end;
+            for (i, _) in has_mass.iter().enumerate().filter(|(_, has_mass)| **has_mass) {
+                support.push((group * SUM_GROUP + i, end));
+                end += 1;
+            }
+            end = end.next_multiple_of(block);
+            if end > start {
+                ends.push(end);
+            }
+        }
+        let in_lanes = || AlignedVec::try_zeros(end * width).expect("memory for the lanes");
+        let padded_len = support.len().next_multiple_of(POTENTIALS_STEP);
+        Ok(Self {
+            masses,
+            totals,
+            support,
+            ends,
+            shares: in_lanes(),
+            scalings: in_lanes(),
+            next_scalings: in_lanes(),
+            offsets: vec![0.0; padded_len],
+            problem_scratch: vec![T::zero(); padded_len],
+        })
+    }
+
+    /// The number of rows or columns of the Gibbs matrix.
+    pub(super) fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// The row of masses of problem `p`.
+    fn row(&self, p: usize) -> usize {
+        if self.masses.rows() == 1 { 0 } else { p }
+    }
+
+    /// The masses of problem `p`.
+    pub(super) fn masses(&self, p: usize) -> &'a [T] {
+        self.masses.row(self.row(p))
+    }
+
+    /// The total of the masses of problem `p`.
+    pub(super) fn total(&self, p: usize) -> f64 {
+        self.totals[self.row(p)]
+    }
+
+    /// Puts the masses of problem `p`, divided by `total`, and scalings of 1 into a lane. Returns
+    /// whether all masses are in the range of `T`.
+    pub(super) fn start_problem(&mut self, lane: LaneIndex, p: usize, total: f64) -> bool {
+        let mut in_range = true;
+        let masses = self.masses(p);
+        for &(i, at) in &self.support {
+            let has_mass = masses[i] > T::zero();
+            let share = T::rounded(masses[i].to_f64() / total);
+            in_range &= has_mass == (share > T::zero());
+            self.shares[lane.at(at)] = share;
+            self.scalings[lane.at(at)] = if has_mass { T::one() } else { T::zero() };
+        }
+        in_range
+    }
+
+    /// Writes the potentials of a lane to `out`: `(log2(scaling) + shift) / eta` plus the offsets.
+    /// Returns their sum, each times its mass.
+    pub(super) fn write_potentials(&mut self, road: Road, eta: f64, shift: f64, lane: LaneIndex, out: &mut [T]) -> f64 {
+        let scalings = &mut self.problem_scratch;
+        // The numbers that fill up the last step have no mass.
+        scalings.fill(T::zero());
+        for (scaling, &(_, at)) in scalings.iter_mut().zip(&self.support) {
+            *scaling = self.scalings[lane.at(at)];
+        }
+        T::scalings_to_potentials(road, eta, shift, &self.offsets, scalings);
+        let potentials = scalings;
+        // The index alone decides which sum a term is added to, not what the other problems leave
+        // out.
+        let mut sums = [0.0; 4];
+        for (&potential, &(i, at)) in potentials.iter().zip(&self.support) {
+            out[i] = potential;
+            let mass = self.shares[lane.at(at)].to_f64();
+            sums[i % 4] += if mass > 0.0 { mass * potential.to_f64() } else { 0.0 };
+        }
+        sums.iter().sum()
+    }
+}

@@ -1,0 +1,187 @@
+//! Many problems on one cost matrix.
+
+mod marginal;
+mod solver;
+
+use super::masses::{check_feasible, check_totals, checked_minima};
+use super::sinkhorn::{Sinkhorn, default_tolerance};
+use crate::kernels::transport::sinkhorn_batch::BatchLayout;
+use crate::real::Element;
+use crate::{Error, MatRef, Real};
+use marginal::BatchMarginal;
+use solver::BatchSolver;
+
+impl Sinkhorn {
+    /// Solves many problems on one cost matrix: the plans
+    /// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` with the marginals in the rows of `a` and `b`.
+    /// `cost` is n x m, `a` is problems x n, and `b` is problems x m. A marginal that all problems
+    /// share may be given as one row.
+    ///
+    /// - Accuracy: scalings are iterated in `T`. A sum has a relative error of about
+    ///   `EPSILON * (8 + sqrt(terms / 64))`; potentials are off by that times epsilon, and the
+    ///   marginal error by that times the mass. [`solve`](Self::solve) takes over problems that
+    ///   need more, see below.
+    /// - Special values: those of [`solve`](Self::solve).
+    /// - Errors: as listed below.
+    /// - Cost and source: per iteration, two multiply-adds of a lane per entry and problem, and one
+    ///   read of a Gibbs matrix for all lanes; Cuturi 2013.
+    ///
+    /// ```
+    /// use mantex::{MatRef, Sinkhorn};
+    /// // From the first place, or from both, to three histograms over three places.
+    /// let cost = [0.0_f64, 1.0, 2.0, 2.0, 1.0, 0.0];
+    /// let a = [1.0, 0.0, 0.5, 0.5, 0.5, 0.5];
+    /// let b = [0.25, 0.5, 0.25, 0.25, 0.5, 0.25, 0.0, 1.0, 0.0];
+    /// let (cost, b) = (MatRef::new(&cost, 2, 3)?, MatRef::new(&b, 3, 3)?);
+    /// let solver = Sinkhorn::new(0.05);
+    /// let batch = solver.solve_batch(cost, MatRef::new(&a, 3, 2)?, b)?;
+    /// for p in 0..batch.len() {
+    ///     assert!(batch.converged(p));
+    ///     println!("f = {:?} and g = {:?}", batch.f(p), batch.g(p));
+    /// }
+    /// assert_eq!(batch.f(0)[1], f64::NEG_INFINITY); // No mass there.
+    /// // The same source for all:
+    /// assert_eq!(solver.solve_batch(cost, MatRef::new(&a[4..], 1, 2)?, b)?.f(1), batch.f(1));
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Speed and memory
+    /// The matrix `exp(-C / epsilon)` is computed once. Then every lane of two vectors iterates one
+    /// problem: 32 problems together for `f32` on AVX-512, 2 without vectors. The lane of a
+    /// finished problem takes the next one. Rows and columns without mass in any problem of the
+    /// call are left out, so problems with the same support belong together. For fewer problems
+    /// than lanes, [`solve`](Self::solve) may be faster. Besides input and results, it holds about
+    /// `n m + lanes (3 n + 4 m)` numbers.
+    ///
+    /// # Results
+    /// The iterations are those of [`solve`](Self::solve) from g = 0, without the settings of
+    /// over-relaxation, epsilon scaling and warm start. The result of a problem is the same to the
+    /// bit whatever the other problems are. A problem stops at the first iterate within the
+    /// tolerance, where [`solve`](Self::solve) may do one or two iterations more. After equally
+    /// many iterations the results agree within the accuracy.
+    ///
+    /// [`solve`](Self::solve), slower but with potentials in `f64`, takes over a problem
+    /// - if the tolerance is below `EPSILON * (32 + sqrt(n + m))` of the mass;
+    /// - if a sum of `exp((g_j - C_ij) / epsilon)`, relative to the smallest cost of the row, falls
+    ///   below 2^-39 (`f64`: 2^-307), or a scaling below 2^-96 (2^-768), as with a tiny epsilon or
+    ///   mass.
+    ///
+    /// # Errors
+    /// Those of [`solve`](Self::solve), before anything is solved, except:
+    /// - [`Error::ShapeMismatch`] if `a` or `b` does not have one column for each row or column of
+    ///   the cost matrix, or has neither one row nor one for each problem.
+    /// - [`Error::InvalidElement`] has the problem as the row of a mass.
+    /// - [`Error::InvalidParameter`] for an epsilon that is too small for the potentials of a
+    ///   problem comes while that problem is solved.
+    pub fn solve_batch<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: MatRef<'_, T>,
+        b: MatRef<'_, T>,
+    ) -> Result<TransportBatch<T>, Error> {
+        let eta: T = self.checked_settings(cost)?;
+        let problems = if a.rows() == 1 { b.rows() } else { a.rows() };
+        let layout = BatchLayout::new::<T>(self.road.isa().token());
+        let rows = BatchMarginal::new("a", a, (problems, cost.rows()), layout.block_rows, layout.width)?;
+        let columns = BatchMarginal::new("b", b, (problems, cost.cols()), 1, layout.width)?;
+        for p in 0..problems {
+            check_totals(rows.total(p), columns.total(p), default_tolerance::<T>())?;
+        }
+        let ones = |n: usize| vec![T::one(); n];
+        let (row_minima, _) = checked_minima(self.road, cost, &ones(cost.rows()), &ones(cost.cols()))?;
+        if cost.iter_rows().any(|row| row.contains(&T::infinity())) {
+            for p in 0..problems {
+                check_feasible(self.road, cost, rows.masses(p), columns.masses(p))?;
+            }
+        }
+        BatchSolver::new(self, layout, cost, eta.to_f64(), [rows, columns], &row_minima).solve(problems)
+    }
+}
+
+/// The solutions of [`Sinkhorn::solve_batch`]. Methods panic if there is no problem `p`.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct TransportBatch<T: Real> {
+    /// The rows and columns of the cost matrix.
+    shape: (usize, usize),
+    /// The row potentials, problem by problem.
+    f: Vec<T>,
+    /// The column potentials, problem by problem.
+    g: Vec<T>,
+    iterations: Vec<usize>,
+    marginal_errors: Vec<f64>,
+    values: Vec<f64>,
+    tolerance: f64,
+}
+
+impl<T: Real> TransportBatch<T> {
+    /// A batch whose solutions are still to be set.
+    fn new(problems: usize, shape: (usize, usize), tolerance: f64) -> Self {
+        Self {
+            shape,
+            f: vec![-T::infinity(); problems * shape.0],
+            g: vec![-T::infinity(); problems * shape.1],
+            iterations: vec![0; problems],
+            marginal_errors: vec![0.0; problems],
+            values: vec![0.0; problems],
+            tolerance,
+        }
+    }
+
+    /// The potentials of problem `p`, to be set.
+    fn potentials_mut(&mut self, p: usize) -> (&mut [T], &mut [T]) {
+        let (n, m) = self.shape;
+        (&mut self.f[p * n..(p + 1) * n], &mut self.g[p * m..(p + 1) * m])
+    }
+
+    /// The number of problems.
+    pub fn len(&self) -> usize {
+        self.iterations.len()
+    }
+
+    /// Whether there are no problems.
+    pub fn is_empty(&self) -> bool {
+        self.iterations.is_empty()
+    }
+
+    /// The row potentials of problem `p`, as [`Transport::f`](super::Transport::f) but rounded to
+    /// `T`.
+    pub fn f(&self, p: usize) -> &[T] {
+        &self.f[p * self.shape.0..(p + 1) * self.shape.0]
+    }
+
+    /// The column potentials of problem `p`, as [`Transport::g`](super::Transport::g) but rounded
+    /// to `T`.
+    pub fn g(&self, p: usize) -> &[T] {
+        &self.g[p * self.shape.1..(p + 1) * self.shape.1]
+    }
+
+    /// The potentials of all problems: f (problems x n) and g (problems x m), row-major.
+    pub fn into_parts(self) -> (Vec<T>, Vec<T>) {
+        (self.f, self.g)
+    }
+
+    /// The number of iterations of problem `p`.
+    pub fn iterations(&self, p: usize) -> usize {
+        self.iterations[p]
+    }
+
+    /// The L1 error of the marginals of problem `p`, as
+    /// [`Transport::marginal_error`](super::Transport::marginal_error). The column sums are not
+    /// measured again, because the last update has met them up to rounding.
+    pub fn marginal_error(&self, p: usize) -> f64 {
+        self.marginal_errors[p]
+    }
+
+    /// Whether the marginal error of problem `p` is within the solver's tolerance.
+    pub fn converged(&self, p: usize) -> bool {
+        self.marginal_errors[p] <= self.tolerance
+    }
+
+    /// The dual value of problem `p`, `<f, a> + <g, b>` over rows and columns with mass. It differs
+    /// from the optimal `<C, P> + epsilon * sum P ln P` by an error of second order in the marginal
+    /// error.
+    pub fn value(&self, p: usize) -> f64 {
+        self.values[p]
+    }
+}

@@ -1,0 +1,216 @@
+//! The iterations of a batch: which problem is in which lane, and when a lane takes the next one.
+
+use super::super::sinkhorn::Sinkhorn;
+use super::TransportBatch;
+use super::marginal::{BatchMarginal, LaneIndex};
+use crate::aligned::AlignedVec;
+use crate::kernels::math::exp::exp2;
+use crate::kernels::transport::sinkhorn_batch::{BatchLayout, GibbsBlocks, LaneArrays};
+use crate::real::Element;
+use crate::{Error, MatRef, Real};
+use core::mem::swap;
+
+/// The problem in a lane.
+#[derive(Clone, Copy)]
+struct LaneProblem {
+    /// Its index in the batch.
+    problem: usize,
+    /// The iterations that its scalings have behind them.
+    iterations: usize,
+}
+
+/// One call of [`Sinkhorn::solve_batch`].
+pub(super) struct BatchSolver<'a, T: Real> {
+    settings: &'a Sinkhorn,
+    layout: BatchLayout,
+    cost: MatRef<'a, T>,
+    /// log2(e) / epsilon.
+    eta: f64,
+    tolerance: f64,
+    rows: BatchMarginal<'a, T>,
+    columns: BatchMarginal<'a, T>,
+    /// See [`GibbsBlocks::entries`].
+    gibbs: Vec<T>,
+    /// See [`LaneArrays::partial_sums`].
+    partial_sums: AlignedVec<T>,
+    /// See [`LaneArrays::errors`].
+    errors: Vec<T>,
+    /// See [`LaneArrays::min_sums`].
+    min_sums: Vec<T>,
+    /// See [`LaneArrays::min_scalings`].
+    min_scalings: Vec<T>,
+}
+
+impl<'a, T: Real> BatchSolver<'a, T> {
+    /// Computes the Gibbs matrix relative to the minimum of each row.
+    pub(super) fn new(
+        settings: &'a Sinkhorn,
+        layout: BatchLayout,
+        cost: MatRef<'a, T>,
+        eta: f64,
+        [mut rows, columns]: [BatchMarginal<'a, T>; 2],
+        row_minima: &[T],
+    ) -> Self {
+        let mut gibbs = vec![T::zero(); rows.len() * columns.len()];
+        for (&(i, row), offset) in rows.support.iter().zip(&mut rows.offsets) {
+            let (costs, min) = (cost.row(i), row_minima[i].to_f64());
+            *offset = min;
+            let row_in_block = row % layout.block_rows;
+            let block = gibbs[(row - row_in_block) * columns.len()..].chunks_exact_mut(layout.block_rows);
+            for (&(j, _), entries) in columns.support.iter().zip(block) {
+                let y = eta * (min - costs[j].to_f64());
+                // Subnormal numbers may be slow.
+                entries[row_in_block] = if y > T::MIN_POSITIVE.log2() { T::rounded(exp2(y)) } else { T::zero() };
+            }
+        }
+        let per_lane = || vec![T::zero(); layout.width];
+        let partial_sums = AlignedVec::try_zeros(columns.len() * layout.width).expect("memory for the lanes");
+        Self {
+            settings,
+            layout,
+            cost,
+            eta,
+            tolerance: settings.tolerance_for::<T>(),
+            rows,
+            columns,
+            gibbs,
+            partial_sums,
+            errors: per_lane(),
+            min_sums: per_lane(),
+            min_scalings: per_lane(),
+        }
+    }
+
+    /// Solves all problems.
+    pub(super) fn solve(mut self, problems: usize) -> Result<TransportBatch<T>, Error> {
+        let mut batch = TransportBatch::new(problems, (self.cost.rows(), self.cost.cols()), self.tolerance);
+        let mut waiting = 0..problems;
+        let mut lanes: Vec<Option<LaneProblem>> = vec![None; self.layout.width];
+        loop {
+            for (lane, slot) in lanes.iter_mut().enumerate() {
+                while slot.is_none() {
+                    let Some(problem) = waiting.next() else { break };
+                    if self.start_problem(self.lane_index(lane), problem) {
+                        *slot = Some(LaneProblem { problem, iterations: 0 });
+                    } else {
+                        self.solve_alone(problem, &mut batch)?;
+                    }
+                }
+            }
+            if lanes.iter().all(Option::is_none) {
+                return Ok(batch);
+            }
+            self.batch_iteration();
+            for (lane, slot) in lanes.iter_mut().enumerate() {
+                let Some(running) = slot else { continue };
+                let (is_done, error) = self.is_done(lane, running);
+                if !is_done && self.is_in_range(lane) {
+                    running.iterations += 1;
+                    continue;
+                }
+                if !(is_done && self.finish_problem(self.lane_index(lane), running, error, &mut batch)) {
+                    self.solve_alone(running.problem, &mut batch)?;
+                }
+                *slot = None;
+            }
+            for marginal in [&mut self.rows, &mut self.columns] {
+                swap(&mut marginal.scalings, &mut marginal.next_scalings);
+            }
+        }
+    }
+
+    /// The index of a lane in the arrays.
+    fn lane_index(&self, lane: usize) -> LaneIndex {
+        LaneIndex { lane, width: self.layout.width }
+    }
+
+    /// Puts a problem into a lane. Returns false if it belongs in the log domain.
+    fn start_problem(&mut self, lane: LaneIndex, p: usize) -> bool {
+        let total = self.rows.total(p);
+        let terms = (self.cost.rows() + self.cost.cols()) as f64;
+        let is_precise = self.tolerance == 0.0 || self.tolerance >= T::EPSILON * (32.0 + terms.sqrt()) * total;
+        // The column marginals are not met without an iteration.
+        is_precise
+            && self.settings.max_iterations > 0
+            && self.rows.start_problem(lane, p, total)
+            && self.columns.start_problem(lane, p, total)
+    }
+
+    /// One iteration of all lanes.
+    fn batch_iteration(&mut self) {
+        let Self { rows, columns, .. } = self;
+        let gibbs = GibbsBlocks { entries: &self.gibbs, row_ends: &rows.ends, column_ends: &columns.ends };
+        let mut lanes = LaneArrays {
+            a: &rows.shares,
+            b: &columns.shares,
+            s: &rows.scalings,
+            v: &columns.scalings,
+            next_s: &mut rows.next_scalings,
+            next_v: &mut columns.next_scalings,
+            partial_sums: &mut self.partial_sums,
+            errors: &mut self.errors,
+            min_sums: &mut self.min_sums,
+            min_scalings: &mut self.min_scalings,
+        };
+        T::batch_iteration(self.settings.road, &gibbs, &mut lanes);
+    }
+
+    /// Whether a lane's scalings before the last iteration are the result, and their marginal
+    /// error.
+    fn is_done(&self, lane: usize, running: &LaneProblem) -> (bool, f64) {
+        let error = self.errors[lane].to_f64() * self.rows.total(running.problem);
+        let is_within = self.tolerance > 0.0 && error <= self.tolerance;
+        // Scalings of 1 meet no marginals.
+        let is_done = running.iterations > 0 && (is_within || running.iterations == self.settings.max_iterations);
+        (is_done, error)
+    }
+
+    /// Whether all sums and scalings of a lane are accurate.
+    fn is_in_range(&self, lane: usize) -> bool {
+        let (sum, scaling) = (self.min_sums[lane].to_f64(), self.min_scalings[lane].to_f64());
+        sum >= self.layout.min_sum && scaling >= self.layout.min_scaling
+    }
+
+    /// Takes the result from a lane's scalings before the last iteration. Returns false if it is
+    /// not finite.
+    fn finish_problem(
+        &mut self,
+        lane: LaneIndex,
+        running: &LaneProblem,
+        error: f64,
+        batch: &mut TransportBatch<T>,
+    ) -> bool {
+        let p = running.problem;
+        let (road, total) = (self.settings.road, self.rows.total(p));
+        let (f, g) = batch.potentials_mut(p);
+        let mean = self.rows.write_potentials(road, self.eta, total.log2(), lane, f)
+            + self.columns.write_potentials(road, self.eta, 0.0, lane, g);
+        batch.iterations[p] = running.iterations;
+        batch.marginal_errors[p] = error;
+        batch.values[p] = mean * total;
+        mean.is_finite()
+    }
+
+    /// Solves a problem by [`Sinkhorn::solve`].
+    fn solve_alone(&self, p: usize, batch: &mut TransportBatch<T>) -> Result<(), Error> {
+        let (a, b) = (self.rows.masses(p), self.columns.masses(p));
+        let transport = self.settings.unaccelerated().solve(self.cost, a, b)?;
+        batch.iterations[p] = transport.iterations();
+        batch.marginal_errors[p] = transport.marginal_error();
+        let (f, g) = batch.potentials_mut(p);
+        let mut value = 0.0;
+        for (masses, potentials, out) in [(a, transport.f(), f), (b, transport.g(), g)] {
+            for ((&mass, &potential), out) in masses.iter().zip(potentials).zip(out) {
+                *out = T::rounded(potential);
+                if mass > T::zero() {
+                    if !out.to_f64().is_finite() {
+                        return Err(self.settings.epsilon_too_small());
+                    }
+                    value += mass.to_f64() * out.to_f64();
+                }
+            }
+        }
+        batch.values[p] = value;
+        Ok(())
+    }
+}

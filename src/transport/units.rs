@@ -1,0 +1,91 @@
+//! Potentials in the units of the caller and in the base-2 units of the kernels.
+
+use super::masses::Masses;
+use crate::kernels::transport::potentials::{PotentialsMut, PotentialsRef, max_abs_potential};
+use crate::{Error, check};
+
+/// Potentials in base-2 units, the owner of [`PotentialsRef`] and [`PotentialsMut`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Potentials {
+    /// Those of the rows with mass, relative to it: `U = eta f - log2(a)`.
+    u: Vec<f64>,
+    /// Those of all columns, `G = eta g`; -inf without mass.
+    g: Vec<f64>,
+    /// The largest magnitude of a potential.
+    max_abs: f64,
+}
+
+impl Potentials {
+    /// The potentials of a problem with the masses `b`.
+    pub(super) fn new(u: Vec<f64>, g: Vec<f64>, b: &[f64]) -> Self {
+        Self { max_abs: max_abs_potential(&u, &g, b), u, g }
+    }
+
+    /// Lends the potentials to a kernel that reads them.
+    pub(super) fn as_ref(&self) -> PotentialsRef<'_> {
+        PotentialsRef { u: &self.u, g: &self.g, max_abs: self.max_abs }
+    }
+
+    /// Lends the potentials to a kernel that updates them.
+    pub(super) fn as_mut(&mut self) -> PotentialsMut<'_> {
+        PotentialsMut { u: &mut self.u, g: &mut self.g, max_abs: &mut self.max_abs }
+    }
+
+    /// The largest magnitude of a potential; infinite or NaN if one cannot be represented.
+    pub(super) fn max_abs(&self) -> f64 {
+        self.max_abs
+    }
+
+    /// Multiplies eta f and eta g by the ratio of a new eta to the old one.
+    pub(super) fn rescale(&mut self, ratio: f64, log2_a: &[f64], b: &[f64]) {
+        for (u, log2_a) in self.u.iter_mut().zip(log2_a) {
+            *u = (*u + log2_a) * ratio - log2_a;
+        }
+        self.g.iter_mut().for_each(|g| *g *= ratio);
+        self.max_abs = max_abs_potential(&self.u, &self.g, b);
+    }
+}
+
+/// The units of a problem: of its costs, and of its masses.
+pub(super) struct Units<'a> {
+    /// log2(e) / epsilon.
+    pub(super) eta: f64,
+    /// The masses.
+    pub(super) masses: &'a Masses,
+}
+
+impl Units<'_> {
+    /// The caller's potentials in base-2 units.
+    pub(super) fn to_base2(&self, f: &[f64], g: &[f64]) -> Result<Potentials, Error> {
+        let Self { eta, masses } = *self;
+        check::length("f", f.len(), masses.rows)?;
+        check::length("g", g.len(), masses.b.len())?;
+        let invalid = |argument, row, value| Error::InvalidElement { argument, row, col: 0, value, expected: "finite" };
+        let mut base2_g = Vec::with_capacity(g.len());
+        for (row, (&g, &b)) in g.iter().zip(&masses.b).enumerate() {
+            if b > 0.0 && !(g * eta).is_finite() {
+                return Err(invalid("g", row, g));
+            }
+            base2_g.push(if b > 0.0 { g * eta } else { f64::NEG_INFINITY });
+        }
+        let mut base2_u = Vec::with_capacity(masses.support.len());
+        for (&i, log2_a) in masses.support.iter().zip(&masses.log2_a) {
+            let u = f[i] * eta - log2_a - masses.total.log2();
+            if !u.is_finite() {
+                return Err(invalid("f", i, f[i]));
+            }
+            base2_u.push(u);
+        }
+        Ok(Potentials::new(base2_u, base2_g, &masses.b))
+    }
+
+    /// Both potentials in the units of the cost; -inf without mass.
+    pub(super) fn to_caller(&self, potentials: &Potentials) -> (Vec<f64>, Vec<f64>) {
+        let Self { eta, masses } = *self;
+        let mut f = vec![f64::NEG_INFINITY; masses.rows];
+        for ((&i, u), log2_a) in masses.support.iter().zip(&potentials.u).zip(&masses.log2_a) {
+            f[i] = (u + log2_a + masses.total.log2()) / eta;
+        }
+        (f, potentials.g.iter().map(|g| g / eta).collect())
+    }
+}
