@@ -4,6 +4,7 @@ use crate::support::{
     data::{rng, uniform},
     float::Float,
 };
+use mantex::transport::Method;
 use mantex::*;
 
 pub(crate) const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
