@@ -1,5 +1,5 @@
-//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials. And
-//! these exponentials themselves, for their tests.
+//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the
+//! same exponentials. And these exponentials themselves, for their tests.
 
 use super::lanes::{Float, Lanes};
 use super::math::exp::{Base, Clamped, Exp, Exp2, ExpLanes, Recorded};
@@ -44,7 +44,7 @@ pub(crate) fn exp2<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
-/// The sum of the exponentials and no more: nothing is watched, no rounding kept.
+/// The sum of the exponentials and no more: no check of overflow, no rounding error kept.
 #[inline(always)]
 pub(crate) fn sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     let exp = Exp::new(l, Base::ONE);
@@ -126,8 +126,8 @@ pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
     );
 }
 
-/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling (Dukhan & Ablavatski
-/// 2020, algorithm 2). Three reads and two writes.
+/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling
+/// (Dukhan & Ablavatski 2020, algorithm 2). Three reads and two writes.
 #[inline(always)]
 pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
@@ -135,8 +135,9 @@ pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &m
     scale_stored(l, sum.scaled_reciprocal(1.0), row.dst());
 }
 
-/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials again (Dukhan &
-/// Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as that of the two passes.
+/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials
+/// again (Dukhan & Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as
+/// that of the two passes.
 #[inline(always)]
 pub(crate) fn three_pass_recompute<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let sum = row_sum_exp_stabilized::<L, T, false>(l, &mut SrcDst::reading(x));

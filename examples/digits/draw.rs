@@ -4,7 +4,8 @@ use crate::{Digit, PIXELS, SIDE};
 use mantex::Clustering;
 use std::fmt::Write;
 
-/// Text: images side by side in 80 columns, two characters a pixel (a character is about twice as high as wide).
+/// Text: images side by side in 80 columns, two characters a pixel (a character is about twice as
+/// high as wide).
 const PER_LINE: usize = 5;
 const CELL: usize = 2 * SIDE;
 
@@ -56,7 +57,8 @@ impl Picture<'_> {
         self.memberships[image * self.clustering.medoids().len() + cluster]
     }
 
-    /// The medoids in shades, several side by side, each under its label and the size of its cluster.
+    /// The medoids in shades, several side by side, each under its label and the size of its
+    /// cluster.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for clusters in self.clusters().chunks(PER_LINE) {

@@ -2,7 +2,7 @@
 
 use super::float::{SQRT_HALF_32, SQRT_HALF_64};
 use super::masks::{LAST_LANES, SET_LANES, compress_indices_u8};
-use super::{IndexLanes, Lanes, WideLanes, x86};
+use super::{IndexLanes, InstructionSet, Lanes, WideLanes, x86};
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _mm_castps_si128, _mm_loadu_si128, _mm_store_sd, _mm_store_ss,
     _mm_storel_epi64, _mm_storeu_pd, _mm_storeu_ps, _mm_storeu_si128, _mm256_loadu_pd, _mm256_loadu_ps,
@@ -21,6 +21,13 @@ fn first_32(l: V3, n: usize) -> __m256i {
 #[inline(always)]
 fn first_64(l: V3, n: usize) -> __m256i {
     l.avx2._mm256_cmpgt_epi64(l.avx._mm256_set1_epi64x(n.min(4) as i64), l.avx._mm256_setr_epi64x(0, 1, 2, 3))
+}
+
+impl InstructionSet for V3 {
+    #[inline(never)]
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+        self.vectorize(f)
+    }
 }
 
 impl Lanes<f32> for V3 {

@@ -2,7 +2,7 @@
 
 use super::float::{SQRT_HALF_32, SQRT_HALF_64};
 use super::masks::compress_indices_u8;
-use super::{IndexLanes, Lanes, WideLanes, x86};
+use super::{IndexLanes, InstructionSet, Lanes, WideLanes, x86};
 use core::arch::x86_64::{
     __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _CMP_LT_OQ, _mm_storeu_si128, _mm256_loadu_si256,
     _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_loadu_pd,
@@ -15,6 +15,13 @@ use pulp::x86::V4;
 #[inline(always)]
 fn first(n: usize) -> u16 {
     ((1_u32 << n.min(16)) - 1) as u16
+}
+
+impl InstructionSet for V4 {
+    #[inline(never)]
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+        self.vectorize(f)
+    }
 }
 
 impl Lanes<f32> for V4 {

@@ -1,6 +1,6 @@
 //! The element types: `f32` and `f64`, their constants, and the exponent of an `f64`.
 
-/// An element type with its plain constants and its conversions.
+/// An element type with its constants and its conversions.
 #[allow(unreachable_pub)] // Types of the entry points of softmax make it reachable.
 pub trait Number:
     Copy

@@ -18,7 +18,7 @@ mod scalar;
 #[cfg(any(mantex_avx512, mantex_avx2))]
 mod x86;
 
-// new ISA: a file here and in kernels/math/exp/, and a row of the table below.
+// new ISA: its file, and one in kernels/math/exp/.
 #[cfg(mantex_avx2)]
 mod avx2;
 #[cfg(mantex_avx512)]
@@ -74,13 +74,33 @@ macro_rules! instruction_sets {
     };
 }
 
-// new ISA: also build.rs, the entry points in src/dispatch.rs and `Isa`'s documentation.
+// new ISA: its row, best first.
 instruction_sets! {
     Avx512(pulp::x86::V4) if mantex_avx512, "avx512", pulp::x86::V4::try_new(), "AVX-512 F, BW, CD, DQ, VL.";
     Avx2(pulp::x86::V3) if mantex_avx2, "avx2", pulp::x86::V3::try_new(), "AVX2, FMA, BMI1/2.";
     Neon(pulp::aarch64::Neon) if mantex_neon, "neon", pulp::aarch64::Neon::try_new(), "Advanced SIMD.";
     Scalar(pulp::Scalar) if all(), "scalar", Some(pulp::Scalar), "Plain Rust, one lane.";
 }
+
+/// Evaluates an expression of the token of an instruction set: `match_token!(token, l =>
+/// expression)`.
+#[allow(unused_macros)] // Transport and the baselines use it.
+macro_rules! match_token {
+    ($token:expr, $l:pat => $body:expr) => {
+        match $token {
+            // new ISA: its arm.
+            #[cfg(mantex_avx512)]
+            crate::kernels::lanes::Token::Avx512($l) => $body,
+            #[cfg(mantex_avx2)]
+            crate::kernels::lanes::Token::Avx2($l) => $body,
+            #[cfg(mantex_neon)]
+            crate::kernels::lanes::Token::Neon($l) => $body,
+            crate::kernels::lanes::Token::Scalar($l) => $body,
+        }
+    };
+}
+#[allow(unused_imports)] // As the macro.
+pub(crate) use match_token;
 
 impl Token {
     /// The token that every CPU has.
@@ -91,10 +111,42 @@ impl Token {
 /// holds whole vectors.
 pub(crate) const MAX_LANES: usize = 16;
 
+/// A closure that moves this value can be called once only. The compiler may leave a shim around
+/// any other closure, and a kernel behind a shim would lose its target features: a hundred times
+/// slower.
+pub(crate) struct Once;
+
+/// An instruction set. A value of an implementing type is a capability token: it proves that the
+/// CPU can run the instructions.
+pub(crate) trait InstructionSet: Copy {
+    /// Runs `f` with the features of the instruction set in a function of its own, which is
+    /// compiled once for all callers. Use the macro `out_of_line`, which makes `f` a closure that
+    /// is inlined.
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R;
+}
+
+/// Runs a block with the features of an instruction set in a function of its own, which is compiled
+/// once for all callers of the surrounding function: for code that is large and seldom runs. The
+/// block moves what it uses, so that a copy and not the address of hot constants goes there.
+#[allow(unused_macros)] // Every family uses it.
+macro_rules! out_of_line {
+    ($l:expr, $body:block) => {{
+        let once = crate::kernels::lanes::Once;
+        crate::kernels::lanes::InstructionSet::call_out_of_line(
+            $l,
+            #[inline(always)]
+            move || {
+                let _once = once;
+                $body
+            },
+        )
+    }};
+}
+#[allow(unused_imports)] // As the macro.
+pub(crate) use out_of_line;
+
 /// Vectors of `T` in one instruction set. Every method is inlined and takes a few instructions.
-///
-/// A value of an implementing type is a capability token: it proves that the CPU can run them.
-pub(crate) trait Lanes<T: Float>: Copy {
+pub(crate) trait Lanes<T: Float>: InstructionSet {
     /// A vector.
     type V: Copy;
     /// One truth value per lane.

@@ -2,7 +2,7 @@
 
 use super::float::{SQRT_HALF_32, SQRT_HALF_64};
 use super::masks::{LAST_LANES, SET_LANES, compress_indices_u8};
-use super::{IndexLanes, Lanes, WideLanes};
+use super::{IndexLanes, InstructionSet, Lanes, WideLanes};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
     vst1q_f32, vst1q_f64, vst1q_u32,
@@ -11,6 +11,13 @@ use pulp::aarch64::Neon;
 
 // Maximum and minimum of x86 give the second operand if either is NaN, `vmaxq` and `vminq` give
 // NaN. A comparison and a selection make all instruction sets agree.
+
+impl InstructionSet for Neon {
+    #[inline(never)]
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+        self.vectorize(f)
+    }
+}
 
 impl Lanes<f32> for Neon {
     type V = float32x4_t;

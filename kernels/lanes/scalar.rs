@@ -1,7 +1,14 @@
 //! One lane of plain Rust: the fallback on every CPU. Tests compare the vectors with it.
 
-use super::{IndexLanes, Lanes, Number, WideLanes};
+use super::{IndexLanes, InstructionSet, Lanes, Number, WideLanes};
 use pulp::Scalar;
+
+impl InstructionSet for Scalar {
+    #[inline(never)]
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+}
 
 /// `a - quotient * b`, with both factors split into the leading 26 bits and the rest.
 #[inline(always)]

@@ -4,7 +4,7 @@ use super::hit_scan::hit_scan;
 use super::masked_scan::{masked_scan, relative_error};
 use super::tuning::{MAX_MASKED_K, MAX_TWO_TABLE_K, SCAN_ROWS, max_masked_k};
 use super::{CandidateSums, FoundSwap, NearestRef, Scan, Swap, candidate_rows, weighted};
-use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes};
+use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes, out_of_line};
 
 /// Returns whether some swap of a candidate with these sums may change the loss by less than
 /// `limit`. Each sum is off by at most the relative `error`, their total by another `slack`. Sums
@@ -76,17 +76,19 @@ fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
     near: &NearestRef<'_, T>,
     t: &mut [f64],
 ) -> FoundSwap {
-    let k = near.removal_losses.len();
-    let row = scan.d.row(scan.candidates[candidate_index]);
-    let a = if k == 1 {
-        // R_1 would be infinite, because there is no second nearest medoid.
-        t[0] = 0.0;
-        single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
-    } else {
-        let [a] = hit_scan::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.validated, near, &mut t[..k])?;
-        a
-    };
-    Ok(best_swap(l, scan, candidate_index, a, &t[..k], near.rounding_bound))
+    out_of_line!(l, {
+        let k = near.removal_losses.len();
+        let row = scan.d.row(scan.candidates[candidate_index]);
+        let a = if k == 1 {
+            // R_1 would be infinite, because there is no second nearest medoid.
+            t[0] = 0.0;
+            single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
+        } else {
+            let [a] = hit_scan::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.validated, near, &mut t[..k])?;
+            a
+        };
+        Ok(best_swap(l, scan, candidate_index, a, &t[..k], near.rounding_bound))
+    })
 }
 
 /// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time pass a masked scan, and

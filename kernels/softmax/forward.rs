@@ -7,7 +7,7 @@ use super::sum_exp::{
     base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, InRange, Recorded, Shifted};
 use crate::kernels::rows::{Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream};
@@ -283,34 +283,37 @@ fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut imp
 /// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the caches.
 #[inline(always)]
 pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
-    let normalized = sum.exponent_in_base();
-    let base = normalized.base();
-    let (first, second) = normalized.scaled_reciprocal(weight);
-    let reciprocal = (l.splat(first), l.splat(second));
-    // Hidden from the compiler for the reason that `exp_base_one` states.
-    let exp = core::hint::black_box(Exp::new(l, base));
-    if sum.base() == Base::ONE {
-        map_row::<L, T, true>(
-            l,
-            row,
-            #[inline(always)]
-            |x| mul_two_part(l, exp.eval::<InRange>(l, x), reciprocal),
-        );
-    } else if base.shift == T::ZERO {
-        map_row::<L, T, true>(
-            l,
-            row,
-            #[inline(always)]
-            |x| mul_two_part(l, exp.eval::<Clamped>(l, x), reciprocal),
-        );
-    } else {
-        map_row::<L, T, true>(
-            l,
-            row,
-            #[inline(always)]
-            |x| mul_two_part(l, exp.eval::<Shifted>(l, x), reciprocal),
-        );
-    }
+    let sum = *sum;
+    out_of_line!(l, {
+        let normalized = sum.exponent_in_base();
+        let base = normalized.base();
+        let (first, second) = normalized.scaled_reciprocal(weight);
+        let reciprocal = (l.splat(first), l.splat(second));
+        // Hidden from the compiler for the reason that `exp_base_one` states.
+        let exp = core::hint::black_box(Exp::new(l, base));
+        if sum.base() == Base::ONE {
+            map_row::<L, T, true>(
+                l,
+                row,
+                #[inline(always)]
+                |x| mul_two_part(l, exp.eval::<InRange>(l, x), reciprocal),
+            );
+        } else if base.shift == T::ZERO {
+            map_row::<L, T, true>(
+                l,
+                row,
+                #[inline(always)]
+                |x| mul_two_part(l, exp.eval::<Clamped>(l, x), reciprocal),
+            );
+        } else {
+            map_row::<L, T, true>(
+                l,
+                row,
+                #[inline(always)]
+                |x| mul_two_part(l, exp.eval::<Shifted>(l, x), reciprocal),
+            );
+        }
+    });
 }
 
 /// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so

@@ -8,7 +8,7 @@
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, Guard, Recorded, Shifted};
 use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum};
@@ -50,15 +50,10 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: 
             block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end)
         };
         if !base_fits(high, sum.high()) {
-            // The block overflows its base, is the first and vanishes relative to it, or has +inf
-            // or NaN.
-            let max = maximum(l, row, at, end);
-            if has_nan(l, row, at, end) || max == T::INFINITY && has_nan(l, row, end, len) {
-                return ExtSum::NAN;
-            }
-            if max == T::INFINITY {
-                return ExtSum::INFINITE;
-            }
+            let max = match block_maximum(l, row, at, end) {
+                Ok(max) => max,
+                Err(degenerate) => return degenerate,
+            };
             if max > T::NEG_INFINITY {
                 sum.rebase(Base::near(max));
                 (high, low) = block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end);
@@ -68,6 +63,27 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: 
         at = end;
     }
     sum
+}
+
+/// The maximum of a block that overflows its base, vanishes relative to it as the first block, or has
+/// +inf or NaN. `Err` is the sum of the whole row if one of its elements is +inf or NaN.
+#[inline(always)]
+fn block_maximum<L: ExpLanes<T>, T: Float>(
+    l: L,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+) -> Result<T, ExtSum<T>> {
+    out_of_line!(l, {
+        let (max, len) = (maximum(l, row, start, end), row.len());
+        if has_nan(l, row, start, end) || max == T::INFINITY && has_nan(l, row, end, len) {
+            Err(ExtSum::NAN)
+        } else if max == T::INFINITY {
+            Err(ExtSum::INFINITE)
+        } else {
+            Ok(max)
+        }
+    })
 }
 
 /// [`row_sum_exp`] that also stores the exponentials, relative to the base of the sum.
@@ -114,25 +130,27 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool
     l: L,
     row: &mut impl Row<T>,
 ) -> ExtSum<T> {
-    let len = row.len();
-    let max = maximum(l, row, 0, len);
-    if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
-        return ExtSum::EMPTY;
-    }
-    if !(max > T::NEG_INFINITY && max < T::INFINITY) {
-        return ExtSum::NAN;
-    }
-    let mut sum = ExtSum::with_base(Base::near(max));
-    for start in (0..len).step_by(BLOCK_ELEMENTS) {
-        let end = len.min(start + BLOCK_ELEMENTS);
-        let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
-        sum.add(high, low);
-    }
-    sum
+    out_of_line!(l, {
+        let len = row.len();
+        let max = maximum(l, row, 0, len);
+        if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
+            return ExtSum::EMPTY;
+        }
+        if !(max > T::NEG_INFINITY && max < T::INFINITY) {
+            return ExtSum::NAN;
+        }
+        let mut sum = ExtSum::with_base(Base::near(max));
+        for start in (0..len).step_by(BLOCK_ELEMENTS) {
+            let end = len.min(start + BLOCK_ELEMENTS);
+            let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
+            sum.add(high, low);
+        }
+        sum
+    })
 }
 
 /// The sum of the exponentials of a block relative to any base, as an unevaluated sum.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[inline(always)]
 fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     base: Base<T>,
@@ -140,12 +158,14 @@ fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     start: usize,
     end: usize,
 ) -> (f64, f64) {
-    let exp = Exp::new(l, base);
-    if base.shift == T::ZERO {
-        block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
-    } else {
-        block_sum_exp::<L, T, Shifted, STORE>(l, &exp, row, start, end)
-    }
+    out_of_line!(l, {
+        let exp = Exp::new(l, base);
+        if base.shift == T::ZERO {
+            block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
+        } else {
+            block_sum_exp::<L, T, Shifted, STORE>(l, &exp, row, start, end)
+        }
+    })
 }
 
 /// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;

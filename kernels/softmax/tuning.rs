@@ -2,7 +2,7 @@
 
 use crate::kernels::lanes::Float;
 #[cfg(feature = "baselines")]
-use crate::kernels::lanes::Token;
+use crate::kernels::lanes::{Token, match_token};
 use crate::kernels::math::exp::ExpLanes;
 
 /// The number of elements that are summed before their sum is checked. A block that does not fit
@@ -66,14 +66,5 @@ pub(crate) fn recomputes_long_rows(token: Token, element_bytes: usize) -> bool {
             <L as Tuning<f64>>::RECOMPUTE_LONG_ROWS
         }
     }
-    match token {
-        // new ISA: its arm.
-        #[cfg(mantex_avx512)]
-        Token::Avx512(l) => of(l, element_bytes),
-        #[cfg(mantex_avx2)]
-        Token::Avx2(l) => of(l, element_bytes),
-        #[cfg(mantex_neon)]
-        Token::Neon(l) => of(l, element_bytes),
-        Token::Scalar(l) => of(l, element_bytes),
-    }
+    match_token!(token, l => of(l, element_bytes))
 }

@@ -3,7 +3,7 @@
 use super::gibbs_stride;
 use super::potentials::{has_low_part, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
 
 /// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
@@ -200,24 +200,27 @@ pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     row: &[T],
     gibbs: &mut [T],
 ) -> (f64, RowSum) {
-    // Arguments without a shift are too coarse to be used, but good enough to find the shift.
-    let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, eval, row, T::ZERO, gibbs)));
-    let max = arguments(l, eval, row, shift, gibbs);
-    if !max.is_finite() {
-        gibbs.fill(T::ZERO);
-        return (f64::INFINITY, RowSum { sum: 1.0, cost: 0.0 });
-    }
-    let offset = l.splat(T::from_f64(max));
-    let mut total = RowSum::default();
-    let mut at = 0;
-    while at < row.len() {
-        let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
-        l.store(&mut gibbs[at..], e);
-        total.sum += l.reduce_sum(e);
-        total.cost += l.reduce_sum(cost_product(l, l.load_up_to(&row[at..], T::ZERO), e));
-        at += L::N;
-    }
-    (shift.to_f64() - max, total)
+    let eval = *eval;
+    out_of_line!(l, {
+        // Arguments without a shift are too coarse to be used, but good enough to find the shift.
+        let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, &eval, row, T::ZERO, gibbs)));
+        let max = arguments(l, &eval, row, shift, gibbs);
+        if !max.is_finite() {
+            gibbs.fill(T::ZERO);
+            return (f64::INFINITY, RowSum { sum: 1.0, cost: 0.0 });
+        }
+        let offset = l.splat(T::from_f64(max));
+        let mut total = RowSum::default();
+        let mut at = 0;
+        while at < row.len() {
+            let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
+            l.store(&mut gibbs[at..], e);
+            total.sum += l.reduce_sum(e);
+            total.cost += l.reduce_sum(cost_product(l, l.load_up_to(&row[at..], T::ZERO), e));
+            at += L::N;
+        }
+        (shift.to_f64() - max, total)
+    })
 }
 
 /// Prefetches the cache line that begins with column `at` of each row, if one begins there.

@@ -24,7 +24,7 @@
 //!    result of a problem depends neither on its lane nor on the other lanes.
 
 use super::tuning::{BATCH_VECTORS, POTENTIALS_STEP};
-use crate::kernels::lanes::{Float, Lanes, Token};
+use crate::kernels::lanes::{Float, Lanes, Token, match_token};
 use crate::kernels::math::exp::{ExpLanes, pow2};
 use crate::kernels::math::ln::log2;
 
@@ -45,27 +45,11 @@ impl BatchLayout {
     /// The layout for the element type `T`, which is `f32` or `f64`.
     pub(crate) fn new<T>(token: Token) -> Self {
         let is_f32 = size_of::<T>() == size_of::<f32>();
-        match token {
-            // new ISA: its arm.
-            #[cfg(mantex_avx512)]
-            Token::Avx512(_) if is_f32 => Self::on::<pulp::x86::V4, f32>(),
-            #[cfg(mantex_avx512)]
-            Token::Avx512(_) => Self::on::<pulp::x86::V4, f64>(),
-            #[cfg(mantex_avx2)]
-            Token::Avx2(_) if is_f32 => Self::on::<pulp::x86::V3, f32>(),
-            #[cfg(mantex_avx2)]
-            Token::Avx2(_) => Self::on::<pulp::x86::V3, f64>(),
-            #[cfg(mantex_neon)]
-            Token::Neon(_) if is_f32 => Self::on::<pulp::aarch64::Neon, f32>(),
-            #[cfg(mantex_neon)]
-            Token::Neon(_) => Self::on::<pulp::aarch64::Neon, f64>(),
-            Token::Scalar(_) if is_f32 => Self::on::<pulp::Scalar, f32>(),
-            Token::Scalar(_) => Self::on::<pulp::Scalar, f64>(),
-        }
+        match_token!(token, l => if is_f32 { Self::on::<_, f32>(l) } else { Self::on::<_, f64>(l) })
     }
 
     /// The layout on one instruction set.
-    fn on<L: ExpLanes<T>, T: Float>() -> Self {
+    fn on<L: ExpLanes<T>, T: Float>(_: L) -> Self {
         Self {
             width: BATCH_VECTORS * L::N,
             block_rows: block_rows::<L, T>(),

@@ -255,8 +255,8 @@ fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
     let zero = l.splat(T::ZERO);
     let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
     let mut weight = [zero; R];
-    for i in 0..R {
-        weight[i] = l.splat(added.weights[i]);
+    for (weight, &x) in weight.iter_mut().zip(&added.weights) {
+        *weight = l.splat(x);
     }
     let mut totals = [l.widen(zero); R];
     for start in (0..cols).step_by(FLUSH_VECTORS * L::N) {

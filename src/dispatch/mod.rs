@@ -1,16 +1,20 @@
-//! The entry points: every kernel that the public functions reach, one line each, in a list per family.
+//! The entry points: every kernel that the public functions reach, one line each, in a list per
+//! family.
 //!
 //! From each line the macro `entry_points` makes, for f32 and for f64:
-//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the kernel with the target
-//!   features of the set;
-//! - a `#[multiversion]` function (`f32::best::softmax`) whose clone for an instruction set is picked once and calls
-//!   that body. Lines that begin with `inline` have the kernel inlined into the clone, too: it saves calls of a few
-//!   elements the detour, and costs a second copy of the code;
-//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the best and a given one.
+//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the
+//!   kernel with the target features of the set;
+//! - a `#[multiversion]` function (`f32::best::softmax`) whose clone for an instruction set is
+//!   picked once and calls that body. Lines that begin with `inline` have the kernel inlined into
+//!   the clone, too: it saves calls of a few elements the detour, and costs a second copy of the
+//!   code;
+//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
+//!   best and a given one.
 //!
-//! A clone checks that it is what [`Isa::best`] says, and otherwise hands over to the body that is. That covers
-//! `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512 multiversion passes over: it
-//! adds the features of Ice Lake (VBMI2 and others) to any target with an `avx512` feature.
+//! A clone checks that it is what [`Isa::best`] says, and otherwise hands over to the body that is.
+//! That covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose
+//! AVX-512 multiversion passes over: it adds the features of Ice Lake (VBMI2 and others) to any
+//! target with an `avx512` feature.
 
 use crate::Isa;
 
@@ -20,8 +24,8 @@ mod pairwise;
 mod softmax;
 mod transport;
 
-/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it cannot reach a kernel
-/// past the checks of the public functions.
+/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it
+/// cannot reach a kernel past the checks of the public functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
@@ -62,10 +66,6 @@ pub trait EntryPoints<T>:
 
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
-
-/// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
-/// compiler to inline, and a kernel outside of it would lose its target features: a hundred times slower.
-struct Once;
 
 /// What a clone does: `inline` the kernel, or `call` its body.
 macro_rules! run_kernel {
@@ -113,8 +113,8 @@ macro_rules! entry_points_for {
         mod $t {
             use super::*;
             use crate::Isa;
-            use crate::dispatch::{Once, Road, run_kernel};
-            use crate::kernels::lanes::Token;
+            use crate::dispatch::{Road, run_kernel};
+            use crate::kernels::lanes::{Once, Token};
             #[allow(dead_code)] // As above.
             type T = $t;
 
@@ -165,9 +165,11 @@ macro_rules! entry_points_for {
             }
 
             /// One clone per instruction set, picked once.
-            // multiversion expands to `unsafe` calls of its clones, each behind the check of the CPU's features.
+            // multiversion expands to `unsafe` calls of its clones, each behind the check of the
+            // CPU's features.
             #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
-            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere scalar may be all.
+            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere
+            // scalar may be all.
             #[allow(dead_code, irrefutable_let_patterns)]
             mod best {
                 use super::*;
@@ -222,7 +224,10 @@ macro_rules! entry_points_for {
             }
         }
     };
-    (@bodies $isa:ident $token:ty, $($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    (
+        @bodies $isa:ident $token:ty,
+        $($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
+    ) => {
         /// The bodies for one instruction set.
         mod $isa {
             use super::*;
@@ -238,3 +243,44 @@ macro_rules! entry_points_for {
     };
 }
 use entry_points_for;
+
+/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from
+/// one body each. The body sees the [`Road`] under the name that is given between bars. Functions
+/// that are not at the root of the crate are in the module that `in module;` names.
+macro_rules! functions_and_isa_methods {
+    (in medoids; $($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
+    };
+    (@at $module:literal $(
+        $(#[$doc:meta])*
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
+    )*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
+            crate::dispatch::Road::Best.$name($($arg),*)
+        }
+
+        impl crate::Isa {
+            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
+            ///
+            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
+            #[inline]
+            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                crate::dispatch::Road::On(self).$name($($arg),*)
+            }
+        }
+
+        impl crate::dispatch::Road {
+            #[inline(always)]
+            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                let $road = self;
+                $body
+            }
+        }
+    )*};
+    ($($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::" $($functions)* }
+    };
+}
+pub(crate) use functions_and_isa_methods;

@@ -1,7 +1,7 @@
 //! Cross-entropy of rows with known classes, alone or with its gradient.
 
 use crate::check::{self, Shape};
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef};
 

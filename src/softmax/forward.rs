@@ -1,6 +1,6 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of rows.
 
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::softmax::Logits;
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};

@@ -1,7 +1,7 @@
 //! StableMax, its logarithm, and their gradients.
 
 use crate::check::{self, Shape};
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::{Error, MatMut, MatRef};
 
 functions_and_isa_methods! {

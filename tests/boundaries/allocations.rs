@@ -10,7 +10,10 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::*;
+use mantex::{
+    medoids::{Algorithm, Init},
+    *,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

@@ -11,7 +11,7 @@ use crate::support::{
     for_both_types,
     isas::small_cases,
 };
-use mantex::*;
+use mantex::{medoids::Clustering, *};
 
 for_both_types! {
     medoids_at_fences
@@ -22,9 +22,9 @@ for_both_types! {
 }
 
 /// What there is of a clustering.
-fn found<T: Float>(clusters: Result<Clustering<T>, Error>) -> (Vec<usize>, Vec<usize>, u64) {
+fn found(clusters: Result<Clustering, Error>) -> (Vec<usize>, Vec<usize>, u64) {
     let clusters = clusters.expect("a good problem");
-    (clusters.medoids().to_vec(), clusters.labels().to_vec(), clusters.loss().bits())
+    (clusters.medoids().to_vec(), clusters.labels().to_vec(), clusters.loss().to_bits())
 }
 
 fn medoids_at_fences<T: Float>() {
@@ -80,7 +80,7 @@ fn quality_at_fences<T: Float>() {
                 let mean = isa.silhouette(view, labels, out).expect("two clusters or more");
                 let silhouettes = bits_of(out);
                 let medoid_mean = isa.medoid_silhouette(view, medoids, out).expect("two medoids or more");
-                ([mean.bits(), medoid_mean.bits()], silhouettes, bits_of(out))
+                ([mean.to_bits(), medoid_mean.to_bits()], silhouettes, bits_of(out))
             };
             let expected = judge(&distances, &labels, &medoids, &mut unwritten.clone());
             for side in SIDES {

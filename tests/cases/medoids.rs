@@ -4,7 +4,8 @@
 use super::{Bytes, Matrix, same_error};
 use crate::support::distances::{METRICS, reference, tolerance};
 use crate::support::{double_double::power_of_two, float::Float, guarded::Guarded, isas::isas};
-use mantex::{Algorithm, Clustering, Error, Init, Isa, KMedoids, MatRef, Metric, expand_condensed};
+use mantex::medoids::{Algorithm, Clustering, Init, Progress, expand_condensed};
+use mantex::{Error, Isa, KMedoids, MatRef, Metric};
 use std::ops::ControlFlow;
 
 pub(crate) fn check(data: &[u8]) {
@@ -80,15 +81,13 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
     let run = |isa: Isa| {
         let mut told: Vec<(usize, f64)> = Vec::new();
         let options = options.clone().isa(isa);
-        let on_iteration = |progress: mantex::KMedoidsProgress| {
+        let on_iteration = |progress: &Progress| {
             assert_eq!(progress.iteration, told.len() + 1);
             told.push((progress.swaps, progress.loss));
             ControlFlow::Continue(())
         };
-        let result = match weights[..] {
-            [] => options.fit_with(d.view(), on_iteration),
-            _ => options.fit_weighted_with(d.view(), &weights, on_iteration),
-        };
+        let weights = (!weights.is_empty()).then_some(&weights[..]);
+        let result = options.fit_with_progress(d.view(), weights, on_iteration);
         (result, told)
     };
     let scalar = run(isas()[isas().len() - 1]).0;
@@ -98,7 +97,7 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
             (Ok(got), Ok(_)) => got,
             (Err(error), Err(same)) if same_error(error, same) => continue,
             // How good the medoids are decides whether their sum overflows.
-            (_, Err(Error::InvalidParameter { .. })) | (Err(Error::InvalidParameter { .. }), _) if !exact => continue,
+            (_, Err(Error::SumOverflow { .. })) | (Err(Error::SumOverflow { .. }), _) if !exact => continue,
             (error, other) => panic!("{error:?} on {isa}, {other:?} on scalar"),
         };
         check_clustering(isa, d.view(), &weights, k, got);
@@ -117,7 +116,7 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
 }
 
 /// Labels are nearest medoids, the loss is theirs.
-fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usize, got: &Clustering<T>) {
+fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usize, got: &Clustering) {
     let (n, medoids) = (d.rows(), got.medoids());
     assert!(medoids.len() == k && got.labels().len() == n, "{isa}");
     assert!(medoids.iter().enumerate().all(|(i, m)| *m < n && !medoids[..i].contains(m)), "{medoids:?} on {isa}");
@@ -125,9 +124,10 @@ fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usiz
         assert_eq!(label, nearest(d, medoids, o).1, "the label of {o} on {isa}");
     }
     let loss = loss(d, weights, medoids);
-    let rounded = (got.loss().wide() - loss).abs() <= (T::EPSILON + (n + 1) as f64 * f64::EPSILON) * loss;
-    // Below the normal numbers, and above the largest, the type rounds by more.
-    let rounded = rounded || got.loss().bits() == T::of(loss).bits() || loss < 1e-30;
+    let rounded = (got.loss() - loss).abs() <= (n + 1) as f64 * f64::EPSILON * loss;
+    // Products below the normal numbers are rounded by more, and above the largest the reference is
+    // infinite.
+    let rounded = rounded || got.loss().to_bits() == loss.to_bits() || loss < 1e-290;
     assert!(rounded, "a loss of {} for {loss} on {isa}", got.loss());
 }
 
@@ -224,7 +224,8 @@ fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
             for (o, (&got, &expected)) in out.check().iter().zip(&expected).enumerate() {
                 assert!(close(got, expected), "the silhouette of {o} is {got} for {expected} on {isa}");
             }
-            assert!(close(mean, expected.iter().sum::<f64>() / n as f64), "a mean of {mean} on {isa}");
+            let expected = expected.iter().sum::<f64>() / n as f64;
+            assert!((mean - expected).abs() <= 2000.0 * f64::EPSILON, "a mean of {mean} on {isa}");
         }
         if medoid_mean.is_ok() {
             for (o, &got) in medoid_out.check().iter().enumerate() {

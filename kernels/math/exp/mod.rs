@@ -22,6 +22,7 @@ mod neon;
 pub(crate) use base::Base;
 pub(crate) use coefficients::ExpScheme;
 pub(crate) use exp_lanes::ExpLanes;
+#[allow(unused_imports)] // Softmax alone uses all of them.
 pub(crate) use guard::{Clamped, Guard, InRange, Recorded, Shifted};
 
 use super::polynomial::{even_odd, horner};

@@ -12,7 +12,6 @@ macro_rules! scalar_exp {
             type Table = ();
             const EXP: ExpScheme<$t> = $scheme;
             const IN_FLIGHT: usize = 2;
-            const RECOMPUTE: bool = false;
 
             #[inline(always)]
             fn exp_table(self) {}

@@ -2,10 +2,14 @@
 
 use super::{Square, cases, check_consistent, weighted};
 use crate::support::{
+    float::Float,
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
+use mantex::{
+    KMedoids,
+    medoids::{Algorithm, Init},
+};
 
 for_both_types! {
     alternating_is_voronoi_iteration
@@ -40,7 +44,7 @@ fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     unreachable!()
 }
 
-fn alternating_is_voronoi_iteration<T: Real>() {
+fn alternating_is_voronoi_iteration<T: Float>() {
     let sizes: &[usize] = if small_cases() { &[1, 9, 33] } else { &[1, 2, 5, 9, 17, 33, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, 200 + seed as u64);
@@ -54,7 +58,7 @@ fn alternating_is_voronoi_iteration<T: Real>() {
                     let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
                     let options = KMedoids::new(k).algorithm(Algorithm::Alternating).isa(isa);
                     let options = options.init(Init::Given(start.clone()));
-                    let got: Clustering<T> = d.fit(&options, seed % 2);
+                    let got = d.fit::<T>(&options, seed % 2);
                     assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), moves), "{what}");
                     assert!(got.converged() && got.iterations() == iterations, "{what}");
                     check_consistent(&d, k, &got, &what);

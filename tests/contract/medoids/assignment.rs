@@ -1,12 +1,13 @@
 //! New objects go to the nearest medoid.
 
-use super::{assert_close, random_matrix};
+use super::{assert_close_f64, random_matrix};
 use crate::support::{
     data::rng,
+    float::Float,
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Error, KMedoids, MatRef, Real, assign};
+use mantex::{Error, KMedoids, MatRef, medoids::assign};
 use rand::RngExt;
 
 for_both_types! {
@@ -14,21 +15,21 @@ for_both_types! {
     prediction_agrees_with_the_clustering
 }
 
-fn new_objects_go_to_the_nearest_medoid<T: Real>() {
+fn new_objects_go_to_the_nearest_medoid<T: Float>() {
     let mut r = rng(4);
     for k in (1..=40).chain([100]).step_by(if small_cases() { 7 } else { 1 }) {
         for (n, gap) in [(0, 0), (1, 2), (7, 0), (20, 5)] {
             // Few values, so that there are ties.
             let data: Vec<T> = random_matrix::<T>(n, k, gap, &mut r)
                 .iter()
-                .map(|x| if x.to_f64().is_nan() { *x } else { T::rounded((x.to_f64() * 8.0).floor()) })
+                .map(|x| if x.wide().is_nan() { *x } else { T::of((x.wide() * 8.0).floor()) })
                 .collect();
             let d = MatRef::with_stride(&data, n, k, k + gap).unwrap();
             for isa in isas() {
-                let (mut labels, mut distances) = (vec![usize::MAX; n], vec![T::NAN; n]);
+                let (mut labels, mut distances) = (vec![usize::MAX; n], vec![T::of(f64::NAN); n]);
                 isa.assign(d, &mut labels, &mut distances).unwrap();
                 for (o, row) in d.iter_rows().enumerate() {
-                    let first = (0..k).min_by(|&a, &b| row[a].to_f64().total_cmp(&row[b].to_f64())).unwrap();
+                    let first = (0..k).min_by(|&a, &b| row[a].wide().total_cmp(&row[b].wide())).unwrap();
                     assert_eq!((labels[o], distances[o]), (first, row[first]), "{isa} k={k} {o}");
                 }
             }
@@ -37,17 +38,17 @@ fn new_objects_go_to_the_nearest_medoid<T: Real>() {
 }
 
 /// Predicting the objects themselves gives their labels.
-fn prediction_agrees_with_the_clustering<T: Real>() {
+fn prediction_agrees_with_the_clustering<T: Float>() {
     let mut r = rng(5);
     let n = 50;
     let x: Vec<f64> = (0..n).map(|_| r.random_range(0.0..1.0)).collect();
-    let data: Vec<T> = (0..n * n).map(|i| T::rounded((x[i / n] - x[i % n]).abs())).collect();
+    let data: Vec<T> = (0..n * n).map(|i| T::of((x[i / n] - x[i % n]).abs())).collect();
     let clustering = KMedoids::new(7).fit(MatRef::new(&data, n, n).unwrap()).unwrap();
     let new: Vec<T> =
         (0..n).flat_map(|o| clustering.medoids().iter().map(|&m| data[m * n + o]).collect::<Vec<_>>()).collect();
     let (labels, distances) = clustering.predict(MatRef::new(&new, n, 7).unwrap()).unwrap();
     assert_eq!(labels, clustering.labels());
-    assert_close(clustering.loss(), distances.iter().map(|x| x.to_f64()).sum(), "loss");
+    assert_close_f64(clustering.loss(), distances.iter().map(|x| x.wide()).sum(), "loss");
     let wrong = clustering.predict(MatRef::new(&new[..n * 6], n, 6).unwrap()).unwrap_err();
     assert_eq!(wrong, Error::ShapeMismatch { argument: "dissimilarities", actual: (n, 6), expected: (n, 7) });
 }

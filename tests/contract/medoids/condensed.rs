@@ -1,24 +1,24 @@
 //! Condensed matrices are upper triangles.
 
-use crate::support::for_both_types;
-use mantex::{Error, KMedoids, MatMut, MatRef, Real, expand_condensed};
+use crate::support::{float::Float, for_both_types};
+use mantex::{Error, KMedoids, MatMut, MatRef, medoids::expand_condensed};
 
 for_both_types! {
     condensed_is_the_upper_triangle
 }
 
-fn condensed_is_the_upper_triangle<T: Real>() {
+fn condensed_is_the_upper_triangle<T: Float>() {
     let mut sizes: Vec<usize> = (1..=20).collect();
     sizes.extend([63, 64, 65, 130, 200]);
     for n in sizes {
-        let pair = |a: usize, b: usize| T::rounded(if a == b { 0.0 } else { (a.min(b) * n + a.max(b)) as f64 });
+        let pair = |a: usize, b: usize| T::of(if a == b { 0.0 } else { (a.min(b) * n + a.max(b)) as f64 });
         let condensed: Vec<T> = (0..n).flat_map(|i| (i + 1..n).map(move |j| pair(i, j))).collect();
         let gap = n % 3;
-        let mut square = vec![T::NAN; n * (n + gap)];
+        let mut square = vec![T::of(f64::NAN); n * (n + gap)];
         expand_condensed(&condensed, MatMut::with_stride(&mut square, n, n, n + gap).unwrap()).unwrap();
         for (i, row) in square.chunks(n + gap).enumerate() {
             assert!((0..n).all(|j| row[j] == pair(i, j)), "n={n} row {i}");
-            assert!(row[n..].iter().all(|x| x.to_f64().is_nan()), "n={n}: the gap is left alone");
+            assert!(row[n..].iter().all(|x| x.wide().is_nan()), "n={n}: the gap is left alone");
         }
         let k = KMedoids::new(1 + n / 4);
         let d = MatRef::with_stride(&square, n, n, n + gap).unwrap();

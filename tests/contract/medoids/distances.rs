@@ -170,3 +170,15 @@ fn bad_points_are_named<T: Float>() {
     zero[6..9].copy_from_slice(&[T::of(0.0), T::of(-0.0), T::of(0.0)]);
     fail(&zero, 4, 3, (4, 4), Metric::Cosine, Some(Error::UndefinedCosine { point: 2 }));
 }
+
+#[test]
+fn metrics_have_names() {
+    for metric in METRICS {
+        let name = metric.to_string();
+        assert_eq!(name.parse(), Ok(metric));
+        assert_eq!(name.to_uppercase().parse(), Ok(metric));
+    }
+    let error = "Chebyshev".parse::<Metric>().unwrap_err();
+    let expected = "`metric` is \"Chebyshev\"; it must be squared_euclidean, euclidean, manhattan or cosine";
+    assert_eq!(error.to_string(), expected);
+}

@@ -1,11 +1,14 @@
 //! The error of every bad argument, and of a bad dissimilarity anywhere.
 
-use crate::support::isas::isas;
-use mantex::{Algorithm, Error, Init, KMedoids, MatRef, Real};
+use crate::support::{float::Float, isas::isas};
+use mantex::{
+    Error, KMedoids, MatRef,
+    medoids::{Algorithm, Init, Progress},
+};
 
 #[test]
 fn bad_arguments_are_named() {
-    fn err<T: Real>(options: &KMedoids, d: &[T], rows: usize, cols: usize) -> Error {
+    fn err<T: Float>(options: &KMedoids, d: &[T], rows: usize, cols: usize) -> Error {
         options.fit(MatRef::new(d, rows, cols).unwrap()).unwrap_err()
     }
     let d = [0.0_f64, 1.0, 2.0, 1.0, 0.0, 3.0, 2.0, 3.0, 0.0];
@@ -55,8 +58,8 @@ fn bad_arguments_are_named() {
                     let options = KMedoids::new(k).init(Init::Given((medoid..medoid + k).collect())).isa(isa);
                     let random = options.clone().algorithm(Algorithm::RandomFasterPam { seed: 1 });
                     for options in [options.clone(), random, options.max_iterations(0)] {
-                        let never = |_| panic!("an iteration on such elements");
-                        match options.fit_with(d, never).unwrap_err() {
+                        let never = |_: &Progress| panic!("an iteration on such elements");
+                        match options.fit_with_progress(d, None, never).unwrap_err() {
                             Error::InvalidElement { row: r, col: c, .. } => {
                                 assert_eq!((r, c), (row, col), "{isa}, k={k}")
                             }

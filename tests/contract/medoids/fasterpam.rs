@@ -6,10 +6,14 @@ use super::{
 };
 use crate::support::{
     data::rng,
+    float::Float,
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Algorithm, Clustering, Init, KMedoids, KMedoidsProgress, MatRef, Real};
+use mantex::{
+    KMedoids, MatRef,
+    medoids::{Algorithm, Clustering, Init, Progress},
+};
 use rand::RngExt;
 use std::ops::ControlFlow;
 
@@ -36,7 +40,7 @@ fn fasterpam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     (medoids, swaps, looked)
 }
 
-fn fasterpam_ends_at_a_local_optimum<T: Real>() {
+fn fasterpam_ends_at_a_local_optimum<T: Float>() {
     let sizes: &[usize] = if small_cases() { &[2, 9, 17] } else { &[2, 3, 9, 17, 25, 40] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, 100 + seed as u64);
@@ -46,7 +50,7 @@ fn fasterpam_ends_at_a_local_optimum<T: Real>() {
         for (name, d) in cases {
             let d = d.rounded::<T>();
             for k in [1, 2, 3, 7, 10, n].into_iter().filter(|&k| k <= n) {
-                let mut first: Option<Clustering<T>> = None;
+                let mut first: Option<Clustering> = None;
                 for isa in isas() {
                     let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
                     let random = Algorithm::RandomFasterPam { seed: 3 };
@@ -57,25 +61,25 @@ fn fasterpam_ends_at_a_local_optimum<T: Real>() {
                         (random, Init::Random { seed: 2 }),
                     ] {
                         let options = KMedoids::new(k).algorithm(algorithm).isa(isa).init(init);
-                        let got: Clustering<T> = d.fit(&options, seed % 2);
+                        let got = d.fit::<T>(&options, seed % 2);
                         check_consistent(&d, k, &got, &what);
                         assert!(got.converged(), "{what}");
                         // The last n candidates had no swap.
                         let range = d.n * (got.iterations() - 1)..=d.n * got.iterations();
                         assert!(range.contains(&got.evaluated()) && got.evaluated() >= d.n, "{what}");
                         if let Some((c, i, loss)) = best_swap(&d, got.medoids()) {
-                            let fall = got.loss().to_f64() - loss;
+                            let fall = got.loss() - loss;
                             assert!(
                                 fall <= tolerance::<T>(d.n, loss),
                                 "{what}: swap {i} for {c} lowers the loss by {fall}"
                             );
                         }
-                        let again: Clustering<T> = d.fit(&options, 1);
+                        let again = d.fit::<T>(&options, 1);
                         assert_eq!(got, again, "{what}: deterministic, whatever the stride");
                     }
                     // Sums of these are exact: even the ties are the same.
                     if name != "random" && name != "asymmetric" {
-                        let got = d.fit(&KMedoids::new(k).isa(isa), 0);
+                        let got = d.fit::<T>(&KMedoids::new(k).isa(isa), 0);
                         assert_eq!(*first.get_or_insert_with(|| got.clone()), got, "{what}");
                     }
                 }
@@ -86,7 +90,7 @@ fn fasterpam_ends_at_a_local_optimum<T: Real>() {
 
 /// Swap by swap what FasterPAM by the book does, where candidates that were scanned together have
 /// their sums brought up to date and where they are scanned anew.
-fn fasterpam_makes_the_swaps_of_the_book<T: Real>() {
+fn fasterpam_makes_the_swaps_of_the_book<T: Float>() {
     let sizes: &[(usize, usize)] =
         if small_cases() { &[(67, 30)] } else { &[(40, 2), (130, 9), (131, 14), (300, 70), (301, 120)] };
     for (seed, &(n, k)) in sizes.iter().enumerate() {
@@ -100,7 +104,7 @@ fn fasterpam_makes_the_swaps_of_the_book<T: Real>() {
             let (medoids, swaps, looked) = fasterpam(&d, &start);
             for isa in isas() {
                 let what = format!("{name}/{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
-                let got: Clustering<T> = d.fit(&KMedoids::new(k).init(Init::Given(start.clone())).isa(isa), seed % 2);
+                let got = d.fit::<T>(&KMedoids::new(k).init(Init::Given(start.clone())).isa(isa), seed % 2);
                 let got = (got.medoids(), got.swaps(), got.evaluated());
                 assert_eq!(got, (medoids.as_slice(), swaps, looked), "{what}");
             }
@@ -123,11 +127,11 @@ fn many_medoids_and_swaps_end_at_a_local_optimum() {
             let what = format!("{name}/{isa}");
             let options = KMedoids::new(k).init(Init::Random { seed: 5 }).isa(isa);
             let mut told = f64::INFINITY;
-            let on_iteration = |progress: KMedoidsProgress| {
+            let on_iteration = |progress: &Progress| {
                 told = progress.loss;
                 ControlFlow::Continue(())
             };
-            let got = options.fit_with(MatRef::new(&data, n, n).unwrap(), on_iteration).unwrap();
+            let got = options.fit_with_progress(MatRef::new(&data, n, n).unwrap(), None, on_iteration).unwrap();
             check_consistent(&d, k, &got, &what);
             assert!(got.converged() && got.swaps() > k / 4, "{what}: {} swaps", got.swaps());
             // The caches' loss, before the labels are found anew.

@@ -3,10 +3,14 @@
 use super::{Square, cases, check_consistent, manhattan, pam, points, textbook_best_swap, weighted};
 use crate::support::{
     data::rng,
+    float::Float,
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Algorithm, Clustering, Init, KMedoids, Real};
+use mantex::{
+    KMedoids,
+    medoids::{Algorithm, Init},
+};
 use rand::RngExt;
 
 for_both_types! {
@@ -31,7 +35,7 @@ fn build(d: &Square, k: usize) -> Vec<usize> {
     medoids
 }
 
-fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
+fn check_pam<T: Float>(name: &str, d: &Square, ks: &[usize], gap: usize) {
     for &k in ks {
         let start = build(d, k);
         let (medoids, swaps) = pam(d, &start);
@@ -41,22 +45,22 @@ fn check_pam<T: Real>(name: &str, d: &Square, ks: &[usize], gap: usize) {
         for isa in isas() {
             let what = format!("{name}/{}/{isa}/n={}/k={k}", std::any::type_name::<T>(), d.n);
             let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).isa(isa);
-            let built: Clustering<T> = d.fit(&options.clone().max_iterations(0), gap);
+            let built = d.fit::<T>(&options.clone().max_iterations(0), gap);
             assert_eq!(built.medoids(), start, "{what}: BUILD");
             assert!(!built.converged() && built.iterations() == 0, "{what}");
-            let got: Clustering<T> = d.fit(&options, gap);
+            let got = d.fit::<T>(&options, gap);
             assert_eq!((got.medoids(), got.swaps()), (medoids.as_slice(), swaps), "{what}: PAM from BUILD");
             assert!(got.converged() && got.iterations() == swaps + 1, "{what}");
             assert_eq!(got.evaluated(), d.n * got.iterations(), "{what}");
             check_consistent(d, k, &got, &what);
-            let got: Clustering<T> = d.fit(&options.init(Init::Given(poor.clone())), gap);
+            let got = d.fit::<T>(&options.init(Init::Given(poor.clone())), gap);
             assert_eq!((got.medoids(), got.swaps()), (from_poor.as_slice(), poor_swaps), "{what}: PAM from given");
             check_consistent(d, k, &got, &what);
         }
     }
 }
 
-fn fastpam1_makes_the_swaps_of_pam<T: Real>() {
+fn fastpam1_makes_the_swaps_of_pam<T: Float>() {
     let sizes: &[usize] = if small_cases() { &[1, 2, 5, 17] } else { &[1, 2, 3, 5, 8, 16, 17, 24, 31, 33, 47, 60] };
     for (seed, &n) in sizes.iter().enumerate() {
         let mut cases = cases(n, seed as u64);
@@ -77,7 +81,7 @@ fn fastpam1_makes_the_swaps_of_pam<T: Real>() {
 
 /// Many small problems of small whole distances, most of them tied: points of a coarse grid, many
 /// of them the same, and arbitrary distances.
-fn fastpam1_breaks_ties_as_pam<T: Real>() {
+fn fastpam1_breaks_ties_as_pam<T: Float>() {
     let mut r = rng(41);
     for i in 0..if small_cases() { 60 } else { 2000 } {
         let n = r.random_range(2..=12);
@@ -96,7 +100,7 @@ fn fastpam1_breaks_ties_as_pam<T: Real>() {
 
 /// One iteration of FastPAM1 finds the best swap, for lengths around multiples of every vector and
 /// beyond one block.
-fn one_scan_finds_the_best_swap_at_every_length<T: Real>() {
+fn one_scan_finds_the_best_swap_at_every_length<T: Float>() {
     let mut sizes: Vec<usize> = (2..=49).collect();
     if small_cases() {
         sizes.retain(|n| n % 8 < 2);
@@ -120,7 +124,7 @@ fn one_scan_finds_the_best_swap_at_every_length<T: Real>() {
                 let what = format!("{}/{isa}/n={n}/k={k}", std::any::type_name::<T>());
                 let init = Init::Given(medoids.clone());
                 let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(init).max_iterations(1).isa(isa);
-                let got: Clustering<T> = d.fit(&options, n % 4);
+                let got = d.fit::<T>(&options, n % 4);
                 assert_eq!(got.medoids(), expected, "{what}");
                 check_consistent(&d, k, &got, &what);
             }
@@ -141,7 +145,7 @@ fn the_tail_decides() {
                 let given: Vec<usize> = [0].into_iter().chain(2..k + 1).collect();
                 for isa in isas() {
                     let options = KMedoids::new(k).init(Init::Given(given.clone())).isa(isa);
-                    let (a, b): (Clustering<f32>, Clustering<f64>) = (d.fit(&options, 1), d.fit(&options, 1));
+                    let (a, b) = (d.fit::<f32>(&options, 1), d.fit::<f64>(&options, 1));
                     assert!(a.medoids().contains(&1) && a.swaps() == 1, "{isa} n={n} o={o} k={k}: {a:?}");
                     assert_eq!((a.medoids(), a.labels()), (b.medoids(), b.labels()));
                 }

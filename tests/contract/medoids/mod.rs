@@ -12,8 +12,8 @@ mod settings;
 mod silhouettes;
 mod weights;
 
-use crate::support::data::rng;
-use mantex::{Clustering, KMedoids, MatRef, Real};
+use crate::support::{data::rng, float::Float};
+use mantex::{KMedoids, MatRef, medoids::Clustering};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
 
@@ -45,27 +45,27 @@ impl Square {
     }
 
     /// The values that a matrix of `T` would hold.
-    fn rounded<T: Real>(&self) -> Self {
-        let round = |x: &[f64]| x.iter().map(|&x| T::rounded(x).to_f64()).collect::<Vec<f64>>();
+    fn rounded<T: Float>(&self) -> Self {
+        let round = |x: &[f64]| x.iter().map(|&x| T::of(x).wide()).collect::<Vec<f64>>();
         Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
     }
 
-    fn to<T: Real>(&self) -> Vec<T> {
-        self.d.iter().map(|&x| T::rounded(x)).collect()
+    fn to<T: Float>(&self) -> Vec<T> {
+        self.d.iter().map(|&x| T::of(x)).collect()
     }
 
     /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
-    fn fit<T: Real>(&self, options: &KMedoids, gap: usize) -> Clustering<T> {
+    fn fit<T: Float>(&self, options: &KMedoids, gap: usize) -> Clustering {
         let mut data = Vec::new();
         for row in self.to::<T>().chunks(self.n) {
             data.extend_from_slice(row);
-            data.extend(std::iter::repeat_n(T::NAN, gap));
+            data.extend(std::iter::repeat_n(T::of(f64::NAN), gap));
         }
         let d = MatRef::with_stride(&data, self.n, self.n, self.n + gap).unwrap();
         match &self.weights {
             None => options.fit(d).unwrap(),
             Some(weights) => {
-                let weights: Vec<T> = weights.iter().map(|&w| T::rounded(w)).collect();
+                let weights: Vec<T> = weights.iter().map(|&w| T::of(w)).collect();
                 options.fit_weighted(d, &weights).unwrap()
             }
         }
@@ -152,12 +152,12 @@ fn pam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize) {
 }
 
 /// One rounding to `T`, and the reference's own: n additions in `f64`.
-fn tolerance<T: Real>(n: usize, expected: f64) -> f64 {
+fn tolerance<T: Float>(n: usize, expected: f64) -> f64 {
     (T::EPSILON + n as f64 * f64::EPSILON) * expected
 }
 
 /// The result is a clustering of this matrix: labels are nearest medoids, the loss is theirs.
-fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &str) {
+fn check_consistent(d: &Square, k: usize, got: &Clustering, what: &str) {
     let medoids = got.medoids();
     assert_eq!(medoids.len(), k, "{what}");
     assert!(medoids.iter().enumerate().all(|(i, m)| *m < d.n && !medoids[..i].contains(m)), "{what}: {medoids:?}");
@@ -167,7 +167,7 @@ fn check_consistent<T: Real>(d: &Square, k: usize, got: &Clustering<T>, what: &s
     }
     assert_eq!(got.labels().len(), d.n, "{what}");
     let loss = d.loss(medoids);
-    assert!((got.loss().to_f64() - loss).abs() <= tolerance::<T>(d.n, loss), "{what}: {} {loss}", got.loss());
+    assert!((got.loss() - loss).abs() <= tolerance::<f64>(d.n, loss), "{what}: {} {loss}", got.loss());
 }
 
 /// Of every object its nearest medoid's position, the distance to it, and that to the second
@@ -207,14 +207,20 @@ fn textbook_best_swap(d: &Square, medoids: &[usize]) -> (usize, usize, f64) {
 }
 
 /// n rows of `cols` numbers between 0 and 1, as the type holds them, in a view with a gap of NaN.
-fn random_matrix<T: Real>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
-    let mut next = |i: usize| if i % (cols + gap) < cols { T::rounded(r.random_range(0.0..1.0)) } else { T::NAN };
+fn random_matrix<T: Float>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) -> Vec<T> {
+    let mut next = |i: usize| if i % (cols + gap) < cols { T::of(r.random_range(0.0..1.0)) } else { T::of(f64::NAN) };
     (0..n * (cols + gap)).map(&mut next).collect()
 }
 
 #[track_caller]
-fn assert_close<T: Real>(got: T, expected: f64, what: &str) {
+fn assert_close<T: Float>(got: T, expected: f64, what: &str) {
     // One rounding to the type; sums in f64 of at most 1100 terms beside it.
-    let error = (got.to_f64() - expected).abs();
+    let error = (got.wide() - expected).abs();
     assert!(error <= T::EPSILON + 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
+}
+
+/// The same for results in f64, whatever the type.
+#[track_caller]
+fn assert_close_f64(got: f64, expected: f64, what: &str) {
+    assert!((got - expected).abs() <= 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
 }

@@ -1,8 +1,11 @@
 //! The settings of a search: starts, seeds, limits, and progress.
 
 use super::{check_consistent, euclidean, points};
-use crate::support::data::rng;
-use mantex::{Algorithm, Clustering, Init, Isa, KMedoids, KMedoidsProgress, MatRef};
+use crate::support::{data::rng, isas::isas};
+use mantex::{
+    Isa, KMedoids, MatRef,
+    medoids::{Algorithm, Init, Progress},
+};
 use rand::RngExt;
 use std::ops::ControlFlow;
 
@@ -18,33 +21,33 @@ fn progress_is_told_and_can_stop() {
     let random = Algorithm::RandomFasterPam { seed: 1 };
     for algorithm in [Algorithm::FasterPam, random, Algorithm::FastPam1, Algorithm::Alternating] {
         let options = KMedoids::new(6).algorithm(algorithm).init(Init::Given((0..6).collect()));
-        let mut seen: Vec<KMedoidsProgress> = Vec::new();
-        let mut on_iteration = |progress| {
-            seen.push(progress);
+        let mut seen: Vec<Progress> = Vec::new();
+        let mut on_iteration = |progress: &Progress| {
+            seen.push(*progress);
             ControlFlow::Continue(())
         };
-        let full = options.fit_with(d, &mut on_iteration).unwrap();
+        let full = options.fit_with_progress(d, None, &mut on_iteration).unwrap();
         assert_eq!(full, options.fit(d).unwrap());
         assert!(full.iterations() > 1, "{algorithm:?}");
         assert_eq!(seen.iter().map(|p| p.iteration).collect::<Vec<_>>(), (1..=full.iterations()).collect::<Vec<_>>());
         let last = seen[seen.len() - 1];
-        assert_eq!((last.swaps, last.loss as f32), (full.swaps(), full.loss()));
+        assert_eq!((last.swaps, last.loss), (full.swaps(), full.loss()));
         for (i, progress) in seen.iter().enumerate() {
             let limited = options.clone().max_iterations(i + 1);
-            let stop = |p: KMedoidsProgress| {
+            let stop = |p: &Progress| {
                 if p.iteration == i + 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            let stopped = options.fit_with(d, stop).unwrap();
+            let stopped = options.fit_with_progress(d, None, stop).unwrap();
             assert_eq!(stopped, limited.fit(d).unwrap());
             assert_eq!(stopped.converged(), i + 1 == full.iterations());
-            assert_eq!((stopped.swaps(), stopped.loss()), (progress.swaps, progress.loss as f32));
+            assert_eq!((stopped.swaps(), stopped.loss()), (progress.swaps, progress.loss));
             assert!(i == 0 || progress.swaps == seen[i - 1].swaps || progress.loss < seen[i - 1].loss);
-            let stopped = options.fit_weighted_with(d, &weights, stop).unwrap();
+            let stopped = options.fit_with_progress(d, Some(&weights), stop).unwrap();
             assert_eq!(stopped, limited.fit_weighted(d, &weights).unwrap());
         }
         // Without iterations there is nothing to tell.
-        let never = |_| unreachable!();
-        assert_eq!(options.clone().max_iterations(0).fit_with(d, never).unwrap().iterations(), 0);
+        let never = |_: &Progress| unreachable!();
+        assert_eq!(options.clone().max_iterations(0).fit_with_progress(d, None, never).unwrap().iterations(), 0);
     }
 }
 
@@ -54,9 +57,7 @@ fn a_random_order_follows_the_seed() {
     let n = 80;
     let mut r = rng(14);
     let d = euclidean(&points(n, &mut r, |r| r.random_range(0.0..1.0)));
-    let run = |algorithm| -> Clustering<f64> {
-        d.fit(&KMedoids::new(8).algorithm(algorithm).init(Init::Given((0..8).collect())), 0)
-    };
+    let run = |algorithm| d.fit::<f64>(&KMedoids::new(8).algorithm(algorithm).init(Init::Given((0..8).collect())), 0);
     let runs: Vec<_> = (0..6).map(|seed| run(Algorithm::RandomFasterPam { seed })).collect();
     assert!(runs.iter().all(|run| run.converged()));
     assert_eq!(runs[0], run(Algorithm::RandomFasterPam { seed: 0 }));
@@ -69,18 +70,18 @@ fn iterations_are_limited() {
     let mut r = rng(11);
     let d = euclidean(&points(60, &mut r, |r| r.random_range(0.0..1.0)));
     let options = KMedoids::new(8).algorithm(Algorithm::FastPam1).init(Init::Given((0..8).collect()));
-    let full: Clustering<f64> = d.fit(&options, 0);
+    let full = d.fit::<f64>(&options, 0);
     assert!(full.swaps() > 2);
     let mut last = f64::INFINITY;
     for limit in 0..=full.iterations() {
-        let got: Clustering<f64> = d.fit(&options.clone().max_iterations(limit), 0);
+        let got = d.fit::<f64>(&options.clone().max_iterations(limit), 0);
         assert_eq!((got.iterations(), got.swaps()), (limit, limit.min(full.swaps())));
         assert_eq!(got.converged(), limit == full.iterations());
         assert!(got.loss() < last || got.swaps() == full.swaps() && got.loss() == last);
         last = got.loss();
     }
     let eager = KMedoids::new(8).init(Init::Given((0..8).collect()));
-    let got: Clustering<f64> = d.fit(&eager.clone().max_iterations(1), 0);
+    let got = d.fit::<f64>(&eager.clone().max_iterations(1), 0);
     assert!(got.iterations() == 1 && !got.converged() && got.swaps() > 0);
     assert!(d.fit::<f64>(&eager, 0).converged());
 }
@@ -114,4 +115,25 @@ fn builders_keep_the_other_options() {
     let options = KMedoids::new(2).max_iterations(0).isa(scalar).init(Init::Given(vec![4, 0]));
     let got = options.algorithm(Algorithm::FastPam1).fit(MatRef::new(&d, 5, 5).unwrap()).unwrap();
     assert_eq!((got.medoids(), got.labels()), (&[4, 0][..], &[1, 1, 0, 0, 0][..]));
+}
+
+/// Predictions run the instruction set of the fit, and `into_parts` gives medoids and labels away.
+#[test]
+fn clusterings_are_taken_apart_and_predict() {
+    let d: Vec<f32> = (0..25).map(|i| ((i / 5) as f32 - (i % 5) as f32).abs()).collect();
+    for isa in isas() {
+        let got = KMedoids::new(2).isa(isa).fit(MatRef::new(&d, 5, 5).unwrap()).unwrap();
+        let to_medoids: Vec<f64> = (0..10).map(|i| (got.medoids()[i % 2] as f64 - (i / 2) as f64).abs()).collect();
+        let (labels, _) = got.predict(MatRef::new(&to_medoids, 5, 2).unwrap()).unwrap();
+        assert_eq!(labels, got.labels());
+        assert_eq!(got.clone().into_parts(), (got.medoids().to_vec(), labels));
+    }
+}
+
+#[test]
+fn algorithms_have_names() {
+    let names =
+        [Algorithm::FasterPam, Algorithm::RandomFasterPam { seed: 1 }, Algorithm::FastPam1, Algorithm::Alternating]
+            .map(|algorithm| algorithm.to_string());
+    assert_eq!(names, ["FasterPAM", "random FasterPAM", "FastPAM1", "alternating"]);
 }
