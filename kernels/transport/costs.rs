@@ -1,6 +1,6 @@
 //! The checks and the minima of a cost matrix, in one read.
 
-use super::super::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
 
 /// Computes the minimum of each row over the columns with mass, whose `penalty` is 0 and not +inf,

@@ -1,10 +1,10 @@
 //! Rows of the Gibbs matrix `K_ij = 2^(U_i + G_j - eta C_ij)` and their sums.
 
-use super::super::lanes::{Float, Lanes, out_of_line};
-use super::super::math::exp::{Exp2, ExpLanes, pow2};
 use super::gibbs_stride;
 use super::potentials::{has_low_part, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
 
 /// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
 /// that underflow change neither the row sum nor a column sum of at least [`column_floor`].

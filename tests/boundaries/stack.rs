@@ -10,6 +10,7 @@ use crate::support::{
     float::Float,
     isas::{isas, small_cases},
 };
+use mantex::transport::{EpsilonScaling, OverRelaxation};
 use mantex::*;
 
 /// What the crate's documentation promises to be enough.
@@ -34,7 +35,8 @@ fn every_family<T: Float>(isa: Isa) {
     let [cost, a, b] = problem::<T>(n, m, 0);
     let cost = MatRef::new(&cost, n, m).expect("it fits");
     for method in METHODS {
-        let solver = Sinkhorn::new(T::of(0.05)).relaxation(Relaxation::Auto).epsilon_scaling(4.0).isa(isa);
+        let solver = Sinkhorn::new(0.05).over_relaxation(OverRelaxation::Auto).isa(isa);
+        let solver = solver.epsilon_scaling(EpsilonScaling::Factor(4.0));
         let t = solver.method(method).solve(cost, &a, &b).expect("a good problem");
         t.plan_into(cost, MatMut::new(&mut vec![T::of(0.0); n * m], n, m).expect("it fits")).expect("the same shape");
         t.plan_entries(cost, T::of(0.0)).expect("the same shape").for_each(drop);
@@ -42,7 +44,7 @@ fn every_family<T: Float>(isa: Isa) {
     }
     let masses = [a, b].map(|mass| mass.repeat(40));
     let [a, b] = [(n, &masses[0]), (m, &masses[1])].map(|(n, mass)| MatRef::new(mass, 40, n).expect("it fits"));
-    Sinkhorn::new(T::of(0.1)).isa(isa).solve_batch(cost, a, b).expect("good problems");
+    Sinkhorn::new(0.1).isa(isa).solve_batch(cost, a, b).expect("good problems");
 
     let n = 150;
     let points: Vec<T> = uniform(n * 5, -1.0, 1.0, &mut rng(87));
