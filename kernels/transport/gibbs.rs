@@ -1,10 +1,10 @@
 //! Rows of the Gibbs matrix `K_ij = 2^(U_i + G_j - eta C_ij)` and their sums.
 
-use super::super::lanes::{Float, Lanes, out_of_line};
-use super::super::math::exp::{Exp2, ExpLanes, pow2};
 use super::gibbs_stride;
 use super::potentials::{has_low_part, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
 
 /// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
 /// that underflow change neither the row sum nor a column sum of at least [`column_floor`].
@@ -68,12 +68,6 @@ pub(super) struct RowSum {
     pub(super) sum: f64,
     /// The sum of the exponentials times their costs.
     pub(super) cost: f64,
-}
-
-/// `x[at..]`, at most one vector, filled up with 0.
-#[inline(always)]
-pub(super) fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], at: usize) -> L::V {
-    if x.len() - at >= L::N { l.load(&x[at..]) } else { l.load_tail(&x[at..], T::ZERO) }
 }
 
 /// `cost * e`, and 0 if e is 0 (the cost of a forbidden pair is infinite).
@@ -188,13 +182,12 @@ fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[
     let mut max = l.splat(T::NEG_INFINITY);
     let mut at = 0;
     while at < row.len() {
-        let y = eval.argument(l, l.splat(shift), eval.columns(l, at), load_up_to(l, row, at));
+        let y = eval.argument(l, l.splat(shift), eval.columns(l, at), l.load_up_to(&row[at..], T::ZERO));
         l.store(&mut out[at..], y);
         max = l.max(y, max);
         at += L::N;
     }
-    let lanes = l.to_array(max);
-    lanes[..L::N].iter().fold(f64::NEG_INFINITY, |max, lane| max.max(lane.to_f64()))
+    l.reduce_max(max).to_f64()
 }
 
 /// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums.
@@ -223,7 +216,7 @@ pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
             let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
             l.store(&mut gibbs[at..], e);
             total.sum += l.reduce_sum(e);
-            total.cost += l.reduce_sum(cost_product(l, load_up_to(l, row, at), e));
+            total.cost += l.reduce_sum(cost_product(l, l.load_up_to(&row[at..], T::ZERO), e));
             at += L::N;
         }
         (shift.to_f64() - max, total)

@@ -15,11 +15,11 @@
 //! except the one with the logarithm. Two reads of the cost matrix, two exponentials and one
 //! logarithm per entry.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::exp2;
-use super::super::math::ln::log2;
 use super::Problem;
 use super::potentials::PotentialsRef;
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::exp2;
+use crate::kernels::math::ln::log2;
 
 /// A marginal counts as met if its relative deficit is at most this: the rest would be rounding.
 const ROUNDING_DEFICIT: f64 = 1e-13;

@@ -1,10 +1,10 @@
 //! Rows of the plan `P_ij = a_i 2^(U_i + G_j - eta C_ij)`.
 
-use super::super::lanes::Float;
-use super::super::math::exp::{ExpLanes, exp2};
 use super::gibbs::{GibbsEval, at_most_finite, gibbs_row};
 use super::potentials::{PotentialsRef, quantum, split_columns};
 use super::{Problem, Workspace};
+use crate::kernels::lanes::Float;
+use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::matrix::MatMut;
 
 /// Writes the rows of the plan from row `first` on, as many as `out` has, in the units of the

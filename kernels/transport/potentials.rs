@@ -1,7 +1,7 @@
 //! The potentials in base-2 units, and their split into an exact and a remaining part.
 
-use super::super::lanes::Float;
 use super::Problem;
+use crate::kernels::lanes::Float;
 
 /// Potentials in base-2 units, to read.
 #[derive(Clone, Copy)]

@@ -23,10 +23,10 @@
 //!    without mass adds exactly 0, so leaving out rows or columns without mass changes no bit. The
 //!    result of a problem depends neither on its lane nor on the other lanes.
 
-use super::super::lanes::{Float, Lanes, Token, match_token};
-use super::super::math::exp::{ExpLanes, pow2};
-use super::super::math::ln::log2;
 use super::tuning::{BATCH_VECTORS, POTENTIALS_STEP};
+use crate::kernels::lanes::{Float, Lanes, Token, match_token};
+use crate::kernels::math::exp::{ExpLanes, pow2};
+use crate::kernels::math::ln::log2;
 
 /// The layout of a batch on an instruction set, and the range of its problems.
 #[derive(Clone, Copy, Debug)]

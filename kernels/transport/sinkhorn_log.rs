@@ -3,9 +3,6 @@
 //!
 //! The [family's page](super) has the pseudo-code.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{ExpLanes, exp2};
-use super::super::math::ln::{ln, log2};
 use super::gibbs::{
     GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
     row_range, stabilized_row,
@@ -13,6 +10,9 @@ use super::gibbs::{
 use super::potentials::{PotentialsMut, PotentialsRef, over_relax, quantum, round_to_quantum, split_columns};
 use super::tuning::{BLOCK_BYTES, BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS};
 use super::{PlanSummary, Problem, Workspace, gibbs_stride};
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{ExpLanes, exp2};
+use crate::kernels::math::ln::{ln, log2};
 
 /// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the
 /// column sums. Otherwise rows are taken one at a time.

@@ -10,14 +10,14 @@
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
-use super::super::lanes::{Float, Lanes, WideLanes};
-use super::super::math::exp::{ExpLanes, exp2};
-use super::super::math::ln::log2;
 use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
 use super::potentials::{PotentialsMut, quantum, split_columns};
 use super::sinkhorn_log::takes_blocks;
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS};
 use super::{Problem, Workspace, gibbs_stride};
+use crate::kernels::lanes::{Float, Lanes, WideLanes};
+use crate::kernels::math::exp::{ExpLanes, exp2};
+use crate::kernels::math::ln::log2;
 
 /// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None`
 /// if their number exceeds `usize`.

@@ -111,14 +111,14 @@ fn one_row_at_a_huge_stride<T: Float>() {
 
 /// Every entry point names what is wrong, before it computes with the numbers.
 fn solvers_refuse_huge_shapes<T: Float>() {
-    let (one, half) = (T::of(1.0), T::of(0.5));
+    let half = T::of(0.5);
     let (small, masses) = ([half; 4], [half; 2]);
     let square = MatRef::new(&small, 2, 2).expect("it fits");
     let mass = MatRef::new(&masses, 1, 2).expect("it fits");
     let clusters = KMedoids::new(1).fit(square).expect("a good problem");
     for (isa, shape) in isas().into_iter().flat_map(|isa| HUGE.map(|shape| (isa, shape))) {
         let (huge, what) = (empty::<T>(shape), format!("{}/{isa}/{shape:?}", T::NAME));
-        let solver = Sinkhorn::new(one).max_iterations(MAX).memory_limit(MAX).isa(isa);
+        let solver = Sinkhorn::new(1.0).max_iterations(MAX).memory_limit(MAX).isa(isa);
         let transport = solver.solve(square, &masses, &masses).expect("a good problem");
         let no_cost = Error::Empty { argument: "cost" };
         assert_eq!(solver.solve(huge, &[], &[]).err(), Some(no_cost.clone()), "{what}");
@@ -175,7 +175,7 @@ fn solvers_take_huge_strides<T: Float>() {
             let mut out = vec![T::of(99.0); len];
             let mut results = Vec::new();
             for method in METHODS {
-                let solver = Sinkhorn::new(T::of(0.1)).method(method).isa(isa);
+                let solver = Sinkhorn::new(0.1).method(method).isa(isa);
                 let t = solver.solve(seven(stride), &mass, &masses).expect("a good problem");
                 let target = MatMut::with_stride(&mut out, 1, len, stride).expect("it fits");
                 t.plan_into(seven(stride), target).expect("the same shape");
