@@ -111,7 +111,7 @@ fn one_row_at_a_huge_stride<T: Float>() {
 
 /// Every entry point names what is wrong, before it computes with the numbers.
 fn solvers_refuse_huge_shapes<T: Float>() {
-    let (one, half) = (T::of(1.0), T::of(0.5));
+    let half = T::of(0.5);
     let (small, masses) = ([half; 4], [half; 2]);
     let square = MatRef::new(&small, 2, 2).expect("it fits");
     let mass = MatRef::new(&masses, 1, 2).expect("it fits");
