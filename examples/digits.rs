@@ -21,7 +21,8 @@ mod draw;
 mod score;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mantex::{Clustering, Isa, KMedoids, MatMut, MatRef, Metric, Sinkhorn, distance_matrix, softmax_rows};
+use mantex::medoids::Clustering;
+use mantex::{Isa, KMedoids, MatMut, MatRef, Metric, Sinkhorn, distance_matrix, softmax_rows};
 use score::{adjusted_rand_index, purity};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
 
     let matrix = MatRef::new(&distances.matrix, n, n)?;
     let (clustering, time) = timed(|| KMedoids::new(CLUSTERS).fit(matrix));
-    let clustering: Clustering<f64> = clustering?;
+    let clustering: Clustering = clustering?;
     // BUILD and every round of swaps read the matrix once per medoid and once per round.
     let entries = (n * n * (CLUSTERS + clustering.iterations())) as f64;
     row(&format!("FasterPAM, {CLUSTERS} of {n} images"), time, format!("{} entries", rate(entries, time)));
@@ -117,7 +118,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
 
     let truth: Vec<usize> = digits.iter().map(|d| d.label).collect();
     let euclidean = euclidean_distances(&digits)?;
-    let plain: Clustering<f64> = KMedoids::new(CLUSTERS).fit(MatRef::new(&euclidean, n, n)?)?;
+    let plain: Clustering = KMedoids::new(CLUSTERS).fit(MatRef::new(&euclidean, n, n)?)?;
     println!("agreement with the labels   adjusted Rand   purity");
     let mut summary = Vec::new();
     for (name, labels) in [("Entropic transport", clustering.labels()), ("Euclidean distance", plain.labels())] {

@@ -206,8 +206,7 @@ pub(super) fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
         max[0] = l.max(row.load_tail(l, at, next), max[0]);
         at = next;
     }
-    let max = l.max(l.max(max[0], max[1]), l.max(max[2], max[3]));
-    l.to_array(max)[..L::N].iter().fold(T::NEG_INFINITY, |m, &x| if x > m { x } else { m })
+    l.reduce_max(l.max(l.max(max[0], max[1]), l.max(max[2], max[3])))
 }
 
 /// Whether an element from `start` to `end` is NaN.

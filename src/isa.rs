@@ -39,13 +39,19 @@ impl Isa {
         #[cfg(feature = "std")]
         {
             static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-            *BEST.get_or_init(|| match std::env::var_os("MANTEX_ISA") {
-                None => Self::detect(),
-                Some(name) => match name.to_string_lossy().parse() {
-                    Ok(isa) => isa,
-                    Err(error) => panic!("MANTEX_ISA: {error}"),
-                },
-            })
+            // The first call is a function of its own, so that the others take only a load.
+            #[cold]
+            #[inline(never)]
+            fn choose() -> Isa {
+                *BEST.get_or_init(|| match std::env::var_os("MANTEX_ISA") {
+                    None => Isa::detect(),
+                    Some(name) => match name.to_string_lossy().parse() {
+                        Ok(isa) => isa,
+                        Err(error) => panic!("MANTEX_ISA: {error}"),
+                    },
+                })
+            }
+            BEST.get().copied().unwrap_or_else(choose)
         }
         #[cfg(not(feature = "std"))]
         Self::detect()

@@ -1,7 +1,7 @@
 //! Draws the medoids: as text for the terminal, and with some members of their clusters as SVG.
 
 use crate::{Digit, PIXELS, SIDE};
-use mantex::Clustering;
+use mantex::medoids::Clustering;
 use std::fmt::Write;
 
 /// Text: images side by side in 80 columns, two characters a pixel (a character is about twice as
@@ -30,7 +30,7 @@ const OTHER: &str = "#e2711d";
 /// What there is to draw. `memberships` is images x clusters.
 pub(crate) struct Picture<'a> {
     pub(crate) digits: &'a [Digit],
-    pub(crate) clustering: &'a Clustering<f64>,
+    pub(crate) clustering: &'a Clustering,
     pub(crate) memberships: &'a [f64],
     /// The agreement with the labels, in words.
     pub(crate) summary: &'a str,

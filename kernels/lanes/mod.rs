@@ -278,16 +278,6 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
         }
         all
     }
-    /// Whether some lane is NaN.
-    #[inline(always)]
-    fn has_nan(self, v: Self::V) -> bool {
-        let mut all = true;
-        for &x in &self.to_array(v)[..Self::N] {
-            // Every number is comparable with 0.
-            all &= x >= T::ZERO || x < T::ZERO;
-        }
-        !all
-    }
 }
 
 /// Indices beside the lanes: one `u32` per lane.

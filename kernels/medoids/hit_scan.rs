@@ -4,7 +4,7 @@
 //! the hits of a block takes no branches; adding them takes a few scalar operations each.
 
 use super::tuning::BLOCK_OBJECTS;
-use super::validation::{all_non_negative, min_or_neg_inf};
+use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
 use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
 use core::ops::Range;
@@ -128,5 +128,5 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TAB
             *t += *other;
         }
     }
-    if all_non_negative(l, minima) { Ok(a) } else { Err(InvalidDissimilarity) }
+    if l.all_non_negative(minima) { Ok(a) } else { Err(InvalidDissimilarity) }
 }

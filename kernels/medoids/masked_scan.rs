@@ -5,7 +5,7 @@
 //! again in `f64`.
 
 use super::tuning::NARROW_SUM_OBJECTS;
-use super::validation::{all_non_negative, min_or_neg_inf};
+use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, MAX_LANES};
 use core::hint::black_box;
@@ -101,7 +101,7 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
             }
         }
     }
-    if all_non_negative(l, minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
+    if l.all_non_negative(minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
 }
 
 /// Returns the bound of the relative error of the sums of [`masked_scan`], whose terms have one

@@ -38,9 +38,7 @@ fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize>(l: L, rows: [&[T];
     for at in (0..sums.len()).step_by(L::N) {
         let mut sum = l.load_wide(&sums[at..]);
         for row in rows {
-            let rest = &row[at..];
-            let x = if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::ZERO) };
-            sum = l.add_wide(sum, l.widen(x));
+            sum = l.add_wide(sum, l.widen(l.load_up_to(&row[at..], T::ZERO)));
         }
         l.store_wide(&mut sums[at..], sum);
     }

@@ -151,8 +151,7 @@ pub struct Swap {
 /// far.
 #[inline(always)]
 fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
-    let rest = &row[at..];
-    if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::INFINITY) }
+    l.load_up_to(&row[at..], T::INFINITY)
 }
 
 /// Returns `terms` times the weights of the objects from `at` on, or `terms` if objects have no

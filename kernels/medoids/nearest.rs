@@ -99,11 +99,7 @@ pub(crate) fn assign_nearest<L: Lanes<T>, T: Float>(l: L, d: MatRef<'_, T>, labe
         for chunk in row.chunks(L::N) {
             minima = l.min(l.load_tail(chunk, T::INFINITY), minima);
         }
-        let lanes = l.to_array(minima);
-        let mut min = T::INFINITY;
-        for &x in &lanes[..L::N] {
-            min = if x < min { x } else { min };
-        }
+        let min = l.reduce_min(minima);
         let mut first = 0;
         while first + 1 < row.len() && row[first] != min {
             first += 1;

@@ -43,7 +43,7 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
     for chunk in x.chunks(L::N) {
         min = l.min(l.load_tail(chunk, f64::INFINITY), min);
     }
-    l.to_array(min)[..L::N].iter().fold(f64::INFINITY, |m, &x| if x < m { x } else { m })
+    l.reduce_min(min)
 }
 
 /// Returns the candidate's best swap if it changes the loss by less than the limit. Of clusters

@@ -1,6 +1,7 @@
 //! The gradients of softmax and log-softmax.
 //!
-//! Each takes two passes over a row: a sum, then the results, which read the row again from the cache.
+//! Each takes two passes over a row: a sum, then the results, which read the row again from the
+//! cache.
 
 use crate::kernels::lanes::{Float, WideLanes};
 use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes};
@@ -37,8 +38,8 @@ pub(crate) fn softmax_backward_rows<L: WideLanes<T>, T: Float>(
     }
 }
 
-/// The gradient with respect to the logits, given log-softmax `y` and the gradient `dy` with respect
-/// to it: `dy - exp(y) * sum(dy)`.
+/// The gradient with respect to the logits, given log-softmax `y` and the gradient `dy` with
+/// respect to it: `dy - exp(y) * sum(dy)`.
 #[inline(always)]
 pub(crate) fn log_softmax_backward_rows<L: ExpLanes<T>, T: Float>(
     l: L,

@@ -107,7 +107,8 @@ impl<T: Float> ExtSum<T> {
         (first, T::from_f64((r - first.to_f64()) + low))
     }
 
-    /// The result of a row that has no softmax: `empty` without finite logits, NaN with +inf or NaN.
+    /// The result of a row that has no softmax: `empty` without finite logits, NaN with +inf or
+    /// NaN.
     #[inline(always)]
     pub(super) fn degenerate_value(&self, empty: T) -> Option<T> {
         if self.high > 0.0 && self.high < f64::INFINITY {
@@ -146,8 +147,8 @@ impl<T: Float> ExtSum<T> {
     #[inline(always)]
     pub(super) fn ln_parts(&self) -> (f64, f64) {
         let (high, low) = ln_parts(self.total(), self.base.exponent);
-        // The shift may be far from the largest element. It is added without an error (two-sum), and
-        // then the first part is made the leading one.
+        // The shift may be far from the largest element. It is added without an error (two-sum),
+        // and then the first part is made the leading one.
         let shift = self.base.shift.to_f64();
         let (lead, error) = two_sum(shift, high);
         fast_two_sum(lead, low + error)

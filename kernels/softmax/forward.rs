@@ -1,8 +1,8 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
 
 use super::ext_sum::ExtSum;
-use super::groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::logits::Logits;
+use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::sum_exp::{
     base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
 };
@@ -100,8 +100,8 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row
     }
 }
 
-/// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows that
-/// fit base 1 take every exponential twice, because their logits must outlast the sum.
+/// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows
+/// that fit base 1 take every exponential twice, because their logits must outlast the sum.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
 fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
@@ -280,7 +280,8 @@ fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut imp
     );
 }
 
-/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the caches.
+/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the
+/// caches.
 #[inline(always)]
 pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
     let sum = *sum;

@@ -1,6 +1,6 @@
 //! Rows of logits with a scale and a mask.
 
-use super::groups::RowsMut;
+use super::row_groups::RowsMut;
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::{Row, Rows, SrcDst};
@@ -110,8 +110,8 @@ impl<T: Float> RowsMut<T> for Logits<'_, T, MatMut<'_, T>> {
     }
 }
 
-/// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused multiply-add.
-/// Where the mask is -inf the logit is -inf, even if x is NaN or +inf.
+/// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused
+/// multiply-add. Where the mask is -inf the logit is -inf, even if x is NaN or +inf.
 pub(crate) struct LogitRow<'a, T, const IN_PLACE: bool> {
     x: SrcDst<'a, T>,
     scale: T,

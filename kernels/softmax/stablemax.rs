@@ -4,17 +4,18 @@
 //! stablemax(x)_i = s(x_i) / S     S = sum_j s(x_j)     s(x) = 1 + x for x >= 0, 1 / (1 - x) below
 //! ```
 //!
-//! From Prieto et al. 2025, "Grokking at the Edge of Numerical Stability". With u = 1 + |x| a weight
-//! s(x) is u or 1/u.
+//! From Prieto et al. 2025, "Grokking at the Edge of Numerical Stability". With u = 1 + |x| a
+//! weight s(x) is u or 1/u.
 //!
 //! Pass 1 computes the sums, pass 2 writes. No weight of a finite logit overflows, but sums do, and
-//! the smallest weights are subnormal. A row whose sum is out of range is therefore summed again with
-//! all weights scaled by a power of two. Results are written as c u or c / u times a power of two,
-//! with c from the reciprocal of the sum ([`Norm`]): no intermediate is less precise than the result.
+//! the smallest weights are subnormal. A row whose sum is out of range is therefore summed again
+//! with all weights scaled by a power of two. Results are written as c u or c / u times a power of
+//! two, with c from the reciprocal of the sum ([`Norm`]): no intermediate is less precise than the
+//! result.
 //!
-//! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of u,
-//! of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and of 1/u
-//! in it are kept and added.
+//! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of
+//! u, of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and
+//! of 1/u in it are kept and added.
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
@@ -23,12 +24,6 @@ use crate::kernels::math::compensated::{add_two_sum, reduce_accumulator};
 use crate::kernels::math::ln::{ln, ln_mantissa};
 use crate::kernels::rows::{SrcDst, map_row_by_length, zip_map};
 use crate::matrix::{MatMut, MatRef};
-
-/// The elements of `x`, at most a vector of them; the other lanes are `fill`.
-#[inline(always)]
-fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], fill: T) -> L::V {
-    if x.len() == L::N { l.load(x) } else { l.load_tail(x, fill) }
-}
 
 /// u = 1 + |x|.
 #[inline(always)]
@@ -43,8 +38,8 @@ fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
     l.select(l.lt(x, l.splat(T::ZERO)), l.div(c, u), l.mul(u, c))
 }
 
-/// The weights of `x` times `c` as unevaluated sums, whose only error is the rounding of u; `inverse`
-/// is 1/c, and c is a power of two.
+/// The weights of `x` times `c` as unevaluated sums, whose only error is the rounding of u;
+/// `inverse` is 1/c, and c is a power of two.
 #[inline(always)]
 fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, inverse: L::V) -> (L::V, L::V) {
     let (u, zero) = (one_plus_abs(l, x), l.splat(T::ZERO));
@@ -56,8 +51,8 @@ fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, invers
     (l.select(negative, quotient, l.mul(u, c)), l.select(negative, low, zero))
 }
 
-/// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms of
-/// the elements from its first to its second argument, as unevaluated sums.
+/// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms
+/// of the elements from its first to its second argument, as unevaluated sums.
 #[inline(always)]
 fn compensated_sums<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
@@ -129,9 +124,9 @@ struct Scales<V> {
     gradient: V,
 }
 
-/// The norm of a row of `len` logits, and a quarter of `value(last, total)`, where `last` is the last
-/// of the `N` sums and `total` the sum of the weights. `None` if the row has no result: +inf or NaN,
-/// only -inf, or a value that overflows the type.
+/// The norm of a row of `len` logits, and a quarter of `value(last, total)`, where `last` is the
+/// last of the `N` sums and `total` the sum of the weights. `None` if the row has no result: +inf
+/// or NaN, only -inf, or a value that overflows the type.
 ///
 /// The first terms are the weights. A second pass follows if their sum is out of range, or if the
 /// last sum overflows.
@@ -178,7 +173,7 @@ fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
         l,
         x.len(),
         #[inline(always)]
-        |s, at, end| [stable_weights_two_part(l, load_up_to(l, &x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
+        |s, at, end| [stable_weights_two_part(l, l.load_up_to(&x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
         #[inline(always)]
         |sum, _| sum,
     );
@@ -194,9 +189,9 @@ fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(
         x.len(),
         #[inline(always)]
         |s, at, end| {
-            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let (weight, low) = stable_weights_two_part(l, x, s.weight, s.inverse);
-            let dy = l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient);
+            let dy = l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient);
             [(weight, low), (l.mul(dy, weight), zero)]
         },
         #[inline(always)]
@@ -213,9 +208,9 @@ fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(N
         x.len(),
         #[inline(always)]
         |s, at, end| {
-            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let weight = stable_weights_two_part(l, x, s.weight, s.inverse);
-            [weight, (l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient), zero)]
+            [weight, (l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient), zero)]
         },
         #[inline(always)]
         |sum, _| sum,
@@ -279,8 +274,8 @@ pub(crate) fn stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &
         |x, dy| {
             let root = l.select(l.lt(x, zero), l.div(one, one_plus_abs(l, x)), one);
             let t = l.mul_add(dy, quarter, minus_mean);
-            // In this order nothing overflows. The error of a subnormal product is not multiplied by
-            // more than 1 afterwards, because root c p <= 1.
+            // In this order nothing overflows. The error of a subnormal product is not multiplied
+            // by more than 1 afterwards, because root c p <= 1.
             l.mul(l.mul(l.mul(l.mul(t, root), c), root), four_p)
         },
     );

@@ -65,8 +65,8 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: 
     sum
 }
 
-/// The maximum of a block that overflows its base, vanishes relative to it as the first block, or has
-/// +inf or NaN. `Err` is the sum of the whole row if one of its elements is +inf or NaN.
+/// The maximum of a block that overflows its base, vanishes relative to it as the first block, or
+/// has +inf or NaN. `Err` is the sum of the whole row if one of its elements is +inf or NaN.
 #[inline(always)]
 fn block_maximum<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -121,8 +121,8 @@ pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     Some(sum)
 }
 
-/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own; such
-/// a base fits any row. `STORE` also stores the exponentials, and may do so in place.
+/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own;
+/// such a base fits any row. `STORE` also stores the exponentials, and may do so in place.
 ///
 /// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf.
 #[inline(always)]
@@ -234,8 +234,8 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
     add_fast_two_sum(l, sum, tail)
 }
 
-/// The lane-wise sum of the [`ExpLanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE` also
-/// stores them.
+/// The lane-wise sum of the [`ExpLanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE`
+/// also stores them.
 #[inline(always)]
 fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
@@ -262,8 +262,8 @@ fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
 }
 
 /// The lane-wise sum of the `K` vectors of exponentials from `at` to `end`; `STORE` also stores
-/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a masked
-/// tail.
+/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a
+/// masked tail.
 #[inline(always)]
 fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usize>(
     l: L,

@@ -9,7 +9,8 @@ use crate::kernels::math::exp::ExpLanes;
 /// its base is read again, from L1. Other numbers: not measured.
 pub(super) const BLOCK_ELEMENTS: usize = 4096;
 
-/// The most rows that are worked on together (see [`super::groups`]). Other numbers: not measured.
+/// The most rows that are worked on together (see [`super::row_groups`]). Other numbers: not
+/// measured.
 pub(super) const GROUP_ROWS: usize = 16;
 
 /// The most elements of a group of rows: 16 or 32 KiB, so that the exponentials stay in L1 from one
@@ -25,9 +26,9 @@ pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,
     /// or once.
     ///
-    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-25: recomputing is
-    /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON follows
-    /// AVX2: not measured, because only an emulator was at hand.
+    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-24: recomputing is
+    /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON
+    /// follows AVX2: not measured, because only an emulator was at hand.
     const RECOMPUTE_LONG_ROWS: bool;
 }
 

@@ -4,17 +4,18 @@
 //! From each line the macro `entry_points` makes, for f32 and for f64:
 //! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the
 //!   kernel with the target features of the set;
-//! - a `#[multiversion]` function (`f32::best::softmax`) whose clone for an instruction set is
-//!   picked once and calls that body. Lines that begin with `inline` have the kernel inlined into
-//!   the clone, too: it saves calls of a few elements the detour, and costs a second copy of the
-//!   code;
-//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
-//!   best and a given one.
+//! - a function that calls the body of a given instruction set (`f32::on::softmax`);
+//! - a function that runs [`Isa::best`] (`f32::best::softmax`). If the line begins with `call`, it
+//!   calls the body. If the line begins with `inline`, it is a `#[multiversion]` function with one
+//!   clone per instruction set, picked once, and the kernel inlined into each: this saves calls of a
+//!   few elements the detour, and costs a second copy of the code;
+//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the best
+//!   and a given one.
 //!
-//! A clone checks that it is what [`Isa::best`] says, and otherwise hands over to the body that is.
-//! That covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose
-//! AVX-512 multiversion passes over: it adds the features of Ice Lake (VBMI2 and others) to any
-//! target with an `avx512` feature.
+//! A clone checks that it is what [`Isa::best`] says, and otherwise calls the body that is. That
+//! covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512
+//! multiversion passes over: it adds the features of Ice Lake (VBMI2 and others) to any target with
+//! an `avx512` feature.
 
 use crate::Isa;
 
@@ -67,12 +68,54 @@ pub trait EntryPoints<T>:
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
 
-/// What a clone does: `inline` the kernel, or `call` its body.
-macro_rules! run_kernel {
-    (inline $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { $kernel::$name($l, $($arg),*) };
-    (call $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { super::$isa::$name($l, $($arg),*) };
+/// The function that runs an entry point on [`Isa::best`]. For `inline` lines it has one clone per
+/// instruction set, picked once, with the kernel inlined; for `call` lines it calls the body.
+macro_rules! best_function {
+    (
+        call ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?
+    ) => {
+        $(#[$meta])*
+        #[inline]
+        pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
+            super::on::$name(Isa::best(), $($arg),*)
+        }
+    };
+    (
+        inline ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?
+    ) => {
+        $(#[$meta])*
+        #[multiversion(targets($avx512, $avx2, $neon))]
+        pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
+            let isa = Isa::best();
+            match_target! {
+                // new ISA: its arm.
+                $avx512 => {
+                    #[cfg(mantex_avx512)]
+                    if let Token::Avx512(l) = isa.token() {
+                        return $kernel::$name(l, $($arg),*);
+                    }
+                }
+                $avx2 => {
+                    #[cfg(mantex_avx2)]
+                    if let Token::Avx2(l) = isa.token() {
+                        return $kernel::$name(l, $($arg),*);
+                    }
+                }
+                $neon => {
+                    #[cfg(mantex_neon)]
+                    if let Token::Neon(l) = isa.token() {
+                        return $kernel::$name(l, $($arg),*);
+                    }
+                }
+                _ => {}
+            }
+            super::on::$name(isa, $($arg),*)
+        }
+    };
 }
-use run_kernel;
+use best_function;
 
 /// Makes the entry points of a family from its list; see the module's documentation.
 macro_rules! entry_points {
@@ -113,7 +156,7 @@ macro_rules! entry_points_for {
         mod $t {
             use super::*;
             use crate::Isa;
-            use crate::dispatch::{Road, run_kernel};
+            use crate::dispatch::{Road, best_function};
             use crate::kernels::lanes::{Once, Token};
             #[allow(dead_code)] // As above.
             type T = $t;
@@ -164,7 +207,7 @@ macro_rules! entry_points_for {
                 )*
             }
 
-            /// One clone per instruction set, picked once.
+            /// The entry points on [`Isa::best`].
             // multiversion expands to `unsafe` calls of its clones, each behind the check of the
             // CPU's features.
             #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
@@ -175,37 +218,8 @@ macro_rules! entry_points_for {
                 use super::*;
                 use multiversion::{multiversion, target::match_target};
                 $(
-                    $(#[$meta])*
-                    #[multiversion(targets($avx512, $avx2, $neon))]
-                    pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
-                        let isa = Isa::best();
-                        match_target! {
-                            // new ISA: its arm.
-                            $avx512 => {
-                                #[cfg(mantex_avx512)]
-                                if let Token::Avx512(l) = isa.token() {
-                                    return run_kernel!($how avx512 l $kernel $name($($arg),*));
-                                }
-                            }
-                            $avx2 => {
-                                #[cfg(mantex_avx2)]
-                                if let Token::Avx2(l) = isa.token() {
-                                    return run_kernel!($how avx2 l $kernel $name($($arg),*));
-                                }
-                            }
-                            $neon => {
-                                #[cfg(mantex_neon)]
-                                if let Token::Neon(l) = isa.token() {
-                                    return run_kernel!($how neon l $kernel $name($($arg),*));
-                                }
-                            }
-                            _ => {
-                                if let Token::Scalar(l) = isa.token() {
-                                    return super::scalar::$name(l, $($arg),*);
-                                }
-                            }
-                        }
-                        super::on::$name(isa, $($arg),*)
+                    best_function! {
+                        $how ($avx512) ($avx2) ($neon) $(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?
                     }
                 )*
             }

@@ -13,7 +13,7 @@ use crate::support::{
     softmax::{Outputs, check_outputs, run_row},
     stablemax,
 };
-use mantex::{Error, ExtSum, Isa, MatMut, Softmax, log_sum_exp, softmax};
+use mantex::{Error, Isa, MatMut, Softmax, log_sum_exp, softmax};
 
 pub(crate) fn check(data: &[u8]) {
     let mut bytes = Bytes(data);

@@ -1,8 +1,8 @@
 //! Groups of short rows: the sums of their exponentials.
 //!
-//! The rows of a group take each step together: first the exponentials of all rows, then their sums,
-//! the reciprocals or logarithms of the sums, and the results. The CPU works on other rows while the
-//! sum of one row is reduced.
+//! The rows of a group take each step together: first the exponentials of all rows, then their
+//! sums, the reciprocals or logarithms of the sums, and the results. The CPU works on other rows
+//! while the sum of one row is reduced.
 
 use super::ext_sum::ExtSum;
 use super::sum_exp::{base_fits, block_lane_sums, row_sum_exp, row_sum_exp_store};
@@ -161,8 +161,8 @@ fn group_sum_exp_as<L: ExpLanes<T>, T: Float, const STORE: bool>(
 }
 
 /// The sums of the exponentials of a group of short rows relative to [`Base::ONE`]. `STORE` also
-/// stores the exponentials. False if the rows are long, or if the base does not fit all of them: the
-/// sums and what was stored are then worthless.
+/// stores the exponentials. False if the rows are long, or if the base does not fit all of them:
+/// the sums and what was stored are then worthless.
 ///
 /// [`Base::ONE`]: crate::kernels::math::exp::Base::ONE
 #[inline(always)]
