@@ -29,10 +29,6 @@ struct RowBlock<'a, T, const R: usize> {
     shifts: [T; R],
     /// See [`quantum`].
     quantum: f64,
-    /// The rows of the next block, if the matrix is not in the caches.
-    next: [&'a [T]; R],
-    /// The number of rows in `next`.
-    next_len: usize,
 }
 
 impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
@@ -40,25 +36,12 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
     #[inline(always)]
     fn new(p: &Problem<'a, T>, potentials: PotentialsRef<'_>, first: usize) -> Self {
         let quantum = quantum::<T>(potentials.max_abs);
-        let mut block = Self { rows: [&[]; R], shifts: [T::ZERO; R], quantum, next: [&[]; R], next_len: 0 };
+        let mut block = Self { rows: [&[]; R], shifts: [T::ZERO; R], quantum };
         for i in 0..R {
             block.rows[i] = p.cost.row(p.support[first + i]);
             block.shifts[i] = T::from_f64(round_to_quantum(quantum, potentials.u[first + i]));
         }
-        if p.support.len() * p.cost.cols() * size_of::<T>() > CACHED_BYTES {
-            for &i in p.support[first + R..].iter().take(R) {
-                block.next[block.next_len] = p.cost.row(i);
-                block.next_len += 1;
-            }
-        }
         block
-    }
-
-    /// The rows of the next block to prefetch while exponentials are taken, and those to prefetch
-    /// while this block is added to the column sums: a quarter, so that memory works all the time.
-    #[inline(always)]
-    fn next(&self) -> (&[&'a [T]], &[&'a [T]]) {
-        self.next[..self.next_len].split_at(self.next_len - self.next_len / 4)
     }
 
     /// Evaluates the rows again whose sums are out of range. Returns the shifts of all rows.
@@ -83,6 +66,37 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
     }
 }
 
+/// The rows of the next block, to be prefetched; none if the matrix is in the caches.
+// Not a part of `RowBlock`, whose arrays would then be in memory, because this one is indexed.
+struct NextRows<'a, T, const R: usize> {
+    /// The rows.
+    rows: [&'a [T]; R],
+    /// Their number.
+    len: usize,
+}
+
+impl<'a, T: Float, const R: usize> NextRows<'a, T, R> {
+    /// The rows after the block that begins with row `first` of those with mass.
+    #[inline(always)]
+    fn new(p: &Problem<'a, T>, first: usize) -> Self {
+        let mut next = Self { rows: [&[]; R], len: 0 };
+        if p.support.len() * p.cost.cols() * size_of::<T>() > CACHED_BYTES {
+            for &i in p.support[first + R..].iter().take(R) {
+                next.rows[next.len] = p.cost.row(i);
+                next.len += 1;
+            }
+        }
+        next
+    }
+
+    /// The rows to prefetch while exponentials are taken, and those to prefetch while the block is
+    /// added to the column sums: a quarter, so that memory works all the time.
+    #[inline(always)]
+    fn parts(&self) -> (&[&'a [T]], &[&'a [T]]) {
+        self.rows[..self.len].split_at(self.len - self.len / 4)
+    }
+}
+
 /// Normalizes the rows of a block and adds them to the column sums: rows that sum to their mass, or
 /// beyond it by the factor. Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
@@ -95,7 +109,8 @@ fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     first: usize,
 ) {
     let block = RowBlock::<T, R>::new(p, potentials, first);
-    let (next, next_last) = block.next();
+    let next = NextRows::<T, R>::new(p, first);
+    let (next, next_last) = next.parts();
     let eval = GibbsEval::new(l, p.eta, w.column_scratch, w.g_low);
     let mut totals = gibbs_rows::<L, T, R, false>(l, &eval, block.rows, block.shifts, w.gibbs, next);
     let shifts = block.stabilize(l, &eval, &mut totals, w.gibbs);
@@ -123,7 +138,8 @@ fn evaluate_block<L: ExpLanes<T>, T: Float, const R: usize>(
     first: usize,
 ) -> f64 {
     let block = RowBlock::<T, R>::new(p, potentials, first);
-    let (next, next_last) = block.next();
+    let next = NextRows::<T, R>::new(p, first);
+    let (next, next_last) = next.parts();
     let eval = GibbsEval::new(l, p.eta, w.column_scratch, w.g_low);
     let mut totals = gibbs_rows::<L, T, R, true>(l, &eval, block.rows, block.shifts, w.gibbs, next);
     let shifts = block.stabilize(l, &eval, &mut totals, w.gibbs);

@@ -4,9 +4,11 @@ use super::sinkhorn::Sinkhorn;
 use super::units::Potentials;
 use super::workspace::{GibbsMemory, Memory};
 use crate::Real;
+use crate::error::{Error, IsaName};
 use crate::kernels::transport::Problem;
 use core::fmt;
 use core::mem::replace;
+use core::str::FromStr;
 
 /// The way in which [`Sinkhorn`] iterates. The potentials agree to the stated accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -27,14 +29,28 @@ pub enum Method {
     Auto,
 }
 
+impl Method {
+    /// All methods with their names.
+    const NAMES: [(Self, &'static str); 3] = [(Self::Log, "log"), (Self::Scaling, "scaling"), (Self::Auto, "auto")];
+}
+
 impl fmt::Display for Method {
-    /// `log`, `scaling` or `auto`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Log => "log",
-            Self::Scaling => "scaling",
-            Self::Auto => "auto",
-        })
+        f.pad(Self::NAMES.iter().find(|(method, _)| method == self).map_or("", |(_, name)| name))
+    }
+}
+
+impl FromStr for Method {
+    type Err = Error;
+
+    /// Returns the method of that name, in upper or lower case.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] if no method has the name.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::NAMES.into_iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
+        let (argument, expected) = ("method", "log, scaling or auto");
+        found.map(|(method, _)| method).ok_or(Error::UnknownName { argument, name: IsaName::new(name), expected })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::support::{
     float::Float,
     isas::{isas, small_cases},
 };
+use mantex::medoids::Init;
 use mantex::transport::{EpsilonScaling, OverRelaxation};
 use mantex::*;
 
@@ -44,7 +45,7 @@ fn every_family<T: Float>(isa: Isa) {
     }
     let masses = [a, b].map(|mass| mass.repeat(40));
     let [a, b] = [(n, &masses[0]), (m, &masses[1])].map(|(n, mass)| MatRef::new(mass, 40, n).expect("it fits"));
-    _ = Sinkhorn::new(0.1).isa(isa).solve_batch(cost, a, b).expect("good problems");
+    let _ = Sinkhorn::new(0.1).isa(isa).solve_batch(cost, a, b).expect("good problems");
 
     let n = 150;
     let points: Vec<T> = uniform(n * 5, -1.0, 1.0, &mut rng(87));
@@ -57,16 +58,15 @@ fn every_family<T: Float>(isa: Isa) {
     let weights: Vec<T> = uniform(n, 0.5, 2.0, &mut rng(88));
     for (k, algorithm) in [1, 2, 4, 6, 9, 12, 20, 70].into_iter().flat_map(|k| ALGORITHMS.map(|a| (k, a))) {
         let fitter = KMedoids::new(k).algorithm(algorithm).max_iterations(3).isa(isa);
-        _ = fitter.fit(d).expect("a good problem");
-        let clusters =
-            fitter.init(mantex::medoids::Init::Lab { seed: 1 }).fit_weighted(d, &weights).expect("a good problem");
+        let _ = fitter.fit(d).expect("a good problem");
+        let clusters = fitter.init(Init::Lab { seed: 1 }).fit_weighted(d, &weights).expect("a good problem");
         if k > 1 {
             isa.silhouette(d, clusters.labels(), &mut out).expect("two clusters");
             isa.medoid_silhouette(d, clusters.medoids(), &mut out).expect("two medoids");
         }
     }
     isa.assign(d, &mut vec![0; n], &mut out).expect("the lengths agree");
-    _ = KMedoids::new(2).isa(isa).fit_condensed(&vec![T::of(1.0); n * (n - 1) / 2]).expect("a good problem");
+    let _ = KMedoids::new(2).isa(isa).fit_condensed(&vec![T::of(1.0); n * (n - 1) / 2]).expect("a good problem");
 }
 
 /// Runs `f` in a thread with so many bytes of stack; one that takes more kills the process.

@@ -336,7 +336,8 @@ proptest! {
             b.extend_from_slice(&case.b);
         }
         let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
-        let narrow = Case::<f32> { n, m, cost: single(&case.cost), a: vec![], b: vec![], epsilon: f64::from(epsilon as f32) };
+        let rounded = f64::from(epsilon as f32);
+        let narrow = Case::<f32> { n, m, cost: single(&case.cost), a: vec![], b: vec![], epsilon: rounded };
         sound_batch(&Problems { case: narrow, a: single(&a), b: single(&b) })?;
         sound_batch(&Problems { case, a, b })?;
     }

@@ -117,12 +117,16 @@ fn what_is_no_problem_is_refused<T: Float>() {
         "too many masses b": b = vec![0.5, 0.5, 0.0] => Error::LengthMismatch { argument: "b", actual: 3, expected: 2 },
         "the transposed cost": shape = (1, 4) => Error::LengthMismatch { argument: "a", actual: 2, expected: 1 },
 
-        "negative mass a": a = vec![1.5, -0.5] => Error::InvalidElement { argument: "a", row: 1, col: 0, value: -0.5, .. },
+        "negative mass a": a = vec![1.5, -0.5]
+            => Error::InvalidElement { argument: "a", row: 1, col: 0, value: -0.5, .. },
         "NaN mass a": a = vec![0.5, NAN] => Error::InvalidElement { argument: "a", row: 1, col: 0, .. },
-        "infinite mass a": a = vec![INF, 0.5] => Error::InvalidElement { argument: "a", row: 0, col: 0, value: INF, .. },
-        "negative mass b": b = vec![-0.5, 1.5] => Error::InvalidElement { argument: "b", row: 0, col: 0, value: -0.5, .. },
+        "infinite mass a": a = vec![INF, 0.5]
+            => Error::InvalidElement { argument: "a", row: 0, col: 0, value: INF, .. },
+        "negative mass b": b = vec![-0.5, 1.5]
+            => Error::InvalidElement { argument: "b", row: 0, col: 0, value: -0.5, .. },
         "NaN mass b": b = vec![NAN, 0.5] => Error::InvalidElement { argument: "b", row: 0, col: 0, .. },
-        "infinite mass b": b = vec![0.5, INF] => Error::InvalidElement { argument: "b", row: 1, col: 0, value: INF, .. },
+        "infinite mass b": b = vec![0.5, INF]
+            => Error::InvalidElement { argument: "b", row: 1, col: 0, value: INF, .. },
         "no mass in a": a = vec![0.0, 0.0] => Error::InvalidTotalMass { argument: "a", total: 0.0, .. },
         "no mass in b": b = vec![0.0, -0.0] => Error::InvalidTotalMass { argument: "b", total: 0.0, .. },
         "totals differ": b = vec![0.5, 0.501] => Error::MassMismatch { .. },
@@ -145,7 +149,9 @@ fn what_is_no_problem_is_refused<T: Float>() {
 
 #[test]
 fn a_total_that_overflows_is_refused() {
-    refused! { f64; "overflowing total": a = vec![1e308, 1e308] => Error::InvalidTotalMass { argument: "a", total: INF, .. }, }
+    refused! { f64;
+        "overflowing total": a = vec![1e308, 1e308] => Error::InvalidTotalMass { argument: "a", total: INF, .. },
+    }
 }
 
 /// Squared distances of i/n from (j + 0.3)/n with masses that ask for splitting, and the cost of

@@ -40,12 +40,15 @@ proptest! {
         let mut case = Case::<f64> { n, m, cost: cost[..n * m].to_vec(), a: vec![], b: vec![], epsilon };
         case.set_masses(mass[..n].to_vec(), mass[6..6 + m].to_vec());
         let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
-        sound(&Case { n, m, cost: single(&case.cost), a: single(&case.a), b: single(&case.b), epsilon: f64::from(epsilon as f32) })?;
+        let (cost, a, b) = (single(&case.cost), single(&case.a), single(&case.b));
+        sound(&Case { n, m, cost, a, b, epsilon: f64::from(epsilon as f32) })?;
         sound(&case)?;
     }
 
     #[test]
-    fn marginals_of_the_plan_are_met(n in 1..20_usize, m in 1..20_usize, epsilon in 0.05..2.0_f64, seed in any::<u64>()) {
+    fn marginals_of_the_plan_are_met(
+        n in 1..20_usize, m in 1..20_usize, epsilon in 0.05..2.0_f64, seed in any::<u64>()
+    ) {
         let case = Case::<f64>::random(n, m, epsilon, seed);
         let transport = case.solve(&Sinkhorn::new(case.epsilon).max_iterations(10_000));
         prop_assert!(transport.converged());

@@ -126,6 +126,18 @@ fn numbers_that_are_set_are_checked() {
 }
 
 #[test]
+fn methods_have_names() {
+    for (method, name) in METHODS.into_iter().zip(["log", "scaling", "auto"]) {
+        assert_eq!(
+            (method.to_string(), name.parse(), name.to_uppercase().parse()),
+            (name.into(), Ok(method), Ok(method))
+        );
+    }
+    let error = "newton".parse::<Method>().unwrap_err();
+    assert_eq!(error.to_string(), "`method` is \"newton\"; it must be log, scaling or auto");
+}
+
+#[test]
 fn iterations_are_counted() {
     let case = Case::<f64>::random(8, 8, 0.5, 51);
     for n in [0, 1, 2, 500] {
