@@ -1,10 +1,12 @@
 //! Decides which instruction sets are compiled in, and records the facts that benches print.
 //!
-//! `MANTEX_BUILD_ISAS` (a comma-separated list, for example `avx2,scalar`) narrows the choice. Scalar is always included.
+//! `MANTEX_BUILD_ISAS` (a comma-separated list, for example `avx2,scalar`) narrows the choice.
+//! Scalar is always included.
 
 use std::env;
 use std::process::Command;
 
+// new ISA: its name and architecture.
 const ISAS: [(&str, &str); 3] = [("avx512", "x86_64"), ("avx2", "x86_64"), ("neon", "aarch64")];
 
 fn main() {
@@ -28,8 +30,8 @@ fn main() {
             println!("cargo::rustc-cfg=mantex_{isa}");
         }
     }
-    // Without optimization every inlined function keeps stack of its own in one frame, so kernels are then cut into more
-    // functions.
+    // Without optimization every inlined function keeps stack of its own in one frame, so kernels
+    // are then cut into more functions.
     println!("cargo::rustc-check-cfg=cfg(mantex_unoptimised)");
     if env::var("OPT_LEVEL").as_deref() == Ok("0") {
         println!("cargo::rustc-cfg=mantex_unoptimised");

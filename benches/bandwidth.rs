@@ -141,7 +141,7 @@ fn sinkhorn_iteration<T: Real>(isa: Isa, cost: MatRef<'_, T>) -> f64 {
     let more = ((1 << 22) / (n * n)).clamp(2, 500);
     let mass = vec![T::rounded(1.0 / n as f64); n];
     let solve = |iterations| {
-        let solver = Sinkhorn::new(T::rounded(0.1)).tolerance(T::default()).max_iterations(iterations).isa(isa);
+        let solver = Sinkhorn::new(0.1).tolerance(0.0).max_iterations(iterations).isa(isa);
         seconds(ONCE, || _ = black_box(solver.solve(cost, &mass, &mass).expect("a good problem")))
     };
     ((solve(1 + more) - solve(1)) / more as f64).max(0.0)

@@ -1,174 +1,89 @@
 //! The softmax family on every instruction set, in cache and out of it.
 //!
-//! `cargo bench --bench softmax` first prints ratios: how close each size comes to the machine's bandwidth, to the
-//! exponentials alone, to other forms of the same kernel, and to its neighbours. Both sides of a ratio are timed in turns in
-//! one process on one core, and are medians over rounds: times drift, ratios hardly. Then it runs criterion's benches (ids
-//! like `softmax/f32/avx512/n=1048576`), whose throughput counts the input and the output once each, whatever the passes.
-//! `-- ratios` prints the ratios alone; any other filter is criterion's and skips them.
+//! `cargo bench --bench softmax` first prints comparisons, a function each below: with bandwidth,
+//! with exponentials alone, with other forms of the same kernel, and with other lengths. Then it
+//! runs criterion's benches (ids like `softmax/f32/avx512/n=1048576`), whose throughput counts the
+//! input and the output once each, whatever the passes.
+//!
+//! `-- ratios` prints the comparisons only, and `-- --record FILE` also writes their records. Any
+//! other word is a filter of criterion and skips them.
 
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use mantex::{Isa, MatMut, MatRef, Real, baselines};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::any::type_name;
 use std::hint::black_box;
 use std::time::Duration;
-use support::{Buffer, quantile, seconds};
+use support::buffers::Buffer;
+use support::timing::{ONCE, SHORT, interleaved, medians, seconds};
+use support::{program, record::Record, records::Records};
 
-/// Elements of the longest row of the ratios.
+/// The elements of the longest row of the comparisons.
 const LONGEST: usize = 1 << 26;
 
-/// A piece of work on an input and an output of equal length.
-type Work<T> = fn(Isa, &[T], &mut [T]);
+/// The elements of an input that stays in cache, together with its output.
+const IN_CACHE: usize = 16 << 10;
 
-/// Nanoseconds that each piece of work takes: medians of rounds in which all have their turn, for at least `least` each.
-fn medians<T: Real>(isa: Isa, rounds: usize, least: Duration, x: &[T], out: &mut [T], works: &[Work<T>]) -> Vec<f64> {
-    let mut times = vec![Vec::new(); works.len()];
-    // The first round warms up.
-    for round in 0..=rounds {
-        for (work, times) in works.iter().zip(&mut times) {
-            let time = seconds(least, || work(isa, black_box(x), out));
-            if round > 0 {
-                times.push(time * 1e9);
+/// The work that a comparison times.
+#[derive(Clone, Copy)]
+enum Work<T> {
+    /// A function of an input and an output of equal length.
+    Slice(fn(Isa, &[T], &mut [T])),
+    /// Softmax of the input as rows of this length, as many as it holds.
+    Rows(usize),
+}
+
+impl<T: Real> Work<T> {
+    fn apply(self, isa: Isa, x: &[T], out: &mut [T]) {
+        match self {
+            Self::Slice(work) => work(isa, x, out),
+            Self::Rows(cols) => {
+                let (rows, n) = (x.len() / cols, self.elements(x.len()));
+                let (x, out) = (MatRef::new(&x[..n], rows, cols), MatMut::new(&mut out[..n], rows, cols));
+                isa.softmax_rows(x.expect("whole rows"), out.expect("whole rows")).expect("equal shapes");
             }
         }
     }
-    times.iter().map(|times| quantile(times, 0.5)).collect()
+
+    /// Returns how many of `n` elements the work covers: it leaves out a part of a row.
+    fn elements(self, n: usize) -> usize {
+        if let Self::Rows(cols) = self { n / cols * cols } else { n }
+    }
 }
 
-/// Softmax of a buffer as rows of `cols`, as many as there are.
-fn rows_of<T: Real>(isa: Isa, x: &[T], out: &mut [T], cols: usize) {
-    let rows = x.len() / cols;
-    let x = MatRef::new(&x[..rows * cols], rows, cols).expect("it fits");
-    isa.softmax_rows(x, MatMut::new(&mut out[..rows * cols], rows, cols).expect("it fits")).expect("fits");
+/// Softmax of the input as one row.
+fn one_row<T: Real>() -> Work<T> {
+    Work::Slice(|isa, x, out| isa.softmax(x, out).expect("equal lengths"))
 }
 
-/// Nanoseconds per element of rows of each length, together about `elements`.
-fn row_times<T: Real>(isa: Isa, rounds: usize, x: &[T], out: &mut [T], elements: usize, lengths: &[usize]) -> Vec<f64> {
-    let mut times = vec![Vec::new(); lengths.len()];
-    for _ in 0..rounds {
-        for (&cols, times) in lengths.iter().zip(&mut times) {
-            let n = elements / cols * cols;
-            let time = seconds(Duration::from_micros(300), || rows_of(isa, black_box(&x[..n]), &mut out[..n], cols));
-            times.push(time * 1e9 / n as f64);
-        }
-    }
-    times.iter().map(|times| quantile(times, 0.5)).collect()
+/// The input and the output of the comparisons on one instruction set.
+struct Data<'a, T> {
+    isa: Isa,
+    x: &'a [T],
+    out: &'a mut [T],
 }
 
-/// The ratios of one type on one instruction set, a line each.
-fn ratios<T: Real + bytemuck::Pod>(isa: Isa, buffers: &mut [Buffer; 2]) {
-    let [x, out] = buffers;
-    let bytes = LONGEST * size_of::<T>();
-    // Outputs are not a multiple of 4 KiB after inputs: stores would be taken for the inputs loaded after them.
-    let (x, out) = (x.of::<T>(bytes), &mut out.of::<T>(bytes + 4096)[1088 / size_of::<T>()..][..LONGEST]);
-    x.copy_from_slice(&logits::<T>(1 << 20).repeat(LONGEST >> 20));
-    out.fill(T::ONE);
-    let line = |what: &str, ratio: f64, unit: &str, note: String| {
-        println!("{:<4} {:<7} {what:<58} {ratio:>7.2}{unit} {note}", std::any::type_name::<T>(), isa.name());
-    };
-    let in_cache = 16 << 10;
-    let short = Duration::from_millis(2);
-
-    if isa.name() != "scalar" {
-        let works: [Work<T>; 5] = [
-            |isa, x, _| _ = black_box(baselines::read(isa, x)),
-            |isa, x, out| baselines::scale(isa, x, out),
-            |isa, x, _| _ = black_box(isa.log_sum_exp(x)),
-            |isa, x, out| isa.softmax(x, out).expect("equal lengths"),
-            |isa, x, out| baselines::three_pass_reload(isa, x, out),
-        ];
-        let t = medians(isa, 7, Duration::ZERO, x, out, &works);
-        let each = |i: usize| format!("{:.3} ns/element", t[i] / LONGEST as f64);
-        line("one row of 2^26: log-sum-exp, of the read bandwidth", 100.0 * t[0] / t[2], "%", each(2));
-        line("one row of 2^26: softmax, of two reads and one write", 100.0 * (t[0] + t[1]) / t[3], "%", each(3));
-        line("one row of 2^26: faster than three passes that reload", t[4] / t[3], "x", each(4));
+impl<T: Real> Data<'_, T> {
+    /// Times each piece of work on the first `n` elements, in nanoseconds per element.
+    fn times(&mut self, n: usize, rounds: usize, at_least: Duration, works: &[Work<T>]) -> Vec<f64> {
+        medians(&interleaved(rounds, works.len(), |i| {
+            let (x, out) = (&self.x[..n], &mut self.out[..n]);
+            let seconds = seconds(at_least, || works[i].apply(self.isa, black_box(x), out));
+            seconds * 1e9 / works[i].elements(n) as f64
+        }))
     }
 
-    let works: [Work<T>; 6] = [
-        |isa, x, _| _ = black_box(baselines::sum_exp(isa, x)),
-        |isa, x, out| rows_of(isa, x, out, 512),
-        |isa, x, out| rows_of(isa, x, out, 1024),
-        |isa, x, out| rows_of(isa, x, out, 2048),
-        |isa, x, out| rows_of(isa, x, out, 4096),
-        |isa, x, out| rows_of(isa, x, out, 8192),
-    ];
-    let t = medians(isa, 25, short, &x[..in_cache], &mut out[..in_cache], &works);
-    for (i, cols) in [512, 1024, 2048, 4096, 8192].into_iter().enumerate() {
-        let ns = t[i + 1] / in_cache as f64;
-        line(&format!("rows of {cols}: softmax, of summing exp"), t[i + 1] / t[0], "x", format!("{ns:.3} ns/element"));
+    /// Times softmax of rows of each length, together `IN_CACHE` elements or a few less.
+    fn row_times(&mut self, rounds: usize, lengths: &[usize]) -> Vec<f64> {
+        let works: Vec<Work<T>> = lengths.iter().map(|&cols| Work::Rows(cols)).collect();
+        self.times(IN_CACHE, rounds, Duration::from_micros(300), &works)
     }
 
-    let works: [Work<T>; 2] = [
-        |isa, x, out| rows_of(isa, x, out, 16),
-        |isa, x, out| {
-            for (x, out) in x.chunks_exact(16).zip(out.chunks_exact_mut(16)) {
-                isa.softmax(x, out).expect("equal lengths");
-            }
-        },
-    ];
-    let t = medians(isa, 25, short, &x[..in_cache], &mut out[..in_cache], &works);
-    let each = format!("{:.3} ns/element", t[0] / in_cache as f64);
-    line("rows of 16: faster than a call for each", t[1] / t[0], "x", each);
-    let lengths = [8, 16, 32, 64, 128, 256, 1024];
-    let t = row_times(isa, 25, x, out, in_cache, &lengths);
-    for i in 0..lengths.len() - 1 {
-        let what = format!("rows of {}: time of an element, of rows of 1024", lengths[i]);
-        line(&what, t[i] / t[lengths.len() - 1], "x", format!("{:.3} ns/element", t[i]));
-    }
-
-    // Rows of any length against the next multiple of the vector: time of a row.
-    let lanes = match (isa.name(), size_of::<T>()) {
-        ("avx512", size) => 64 / size,
-        ("avx2", size) => 32 / size,
-        ("neon", size) => 16 / size,
-        _ => 1,
-    };
-    let lengths: Vec<usize> = (1..=300 + lanes).collect();
-    let t = row_times(isa, 15, x, out, in_cache, &lengths);
-    let row = |cols: usize| t[cols - 1] * cols as f64;
-    let cliff = |cols: usize| row(cols) / row(cols.next_multiple_of(lanes));
-    let mut by_cliff: Vec<usize> = (1..=300).collect();
-    by_cliff.sort_by(|&a, &b| cliff(b).total_cmp(&cliff(a)));
-    let above = by_cliff.iter().filter(|&&cols| cliff(cols) > 1.1).count();
-    let note = format!("n = {}; {above} lengths above 1.10", by_cliff[0]);
-    line("rows of 1..300: of the next whole vector, at worst", cliff(by_cliff[0]), "x", note);
-
-    let longest = if isa.name() == "scalar" { 22 } else { 26 };
-    let sizes: Vec<usize> = (6..=longest).map(|bits| 1 << bits).collect();
-    let per_element = |n: usize, x: &[T], out: &mut [T]| {
-        let rounds = if n < 1 << 24 { 7 } else { 3 };
-        let softmax: Work<T> = |isa, x, out| isa.softmax(x, out).expect("equal lengths");
-        medians(isa, rounds, short, &x[..n], &mut out[..n], &[softmax])[0] / n as f64
-    };
-    let t: Vec<f64> = sizes.iter().map(|&n| per_element(n, x, out)).collect();
-    let steps = t.windows(2).map(|w| w[1] / w[0]);
-    let (at, step) = steps.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).expect("several sizes");
-    let each: Vec<String> = t.iter().map(|t| format!("{t:.2}")).collect();
-    line("a row twice as long: time of an element, at worst", step, "x", format!("from 2^{}", at + 6));
-    println!("     ns/element from 2^6 on: {}", each.join(" "));
-
-    // Outputs that are subnormal or 0, and -inf in every other place.
-    let softmax: Work<T> = |isa, x, out| isa.softmax(x, out).expect("equal lengths");
-    let low = if size_of::<T>() == 4 { -120.0 } else { -780.0 };
-    let ordinary = medians(isa, 25, short, &x[..4096], &mut out[..4096], &[softmax])[0];
-    let mut vanishing: Vec<T> = (0..4096).map(|i| T::rounded(low * (i as f64 / 4095.0))).collect();
-    let t = medians(isa, 25, short, &vanishing, &mut out[..4096], &[softmax])[0];
-    line("a row of 4096: most results subnormal or 0", t / ordinary, "x", String::new());
-    for i in (0..4096).step_by(2) {
-        vanishing[i] = T::NEG_INFINITY;
-    }
-    let t = medians(isa, 25, short, &vanishing, &mut out[..4096], &[softmax])[0];
-    line("a row of 4096: half of it -inf", t / ordinary, "x", String::new());
-}
-
-fn print_ratios() {
-    support::print_machine();
-    let mut buffers = [LONGEST * 8, LONGEST * 8 + 4096].map(Buffer::new);
-    for isa in Isa::available() {
-        ratios::<f32>(isa, &mut buffers);
-        ratios::<f64>(isa, &mut buffers);
+    /// Begins the record of a function at a size.
+    fn record(&self, function: &str, size: impl std::fmt::Display) -> Record {
+        Record::new(format!("{function}/{}/{}/n={size}", type_name::<T>(), self.isa))
     }
 }
 
@@ -178,61 +93,158 @@ fn logits<T: Real>(n: usize) -> Vec<T> {
     (0..n).map(|_| T::rounded(rng.random_range(-10.0..10.0))).collect()
 }
 
-fn rows<T: Real>(c: &mut Criterion, name: &str) {
-    let mut group = c.benchmark_group("softmax_rows");
-    group.sample_size(20).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
-    for cols in [8, 16, 64, 256, 1024, 4096] {
-        let rows = (256 << 10) / size_of::<T>() / cols;
-        let x = logits::<T>(rows * cols);
-        let mut out = x.clone();
-        group.throughput(Throughput::Bytes(2 * size_of_val(x.as_slice()) as u64));
-        for isa in Isa::available() {
-            group.bench_function(BenchmarkId::from_parameter(format_args!("{name}/{isa}/n={cols}")), |b| {
-                b.iter(|| {
-                    let x = MatRef::new(black_box(&x), rows, cols).expect("all of it");
-                    isa.softmax_rows(x, MatMut::new(&mut out, rows, cols).expect("all of it"))
-                });
-            });
-        }
-    }
-    group.finish();
+/// Compares one long row with the bandwidth of memory, and with softmax in three passes.
+fn against_bandwidth<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let works = [
+        Work::Slice(|isa, x, _| _ = black_box(baselines::read(isa, x))),
+        Work::Slice(baselines::scale),
+        Work::Slice(|isa, x, _| _ = black_box(isa.log_sum_exp(x))),
+        one_row(),
+        Work::Slice(baselines::three_pass_reload),
+    ];
+    let t = data.times(LONGEST, 7, ONCE, &works);
+    let (read, scale, log_sum_exp, softmax, three_pass) = (t[0], t[1], t[2], t[3], t[4]);
+    let record = |function, time| data.record(function, LONGEST).value(time, "ns/element");
+    let one_row = || record("softmax", softmax);
+    records.print(record("log_sum_exp", log_sum_exp).ratio(read / log_sum_exp, "the read bandwidth"));
+    records.print(one_row().ratio((read + scale) / softmax, "the bandwidth of two reads and one write"));
+    records.print(one_row().ratio(three_pass / softmax, "the speed of three passes that reload"));
+    records.print(record("three_pass_reload", three_pass));
 }
 
-fn slices<T: Real>(c: &mut Criterion, name: &str) {
-    type Function<T> = fn(Isa, &[T], &mut [T]);
-    let functions: [(&str, Function<T>); 3] = [
-        ("softmax", |isa, x, out| isa.softmax(x, out).expect("equal lengths")),
-        ("log_softmax", |isa, x, out| isa.log_softmax(x, out).expect("equal lengths")),
-        ("log_sum_exp", |isa, x, out| out[0] = isa.log_sum_exp(x)),
-    ];
+/// Compares rows in cache with the sum of their exponentials.
+fn against_sum_exp<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let lengths = [512, 1024, 2048, 4096, 8192];
+    let mut works = vec![Work::Slice(|isa, x, _| _ = black_box(baselines::sum_exp(isa, x)))];
+    works.extend(lengths.map(Work::Rows));
+    let t = data.times(IN_CACHE, 25, SHORT, &works);
+    for (cols, time) in lengths.into_iter().zip(&t[1..]) {
+        let record = data.record("softmax_rows", cols).value(*time, "ns/element");
+        records.print(record.ratio(time / t[0], "the time of summing exp"));
+    }
+}
+
+/// Compares a matrix of short rows with a call for each row.
+fn against_a_call_for_each_row<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let calls = Work::Slice(|isa, x: &[T], out: &mut [T]| {
+        for (x, out) in x.chunks_exact(16).zip(out.chunks_exact_mut(16)) {
+            isa.softmax(x, out).expect("equal lengths");
+        }
+    });
+    let t = data.times(IN_CACHE, 25, SHORT, &[Work::Rows(16), calls]);
+    let record = data.record("softmax_rows", 16).value(t[0], "ns/element");
+    records.print(record.ratio(t[1] / t[0], "the speed of a call for each row"));
+}
+
+/// Compares an element of short rows with an element of rows of 1024.
+fn against_rows_of_1024<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let t = data.row_times(25, &[8, 16, 32, 64, 128, 256, 1024]);
+    for (cols, time) in [8, 16, 32, 64, 128, 256].into_iter().zip(&t) {
+        let record = data.record("softmax_rows", cols).value(*time, "ns/element");
+        records.print(record.ratio(time / t[t.len() - 1], "the time of an element of rows of 1024"));
+    }
+}
+
+/// Compares rows of any length with rows of the next whole number of vectors.
+fn against_whole_vectors<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let vectors = [("avx512", 64), ("avx2", 32), ("neon", 16)];
+    let vector = vectors.into_iter().find(|(name, _)| *name == data.isa.name());
+    let lanes = vector.map_or(1, |(_, bytes)| bytes / size_of::<T>());
+    let lengths: Vec<usize> = (1..=300 + lanes).collect();
+    let t = data.row_times(15, &lengths);
+    let row = |cols: usize| t[cols - 1] * cols as f64;
+    let ratio = |cols: usize| row(cols) / row(cols.next_multiple_of(lanes));
+    let worst = (1..=300).max_by(|&a, &b| ratio(a).total_cmp(&ratio(b))).expect("some lengths");
+    let above = (1..=300).filter(|&cols| ratio(cols) > 1.1).count();
+    let record = data.record("softmax_rows", "1..300");
+    let record = record.ratio(ratio(worst), "the time of the next whole vector, at worst");
+    records.print(record.detail("worst n", worst as f64).detail("lengths above 1.10", above as f64));
+}
+
+/// Compares one row with a row half as long, from 2^6 elements on.
+fn against_half_as_long<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let longest_log2 = if data.isa.name() == "scalar" { 22 } else { 26 };
+    let sizes: Vec<usize> = (6..=longest_log2).map(|log2| 1 << log2).collect();
+    let mut time = |n| data.times(n, if n < 1 << 24 { 7 } else { 3 }, SHORT, &[one_row()])[0];
+    let t: Vec<f64> = sizes.iter().map(|&n| time(n)).collect();
+    for (n, time) in sizes.iter().zip(&t) {
+        records.print(data.record("softmax", n).value(*time, "ns/element"));
+    }
+    let steps = t.windows(2).map(|pair| pair[1] / pair[0]);
+    let (i, step) = steps.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).expect("several sizes");
+    let record = data.record("softmax", format_args!("64..{}", 1 << longest_log2));
+    let record = record.ratio(step, "the time of an element of a row half as long, at worst");
+    records.print(record.detail("worst n", sizes[i + 1] as f64));
+}
+
+/// Compares a row with mostly subnormal results, and one that is half -inf, with ordinary logits.
+fn against_ordinary_logits<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    const N: usize = 4096;
+    let lowest = if size_of::<T>() == 4 { -120.0 } else { -780.0 };
+    let vanishing: Vec<T> = (0..N).map(|i| T::rounded(lowest * (i as f64 / (N - 1) as f64))).collect();
+    let infinite = T::rounded(f64::NEG_INFINITY);
+    let half: Vec<T> = vanishing.iter().enumerate().map(|(i, &x)| if i % 2 == 0 { infinite } else { x }).collect();
+    let ordinary = data.times(N, 25, SHORT, &[one_row()])[0];
+    for (x, what) in [(&vanishing, "subnormal"), (&half, "half_infinite")] {
+        let time = Data { isa: data.isa, x, out: data.out }.times(N, 25, SHORT, &[one_row()])[0];
+        let record = data.record("softmax", format_args!("{N}/{what}")).value(time, "ns/element");
+        records.print(record.ratio(time / ordinary, "the time of ordinary logits"));
+    }
+}
+
+/// Runs the comparisons of one type on one instruction set.
+fn compare<T: Real + bytemuck::Pod>(isa: Isa, [x, out]: &mut [Buffer; 2], records: &mut Records) {
+    let (x, out) = (x.elements::<T>(LONGEST), out.shifted_elements::<T>(LONGEST));
+    x.copy_from_slice(&logits::<T>(1 << 20).repeat(LONGEST >> 20));
+    out.fill(T::rounded(1.0));
+    let mut data = Data { isa, x, out };
+    if isa.name() != "scalar" {
+        against_bandwidth(&mut data, records);
+    }
+    against_sum_exp(&mut data, records);
+    against_a_call_for_each_row(&mut data, records);
+    against_rows_of_1024(&mut data, records);
+    against_whole_vectors(&mut data, records);
+    against_half_as_long(&mut data, records);
+    against_ordinary_logits(&mut data, records);
+}
+
+/// Benches of criterion: short rows in cache, and one row in cache and out of it.
+fn bench_with_criterion<T: Real>(criterion: &mut Criterion) {
+    // Function, size, elements of the input, work.
+    let in_cache = (256 << 10) / size_of::<T>();
+    let rows = [8, 16, 64, 256, 1024, 4096].map(|cols| ("softmax_rows", cols, in_cache, Work::Rows(cols)));
+    let mut benches = Vec::from(rows);
     for n in [1 << 10, 1 << 20, 1 << 26] {
+        let log_softmax = Work::Slice(|isa, x, out| isa.log_softmax(x, out).expect("equal lengths"));
+        let log_sum_exp = Work::Slice(|isa, x, out| out[0] = isa.log_sum_exp(x));
+        let works = [("softmax", one_row()), ("log_softmax", log_softmax), ("log_sum_exp", log_sum_exp)];
+        benches.extend(works.map(|(function, work)| (function, n, n, work)));
+    }
+    for (function, size, n, work) in benches {
         let x = logits::<T>(n);
         let mut out = x.clone();
-        for (function, run) in functions {
-            let mut group = c.benchmark_group(function);
-            group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(1));
-            group.throughput(Throughput::Bytes(2 * size_of_val(x.as_slice()) as u64));
-            for isa in Isa::available() {
-                group.bench_function(BenchmarkId::from_parameter(format_args!("{name}/{isa}/n={n}")), |b| {
-                    b.iter(|| run(isa, black_box(&x), &mut out));
-                });
-            }
-            group.finish();
+        let mut group = criterion.benchmark_group(function);
+        group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(1));
+        group.throughput(Throughput::Bytes(2 * size_of_val(x.as_slice()) as u64));
+        for isa in Isa::available() {
+            let id = BenchmarkId::from_parameter(format_args!("{}/{isa}/n={size}", type_name::<T>()));
+            group.bench_function(id, |b| b.iter(|| work.apply(isa, black_box(&x), &mut out)));
         }
+        group.finish();
     }
 }
 
 fn main() {
-    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    if filters.is_empty() || filters == ["ratios"] {
-        print_ratios();
-    }
-    if filters != ["ratios"] {
-        let mut criterion = Criterion::default().configure_from_args();
-        rows::<f32>(&mut criterion, "f32");
-        rows::<f64>(&mut criterion, "f64");
-        slices::<f32>(&mut criterion, "f32");
-        slices::<f64>(&mut criterion, "f64");
-        criterion.final_summary();
-    }
+    let compare_all = |_: &_, records: &mut Records| {
+        let mut buffers = [LONGEST * 8, LONGEST * 8 + 4096].map(Buffer::new);
+        for isa in Isa::available() {
+            compare::<f32>(isa, &mut buffers, records);
+            compare::<f64>(isa, &mut buffers, records);
+        }
+    };
+    program::compare_and_bench("softmax", compare_all, |criterion| {
+        bench_with_criterion::<f32>(criterion);
+        bench_with_criterion::<f64>(criterion);
+    });
 }

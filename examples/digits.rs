@@ -1,16 +1,19 @@
-//! Clusters handwritten digits by optimal transport: all three kernel families of mantex on real data.
+//! Clusters handwritten digits by optimal transport: all three kernel families of mantex on real
+//! data.
 //!
 //! ```text
 //! cargo run --release --example digits [-- other.csv]
 //! ```
 //!
-//! 1. *Sinkhorn.* An image of 8 x 8 pixels is a histogram of ink; the distance between two images is what it costs to
-//!    move the ink of one onto the other. All pairs are solved, on all cores, an image against all others at a time.
+//! 1. *Sinkhorn.* An image of 8 x 8 pixels is a histogram of ink; the distance between two images
+//!    is what it costs to move the ink of one onto the other. All pairs are solved, on all cores,
+//!    an image against all others at a time.
 //! 2. *k-medoids.* FasterPAM picks the ten images that represent all others best.
 //! 3. *Softmax.* The distances of an image to the ten medoids become soft memberships.
 //!
-//! The labels in the file only serve to judge the result, beside the same clustering of plain Euclidean distances. (Which of
-//! the two agrees better depends on the images: on the first 600 it is transport, on all of them the Euclidean distance.)
+//! The labels in the file only serve to judge the result, beside the same clustering of plain
+//! Euclidean distances. (Which of the two agrees better depends on the images: on the first 600 it
+//! is transport, on all of them the Euclidean distance.)
 
 #[path = "digits/draw.rs"]
 mod draw;
@@ -18,7 +21,8 @@ mod draw;
 mod score;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mantex::{Clustering, Isa, KMedoids, MatMut, MatRef, Metric, Sinkhorn, distance_matrix, softmax_rows};
+use mantex::medoids::Clustering;
+use mantex::{Isa, KMedoids, MatMut, MatRef, Metric, Sinkhorn, distance_matrix, softmax_rows};
 use score::{adjusted_rand_index, purity};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -33,19 +37,22 @@ const SIDE: usize = 8;
 const PIXELS: usize = SIDE * SIDE;
 const CLUSTERS: usize = 10;
 
-/// Moving ink costs its Euclidean distance in pixels, but never more than this. The cap keeps the cost a metric and
-/// makes strokes that have no counterpart nearby simply different (Pele and Werman 2009): without it, or with squared
-/// distances, a few far strokes dominate and the clusters agree less with the labels.
+/// Moving ink costs its Euclidean distance in pixels, but never more than this. The cap keeps the
+/// cost a metric and makes strokes that have no counterpart nearby simply different (Pele and
+/// Werman 2009): without it, or with squared distances, a few far strokes dominate and the clusters
+/// agree less with the labels.
 const REACH: f64 = 2.0;
 
-/// The entropic smoothing, in pixels: small against the shortest move (1), yet a pair takes only about 10 iterations.
+/// The entropic smoothing, in pixels: small against the shortest move (1), yet a pair takes only
+/// about 10 iterations.
 const EPSILON: f64 = 0.25;
 
-/// The marginals may be off by this much of the mass (L1). The error of the distance is of second order in it
-/// (see `transport_distances`): a thousandth of a typical distance.
+/// The marginals may be off by this much of the mass (L1). The error of the distance is of second
+/// order in it (see `transport_distances`): a thousandth of a typical distance.
 const TOLERANCE: f64 = 1e-2;
 
-/// The scale of the soft memberships, in pixels: a medoid that is farther by this much counts e times less.
+/// The scale of the soft memberships, in pixels: a medoid that is farther by this much counts e
+/// times less.
 const TEMPERATURE: f64 = 0.05;
 
 /// One digit of the file: what it shows and the ink of its pixels, row by row, 0 to 16.
@@ -95,7 +102,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
 
     let matrix = MatRef::new(&distances.matrix, n, n)?;
     let (clustering, time) = timed(|| KMedoids::new(CLUSTERS).fit(matrix));
-    let clustering: Clustering<f64> = clustering?;
+    let clustering: Clustering = clustering?;
     // BUILD and every round of swaps read the matrix once per medoid and once per round.
     let entries = (n * n * (CLUSTERS + clustering.iterations())) as f64;
     row(&format!("FasterPAM, {CLUSTERS} of {n} images"), time, format!("{} entries", rate(entries, time)));
@@ -111,7 +118,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
 
     let truth: Vec<usize> = digits.iter().map(|d| d.label).collect();
     let euclidean = euclidean_distances(&digits)?;
-    let plain: Clustering<f64> = KMedoids::new(CLUSTERS).fit(MatRef::new(&euclidean, n, n)?)?;
+    let plain: Clustering = KMedoids::new(CLUSTERS).fit(MatRef::new(&euclidean, n, n)?)?;
     println!("agreement with the labels   adjusted Rand   purity");
     let mut summary = Vec::new();
     for (name, labels) in [("Entropic transport", clustering.labels()), ("Euclidean distance", plain.labels())] {
@@ -133,9 +140,10 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The transport distance of every pair of images, as a symmetric matrix with a zero diagonal: the Sinkhorn divergence
-/// OT(a,b) - (OT(a,a) + OT(b,b)) / 2 (Genevay, Peyre and Cuturi 2018), as the smoothed OT(a,a) alone is not zero. OT is the
-/// dual value: its error is of second order in that of the marginals, unlike that of the plan's cost, so a loose tolerance does.
+/// The transport distance of every pair of images, as a symmetric matrix with a zero diagonal: the
+/// Sinkhorn divergence OT(a,b) - (OT(a,a) + OT(b,b)) / 2 (Genevay, Peyre and Cuturi 2018), as the
+/// smoothed OT(a,a) alone is not zero. OT is the dual value: its error is of second order in that
+/// of the marginals, unlike that of the plan's cost, so a loose tolerance does.
 fn transport_distances(digits: &[Digit], threads: usize) -> Result<Distances, mantex::Error> {
     let n = digits.len();
     let ground = ground_cost();
@@ -213,8 +221,8 @@ fn euclidean_distances(digits: &[Digit]) -> Result<Vec<f64>, mantex::Error> {
     Ok(distances)
 }
 
-/// How much each image belongs to each cluster, images x clusters: every row is a softmax of minus the distances to the
-/// medoids over the temperature.
+/// How much each image belongs to each cluster, images x clusters: every row is a softmax of minus
+/// the distances to the medoids over the temperature.
 fn memberships(distances: MatRef<'_, f64>, medoids: &[usize]) -> Result<Vec<f64>, mantex::Error> {
     let logits: Vec<f64> =
         distances.iter_rows().flat_map(|row| medoids.iter().map(|&m| -row[m] / TEMPERATURE)).collect();

@@ -14,11 +14,12 @@
 //! | `medoids` | swap scans, BUILD, nearest caches, sums over clusters | no |
 //! | `baselines` | what benches compare with | no |
 //!
-//! A kernel is a safe function, generic over [`lanes::Lanes`], of a token that proves that the CPU can run it. Everything
-//! is `#[inline(always)]`, so that a kernel takes on the target features of the body in `src/dispatch/` that calls it.
+//! A kernel is a safe function, generic over [`lanes::Lanes`], of a token that proves that the CPU
+//! can run it. Everything is `#[inline(always)]`, so that a kernel takes on the target features of
+//! the body in `src/dispatch/` that calls it.
 
 #[cfg(feature = "baselines")]
-pub(crate) mod baseline;
+pub(crate) mod baselines;
 #[allow(dead_code)] // Each family uses some of it.
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.

@@ -10,7 +10,9 @@
 //! A [`Row`] says where elements come from and where results go. [`SrcDst`] is the row in memory;
 //! other rows compute their elements from it. [`Rows`] are matrices of them.
 
-use super::lanes::{Float, Lanes};
+use super::lanes::{Float, Lanes, WideLanes};
+use super::math::compensated::{add_two_sum, reduce_accumulator};
+use super::math::exp::ExpLanes;
 use crate::matrix::MatRef;
 use core::marker::PhantomData;
 
@@ -45,8 +47,8 @@ pub(super) const LINE_BYTES: usize = 64;
 pub(crate) trait Row<T: Float> {
     /// The number of elements.
     fn len(&self) -> usize;
-    /// The [`Lanes::IN_FLIGHT`] vectors from `at` on; panics if there are fewer elements.
-    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
+    /// The [`ExpLanes::IN_FLIGHT`] vectors from `at` on; panics if there are fewer elements.
+    fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
     /// The vector from `at` on; panics if there are fewer elements.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
     /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
@@ -122,7 +124,7 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
         self.src_len
     }
     #[inline(always)]
-    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+    fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
         const { assert!(L::IN_FLIGHT <= 4, "the array holds four vectors") }
         let x = self.window(at, L::IN_FLIGHT * L::N);
         let mut v = [l.splat(T::ZERO); 4];
@@ -204,8 +206,7 @@ pub(super) fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
         max[0] = l.max(row.load_tail(l, at, next), max[0]);
         at = next;
     }
-    let max = l.max(l.max(max[0], max[1]), l.max(max[2], max[3]));
-    l.to_array(max)[..L::N].iter().fold(T::NEG_INFINITY, |m, &x| if x > m { x } else { m })
+    l.reduce_max(l.max(l.max(max[0], max[1]), l.max(max[2], max[3])))
 }
 
 /// Whether an element from `start` to `end` is NaN.
@@ -314,7 +315,7 @@ pub(super) fn zip_map<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], out: &mut [
 /// The error does not grow with the length: chains of [`UNCOMPENSATED_VECTORS`] are added without
 /// compensation, and their sums with it.
 #[inline(always)]
-pub(super) fn fold_zip<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, L::V) -> L::V) -> f64 {
+pub(super) fn fold_zip<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, L::V) -> L::V) -> f64 {
     let zero = l.splat(T::ZERO);
     let (mut high, mut low) = (zero, zero);
     for (a, b) in a.chunks(UNCOMPENSATED_VECTORS * L::N).zip(b.chunks(UNCOMPENSATED_VECTORS * L::N)) {
@@ -328,54 +329,10 @@ pub(super) fn fold_zip<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn
         for (a, b) in a.remainder().chunks(L::N).zip(b.remainder().chunks(L::N)) {
             sums[0] = f(l.load_tail(a, T::ZERO), l.load_tail(b, T::ZERO), sums[0]);
         }
-        (high, low) = two_sum(l, high, low, l.add(sums[0], sums[1]));
+        (high, low) = add_two_sum(l, (high, low), l.add(sums[0], sums[1]));
     }
-    let (high, low) = sum_lanes(l, high, low);
+    let (high, low) = reduce_accumulator(l, high, low);
     high + low
-}
-
-/// `high + low + x` with the rounding error of the first addition in `low` (Dekker's fast two-sum).
-///
-/// If `x` is larger than `high`, the error itself is rounded, to half an ulp of `x`. A sum of
-/// non-negative numbers at least doubles whenever this happens, so all such errors together are
-/// below one ulp of the sum.
-#[inline(always)]
-pub(super) fn fast_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, x);
-    (sum, l.add(low, l.sub(x, l.sub(sum, high))))
-}
-
-/// `high + low + x` with the rounding error of the first addition in `low`, for any signs (Knuth's
-/// two-sum).
-#[inline(always)]
-pub(super) fn two_sum<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V, x: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, x);
-    let part = l.sub(sum, high);
-    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
-    (sum, l.add(low, error))
-}
-
-/// The sum of all lanes of `high + low` as an unevaluated sum: f32 is added in f64, f64 keeps the
-/// rounding errors.
-#[inline(always)]
-pub(super) fn sum_lanes<L: Lanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
-    if T::EPSILON > f64::EPSILON {
-        return (l.reduce_sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
-    }
-    let mut sums = l.to_array(high);
-    let mut errors = l.to_array(low);
-    let mut n = L::N;
-    while n > 1 {
-        n /= 2;
-        for i in 0..n {
-            let (a, b) = (sums[i], sums[i + n]);
-            let sum = a + b;
-            let part = sum - a;
-            errors[i] = errors[i] + errors[i + n] + ((a - (sum - part)) + (b - part));
-            sums[i] = sum;
-        }
-    }
-    (sums[0].to_f64(), errors[0].to_f64())
 }
 
 /// `x * (first + second)`. With a reciprocal in two parts, neither its rounding nor that of the sum

@@ -1,4 +1,5 @@
-//! What the benches compare with and the tests look into, on a given instruction set; not part of the crate's interface.
+//! What the benches compare with and the tests look into, on a given instruction set; not part of
+//! the crate's interface.
 
 use crate::dispatch::Road;
 use crate::kernels::softmax::tuning::recomputes_long_rows;
@@ -12,10 +13,10 @@ pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::exp(Road::On(isa), x, out);
 }
 
-/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen, which on AVX-512 shows
-/// in the results instead.
-pub fn exp_watched<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
-    T::exp_watched(Road::On(isa), x, out)
+/// e^x as for rows of ordinary size, without a clamp above. Returns whether overflow was recorded;
+/// on AVX-512 overflow shows in the results instead.
+pub fn exp_recorded<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
+    T::exp_recorded(Road::On(isa), x, out)
 }
 
 /// 2^x as the Sinkhorn iteration takes it.
@@ -68,7 +69,8 @@ pub fn three_pass_recompute<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::three_pass_recompute(Road::On(isa), x, out);
 }
 
-/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and what came out.
+/// Multiply-adds and nothing else, as many as `steps` rounds of the registers hold; how many, and
+/// what came out.
 #[cfg(any(feature = "transport", feature = "medoids"))]
 pub fn multiply_adds<T: Real>(isa: Isa, x: &[T], steps: usize) -> (usize, f64) {
     T::multiply_adds(Road::On(isa), x, steps)

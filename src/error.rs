@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-/// The condition that an argument does not meet. Whenever a function returns an error, its outputs are untouched.
+/// The condition that an argument does not meet. Whenever a function returns an error, its outputs
+/// are untouched.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
@@ -24,8 +25,8 @@ pub enum Error {
         /// The rows and columns it must have.
         expected: (usize, usize),
     },
-    /// A matrix view does not match its slice. It has more or, without a stride, fewer elements than the slice, its rows
-    /// overlap (`row_stride < cols`), or its size exceeds `usize`.
+    /// A matrix view does not match its slice. It has more or, without a stride, fewer elements
+    /// than the slice, its rows overlap (`row_stride < cols`), or its size exceeds `usize`.
     ViewMismatch {
         /// The number of elements in the slice.
         len: usize,
@@ -102,7 +103,8 @@ pub enum Error {
         /// The total of `b`.
         b: f64,
     },
-    /// A row or column of a transport problem has mass, but no permitted partner: its potential cannot be finite.
+    /// A row or column of a transport problem has mass, but no permitted partner: its potential
+    /// cannot be finite.
     Infeasible {
         /// Whether it is a row or a column.
         axis: Axis,
@@ -196,7 +198,8 @@ impl fmt::Display for Axis {
     }
 }
 
-/// The name of an instruction set as the caller gave it, cut to 16 bytes, because errors do not allocate.
+/// The name of an instruction set as the caller gave it, cut to 16 bytes, because errors do not
+/// allocate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IsaName {
     bytes: [u8; 16],
@@ -254,8 +257,9 @@ impl fmt::Display for Error {
             }
             Self::ViewMismatch { len, rows, cols, row_stride } => write!(
                 f,
-                "a {rows} x {cols} view with row stride {row_stride} does not match a slice of {}; the stride must be at \
-                 least the columns, and without a stride the slice must have exactly rows * cols elements",
+                "a {rows} x {cols} view with row stride {row_stride} does not match a slice of {}; the stride \
+                 must be at least the columns, and without a stride the slice must have exactly rows * cols \
+                 elements",
                 Count(len, "element")
             ),
             Self::NotSquare { argument, rows, cols } => {

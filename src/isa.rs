@@ -1,17 +1,18 @@
-//! The instruction sets that this CPU and this build have, and functions that run on a given one.
+//! The instruction sets that this CPU and this build have.
 
 use crate::error::{Error, IsaName};
 use crate::kernels::lanes::Token;
 use core::fmt;
 use core::str::FromStr;
 
-/// An instruction set that kernels can run on. A value exists only if the CPU has it and the build contains it, so
-/// holding one proves that its kernels can run.
+/// An instruction set that kernels can run on. A value exists only if the CPU has it and the build
+/// contains it, so holding one proves that its kernels can run.
 ///
-/// Every plain function of the crate is also a method: `isa.softmax(x, out)` is [`softmax`](crate::softmax()) on that
-/// instruction set instead of [`Isa::best`].
+/// Every function of the crate that runs a kernel is also a method: `isa.softmax(x, out)` is
+/// [`softmax`](crate::softmax()) on that instruction set instead of [`Isa::best`].
 ///
-/// `avx512` means F, BW, CD, DQ and VL; `avx2` means AVX2 with FMA and BMI1/2; `neon` is Advanced SIMD of aarch64.
+/// `avx512` means F, BW, CD, DQ and VL; `avx2` means AVX2 with FMA and BMI1/2; `neon` is Advanced
+/// SIMD of aarch64.
 ///
 /// ```
 /// use mantex::Isa;
@@ -25,33 +26,39 @@ use core::str::FromStr;
 #[derive(Clone, Copy)]
 pub struct Isa(Token);
 
-const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
-
 impl Isa {
-    /// The instruction set that functions run by default: the best available one, or the one that the environment
-    /// variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The variable is read once.
+    /// The instruction set that functions run by default: the best available one, or the one that
+    /// the environment variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The
+    /// variable is read once.
     ///
     /// # Panics
-    /// On first use, if `MANTEX_ISA` is set to a name that is unknown or not available here. A silent fallback would
-    /// falsify the measurement or test that the variable was set for.
+    /// On first use, if `MANTEX_ISA` is set to a name that is unknown or not available here. A
+    /// silent fallback would falsify the measurement or test that the variable was set for.
     #[inline]
     pub fn best() -> Isa {
         #[cfg(feature = "std")]
         {
             static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-            *BEST.get_or_init(|| match std::env::var_os("MANTEX_ISA") {
-                None => Self::detect(),
-                Some(name) => match name.to_string_lossy().parse() {
-                    Ok(isa) => isa,
-                    Err(error) => panic!("MANTEX_ISA: {error}"),
-                },
-            })
+            // The first call is a function of its own, so that the others take only a load.
+            #[cold]
+            #[inline(never)]
+            fn choose() -> Isa {
+                *BEST.get_or_init(|| match std::env::var_os("MANTEX_ISA") {
+                    None => Isa::detect(),
+                    Some(name) => match name.to_string_lossy().parse() {
+                        Ok(isa) => isa,
+                        Err(error) => panic!("MANTEX_ISA: {error}"),
+                    },
+                })
+            }
+            BEST.get().copied().unwrap_or_else(choose)
         }
         #[cfg(not(feature = "std"))]
         Self::detect()
     }
 
-    /// Every instruction set that this CPU and this build have, best first and scalar last, whatever `MANTEX_ISA` says.
+    /// Every instruction set that this CPU and this build have, best first and scalar last,
+    /// whatever `MANTEX_ISA` says.
     pub fn available() -> impl Iterator<Item = Isa> {
         Token::available().map(Isa)
     }
@@ -110,52 +117,8 @@ impl FromStr for Isa {
         if let Some(isa) = Self::available().find(|isa| isa.name().eq_ignore_ascii_case(name)) {
             return Ok(isa);
         }
-        let known = NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let known = Token::NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
         let name = IsaName::new(name);
         Err(if known { Error::UnavailableIsa { name } } else { Error::UnknownIsa { name } })
     }
 }
-
-/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from one body each. The
-/// body sees the [`Road`](crate::dispatch::Road) under the name that is given between bars. Functions that are not at
-/// the root of the crate are in the module that `in module;` names.
-macro_rules! functions_and_isa_methods {
-    (in medoids; $($functions:tt)*) => {
-        crate::isa::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
-    };
-    (in transport; $($functions:tt)*) => {
-        crate::isa::functions_and_isa_methods! { @at "crate::transport::" $($functions)* }
-    };
-    (@at $module:literal $(
-        $(#[$doc:meta])*
-        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
-    )*) => {$(
-        $(#[$doc])*
-        #[inline]
-        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
-            crate::dispatch::Road::Best.$name($($arg),*)
-        }
-
-        impl crate::Isa {
-            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
-            ///
-            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
-            #[inline]
-            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                crate::dispatch::Road::On(self).$name($($arg),*)
-            }
-        }
-
-        impl crate::dispatch::Road {
-            #[inline(always)]
-            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                let $road = self;
-                $body
-            }
-        }
-    )*};
-    ($($functions:tt)*) => {
-        crate::isa::functions_and_isa_methods! { @at "crate::" $($functions)* }
-    };
-}
-pub(crate) use functions_and_isa_methods;

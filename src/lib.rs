@@ -1,16 +1,18 @@
-//! SIMD numerical kernels with run-time CPU dispatch: AVX-512, AVX2, NEON, and a scalar fallback that passes the same
-//! tests.
+//! SIMD numerical kernels with run-time CPU dispatch: AVX-512, AVX2, NEON, and a scalar fallback
+//! that passes the same tests.
 //!
-//! Exponentials are kept as a mantissa and an exponent. Their sums then never overflow and need no pass for the maximum.
-//! This saves memory traffic, and out of cache memory traffic is the time.
+//! Exponentials are kept as a mantissa and an exponent. Their sums then never overflow and need no
+//! pass for the maximum. This saves memory traffic, and out of cache memory traffic is the time.
 //!
 //! # Softmax
-//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`]; the same over the rows of a matrix
-//!   ([`softmax_rows`] and others), with a scale and a mask by the builder [`Softmax`].
-//! - Training: gradients ([`softmax_backward`], [`log_softmax_backward`]) and cross-entropy from logits and classes
-//!   ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]).
+//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`]; the same over
+//!   the rows of a matrix ([`softmax_rows`] and others), with a scale and a mask by the builder
+//!   [`Softmax`].
+//! - Training: gradients ([`softmax_backward`], [`log_softmax_backward`]) and cross-entropy from
+//!   logits and classes ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]).
 //! - [`ExtSum`], a sum of exponentials that streams and merges.
-//! - StableMax, an alternative to softmax without exponentials ([`stablemax`], [`log_stablemax`], their gradients).
+//! - StableMax, an alternative to softmax without exponentials ([`stablemax`], [`log_stablemax`],
+//!   their gradients).
 #![cfg_attr(feature = "softmax", doc = "```")]
 #![cfg_attr(not(feature = "softmax"), doc = "```ignore")]
 //! use mantex::{MatMut, MatRef};
@@ -25,7 +27,8 @@
 //!
 //! # Entropic optimal transport
 //! The builder [`Sinkhorn`] solves one problem, or many problems on one cost matrix side by side
-//! ([`Sinkhorn::solve_batch`]). An iteration reads one matrix once. [`transport`] has its options and results.
+//! ([`Sinkhorn::solve_batch`]). An iteration reads one matrix once. [`transport`] has its options
+//! and results.
 #![cfg_attr(feature = "transport", doc = "```")]
 #![cfg_attr(not(feature = "transport"), doc = "```ignore")]
 //! use mantex::{MatRef, Sinkhorn};
@@ -36,9 +39,9 @@
 //! ```
 //!
 //! # k-medoids
-//! The builder [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the alternating algorithm.
-//! [`distance_matrix`] makes such a matrix from points. [`medoids`] has the options and results, silhouettes, and the
-//! assignment of new objects.
+//! The builder [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the
+//! alternating algorithm. [`distance_matrix`] makes such a matrix from points. [`medoids`] has the
+//! options and results, silhouettes, and the assignment of new objects.
 #![cfg_attr(feature = "medoids", doc = "```")]
 #![cfg_attr(not(feature = "medoids"), doc = "```ignore")]
 //! use mantex::{KMedoids, MatRef};
@@ -51,14 +54,16 @@
 //! ```
 //!
 //! # Instruction sets
-//! Functions and builders run [`Isa::best`], which is chosen once. Every plain function is also a method of [`Isa`], and
-//! every builder has a method `isa`: both run the given instruction set. A value of [`Isa`] exists only if the CPU can run
-//! it. With the feature `std`, the environment variable `MANTEX_ISA=scalar|avx2|avx512|neon` replaces the best one.
+//! Functions and builders run [`Isa::best`], which is chosen once. Every function is also a method
+//! of [`Isa`], and every builder has a method `isa`: both run the given instruction set. A value of
+//! [`Isa`] exists only if the CPU can run it. With the feature `std`, the environment variable
+//! `MANTEX_ISA=scalar|avx2|avx512|neon` replaces the best one.
 //!
 //! The same input on the same instruction set gives the same bits, whatever its alignment.
 //!
 //! # Accuracy
-//! Errors are tested on every instruction set, in units in the last place (ulp). They do not grow with the length.
+//! Errors are tested on every instruction set, in units in the last place (ulp). They do not grow
+//! with the length.
 //!
 //! | | f32 and f64 |
 //! |---|---|
@@ -80,16 +85,17 @@
 //! | any NaN | NaN in the whole row | NaN | NaN |
 //! | empty | no-op | no-op | -inf |
 //!
-//! StableMax treats special values as softmax does. A masked entry counts as -inf whatever its logit is. Fully masked rows
-//! can give 0 instead of NaN ([`Softmax::masked_rows_are_zero`]).
+//! StableMax treats special values as softmax does. A masked entry counts as -inf whatever its
+//! logit is. Fully masked rows can give 0 instead of NaN ([`Softmax::masked_rows_are_zero`]).
 //!
 //! # Errors
-//! Functions with arguments that can be wrong return [`Error`], which names the argument, its value and the rule for it.
-//! On an error all outputs are unchanged.
+//! Functions with arguments that can be wrong return [`Error`], which names the argument, its value
+//! and the rule for it. On an error all outputs are unchanged.
 //!
 //! # Memory and stack
-//! Functions of slices and rows do not allocate. The solvers allocate before they iterate, when they measure a result, and
-//! for the results themselves; their iterations do not allocate, nor do the swaps of FasterPAM and FastPAM1.
+//! Functions of slices and rows do not allocate. The solvers allocate before they iterate, when
+//! they measure a result, and for the results themselves; their iterations do not allocate, nor do
+//! the swaps of FasterPAM and FastPAM1.
 //!
 //! Every function needs at most 64 KiB of stack, or 1 MiB without optimization.
 //!
@@ -114,16 +120,17 @@ pub mod baselines;
 mod check;
 #[cfg_attr(
     not(any(feature = "softmax", feature = "transport", feature = "medoids")),
-    allow(dead_code, unused_macros, unused_imports)
+    allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod dispatch;
 mod error;
 #[cfg_attr(
     not(any(feature = "softmax", feature = "transport", feature = "medoids")),
-    allow(dead_code, unused_macros, unused_imports)
+    allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod isa;
-// Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in `dispatch`.
+// Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in
+// `dispatch`.
 #[allow(unsafe_code)]
 #[path = "../kernels/mod.rs"]
 mod kernels;

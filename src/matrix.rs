@@ -19,7 +19,8 @@ pub struct MatRef<'a, T> {
     row_stride: usize,
 }
 
-/// A borrowed mutable row-major matrix: `rows` rows of `cols` elements, `row_stride` elements apart.
+/// A borrowed mutable row-major matrix: `rows` rows of `cols` elements, `row_stride` elements
+/// apart.
 #[derive(Debug)]
 pub struct MatMut<'a, T> {
     data: &'a mut [T],
@@ -97,7 +98,8 @@ impl<'a, T> MatMut<'a, T> {
         Ok(Self { data, rows, cols, row_stride: cols })
     }
 
-    /// `rows` rows of `cols` elements whose starts are `row_stride` elements apart; what lies between is left alone.
+    /// `rows` rows of `cols` elements whose starts are `row_stride` elements apart; what lies
+    /// between is left alone.
     ///
     /// # Errors
     /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.

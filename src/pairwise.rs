@@ -1,8 +1,8 @@
 //! Distance matrices of points.
 
 use crate::dispatch::Road;
+use crate::dispatch::functions_and_isa_methods;
 use crate::error::IsaName;
-use crate::isa::functions_and_isa_methods;
 use crate::kernels::pairwise::{DistanceForm, panels_len};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real, check};

@@ -7,8 +7,8 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The element types of the crate: `f32` and `f64`. The trait is sealed.
 ///
-/// It has the arithmetic that generic code around the crate needs and two conversions, `Into<f64>` and
-/// [`Real::rounded`], under names that do not clash with those of num-traits.
+/// It has the arithmetic that generic code around the crate needs and two conversions, `Into<f64>`
+/// and [`Real::rounded`], under names that do not clash with those of num-traits.
 ///
 /// ```
 /// use mantex::Real;
@@ -60,8 +60,8 @@ impl Real for f64 {
     }
 }
 
-/// What the crate itself needs of an element type beyond [`Real`]. It is a trait of its own, so that none of it is in
-/// reach of generic code outside.
+/// What the crate itself needs of an element type beyond [`Real`]. It is a trait of its own, so
+/// that none of it is in reach of generic code outside.
 #[allow(dead_code)] // Each family uses some of it.
 pub(crate) trait Element: Real {
     /// Machine epsilon: the distance from 1 to the next larger number.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whole Sinkhorn solves with the peers, on one core: what the bench `sinkhorn` compares with.
+"""Whole Sinkhorn solves with the peers, on one core: what the bench `transport` compares with.
 
 Requirements: pip install numpy POT ott-jax, and torch for POT's other backend (what is missing is left out).
 

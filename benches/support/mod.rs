@@ -7,6 +7,7 @@ pub(crate) mod buffers;
 pub(crate) mod date;
 pub(crate) mod json;
 pub(crate) mod machine;
+pub(crate) mod program;
 pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod timing;

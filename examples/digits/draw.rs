@@ -1,10 +1,11 @@
 //! Draws the medoids: as text for the terminal, and with some members of their clusters as SVG.
 
 use crate::{Digit, PIXELS, SIDE};
-use mantex::Clustering;
+use mantex::medoids::Clustering;
 use std::fmt::Write;
 
-/// Text: images side by side in 80 columns, two characters a pixel (a character is about twice as high as wide).
+/// Text: images side by side in 80 columns, two characters a pixel (a character is about twice as
+/// high as wide).
 const PER_LINE: usize = 5;
 const CELL: usize = 2 * SIDE;
 
@@ -29,7 +30,7 @@ const OTHER: &str = "#e2711d";
 /// What there is to draw. `memberships` is images x clusters.
 pub(crate) struct Picture<'a> {
     pub(crate) digits: &'a [Digit],
-    pub(crate) clustering: &'a Clustering<f64>,
+    pub(crate) clustering: &'a Clustering,
     pub(crate) memberships: &'a [f64],
     /// The agreement with the labels, in words.
     pub(crate) summary: &'a str,
@@ -56,7 +57,8 @@ impl Picture<'_> {
         self.memberships[image * self.clustering.medoids().len() + cluster]
     }
 
-    /// The medoids in shades, several side by side, each under its label and the size of its cluster.
+    /// The medoids in shades, several side by side, each under its label and the size of its
+    /// cluster.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for clusters in self.clusters().chunks(PER_LINE) {

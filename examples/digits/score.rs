@@ -10,7 +10,8 @@ fn contingency(clusters: &[usize], truth: &[usize]) -> Vec<Vec<usize>> {
     table
 }
 
-/// The adjusted Rand index (Hubert and Arabie 1985): 1 for the same partition, about 0 for an unrelated one.
+/// The adjusted Rand index (Hubert and Arabie 1985): 1 for the same partition, about 0 for an
+/// unrelated one.
 pub(crate) fn adjusted_rand_index(clusters: &[usize], truth: &[usize]) -> f64 {
     let pairs = |count: usize| (count * count.saturating_sub(1)) as f64 / 2.0;
     let table = contingency(clusters, truth);

@@ -1,36 +1,51 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
-use super::{COMPRESS, ExpScheme, Float, LAST_LANES, Lanes, compress_indices_u8};
-use crate::kernels::math::exp::{self, SQRT_HALF_32, SQRT_HALF_64};
+use super::float::{SQRT_HALF_32, SQRT_HALF_64};
+use super::masks::{LAST_LANES, SET_LANES, compress_indices_u8};
+use super::{IndexLanes, InstructionSet, Lanes, WideLanes};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
     vst1q_f32, vst1q_f64, vst1q_u32,
 };
 use pulp::aarch64::Neon;
 
-// x86's maximum and minimum give the second operand where either is NaN, `vmaxq` and `vminq` give NaN: a compare and a
-// select make all instruction sets agree.
+// Maximum and minimum of x86 give the second operand if either is NaN, `vmaxq` and `vminq` give
+// NaN. A comparison and a selection make all instruction sets agree.
+
+impl InstructionSet for Neon {
+    #[inline(never)]
+    fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
+        self.vectorize(f)
+    }
+}
 
 impl Lanes<f32> for Neon {
     type V = float32x4_t;
     type Mask = uint32x4_t;
-    type Table = ();
-    type Index = uint32x4_t;
-    type Wide = (float64x2_t, float64x2_t);
     const N: usize = 4;
-    const IN_FLIGHT: usize = 4;
     const REGISTERS: usize = 32;
-    const RECOMPUTE: bool = true;
-    const EXP: ExpScheme<f32> = exp::F32_INTEGER;
 
-    #[inline(always)]
-    fn splat(self, x: f32) -> float32x4_t {
-        self.neon.vdupq_n_f32(x)
+    ops! { self;
+        splat(x: f32) = self.neon.vdupq_n_f32(x);
+        add(a, b) = self.neon.vaddq_f32(a, b);
+        sub(a, b) = self.neon.vsubq_f32(a, b);
+        mul(a, b) = self.neon.vmulq_f32(a, b);
+        div(a, b) = self.neon.vdivq_f32(a, b);
+        mul_add(a, b, c) = self.neon.vfmaq_f32(c, a, b);
+        neg_mul_add(a, b, c) = self.neon.vfmsq_f32(c, a, b);
+        abs(x) = self.neon.vabsq_f32(x);
+        #[cfg(feature = "std")]
+        sqrt(x) = self.neon.vsqrtq_f32(x);
+        max(a, b) = self.neon.vbslq_f32(self.neon.vcgtq_f32(a, b), a, b);
+        min(a, b) = self.neon.vbslq_f32(self.neon.vcltq_f32(a, b), a, b);
+        lt(a, b) -> Mask = self.neon.vcltq_f32(a, b);
+        select(m: Mask, a, b) = self.neon.vbslq_f32(m, a, b);
     }
+
     #[inline(always)]
     fn load(self, x: &[f32]) -> float32x4_t {
         assert!(x.len() >= 4);
-        // SAFETY: 4 elements are there (asserted); Neon proves the feature.
+        // SAFETY: x has 4 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vld1q_f32(x.as_ptr())
@@ -46,7 +61,7 @@ impl Lanes<f32> for Neon {
     #[inline(always)]
     fn store(self, out: &mut [f32], v: float32x4_t) {
         assert!(out.len() >= 4);
-        // SAFETY: room for 4 elements (asserted); Neon proves the feature.
+        // SAFETY: out has 4 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vst1q_f32(out.as_mut_ptr(), v)
@@ -66,40 +81,12 @@ impl Lanes<f32> for Neon {
     }
     #[inline(always)]
     fn keep_last(self, v: float32x4_t, n: usize) -> float32x4_t {
-        let mask = Lanes::<f32>::load_index(self, &LAST_LANES[4 + n.min(4)..]);
+        let mask = IndexLanes::<f32>::load_index(self, &LAST_LANES[4 + n.min(4)..]);
         self.neon.vreinterpretq_f32_u32(self.neon.vandq_u32(self.neon.vreinterpretq_u32_f32(v), mask))
     }
     #[inline(always)]
-    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vaddq_f32(a, b)
-    }
-    #[inline(always)]
-    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vsubq_f32(a, b)
-    }
-    #[inline(always)]
-    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vmulq_f32(a, b)
-    }
-    #[inline(always)]
-    fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        self.neon.vfmaq_f32(c, a, b)
-    }
-    #[inline(always)]
-    fn neg_mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        self.neon.vfmsq_f32(c, a, b)
-    }
-    #[inline(always)]
-    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vdivq_f32(a, b)
-    }
-    #[inline(always)]
-    fn abs(self, x: float32x4_t) -> float32x4_t {
-        self.neon.vabsq_f32(x)
-    }
-    #[inline(always)]
     fn split_exponent(self, x: float32x4_t) -> (float32x4_t, float32x4_t) {
-        // The carry of the significand tells which numbers are at or above sqrt(2) * 2^e; see exp::split_exponent.
+        // As `super::split_exponent`: the significand carries if x >= sqrt(2) * 2^e.
         let carry = self.neon.vdupq_n_u32(0x3f80_0000 - SQRT_HALF_32);
         let bits = self.neon.vaddq_u32(self.neon.vreinterpretq_u32_f32(x), carry);
         let m = self.neon.vandq_u32(bits, self.neon.vdupq_n_u32(0x007f_ffff));
@@ -108,45 +95,28 @@ impl Lanes<f32> for Neon {
         (m, self.neon.vsubq_f32(e, self.neon.vdupq_n_f32(127.0)))
     }
     #[inline(always)]
-    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vbslq_f32(self.neon.vcgtq_f32(a, b), a, b)
-    }
-    #[inline(always)]
-    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vbslq_f32(self.neon.vcltq_f32(a, b), a, b)
-    }
-    #[inline(always)]
-    fn lt(self, a: float32x4_t, b: float32x4_t) -> uint32x4_t {
-        self.neon.vcltq_f32(a, b)
-    }
-    #[inline(always)]
-    fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        self.neon.vbslq_f32(m, a, b)
-    }
-    #[cfg(feature = "std")]
-    #[inline(always)]
     fn interleave(self, a: float32x4_t, b: float32x4_t) -> (float32x4_t, float32x4_t) {
         (self.neon.vzip1q_f32(a, b), self.neon.vzip2q_f32(a, b))
     }
-    #[cfg(feature = "std")]
-    #[inline(always)]
-    fn sqrt(self, x: float32x4_t) -> float32x4_t {
-        self.neon.vsqrtq_f32(x)
-    }
     #[inline(always)]
     fn reduce_sum(self, v: float32x4_t) -> f64 {
-        let low = self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v));
-        let high = self.neon.vcvt_high_f64_f32(v);
-        self.neon.vaddvq_f64(self.neon.vaddq_f64(low, high))
+        WideLanes::<f32>::reduce_sum_wide(self, WideLanes::<f32>::widen(self, v))
     }
-    #[inline(always)]
-    fn splat_index(self, i: u32) -> uint32x4_t {
-        self.neon.vdupq_n_u32(i)
+}
+
+impl IndexLanes<f32> for Neon {
+    type Index = uint32x4_t;
+
+    ops! { self;
+        splat_index(i: u32) -> Index = self.neon.vdupq_n_u32(i);
+        eq_index(a: Index, b: Index) -> Mask = self.neon.vceqq_u32(a, b);
+        select_index(m: Mask, a: Index, b: Index) -> Index = self.neon.vbslq_u32(m, a, b);
     }
+
     #[inline(always)]
     fn load_index(self, x: &[u32]) -> uint32x4_t {
         assert!(x.len() >= 4);
-        // SAFETY: 4 indices are there (asserted); Neon proves the feature.
+        // SAFETY: x has 4 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vld1q_u32(x.as_ptr())
@@ -155,26 +125,18 @@ impl Lanes<f32> for Neon {
     #[inline(always)]
     fn store_index(self, out: &mut [u32], i: uint32x4_t) {
         assert!(out.len() >= 4);
-        // SAFETY: room for 4 indices (asserted); Neon proves the feature.
+        // SAFETY: out has 4 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vst1q_u32(out.as_mut_ptr(), i)
         }
     }
     #[inline(always)]
-    fn eq_index(self, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
-        self.neon.vceqq_u32(a, b)
-    }
-    #[inline(always)]
-    fn select_index(self, m: uint32x4_t, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
-        self.neon.vbslq_u32(m, a, b)
-    }
-    #[inline(always)]
     fn compress_indices(self, m: uint32x4_t, first: u32, out: &mut [u32]) -> usize {
         let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
-        let lanes = self.neon.vcreate_u8(COMPRESS[mask as usize & 15]);
+        let lanes = self.neon.vcreate_u8(SET_LANES[mask as usize & 15]);
         let lanes = self.neon.vmovl_u16(self.neon.vget_low_u16(self.neon.vmovl_u8(lanes)));
-        Lanes::<f32>::store_index(self, out, self.neon.vaddq_u32(lanes, self.neon.vdupq_n_u32(first)));
+        IndexLanes::<f32>::store_index(self, out, self.neon.vaddq_u32(lanes, self.neon.vdupq_n_u32(first)));
         mask.count_ones() as usize
     }
     #[inline(always)]
@@ -182,84 +144,38 @@ impl Lanes<f32> for Neon {
         let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
         compress_indices_u8(mask as u8, first, out)
     }
-    #[inline(always)]
-    fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) {
-        (self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v)), self.neon.vcvt_high_f64_f32(v))
-    }
-    #[inline(always)]
-    fn add_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
-        (self.neon.vaddq_f64(a.0, b.0), self.neon.vaddq_f64(a.1, b.1))
-    }
-    #[inline(always)]
-    fn sub_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
-        (self.neon.vsubq_f64(a.0, b.0), self.neon.vsubq_f64(a.1, b.1))
-    }
-    #[inline(always)]
-    fn mul_wide(self, a: (float64x2_t, float64x2_t), b: (float64x2_t, float64x2_t)) -> (float64x2_t, float64x2_t) {
-        (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
-    }
-    #[inline(always)]
-    fn load_wide(self, x: &[f64]) -> (float64x2_t, float64x2_t) {
-        (Lanes::<f64>::load(self, x), Lanes::<f64>::load(self, &x[2..]))
-    }
-    #[inline(always)]
-    fn store_wide(self, out: &mut [f64], w: (float64x2_t, float64x2_t)) {
-        Lanes::<f64>::store(self, out, w.0);
-        Lanes::<f64>::store(self, &mut out[2..], w.1);
-    }
-    #[inline(always)]
-    fn reduce_sum_wide(self, w: (float64x2_t, float64x2_t)) -> f64 {
-        Lanes::<f64>::reduce_sum(self, self.neon.vaddq_f64(w.0, w.1))
-    }
-    #[inline(always)]
-    fn exp_table(self) {}
-    #[inline(always)]
-    fn exp_finish(self, (): (), shifted: float32x4_t, _: float32x4_t, p: float32x4_t) -> float32x4_t {
-        let exponent = self.neon.vshlq_n_s32::<23>(self.neon.vreinterpretq_s32_f32(shifted));
-        let exponent = self.neon.vreinterpretq_f32_s32(exponent);
-        Lanes::<f32>::mul_add(self, exponent, p, exponent)
-    }
-    #[inline(always)]
-    fn record_exponent(self, overflow_bits: float32x4_t, shifted: float32x4_t) -> float32x4_t {
-        let bits = self
-            .neon
-            .vorrq_u32(self.neon.vreinterpretq_u32_f32(overflow_bits), self.neon.vreinterpretq_u32_f32(shifted));
-        self.neon.vreinterpretq_f32_u32(bits)
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, overflow_bits: float32x4_t) -> bool {
-        // Any bit above those of the exponent that the shift constant does not have.
-        Lanes::<f32>::to_array(self, overflow_bits)[..<Self as Lanes<f32>>::N]
-            .iter()
-            .any(|x| x.to_bits() & !(f32::SHIFTER.to_bits() | 0xff) != 0)
-    }
-    #[inline(always)]
-    fn exp_clamp(self, x: float32x4_t, low: float32x4_t, high: float32x4_t) -> float32x4_t {
-        // Here the NaN-propagating instructions are just what is wanted.
-        self.neon.vminq_f32(self.neon.vmaxq_f32(x, low), high)
-    }
 }
+
+wide_pairs!(Neon, |self, v| (self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v)), self.neon.vcvt_high_f64_f32(v)));
 
 impl Lanes<f64> for Neon {
     type V = float64x2_t;
     type Mask = uint64x2_t;
-    type Table = ();
-    type Index = uint32x2_t;
-    type Wide = float64x2_t;
     const N: usize = 2;
-    const IN_FLIGHT: usize = 4;
     const REGISTERS: usize = 32;
-    const RECOMPUTE: bool = false;
-    const EXP: ExpScheme<f64> = exp::F64_INTEGER;
 
-    #[inline(always)]
-    fn splat(self, x: f64) -> float64x2_t {
-        self.neon.vdupq_n_f64(x)
+    ops! { self;
+        splat(x: f64) = self.neon.vdupq_n_f64(x);
+        add(a, b) = self.neon.vaddq_f64(a, b);
+        sub(a, b) = self.neon.vsubq_f64(a, b);
+        mul(a, b) = self.neon.vmulq_f64(a, b);
+        div(a, b) = self.neon.vdivq_f64(a, b);
+        mul_add(a, b, c) = self.neon.vfmaq_f64(c, a, b);
+        neg_mul_add(a, b, c) = self.neon.vfmsq_f64(c, a, b);
+        abs(x) = self.neon.vabsq_f64(x);
+        #[cfg(feature = "std")]
+        sqrt(x) = self.neon.vsqrtq_f64(x);
+        max(a, b) = self.neon.vbslq_f64(self.neon.vcgtq_f64(a, b), a, b);
+        min(a, b) = self.neon.vbslq_f64(self.neon.vcltq_f64(a, b), a, b);
+        lt(a, b) -> Mask = self.neon.vcltq_f64(a, b);
+        select(m: Mask, a, b) = self.neon.vbslq_f64(m, a, b);
+        reduce_sum(v) -> f64 = self.neon.vaddvq_f64(v);
     }
+
     #[inline(always)]
     fn load(self, x: &[f64]) -> float64x2_t {
         assert!(x.len() >= 2);
-        // SAFETY: 2 elements are there (asserted); Neon proves the feature.
+        // SAFETY: x has 2 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vld1q_f64(x.as_ptr())
@@ -275,7 +191,7 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn store(self, out: &mut [f64], v: float64x2_t) {
         assert!(out.len() >= 2);
-        // SAFETY: room for 2 elements (asserted); Neon proves the feature.
+        // SAFETY: out has 2 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vst1q_f64(out.as_mut_ptr(), v)
@@ -295,36 +211,8 @@ impl Lanes<f64> for Neon {
     }
     #[inline(always)]
     fn keep_last(self, v: float64x2_t, n: usize) -> float64x2_t {
-        let mask = Lanes::<f32>::load_index(self, &LAST_LANES[4 + 2 * n.min(2)..]);
+        let mask = IndexLanes::<f32>::load_index(self, &LAST_LANES[4 + 2 * n.min(2)..]);
         self.neon.vreinterpretq_f64_u32(self.neon.vandq_u32(self.neon.vreinterpretq_u32_f64(v), mask))
-    }
-    #[inline(always)]
-    fn add(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vaddq_f64(a, b)
-    }
-    #[inline(always)]
-    fn sub(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vsubq_f64(a, b)
-    }
-    #[inline(always)]
-    fn mul(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vmulq_f64(a, b)
-    }
-    #[inline(always)]
-    fn mul_add(self, a: float64x2_t, b: float64x2_t, c: float64x2_t) -> float64x2_t {
-        self.neon.vfmaq_f64(c, a, b)
-    }
-    #[inline(always)]
-    fn neg_mul_add(self, a: float64x2_t, b: float64x2_t, c: float64x2_t) -> float64x2_t {
-        self.neon.vfmsq_f64(c, a, b)
-    }
-    #[inline(always)]
-    fn div(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vdivq_f64(a, b)
-    }
-    #[inline(always)]
-    fn abs(self, x: float64x2_t) -> float64x2_t {
-        self.neon.vabsq_f64(x)
     }
     #[inline(always)]
     fn split_exponent(self, x: float64x2_t) -> (float64x2_t, float64x2_t) {
@@ -336,43 +224,24 @@ impl Lanes<f64> for Neon {
         (m, self.neon.vsubq_f64(e, self.neon.vdupq_n_f64(1023.0)))
     }
     #[inline(always)]
-    fn max(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vbslq_f64(self.neon.vcgtq_f64(a, b), a, b)
-    }
-    #[inline(always)]
-    fn min(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vbslq_f64(self.neon.vcltq_f64(a, b), a, b)
-    }
-    #[inline(always)]
-    fn lt(self, a: float64x2_t, b: float64x2_t) -> uint64x2_t {
-        self.neon.vcltq_f64(a, b)
-    }
-    #[inline(always)]
-    fn select(self, m: uint64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vbslq_f64(m, a, b)
-    }
-    #[cfg(feature = "std")]
-    #[inline(always)]
     fn interleave(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
         (self.neon.vzip1q_f64(a, b), self.neon.vzip2q_f64(a, b))
     }
-    #[cfg(feature = "std")]
-    #[inline(always)]
-    fn sqrt(self, x: float64x2_t) -> float64x2_t {
-        self.neon.vsqrtq_f64(x)
+}
+
+impl IndexLanes<f64> for Neon {
+    type Index = uint32x2_t;
+
+    ops! { self;
+        splat_index(i: u32) -> Index = self.neon.vdup_n_u32(i);
+        eq_index(a: Index, b: Index) -> Mask = self.neon.vceqq_u64(self.neon.vmovl_u32(a), self.neon.vmovl_u32(b));
+        select_index(m: Mask, a: Index, b: Index) -> Index = self.neon.vbsl_u32(self.neon.vmovn_u64(m), a, b);
     }
-    #[inline(always)]
-    fn reduce_sum(self, v: float64x2_t) -> f64 {
-        self.neon.vaddvq_f64(v)
-    }
-    #[inline(always)]
-    fn splat_index(self, i: u32) -> uint32x2_t {
-        self.neon.vdup_n_u32(i)
-    }
+
     #[inline(always)]
     fn load_index(self, x: &[u32]) -> uint32x2_t {
         assert!(x.len() >= 2);
-        // SAFETY: 2 indices are there (asserted); Neon proves the feature.
+        // SAFETY: x has 2 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vld1_u32(x.as_ptr())
@@ -381,19 +250,11 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn store_index(self, out: &mut [u32], i: uint32x2_t) {
         assert!(out.len() >= 2);
-        // SAFETY: room for 2 indices (asserted); Neon proves the feature.
+        // SAFETY: out has 2 elements (asserted); Neon proves the feature.
         #[allow(unused_unsafe)]
         unsafe {
             vst1_u32(out.as_mut_ptr(), i)
         }
-    }
-    #[inline(always)]
-    fn eq_index(self, a: uint32x2_t, b: uint32x2_t) -> uint64x2_t {
-        self.neon.vceqq_u64(self.neon.vmovl_u32(a), self.neon.vmovl_u32(b))
-    }
-    #[inline(always)]
-    fn select_index(self, m: uint64x2_t, a: uint32x2_t, b: uint32x2_t) -> uint32x2_t {
-        self.neon.vbsl_u32(self.neon.vmovn_u64(m), a, b)
     }
     #[inline(always)]
     fn compress_indices(self, m: uint64x2_t, first: u32, out: &mut [u32]) -> usize {
@@ -405,59 +266,5 @@ impl Lanes<f64> for Neon {
     fn compress_indices_u8(self, m: uint64x2_t, first: u8, out: &mut [u8]) -> usize {
         let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
         compress_indices_u8(mask as u8, first, out)
-    }
-    #[inline(always)]
-    fn widen(self, v: float64x2_t) -> float64x2_t {
-        v
-    }
-    #[inline(always)]
-    fn add_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vaddq_f64(a, b)
-    }
-    #[inline(always)]
-    fn sub_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        self.neon.vsubq_f64(a, b)
-    }
-    #[inline(always)]
-    fn mul_wide(self, a: float64x2_t, b: float64x2_t) -> float64x2_t {
-        Lanes::<f64>::mul(self, a, b)
-    }
-    #[inline(always)]
-    fn load_wide(self, x: &[f64]) -> float64x2_t {
-        Lanes::<f64>::load(self, x)
-    }
-    #[inline(always)]
-    fn store_wide(self, out: &mut [f64], w: float64x2_t) {
-        Lanes::<f64>::store(self, out, w);
-    }
-    #[inline(always)]
-    fn reduce_sum_wide(self, w: float64x2_t) -> f64 {
-        Lanes::<f64>::reduce_sum(self, w)
-    }
-    #[inline(always)]
-    fn exp_table(self) {}
-    #[inline(always)]
-    fn exp_finish(self, (): (), shifted: float64x2_t, _: float64x2_t, p: float64x2_t) -> float64x2_t {
-        let exponent = self.neon.vshlq_n_s64::<52>(self.neon.vreinterpretq_s64_f64(shifted));
-        let exponent = self.neon.vreinterpretq_f64_s64(exponent);
-        Lanes::<f64>::mul_add(self, exponent, p, exponent)
-    }
-    #[inline(always)]
-    fn record_exponent(self, overflow_bits: float64x2_t, shifted: float64x2_t) -> float64x2_t {
-        let bits = self
-            .neon
-            .vorrq_u64(self.neon.vreinterpretq_u64_f64(overflow_bits), self.neon.vreinterpretq_u64_f64(shifted));
-        self.neon.vreinterpretq_f64_u64(bits)
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, overflow_bits: float64x2_t) -> bool {
-        // Any bit above those of the exponent that the shift constant does not have.
-        Lanes::<f64>::to_array(self, overflow_bits)[..<Self as Lanes<f64>>::N]
-            .iter()
-            .any(|x| x.to_bits() & !(f64::SHIFTER.to_bits() | 0x7ff) != 0)
-    }
-    #[inline(always)]
-    fn exp_clamp(self, x: float64x2_t, low: float64x2_t, high: float64x2_t) -> float64x2_t {
-        self.neon.vminq_f64(self.neon.vmaxq_f64(x, low), high)
     }
 }

@@ -1,3 +1,6 @@
-//! Functions of one vector: the exponential as (mantissa, exponent), powers of two and logarithms.
+//! Functions of one vector, over the lanes.
 
+pub(crate) mod compensated;
 pub(crate) mod exp;
+pub(crate) mod ln;
+pub(crate) mod polynomial;

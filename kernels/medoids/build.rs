@@ -2,13 +2,13 @@
 
 use super::tuning::BUILD_ROWS;
 use super::{load_objects, weighted};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, WideLanes};
 use crate::matrix::MatRef;
 
 /// Returns the sum of `min(row, d1)` of each row: the loss with the row's object as one more
 /// medoid. `d1` is padded with zeros.
 #[inline(always)]
-fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
+fn loss_with<L: WideLanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     d1: &[T],
@@ -36,7 +36,7 @@ fn loss_with<L: Lanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
 
 /// [`losses_with`], compiled with and without weights.
 #[inline(always)]
-fn losses_with_generic<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
+fn losses_with_generic<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
     l: L,
     rows: MatRef<'_, T>,
     d1: &[T],
@@ -58,7 +58,7 @@ fn losses_with_generic<L: Lanes<T>, T: Float, const WEIGHTED: bool>(
 /// Writes for every row the loss with the row's object as one more medoid, which BUILD minimizes.
 /// With `d1` infinite (but 0 in the padding) these are the sums of the rows.
 #[inline(always)]
-pub(crate) fn losses_with<L: Lanes<T>, T: Float>(
+pub(crate) fn losses_with<L: WideLanes<T>, T: Float>(
     l: L,
     rows: MatRef<'_, T>,
     d1: &[T],

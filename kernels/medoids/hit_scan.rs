@@ -4,9 +4,9 @@
 //! the hits of a block takes no branches; adding them takes a few scalar operations each.
 
 use super::tuning::BLOCK_OBJECTS;
-use super::validation::{all_non_negative, min_or_neg_inf};
+use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES};
+use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
 
 /// Adds the hits of a block to T in `t` and returns their share of A; `row` and `near` are those of
 /// the block. If there is another table, every second hit is added to that one.
@@ -48,7 +48,7 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 /// to different tables, and `t` is twice as long. Fails if a row is not yet `validated` and an
 /// element is invalid.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-pub(super) fn hit_scan<L: Lanes<T>, T: Float, const R: usize, const TWO_TABLES: bool, const WEIGHTED: bool>(
+pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TABLES: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
@@ -109,5 +109,5 @@ pub(super) fn hit_scan<L: Lanes<T>, T: Float, const R: usize, const TWO_TABLES: 
             *t += *other;
         }
     }
-    if all_non_negative(l, minima) { Ok(a) } else { Err(InvalidDissimilarity) }
+    if l.all_non_negative(minima) { Ok(a) } else { Err(InvalidDissimilarity) }
 }

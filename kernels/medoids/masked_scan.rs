@@ -5,9 +5,9 @@
 //! again in `f64`.
 
 use super::tuning::NARROW_SUM_OBJECTS;
-use super::validation::{all_non_negative, min_or_neg_inf};
+use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES};
+use crate::kernels::lanes::{Float, IndexLanes, Lanes, MAX_LANES};
 use core::hint::black_box;
 
 /// Returns A and all T_i of each of `R` candidates for up to `K` clusters, each within
@@ -16,7 +16,7 @@ use core::hint::black_box;
 /// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an
 /// element is invalid.
 #[inline(always)]
-pub(super) fn masked_scan<L: Lanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
@@ -82,7 +82,7 @@ pub(super) fn masked_scan<L: Lanes<T>, T: Float, const K: usize, const R: usize,
             }
         }
     }
-    if all_non_negative(l, minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
+    if l.all_non_negative(minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
 }
 
 /// Returns the bound of the relative error of the sums of [`masked_scan`], whose terms have one

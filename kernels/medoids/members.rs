@@ -1,7 +1,7 @@
 //! Sums over the members of clusters.
 
 use super::tuning::MEMBER_ROWS;
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
 
 /// Writes for each member the sum of its dissimilarities to all members, times their weights unless
@@ -34,13 +34,11 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
 
 /// Adds the elements of `R` rows to `sums`, whose length is a multiple of the lanes.
 #[inline(always)]
-fn add_member_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], sums: &mut [f64]) {
+fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], sums: &mut [f64]) {
     for at in (0..sums.len()).step_by(L::N) {
         let mut sum = l.load_wide(&sums[at..]);
         for row in rows {
-            let rest = &row[at..];
-            let x = if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::ZERO) };
-            sum = l.add_wide(sum, l.widen(x));
+            sum = l.add_wide(sum, l.widen(l.load_up_to(&row[at..], T::ZERO)));
         }
         l.store_wide(&mut sums[at..], sum);
     }
@@ -49,7 +47,7 @@ fn add_member_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R],
 /// Adds the columns `columns.0..columns.1` of the given rows to `sums`, which has one element per
 /// column and is padded to a multiple of the lanes.
 #[inline(always)]
-pub(crate) fn add_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn add_rows<L: WideLanes<T>, T: Float>(
     l: L,
     d: MatRef<'_, T>,
     rows: &[u32],

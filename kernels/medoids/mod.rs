@@ -61,7 +61,7 @@ pub(crate) mod swap;
 pub(crate) mod tuning;
 pub(crate) mod validation;
 
-use super::lanes::{Float, Lanes};
+use super::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
 use tuning::SCAN_ROWS;
 
@@ -151,14 +151,18 @@ pub struct Swap {
 /// far.
 #[inline(always)]
 fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
-    let rest = &row[at..];
-    if rest.len() >= L::N { l.load(rest) } else { l.load_tail(rest, T::INFINITY) }
+    l.load_up_to(&row[at..], T::INFINITY)
 }
 
 /// Returns `terms` times the weights of the objects from `at` on, or `terms` if objects have no
 /// weights.
 #[inline(always)]
-fn weighted<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, weights: &[T], at: usize, terms: L::Wide) -> L::Wide {
+fn weighted<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    weights: &[T],
+    at: usize,
+    terms: L::Wide,
+) -> L::Wide {
     if WEIGHTED { l.mul_wide(terms, l.widen(l.load(&weights[at..]))) } else { terms }
 }
 

@@ -2,7 +2,7 @@
 
 use super::tuning::SCAN_ROWS;
 use super::{NearestMut, candidate_rows, load_objects};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, IndexLanes, Lanes};
 use crate::matrix::MatRef;
 
 /// What decides which objects a swap affects, padded as in [`NearestRef`](super::NearestRef).
@@ -18,7 +18,7 @@ pub struct RankedRef<'a, T> {
 
 /// Adds the objects of `R` rows as the medoids of the clusters from `first` on.
 #[inline(always)]
-fn add_medoid_rows<L: Lanes<T>, T: Float, const R: usize>(
+fn add_medoid_rows<L: IndexLanes<T>, T: Float, const R: usize>(
     l: L,
     rows: [&[T]; R],
     first: usize,
@@ -46,7 +46,7 @@ fn add_medoid_rows<L: Lanes<T>, T: Float, const R: usize>(
 /// Adds medoids, those of the clusters from `first` on. Several rows share one read and one write
 /// of the caches.
 #[inline(always)]
-pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
+pub(crate) fn add_medoids<L: IndexLanes<T>, T: Float>(
     l: L,
     d: MatRef<'_, T>,
     medoids: &[usize],
@@ -68,7 +68,7 @@ pub(crate) fn add_medoids<L: Lanes<T>, T: Float>(
 /// nearest or second nearest medoid. `affected` needs
 /// [`MAX_LANES`](crate::kernels::lanes::MAX_LANES) elements more than there are objects.
 #[inline(always)]
-pub(crate) fn list_affected<L: Lanes<T>, T: Float>(
+pub(crate) fn list_affected<L: IndexLanes<T>, T: Float>(
     l: L,
     row: &[T],
     cluster: usize,
@@ -99,11 +99,7 @@ pub(crate) fn assign_nearest<L: Lanes<T>, T: Float>(l: L, d: MatRef<'_, T>, labe
         for chunk in row.chunks(L::N) {
             minima = l.min(l.load_tail(chunk, T::INFINITY), minima);
         }
-        let lanes = l.to_array(minima);
-        let mut min = T::INFINITY;
-        for &x in &lanes[..L::N] {
-            min = if x < min { x } else { min };
-        }
+        let min = l.reduce_min(minima);
         let mut first = 0;
         while first + 1 < row.len() && row[first] != min {
             first += 1;

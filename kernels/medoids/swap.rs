@@ -4,7 +4,7 @@ use super::hit_scan::hit_scan;
 use super::masked_scan::{masked_scan, relative_error};
 use super::tuning::{MAX_MASKED_K, MAX_TWO_TABLE_K, SCAN_ROWS, max_masked_k};
 use super::{CandidateSums, FoundSwap, NearestRef, Scan, Swap, candidate_rows, weighted};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes, out_of_line};
 
 /// Returns whether some swap of a candidate with these sums may change the loss by less than
 /// `limit`. Each sum is off by at most the relative `error`, their total by another `slack`. Sums
@@ -22,7 +22,11 @@ fn may_improve(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
 
 /// Returns the change of the loss if the object of `row` becomes the only medoid.
 #[inline(always)]
-fn single_medoid_delta<L: Lanes<T>, T: Float, const WEIGHTED: bool>(l: L, row: &[T], near: &NearestRef<'_, T>) -> f64 {
+fn single_medoid_delta<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
+    l: L,
+    row: &[T],
+    near: &NearestRef<'_, T>,
+) -> f64 {
     let mut change = l.widen(l.splat(T::ZERO));
     for (i, chunk) in row.chunks(L::N).enumerate() {
         let at = i * L::N;
@@ -39,7 +43,7 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
     for chunk in x.chunks(L::N) {
         min = l.min(l.load_tail(chunk, f64::INFINITY), min);
     }
-    l.to_array(min)[..L::N].iter().fold(f64::INFINITY, |m, &x| if x < m { x } else { m })
+    l.reduce_min(min)
 }
 
 /// Returns the candidate's best swap if it changes the loss by less than the limit. Of clusters
@@ -65,30 +69,38 @@ fn best_swap<L: Lanes<f64>, T>(
 
 /// Scans one candidate with sums in `f64` and returns its best swap, if below the limit.
 #[inline(always)]
-fn exact_swap<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
     candidate_index: usize,
     near: &NearestRef<'_, T>,
     t: &mut [f64],
 ) -> FoundSwap {
-    let k = near.removal_losses.len();
-    let row = scan.d.row(scan.candidates[candidate_index]);
-    let a = if k == 1 {
-        // R_1 would be infinite, because there is no second nearest medoid.
-        t[0] = 0.0;
-        single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
-    } else {
-        let [a] = hit_scan::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.validated, near, &mut t[..k])?;
-        a
-    };
-    Ok(best_swap(l, scan, candidate_index, a, &t[..k], near.rounding_bound))
+    out_of_line!(l, {
+        let k = near.removal_losses.len();
+        let row = scan.d.row(scan.candidates[candidate_index]);
+        let a = if k == 1 {
+            // R_1 would be infinite, because there is no second nearest medoid.
+            t[0] = 0.0;
+            single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
+        } else {
+            let [a] = hit_scan::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.validated, near, &mut t[..k])?;
+            a
+        };
+        Ok(best_swap(l, scan, candidate_index, a, &t[..k], near.rounding_bound))
+    })
 }
 
 /// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time pass a masked scan, and
 /// those that may have a swap are scanned exactly.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn first_masked_swap<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+fn first_masked_swap<
+    L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
+    T: Float,
+    const K: usize,
+    const R: usize,
+    const WEIGHTED: bool,
+>(
     l: L,
     scan: Scan<'_, T>,
     near: &NearestRef<'_, T>,
@@ -120,7 +132,7 @@ fn first_masked_swap<L: Lanes<T> + Lanes<f64>, T: Float, const K: usize, const R
 /// Returns the best swap of the first candidate that has one below the limit. An invalid row is
 /// never part of a swap: the scan fails if it meets an invalid element.
 #[inline(always)]
-pub(crate) fn first_improving_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
+pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     scan: Scan<'_, T>,
     near: NearestRef<'_, T>,
@@ -135,7 +147,7 @@ pub(crate) fn first_improving_swap<L: Lanes<T> + Lanes<f64>, T: Float>(
 
 /// [`first_improving_swap`], compiled with and without weights.
 #[inline(always)]
-fn first_improving_swap_generic<L: Lanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
     near: &NearestRef<'_, T>,

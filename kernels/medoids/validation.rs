@@ -21,14 +21,8 @@ pub(super) fn min_or_neg_inf<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> L::V {
     l.min(l.min(minima[0], minima[1]), l.min(minima[2], minima[3]))
 }
 
-/// Returns whether no lane is negative.
-#[inline(always)]
-pub(super) fn all_non_negative<L: Lanes<T>, T: Float>(l: L, x: L::V) -> bool {
-    l.to_array(x)[..L::N].iter().all(|&x| x >= T::ZERO)
-}
-
 /// Returns whether every element is finite and not negative.
 #[inline(always)]
 pub(crate) fn all_finite_non_negative<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> bool {
-    all_non_negative(l, min_or_neg_inf(l, row))
+    l.all_non_negative(min_or_neg_inf(l, row))
 }

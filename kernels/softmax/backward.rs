@@ -1,16 +1,17 @@
 //! The gradients of softmax and log-softmax.
 //!
-//! Each takes two passes over a row: a sum, then the results, which read the row again from the cache.
+//! Each takes two passes over a row: a sum, then the results, which read the row again from the
+//! cache.
 
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{Base, Exp, MOVED};
+use crate::kernels::lanes::{Float, WideLanes};
+use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes};
 use crate::kernels::rows::{fold_zip, zip_map};
 use crate::matrix::{MatMut, MatRef};
 
 /// The gradient with respect to the logits, given softmax `y` and the gradient `dy` with respect to
 /// it: `y * (dy - sum(y * dy))`.
 #[inline(always)]
-pub(crate) fn softmax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn softmax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     y: MatRef<'_, T>,
     dy: MatRef<'_, T>,
@@ -37,16 +38,16 @@ pub(crate) fn softmax_backward_rows<L: Lanes<T>, T: Float>(
     }
 }
 
-/// The gradient with respect to the logits, given log-softmax `y` and the gradient `dy` with respect
-/// to it: `dy - exp(y) * sum(dy)`.
+/// The gradient with respect to the logits, given log-softmax `y` and the gradient `dy` with
+/// respect to it: `dy - exp(y) * sum(dy)`.
 #[inline(always)]
-pub(crate) fn log_softmax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn log_softmax_backward_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     y: MatRef<'_, T>,
     dy: MatRef<'_, T>,
     mut dx: MatMut<'_, T>,
 ) {
-    let exp = Exp::new(l, Base::PLAIN);
+    let exp = Exp::new(l, Base::ONE);
     for i in 0..y.rows() {
         let (y, dy) = (y.row(i), dy.row(i));
         let sum = fold_zip(
@@ -63,7 +64,7 @@ pub(crate) fn log_softmax_backward_rows<L: Lanes<T>, T: Float>(
             dy,
             dx.row_mut(i),
             #[inline(always)]
-            |y, dy| l.neg_mul_add(exp.eval::<MOVED>(l, y), sum, dy),
+            |y, dy| l.neg_mul_add(exp.eval::<Clamped>(l, y), sum, dy),
         );
     }
 }

@@ -1,30 +1,38 @@
 //! Cross-entropy, alone or with its gradient.
 //!
-//! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax, and
-//! shares the sum with the loss.
+//! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax,
+//! and shares the sum with the loss.
 
 use super::ext_sum::ExtSum;
 use super::forward::{normalize_stored, write_recomputed};
-use super::groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_store, row_groups};
+use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::Float;
+use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::should_stream;
 use crate::matrix::{MatMut, MatRef};
 
-/// Weights from 1 / `MAX_FOLDED_WEIGHT` to this size multiply the reciprocal of the sum. With others,
-/// results could leave the range of f32 on the way.
+/// Weights from 1 / `MAX_FOLDED_WEIGHT` to this size multiply the reciprocal of the sum. With
+/// others, results could leave the range of f32 on the way.
 const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
 
-/// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit; NaN if the row has no softmax.
+/// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit; NaN if the row has no
+/// softmax.
 #[inline(always)]
 fn loss<T: Float>(sum: &ExtSum<T>, (high, low): (f64, f64), logit: T) -> T {
     sum.degenerate_value(T::NAN).unwrap_or_else(|| T::from_f64((high - logit.to_f64()) + low))
 }
 
-/// The cross-entropy of the softmax of every row with its class, which is below the number of columns.
+/// The cross-entropy of the softmax of every row with its class, which is below the number of
+/// columns.
 #[inline(always)]
-pub(crate) fn cross_entropy_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) {
+pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
+    l: L,
+    x: MatRef<'_, T>,
+    classes: &[usize],
+    losses: &mut [T],
+) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     for group in row_groups(x.rows(), x.cols()) {

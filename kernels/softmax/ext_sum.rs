@@ -1,7 +1,9 @@
 //! Sums of exponentials as (mantissa, exponent): compensated, and relative to a base.
 
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{Base, Exp, MOVED, ln_parts, split_exponent};
+use crate::kernels::lanes::{Float, Lanes, split_exponent};
+use crate::kernels::math::compensated::{fast_two_sum, two_sum};
+use crate::kernels::math::exp::{Base, Clamped, Exp};
+use crate::kernels::math::ln::ln_parts;
 
 /// A sum of exponentials: `(high + low) * e^shift * 2^exponent` with the shift and the exponent of
 /// its base.
@@ -17,13 +19,13 @@ pub struct ExtSum<T> {
 
 impl<T: Float> ExtSum<T> {
     /// The sum of nothing.
-    pub(super) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base::PLAIN };
+    pub(super) const EMPTY: Self = Self { high: 0.0, low: 0.0, base: Base::ONE };
     /// A sum with NaN.
     pub(super) const NAN: Self = Self { high: f64::NAN, ..Self::EMPTY };
     /// A sum with +inf.
     pub(super) const INFINITE: Self = Self { high: f64::INFINITY, ..Self::EMPTY };
 
-    /// The sum `high + low` relative to [`Base::PLAIN`].
+    /// The sum `high + low` relative to [`Base::ONE`].
     #[inline(always)]
     pub(super) fn base_one(high: f64, low: f64) -> Self {
         Self { high, low, ..Self::EMPTY }
@@ -105,7 +107,8 @@ impl<T: Float> ExtSum<T> {
         (first, T::from_f64((r - first.to_f64()) + low))
     }
 
-    /// The result of a row that has no softmax: `empty` without finite logits, NaN with +inf or NaN.
+    /// The result of a row that has no softmax: `empty` without finite logits, NaN with +inf or
+    /// NaN.
     #[inline(always)]
     pub(super) fn degenerate_value(&self, empty: T) -> Option<T> {
         if self.high > 0.0 && self.high < f64::INFINITY {
@@ -144,14 +147,11 @@ impl<T: Float> ExtSum<T> {
     #[inline(always)]
     pub(super) fn ln_parts(&self) -> (f64, f64) {
         let (high, low) = ln_parts(self.total(), self.base.exponent);
-        // The shift may be far from the largest element. It is added without an error (two-sum), and
-        // then the first part is made the leading one.
+        // The shift may be far from the largest element. It is added without an error (two-sum),
+        // and then the first part is made the leading one.
         let shift = self.base.shift.to_f64();
-        let lead = shift + high;
-        let part = lead - shift;
-        let low = low + ((shift - (lead - part)) + (high - part));
-        let sum = lead + low;
-        (sum, low - (sum - lead))
+        let (lead, error) = two_sum(shift, high);
+        fast_two_sum(lead, low + error)
     }
 
     /// The logarithm of the sum; -inf if the sum is empty.
@@ -172,7 +172,7 @@ impl<T: Float> ExtSum<T> {
 #[inline(always)]
 fn exp_f64((x, small): (f64, f64)) -> f64 {
     let l = pulp::Scalar;
-    let e = Exp::<_, f64>::new(l, Base::PLAIN).eval::<MOVED>(l, x);
+    let e = Exp::<_, f64>::new(l, Base::ONE).eval::<Clamped>(l, x);
     e + e * (small + 0.5 * small * small)
 }
 

@@ -1,15 +1,16 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
 
 use super::ext_sum::ExtSum;
-use super::groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::logits::Logits;
+use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::sum_exp::{
     base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{BOUNDED, Base, Exp, MOVED, PLAIN, SHIFTED};
-use crate::kernels::rows::{Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream, sum_lanes};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use crate::kernels::math::compensated::reduce_accumulator;
+use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, InRange, Recorded, Shifted};
+use crate::kernels::rows::{Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream};
 use crate::matrix::MatMut;
 use core::ops::Range;
 
@@ -27,7 +28,7 @@ pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
 
 /// Log-softmax of a slice.
 #[inline(always)]
-pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
     let sum = row_sum_exp(l, &exp_base_one(l), &mut row);
     write_log_softmax(l, &mut row, &sum, sum.ln_parts(), T::NAN);
@@ -35,13 +36,13 @@ pub(crate) fn log_softmax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 
 /// The logarithm of the sum of the exponentials of a slice.
 #[inline(always)]
-pub(crate) fn log_sum_exp<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> T {
+pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
     ext_sum(l, x).ln()
 }
 
 /// The sum of the exponentials of a slice.
 #[inline(always)]
-pub(crate) fn ext_sum<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
+pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
     row_sum_exp(l, &exp_base_one(l), &mut SrcDst::reading(x))
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn softmax_rows_in_place<'a, L: Tuning<T>, T: Float>(l: L, x: Logits<
 
 /// Log-softmax of every row.
 #[inline(always)]
-pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
+pub(crate) fn log_softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
     let empty = x.masked_log_softmax();
     match x.untransformed() {
         Some(x) => log_softmax_groups(l, x, out, empty),
@@ -77,7 +78,7 @@ pub(crate) fn log_softmax_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, ou
 
 /// The logarithm of the sum of the exponentials of every row.
 #[inline(always)]
-pub(crate) fn log_sum_exp_rows<L: Lanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
+pub(crate) fn log_sum_exp_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
     match x.untransformed() {
         Some(x) => log_sum_exp_groups(l, &x, out),
         None => log_sum_exp_groups(l, &x, out),
@@ -99,10 +100,10 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row
     }
 }
 
-/// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows that
-/// fit base 1 take every exponential twice, because their logits must outlast the sum.
+/// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows
+/// that fit base 1 take every exponential twice, because their logits must outlast the sum.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn softmax_row_in_place<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
+fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
         Some(sum) => write_base_one(l, exp, row, sum.scaled_reciprocal(1.0)),
         None => {
@@ -178,7 +179,7 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False
 /// if base 1 does not fit all rows: nothing is written then.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn softmax_one_vector_rows<L: Lanes<T>, T: Float>(
+fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut impl RowsMut<T>,
@@ -189,12 +190,12 @@ fn softmax_one_vector_rows<L: Lanes<T>, T: Float>(
     for (i, e) in group.clone().zip(&mut e) {
         let row = rows.read_row(i);
         let logits = if rows.cols() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, rows.cols()) };
-        *e = eval::<L, T, PLAIN>(l, exp, logits, &mut overflow_bits);
+        *e = eval::<L, T, Recorded>(l, exp, logits, &mut overflow_bits);
     }
     let mut all_fit = !l.exp_overflowed(overflow_bits);
     let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
     for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
-        let (high, low) = sum_lanes(l, e, zero);
+        let (high, low) = reduce_accumulator(l, e, zero);
         all_fit &= base_fits(high, 0.0);
         *reciprocal = ExtSum::<T>::base_one(high, low).scaled_reciprocal(1.0);
     }
@@ -210,7 +211,7 @@ fn softmax_one_vector_rows<L: Lanes<T>, T: Float>(
 
 /// Log-softmax of rows, a group at a time.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn log_softmax_groups<L: Lanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatMut<'_, T>, empty: T) {
+fn log_softmax_groups<L: ExpLanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatMut<'_, T>, empty: T) {
     let exp = exp_base_one(l);
     let (row_count, cols) = (out.rows(), out.cols());
     let mut rows = RowsInto { src: x, dst: out };
@@ -229,7 +230,7 @@ fn log_softmax_groups<L: Lanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatMut<
 
 /// The logarithms of the sums of the exponentials of rows, a group at a time.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn log_sum_exp_groups<L: Lanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
+fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     for group in row_groups(out.len(), x.cols()) {
@@ -269,47 +270,51 @@ pub(crate) fn scale_stored<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T),
 
 /// Writes the exponentials of a row that fits base 1, multiplied by the reciprocal of their sum.
 #[inline(always)]
-fn write_base_one<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, (first, second): (T, T)) {
+fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, (first, second): (T, T)) {
     let reciprocal = (l.splat(first), l.splat(second));
     map_row::<L, T, false>(
         l,
         row,
         #[inline(always)]
-        |x| mul_two_part(l, exp.eval::<PLAIN>(l, x), reciprocal),
+        |x| mul_two_part(l, exp.eval::<Recorded>(l, x), reciprocal),
     );
 }
 
-/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the caches.
+/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the
+/// caches.
 #[inline(always)]
-pub(crate) fn write_recomputed<L: Lanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
-    let normalized = sum.exponent_in_base();
-    let base = normalized.base();
-    let (first, second) = normalized.scaled_reciprocal(weight);
-    let reciprocal = (l.splat(first), l.splat(second));
-    // Hidden from the compiler for the reason that `exp_base_one` states.
-    let exp = core::hint::black_box(Exp::new(l, base));
-    if sum.base() == Base::PLAIN {
-        map_row::<L, T, true>(
-            l,
-            row,
-            #[inline(always)]
-            |x| mul_two_part(l, exp.eval::<BOUNDED>(l, x), reciprocal),
-        );
-    } else if base.shift == T::ZERO {
-        map_row::<L, T, true>(
-            l,
-            row,
-            #[inline(always)]
-            |x| mul_two_part(l, exp.eval::<MOVED>(l, x), reciprocal),
-        );
-    } else {
-        map_row::<L, T, true>(
-            l,
-            row,
-            #[inline(always)]
-            |x| mul_two_part(l, exp.eval::<SHIFTED>(l, x), reciprocal),
-        );
-    }
+pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
+    let sum = *sum;
+    out_of_line!(l, {
+        let normalized = sum.exponent_in_base();
+        let base = normalized.base();
+        let (first, second) = normalized.scaled_reciprocal(weight);
+        let reciprocal = (l.splat(first), l.splat(second));
+        // Hidden from the compiler for the reason that `exp_base_one` states.
+        let exp = core::hint::black_box(Exp::new(l, base));
+        if sum.base() == Base::ONE {
+            map_row::<L, T, true>(
+                l,
+                row,
+                #[inline(always)]
+                |x| mul_two_part(l, exp.eval::<InRange>(l, x), reciprocal),
+            );
+        } else if base.shift == T::ZERO {
+            map_row::<L, T, true>(
+                l,
+                row,
+                #[inline(always)]
+                |x| mul_two_part(l, exp.eval::<Clamped>(l, x), reciprocal),
+            );
+        } else {
+            map_row::<L, T, true>(
+                l,
+                row,
+                #[inline(always)]
+                |x| mul_two_part(l, exp.eval::<Shifted>(l, x), reciprocal),
+            );
+        }
+    });
 }
 
 /// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so

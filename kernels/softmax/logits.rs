@@ -1,7 +1,8 @@
 //! Rows of logits with a scale and a mask.
 
-use super::groups::RowsMut;
+use super::row_groups::RowsMut;
 use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::{Row, Rows, SrcDst};
 use crate::matrix::{MatMut, MatRef};
 
@@ -109,8 +110,8 @@ impl<T: Float> RowsMut<T> for Logits<'_, T, MatMut<'_, T>> {
     }
 }
 
-/// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused multiply-add.
-/// Where the mask is -inf the logit is -inf, even if x is NaN or +inf.
+/// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused
+/// multiply-add. Where the mask is -inf the logit is -inf, even if x is NaN or +inf.
 pub(crate) struct LogitRow<'a, T, const IN_PLACE: bool> {
     x: SrcDst<'a, T>,
     scale: T,
@@ -139,7 +140,7 @@ impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
         self.x.len()
     }
     #[inline(always)]
-    fn load_in_flight<L: Lanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
+    fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
         const { assert!(L::IN_FLIGHT <= 4, "the array holds four vectors") }
         let mut v = [l.splat(T::ZERO); 4];
         for (i, v) in v[..L::IN_FLIGHT].iter_mut().enumerate() {

@@ -1,12 +1,13 @@
 //! The softmax family.
 //!
 //! ```text
-//! softmax(x)_i = e^(x_i) / S     log_softmax(x)_i = x_i - ln S     log_sum_exp(x) = ln S     S = sum_j e^(x_j)
+//! S = sum_j e^(x_j)              softmax(x)_i     = e^(x_i) / S
+//! log_sum_exp(x) = ln S          log_softmax(x)_i = x_i - ln S
 //! ```
 //!
-//! After Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", sections 3 and 4. An exponential
-//! is a pair (m, n) with the value m * 2^n, and so is a sum, which then cannot overflow. No pass is
-//! needed for the maximum:
+//! After Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", sections 3 and 4. An
+//! exponential is a pair (m, n) with the value m * 2^n, and so is a sum, which then cannot
+//! overflow. No pass is needed for the maximum:
 //!
 //! ```text
 //! (M, N) = (0, -inf)                               pass 1: reads x
@@ -21,23 +22,23 @@
 //! | [`Base`](super::math::exp::Base) | the exponent N that the exponentials of a block are relative to, or a shift in its place |
 //! | [`ExtSum`] | (M, N), with the rounding error of M |
 //! | [`Logits`] | rows `scale * x + mask` |
-//! | [`Row`](super::rows::Row), [`RowsMut`](groups::RowsMut) | where logits come from and where results go |
+//! | [`Row`](super::rows::Row), [`RowsMut`](row_groups::RowsMut) | where logits come from and where results go |
 //!
-//! Deviations, to be fast:
-//! 1. Exponentials share an exponent, the base, instead of having one each: a pair costs more than
-//!    twice the operations. For logits of ordinary size the base is 1. If a block of
-//!    [`BLOCK_ELEMENTS`](tuning::BLOCK_ELEMENTS) does not fit the base, the base moves to the maximum
-//!    of the block, and the sum of the preceding blocks is rescaled.
+//! Deviations, 1 to 4 to be fast and 5 to be accurate:
+//! 1. Exponentials share an exponent, the base, instead of having one each: this saves the maximum
+//!    and the two powers of two per element. For logits of ordinary size the base is 1. If a block
+//!    of [`BLOCK_ELEMENTS`](tuning::BLOCK_ELEMENTS) does not fit the base, the base moves to the
+//!    maximum of the block, and the sum of the preceding blocks is rescaled.
 //! 2. A row in cache stores the exponentials of pass 1, and pass 2 multiplies them by 1 / M: one
 //!    exponential per element instead of two. If base 1 does not fit the row, it is summed again
 //!    relative to its maximum.
 //! 3. A row far larger than the caches takes both passes as above if the instruction set computes
-//!    exponentials fast enough ([`Tuning::RECOMPUTE_LONG_ROWS`](tuning::Tuning)). Pass 2 writes past
-//!    the caches.
-//! 4. Short rows take each step in groups ([`groups`]), and rows of at most a vector keep their
+//!    exponentials fast enough ([`Tuning::RECOMPUTE_LONG_ROWS`](tuning::Tuning)). Pass 2 writes
+//!    past the caches.
+//! 4. Short rows take each step in groups ([`row_groups`]), and rows of at most a vector keep their
 //!    exponentials in registers.
-//! 5. Sums keep their rounding errors, in pairs of vectors. The error does not grow with the length,
-//!    and costs three additions for up to four vectors.
+//! 5. Sums keep their rounding errors, and therefore do not lose accuracy with the length. The
+//!    price is three more additions for every step of up to four vectors.
 //!
 //! NEON, by inspection of the loops (rustc 1.95, `opt-level = 2`; no hardware was at hand): four
 //! vectors of exponentials with their sum take 134 to 148 instructions for 16 f32, 36 of them
@@ -51,8 +52,8 @@ pub(crate) mod backward;
 pub(crate) mod cross_entropy;
 pub(crate) mod ext_sum;
 pub(crate) mod forward;
-mod groups;
 mod logits;
+mod row_groups;
 pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
 pub(crate) mod tuning;

@@ -4,30 +4,26 @@
 //! stablemax(x)_i = s(x_i) / S     S = sum_j s(x_j)     s(x) = 1 + x for x >= 0, 1 / (1 - x) below
 //! ```
 //!
-//! From Prieto et al. 2025, "Grokking at the Edge of Numerical Stability". With u = 1 + |x| a weight
-//! s(x) is u or 1/u.
+//! From Prieto et al. 2025, "Grokking at the Edge of Numerical Stability". With u = 1 + |x| a
+//! weight s(x) is u or 1/u.
 //!
 //! Pass 1 computes the sums, pass 2 writes. No weight of a finite logit overflows, but sums do, and
-//! the smallest weights are subnormal. A row whose sum is out of range is therefore summed again with
-//! all weights scaled by a power of two. Results are written as c u or c / u times a power of two,
-//! with c from the reciprocal of the sum ([`Norm`]): no intermediate is less precise than the result.
+//! the smallest weights are subnormal. A row whose sum is out of range is therefore summed again
+//! with all weights scaled by a power of two. Results are written as c u or c / u times a power of
+//! two, with c from the reciprocal of the sum ([`Norm`]): no intermediate is less precise than the
+//! result.
 //!
-//! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of u,
-//! of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and of 1/u
-//! in it are kept and added.
+//! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of
+//! u, of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and
+//! of 1/u in it are kept and added.
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{ln, ln_mantissa, split_exponent};
-use crate::kernels::rows::{SrcDst, map_row_by_length, sum_lanes, two_sum, zip_map};
+use crate::kernels::lanes::{Float, Lanes, WideLanes, split_exponent};
+use crate::kernels::math::compensated::{add_two_sum, reduce_accumulator};
+use crate::kernels::math::ln::{ln, ln_mantissa};
+use crate::kernels::rows::{SrcDst, map_row_by_length, zip_map};
 use crate::matrix::{MatMut, MatRef};
-
-/// The elements of `x`, at most a vector of them; the other lanes are `fill`.
-#[inline(always)]
-fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], fill: T) -> L::V {
-    if x.len() == L::N { l.load(x) } else { l.load_tail(x, fill) }
-}
 
 /// u = 1 + |x|.
 #[inline(always)]
@@ -42,8 +38,8 @@ fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
     l.select(l.lt(x, l.splat(T::ZERO)), l.div(c, u), l.mul(u, c))
 }
 
-/// The weights of `x` times `c` as unevaluated sums, whose only error is the rounding of u; `inverse`
-/// is 1/c, and c is a power of two.
+/// The weights of `x` times `c` as unevaluated sums, whose only error is the rounding of u;
+/// `inverse` is 1/c, and c is a power of two.
 #[inline(always)]
 fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, inverse: L::V) -> (L::V, L::V) {
     let (u, zero) = (one_plus_abs(l, x), l.splat(T::ZERO));
@@ -55,10 +51,10 @@ fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, invers
     (l.select(negative, quotient, l.mul(u, c)), l.select(negative, low, zero))
 }
 
-/// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms of
-/// the elements from its first to its second argument, as unevaluated sums.
+/// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms
+/// of the elements from its first to its second argument, as unevaluated sums.
 #[inline(always)]
-fn compensated_sums<L: Lanes<T>, T: Float, const N: usize>(
+fn compensated_sums<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
     len: usize,
     terms: impl Fn(usize, usize) -> [(L::V, L::V); N],
@@ -71,12 +67,12 @@ fn compensated_sums<L: Lanes<T>, T: Float, const N: usize>(
         while at < end {
             let next = end.min(at + L::N);
             for ((high, low), (term, term_low)) in lane_sums.iter_mut().zip(terms(at, next)) {
-                (*high, *low) = two_sum(l, *high, l.add(*low, term_low), term);
+                (*high, *low) = add_two_sum(l, (*high, l.add(*low, term_low)), term);
             }
             at = next;
         }
         for (total, (high, low)) in totals.iter_mut().zip(lane_sums) {
-            let (high, low) = sum_lanes(l, high, low);
+            let (high, low) = reduce_accumulator(l, high, low);
             total.add(high, low);
         }
     }
@@ -128,14 +124,14 @@ struct Scales<V> {
     gradient: V,
 }
 
-/// The norm of a row of `len` logits, and a quarter of `value(last, total)`, where `last` is the last
-/// of the `N` sums and `total` the sum of the weights. `None` if the row has no result: +inf or NaN,
-/// only -inf, or a value that overflows the type.
+/// The norm of a row of `len` logits, and a quarter of `value(last, total)`, where `last` is the
+/// last of the `N` sums and `total` the sum of the weights. `None` if the row has no result: +inf
+/// or NaN, only -inf, or a value that overflows the type.
 ///
 /// The first terms are the weights. A second pass follows if their sum is out of range, or if the
 /// last sum overflows.
 #[inline(always)]
-fn norm_and_value<L: Lanes<T>, T: Float, const N: usize>(
+fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
     len: usize,
     terms: impl Fn(&Scales<L::V>, usize, usize) -> [(L::V, L::V); N],
@@ -172,12 +168,12 @@ fn norm_and_value<L: Lanes<T>, T: Float, const N: usize>(
 
 /// The norm of a row.
 #[inline(always)]
-fn row_norm<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
+fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
     let norm = norm_and_value::<L, T, 1>(
         l,
         x.len(),
         #[inline(always)]
-        |s, at, end| [stable_weights_two_part(l, load_up_to(l, &x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
+        |s, at, end| [stable_weights_two_part(l, l.load_up_to(&x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
         #[inline(always)]
         |sum, _| sum,
     );
@@ -186,16 +182,16 @@ fn row_norm<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
 
 /// The norm of a row, and a quarter of the mean of `dy` under its StableMax: `sum(dy s) / S`.
 #[inline(always)]
-fn norm_and_mean<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
+fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
     let zero = l.splat(T::ZERO);
     norm_and_value::<L, T, 2>(
         l,
         x.len(),
         #[inline(always)]
         |s, at, end| {
-            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let (weight, low) = stable_weights_two_part(l, x, s.weight, s.inverse);
-            let dy = l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient);
+            let dy = l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient);
             [(weight, low), (l.mul(dy, weight), zero)]
         },
         #[inline(always)]
@@ -205,16 +201,16 @@ fn norm_and_mean<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm
 
 /// The norm of a row, and a quarter of the sum of `dy`.
 #[inline(always)]
-fn norm_and_sum<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
+fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
     let zero = l.splat(T::ZERO);
     norm_and_value::<L, T, 2>(
         l,
         x.len(),
         #[inline(always)]
         |s, at, end| {
-            let x = load_up_to(l, &x[at..end], T::NEG_INFINITY);
+            let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let weight = stable_weights_two_part(l, x, s.weight, s.inverse);
-            [weight, (l.mul(load_up_to(l, &dy[at..end], T::ZERO), s.gradient), zero)]
+            [weight, (l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient), zero)]
         },
         #[inline(always)]
         |sum, _| sum,
@@ -223,7 +219,7 @@ fn norm_and_sum<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<
 
 /// StableMax of a slice.
 #[inline(always)]
-pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p) = (l.splat(c), l.splat(p));
@@ -238,7 +234,7 @@ pub(crate) fn stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// Log-StableMax of a slice: `(±e - E) ln 2 + (±r - R)` with the logarithms `e ln 2 + r` of u and
 /// `E ln 2 + R` of the sum, so that two large ones cancel without an error.
 #[inline(always)]
-pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
     let (e_sum, r_sum) = norm.ln();
     let (e_sum, r_sum) = (l.splat(e_sum), l.splat(r_sum));
@@ -262,7 +258,7 @@ pub(crate) fn log_stablemax<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T])
 
 /// The gradient of StableMax: `(s' / S) (dy - D)` with `D = sum(dy s) / S`; s' is 1 or 1/u^2.
 #[inline(always)]
-pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let Some((norm, quarter_mean)) = norm_and_mean(l, x, dy) else { return dx.fill(T::NAN) };
     let (c, p) = norm.factors();
     // All of the gradient is computed from quarters: its distance from the mean may overflow.
@@ -278,8 +274,8 @@ pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T],
         |x, dy| {
             let root = l.select(l.lt(x, zero), l.div(one, one_plus_abs(l, x)), one);
             let t = l.mul_add(dy, quarter, minus_mean);
-            // In this order nothing overflows. The error of a subnormal product is not multiplied by
-            // more than 1 afterwards, because root c p <= 1.
+            // In this order nothing overflows. The error of a subnormal product is not multiplied
+            // by more than 1 afterwards, because root c p <= 1.
             l.mul(l.mul(l.mul(l.mul(t, root), c), root), four_p)
         },
     );
@@ -287,7 +283,7 @@ pub(crate) fn stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T],
 
 /// The gradient of log-StableMax: `dy / u - (s' / S) sum(dy)`.
 #[inline(always)]
-pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn log_stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let Some((norm, quarter_sum)) = norm_and_sum(l, x, dy) else { return dx.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p, sum, quarter) = (l.splat(c), l.splat(p), l.splat(quarter_sum), l.splat(T::from_f64(0.25)));
@@ -309,7 +305,7 @@ pub(crate) fn log_stablemax_backward<L: Lanes<T>, T: Float>(l: L, x: &[T], dy: &
 }
 /// StableMax of every row.
 #[inline(always)]
-pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+pub(crate) fn stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
         stablemax(l, x.row(i), out.row_mut(i));
     }
@@ -317,7 +313,7 @@ pub(crate) fn stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut 
 
 /// Log-StableMax of every row.
 #[inline(always)]
-pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
+pub(crate) fn log_stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
         log_stablemax(l, x.row(i), out.row_mut(i));
     }
@@ -325,7 +321,7 @@ pub(crate) fn log_stablemax_rows<L: Lanes<T>, T: Float>(l: L, x: MatRef<'_, T>, 
 
 /// The gradient of StableMax of every row.
 #[inline(always)]
-pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     dy: MatRef<'_, T>,
@@ -338,7 +334,7 @@ pub(crate) fn stablemax_backward_rows<L: Lanes<T>, T: Float>(
 
 /// The gradient of log-StableMax of every row.
 #[inline(always)]
-pub(crate) fn log_stablemax_backward_rows<L: Lanes<T>, T: Float>(
+pub(crate) fn log_stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     l: L,
     x: MatRef<'_, T>,
     dy: MatRef<'_, T>,

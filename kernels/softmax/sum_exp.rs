@@ -8,25 +8,26 @@
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{Base, Exp, MOVED, PLAIN, SHIFTED};
-use crate::kernels::rows::{LINE_BYTES, Row, fast_two_sum, has_nan, maximum, sum_lanes};
+use crate::kernels::lanes::{Float, out_of_line};
+use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
+use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, Guard, Recorded, Shifted};
+use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum};
 
 /// A sum of a block above this limit requires a larger base. It is far from the overflow of f32,
 /// and far beyond the sum of any block whose base fits.
 const MAX_BLOCK_SUM: f64 = 18_446_744_073_709_551_616.0; // 2^64
 
-/// A sum of a row below this limit requires a smaller base than [`Base::PLAIN`]: f32 would lose
+/// A sum of a row below this limit requires a smaller base than [`Base::ONE`]: f32 would lose
 /// results near 2^-100 of the sum.
 const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 
-/// The exponential relative to [`Base::PLAIN`], built once for all rows.
+/// The exponential relative to [`Base::ONE`], built once for all rows.
 ///
 /// `black_box` hides its constants from the compiler, which would otherwise run out of registers
 /// and reload each of them for every vector.
 #[inline(always)]
-pub(super) fn exp_base_one<L: Lanes<T>, T: Float>(l: L) -> Exp<L, T> {
-    core::hint::black_box(Exp::new(l, Base::PLAIN))
+pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
+    core::hint::black_box(Exp::new(l, Base::ONE))
 }
 
 /// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the
@@ -36,28 +37,23 @@ pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
     block_sum <= MAX_BLOCK_SUM && (block_sum >= MIN_ROW_SUM || before > 0.0 && block_sum >= 0.0)
 }
 
-/// The sum of the exponentials of a row. `exp` is relative to [`Base::PLAIN`].
+/// The sum of the exponentials of a row. `exp` is relative to [`Base::ONE`].
 #[inline(always)]
-pub(super) fn row_sum_exp<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
+pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
     let (len, mut at) = (row.len(), 0);
     let mut sum = ExtSum::EMPTY;
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
-        let (mut high, mut low) = if sum.base() == Base::PLAIN {
-            block_sum_exp::<L, T, PLAIN, false>(l, exp, row, at, end)
+        let (mut high, mut low) = if sum.base() == Base::ONE {
+            block_sum_exp::<L, T, Recorded, false>(l, exp, row, at, end)
         } else {
             block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end)
         };
         if !base_fits(high, sum.high()) {
-            // The block overflows its base, is the first and vanishes relative to it, or has +inf
-            // or NaN.
-            let max = maximum(l, row, at, end);
-            if has_nan(l, row, at, end) || max == T::INFINITY && has_nan(l, row, end, len) {
-                return ExtSum::NAN;
-            }
-            if max == T::INFINITY {
-                return ExtSum::INFINITE;
-            }
+            let max = match block_maximum(l, row, at, end) {
+                Ok(max) => max,
+                Err(degenerate) => return degenerate,
+            };
             if max > T::NEG_INFINITY {
                 sum.rebase(Base::near(max));
                 (high, low) = block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end);
@@ -69,9 +65,30 @@ pub(super) fn row_sum_exp<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mu
     sum
 }
 
+/// The maximum of a block that overflows its base, vanishes relative to it as the first block, or
+/// has +inf or NaN. `Err` is the sum of the whole row if one of its elements is +inf or NaN.
+#[inline(always)]
+fn block_maximum<L: ExpLanes<T>, T: Float>(
+    l: L,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+) -> Result<T, ExtSum<T>> {
+    out_of_line!(l, {
+        let (max, len) = (maximum(l, row, start, end), row.len());
+        if has_nan(l, row, start, end) || max == T::INFINITY && has_nan(l, row, end, len) {
+            Err(ExtSum::NAN)
+        } else if max == T::INFINITY {
+            Err(ExtSum::INFINITE)
+        } else {
+            Ok(max)
+        }
+    })
+}
+
 /// [`row_sum_exp`] that also stores the exponentials, relative to the base of the sum.
 #[inline(always)]
-pub(super) fn row_sum_exp_store<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
+pub(super) fn row_sum_exp_store<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
     if row.is_in_place() {
         // In place, a block that does not fit would have destroyed its logits.
         return row_sum_exp_stabilized::<L, T, true>(l, row);
@@ -82,10 +99,10 @@ pub(super) fn row_sum_exp_store<L: Lanes<T>, T: Float>(l: L, exp: &Exp<L, T>, ro
     }
 }
 
-/// The sum of the exponentials of a row relative to [`Base::PLAIN`], or `None` if this base does not
+/// The sum of the exponentials of a row relative to [`Base::ONE`], or `None` if this base does not
 /// fit the row. `STORE` also stores the exponentials.
 #[inline(always)]
-pub(super) fn row_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
+pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -94,7 +111,7 @@ pub(super) fn row_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
     let (len, mut at) = (row.len(), 0);
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
-        let (high, low) = block_sum_exp::<L, T, PLAIN, STORE>(l, exp, row, at, end);
+        let (high, low) = block_sum_exp::<L, T, Recorded, STORE>(l, exp, row, at, end);
         sum.add(high, low);
         if !((0.0..=MAX_BLOCK_SUM).contains(&high) && sum.high() >= MIN_ROW_SUM) {
             return None;
@@ -104,53 +121,57 @@ pub(super) fn row_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
     Some(sum)
 }
 
-/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own; such
-/// a base fits any row. `STORE` also stores the exponentials, and may do so in place.
+/// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own;
+/// such a base fits any row. `STORE` also stores the exponentials, and may do so in place.
 ///
 /// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf.
 #[inline(always)]
-pub(crate) fn row_sum_exp_stabilized<L: Lanes<T>, T: Float, const STORE: bool>(
+pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     row: &mut impl Row<T>,
 ) -> ExtSum<T> {
-    let len = row.len();
-    let max = maximum(l, row, 0, len);
-    if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
-        return ExtSum::EMPTY;
-    }
-    if !(max > T::NEG_INFINITY && max < T::INFINITY) {
-        return ExtSum::NAN;
-    }
-    let mut sum = ExtSum::with_base(Base::near(max));
-    for start in (0..len).step_by(BLOCK_ELEMENTS) {
-        let end = len.min(start + BLOCK_ELEMENTS);
-        let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
-        sum.add(high, low);
-    }
-    sum
+    out_of_line!(l, {
+        let len = row.len();
+        let max = maximum(l, row, 0, len);
+        if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
+            return ExtSum::EMPTY;
+        }
+        if !(max > T::NEG_INFINITY && max < T::INFINITY) {
+            return ExtSum::NAN;
+        }
+        let mut sum = ExtSum::with_base(Base::near(max));
+        for start in (0..len).step_by(BLOCK_ELEMENTS) {
+            let end = len.min(start + BLOCK_ELEMENTS);
+            let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
+            sum.add(high, low);
+        }
+        sum
+    })
 }
 
 /// The sum of the exponentials of a block relative to any base, as an unevaluated sum.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn block_sum_exp_rebased<L: Lanes<T>, T: Float, const STORE: bool>(
+#[inline(always)]
+fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     base: Base<T>,
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
 ) -> (f64, f64) {
-    let exp = Exp::new(l, base);
-    if base.shift == T::ZERO {
-        block_sum_exp::<L, T, MOVED, STORE>(l, &exp, row, start, end)
-    } else {
-        block_sum_exp::<L, T, SHIFTED, STORE>(l, &exp, row, start, end)
-    }
+    out_of_line!(l, {
+        let exp = Exp::new(l, base);
+        if base.shift == T::ZERO {
+            block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
+        } else {
+            block_sum_exp::<L, T, Shifted, STORE>(l, &exp, row, start, end)
+        }
+    })
 }
 
 /// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;
 /// +inf if one overflows. `STORE` also stores them.
 #[inline(always)]
-fn block_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -158,8 +179,8 @@ fn block_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
     end: usize,
 ) -> (f64, f64) {
     let mut overflow_bits = l.splat(T::ZERO);
-    let (high, low) = block_lane_sums::<L, T, MODE, STORE>(l, exp, row, start, end, &mut overflow_bits);
-    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { sum_lanes(l, high, low) }
+    let (high, low) = block_lane_sums::<L, T, G, STORE>(l, exp, row, start, end, &mut overflow_bits);
+    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { reduce_accumulator(l, high, low) }
 }
 
 /// [`block_sum_exp`] lane by lane, which records overflow instead of checking it.
@@ -167,7 +188,7 @@ fn block_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 /// The exponentials of a step are added in pairs, and then to the total with the rounding error
 /// kept. The error grows neither with the block nor with the elements that follow a large one.
 #[inline(always)]
-pub(super) fn block_lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -185,38 +206,38 @@ pub(super) fn block_lane_sums<L: Lanes<T>, T: Float, const MODE: u8, const STORE
                 row.prefetch(l, at + line);
             }
         }
-        sum = fast_two_sum(l, sum, step_sum_exp::<L, T, MODE, STORE>(l, exp, row, at, overflow_bits));
+        sum = add_fast_two_sum(l, sum, step_sum_exp::<L, T, G, STORE>(l, exp, row, at, overflow_bits));
         at += step;
     }
     if at == end {
         return sum;
     }
     // Rows relative to other bases are rare: a special tail is not worth its code size.
-    if MODE != PLAIN || end < L::N || STORE && row.is_in_place() {
+    if !G::RECORDED || end < L::N || STORE && row.is_in_place() {
         while at < end {
             let next = end.min(at + L::N);
-            let e = eval::<L, T, MODE>(l, exp, row.load_tail(l, at, next), overflow_bits);
+            let e = eval::<L, T, G>(l, exp, row.load_tail(l, at, next), overflow_bits);
             if STORE {
                 l.store_tail(&mut row.dst()[at..next], e);
             }
-            sum = fast_two_sum(l, sum, e);
+            sum = add_fast_two_sum(l, sum, e);
             at = next;
         }
         return sum;
     }
     let tail = match (end - at).div_ceil(L::N) {
-        1 => tail_sum::<L, T, MODE, STORE, 1>(l, exp, row, at, end, overflow_bits),
-        2 => tail_sum::<L, T, MODE, STORE, 2>(l, exp, row, at, end, overflow_bits),
-        3 => tail_sum::<L, T, MODE, STORE, 3>(l, exp, row, at, end, overflow_bits),
-        _ => tail_sum::<L, T, MODE, STORE, 4>(l, exp, row, at, end, overflow_bits),
+        1 => tail_sum::<L, T, G, STORE, 1>(l, exp, row, at, end, overflow_bits),
+        2 => tail_sum::<L, T, G, STORE, 2>(l, exp, row, at, end, overflow_bits),
+        3 => tail_sum::<L, T, G, STORE, 3>(l, exp, row, at, end, overflow_bits),
+        _ => tail_sum::<L, T, G, STORE, 4>(l, exp, row, at, end, overflow_bits),
     };
-    fast_two_sum(l, sum, tail)
+    add_fast_two_sum(l, sum, tail)
 }
 
-/// The lane-wise sum of the [`Lanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE` also
-/// stores them.
+/// The lane-wise sum of the [`ExpLanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE`
+/// also stores them.
 #[inline(always)]
-fn step_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
+fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -225,7 +246,7 @@ fn step_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 ) -> L::V {
     let mut e = row.load_in_flight(l, at);
     for e in &mut e[..L::IN_FLIGHT] {
-        *e = eval::<L, T, MODE>(l, exp, *e, overflow_bits);
+        *e = eval::<L, T, G>(l, exp, *e, overflow_bits);
     }
     if STORE {
         let out = &mut row.dst()[at..at + L::IN_FLIGHT * L::N];
@@ -241,10 +262,10 @@ fn step_sum_exp<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool>(
 }
 
 /// The lane-wise sum of the `K` vectors of exponentials from `at` to `end`; `STORE` also stores
-/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a masked
-/// tail.
+/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a
+/// masked tail.
 #[inline(always)]
-fn tail_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: usize>(
+fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usize>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
@@ -259,7 +280,7 @@ fn tail_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: u
     let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
     let mut e = [l.splat(T::ZERO); 4];
     for (i, e) in e[..K].iter_mut().enumerate() {
-        *e = eval::<L, T, MODE>(l, exp, row.load(l, start(i)), overflow_bits);
+        *e = eval::<L, T, G>(l, exp, row.load(l, start(i)), overflow_bits);
     }
     if STORE {
         for (i, &e) in e[..K].iter().enumerate() {
@@ -275,17 +296,17 @@ fn tail_sum<L: Lanes<T>, T: Float, const MODE: u8, const STORE: bool, const K: u
     }
 }
 
-/// The exponentials of `x`. Relative to [`Base::PLAIN`], overflow is recorded in `overflow_bits`
+/// The exponentials of `x`. Relative to [`Base::ONE`], overflow is recorded in `overflow_bits`
 /// instead of being excluded by a clamp.
 #[inline(always)]
-pub(super) fn eval<L: Lanes<T>, T: Float, const MODE: u8>(
+pub(super) fn eval<L: ExpLanes<T>, T: Float, G: Guard>(
     l: L,
     exp: &Exp<L, T>,
     x: L::V,
     overflow_bits: &mut L::V,
 ) -> L::V {
-    if MODE != PLAIN {
-        return exp.eval::<MODE>(l, x);
+    if !G::RECORDED {
+        return exp.eval::<G>(l, x);
     }
     let (e, shifted) = exp.eval_recorded(l, x);
     *overflow_bits = l.record_exponent(*overflow_bits, shifted);

@@ -1,14 +1,16 @@
 //! The measured constants of the softmax family.
 
+use crate::kernels::lanes::Float;
 #[cfg(feature = "baselines")]
-use crate::kernels::lanes::Token;
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Token, match_token};
+use crate::kernels::math::exp::ExpLanes;
 
 /// The number of elements that are summed before their sum is checked. A block that does not fit
 /// its base is read again, from L1. Other numbers: not measured.
 pub(super) const BLOCK_ELEMENTS: usize = 4096;
 
-/// The most rows that are worked on together (see [`super::groups`]). Other numbers: not measured.
+/// The most rows that are worked on together (see [`super::row_groups`]). Other numbers: not
+/// measured.
 pub(super) const GROUP_ROWS: usize = 16;
 
 /// The most elements of a group of rows: 16 or 32 KiB, so that the exponentials stay in L1 from one
@@ -20,13 +22,13 @@ pub(super) const GROUP_ELEMENTS: usize = 4096;
 pub(super) const DEFERRED_CHECK_VECTORS: usize = 32;
 
 /// The choices of the family that depend on the instruction set.
-pub(crate) trait Tuning<T: Float>: Lanes<T> {
+pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,
     /// or once.
     ///
-    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-25: recomputing is
-    /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON follows
-    /// AVX2: not measured, because only an emulator was at hand.
+    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-24: recomputing is
+    /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON
+    /// follows AVX2: not measured, because only an emulator was at hand.
     const RECOMPUTE_LONG_ROWS: bool;
 }
 
@@ -65,14 +67,5 @@ pub(crate) fn recomputes_long_rows(token: Token, element_bytes: usize) -> bool {
             <L as Tuning<f64>>::RECOMPUTE_LONG_ROWS
         }
     }
-    match token {
-        // new ISA: its arm.
-        #[cfg(mantex_avx512)]
-        Token::Avx512(l) => of(l, element_bytes),
-        #[cfg(mantex_avx2)]
-        Token::Avx2(l) => of(l, element_bytes),
-        #[cfg(mantex_neon)]
-        Token::Neon(l) => of(l, element_bytes),
-        Token::Scalar(l) => of(l, element_bytes),
-    }
+    match_token!(token, l => of(l, element_bytes))
 }

@@ -1,11 +1,11 @@
 //! The checks and the minima of a cost matrix, in one read.
 
-use super::super::lanes::{Float, Lanes};
-use super::gibbs::load_up_to;
+use crate::kernels::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
 
-/// Computes the minimum of each row over the columns with mass, whose `penalty` is 0 and not +inf, and
-/// the minimum of each column over the rows with mass. Returns the first row that contains NaN or -inf.
+/// Computes the minimum of each row over the columns with mass, whose `penalty` is 0 and not +inf,
+/// and the minimum of each column over the rows with mass. Returns the first row that contains NaN
+/// or -inf.
 #[inline(always)]
 pub(crate) fn cost_minima<L: Lanes<T>, T: Float>(
     l: L,
@@ -23,7 +23,7 @@ pub(crate) fn cost_minima<L: Lanes<T>, T: Float>(
         let (mut min, mut invalid) = (l.splat(T::INFINITY), zero);
         let mut at = 0;
         while at < row.len() {
-            let c = load_up_to(l, row, at);
+            let c = l.load_up_to(&row[at..], T::ZERO);
             // min(0, c) is NaN for NaN, and 0 times it is NaN for -inf; +inf has become 0.
             invalid = l.mul_add(l.min(zero, c), zero, invalid);
             min = l.min(l.add(c, l.load(&penalty[at..])), min);
@@ -36,8 +36,7 @@ pub(crate) fn cost_minima<L: Lanes<T>, T: Float>(
         if l.reduce_sum(invalid).is_nan() {
             return Some(i);
         }
-        let lanes = l.to_array(min);
-        row_minima[i] = lanes[..L::N].iter().fold(T::INFINITY, |min, &lane| if lane < min { lane } else { min });
+        row_minima[i] = l.reduce_min(min);
     }
     None
 }

@@ -1,48 +1,45 @@
 //! Rows of the Gibbs matrix `K_ij = 2^(U_i + G_j - eta C_ij)` and their sums.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::Exp2;
 use super::gibbs_stride;
 use super::potentials::{has_low_part, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
 
-/// The accurate row sums (near convergence they are about 1): no exponential overflows, and those that
-/// underflow change neither the row sum nor a column sum of at least [`column_floor`].
+/// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
+/// that underflow change neither the row sum nor a column sum of at least [`column_floor`].
 #[inline(always)]
 pub(super) fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
-    let high = power_of_two(T::BIAS * 0.25);
+    let high = pow2(T::BIAS * 0.25);
     1.0 / high..=high
 }
 
-/// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken from it.
+/// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken
+/// from it.
 #[inline(always)]
 pub(super) fn column_floor<T: Float>() -> f64 {
-    power_of_two(-T::BIAS * 0.5)
+    pow2(-T::BIAS * 0.5)
 }
 
-/// 2^floor(e) for a normal result.
-#[inline(always)]
-pub(super) fn power_of_two(e: f64) -> f64 {
-    f64::from_bits(((e + f64::BIAS) as u64) << 52)
-}
-
-/// The nearest number of the type; the largest finite one if that is infinite, since it may meet entries of 0.
+/// The nearest number of the type; the largest finite one if that is infinite, since it may meet
+/// entries of 0.
 #[inline(always)]
 pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
     let y = T::from_f64(x);
     if y == T::INFINITY { T::ZERO - T::MIN } else { y }
 }
 
-/// Evaluates entries of the Gibbs matrix: the constants of the inner loop and the column potentials.
+/// Evaluates entries of the Gibbs matrix: the constants of the inner loop and the column
+/// potentials.
 #[derive(Clone, Copy)]
-pub(super) struct GibbsEval<'a, L: Lanes<T>, T: Float> {
+pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
     eta: L::V,
     exp: Exp2<L, T>,
     g_high: &'a [T],
     g_low: &'a [T],
 }
 
-impl<'a, L: Lanes<T>, T: Float> GibbsEval<'a, L, T> {
+impl<'a, L: ExpLanes<T>, T: Float> GibbsEval<'a, L, T> {
     /// An evaluator for column potentials that are split.
     #[inline(always)]
     pub(super) fn new(l: L, eta: T, g_high: &'a [T], g_low: &'a [T]) -> Self {
@@ -73,12 +70,6 @@ pub(super) struct RowSum {
     pub(super) cost: f64,
 }
 
-/// `x[at..]`, at most one vector, filled up with 0.
-#[inline(always)]
-pub(super) fn load_up_to<L: Lanes<T>, T: Float>(l: L, x: &[T], at: usize) -> L::V {
-    if x.len() - at >= L::N { l.load(&x[at..]) } else { l.load_tail(&x[at..], T::ZERO) }
-}
-
 /// `cost * e`, and 0 if e is 0 (the cost of a forbidden pair is infinite).
 #[inline(always)]
 fn cost_product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
@@ -86,10 +77,10 @@ fn cost_product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
     l.mul(l.select(l.lt(zero, e), cost, zero), e)
 }
 
-/// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0 unless
-/// `WITH_COST`. Prefetches the `next` rows, which will be read later.
+/// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0
+/// unless `WITH_COST`. Prefetches the `next` rows, which will be read later.
 #[inline(always)]
-pub(super) fn gibbs_rows<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     rows: [&[T]; R],
@@ -142,7 +133,7 @@ pub(super) fn gibbs_rows<L: Lanes<T>, T: Float, const R: usize, const WITH_COST:
 
 /// The columns of [`gibbs_rows`] that do not fill a vector.
 #[inline(always)]
-fn gibbs_tail<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+fn gibbs_tail<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     rows: [&[T]; R],
@@ -164,10 +155,11 @@ fn gibbs_tail<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     }
 }
 
-/// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was evaluated
-/// with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum is out of range.
+/// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was
+/// evaluated with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum
+/// is out of range.
 #[inline(always)]
-pub(super) fn gibbs_row<L: Lanes<T>, T: Float>(
+pub(super) fn gibbs_row<L: ExpLanes<T>, T: Float>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     quantum: f64,
@@ -186,47 +178,49 @@ pub(super) fn gibbs_row<L: Lanes<T>, T: Float>(
 
 /// Writes the arguments of the exponentials of a row to `out` and returns their maximum.
 #[inline(always)]
-fn arguments<L: Lanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
+fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
     let mut max = l.splat(T::NEG_INFINITY);
     let mut at = 0;
     while at < row.len() {
-        let y = eval.argument(l, l.splat(shift), eval.columns(l, at), load_up_to(l, row, at));
+        let y = eval.argument(l, l.splat(shift), eval.columns(l, at), l.load_up_to(&row[at..], T::ZERO));
         l.store(&mut out[at..], y);
         max = l.max(y, max);
         at += L::N;
     }
-    let lanes = l.to_array(max);
-    lanes[..L::N].iter().fold(f64::NEG_INFINITY, |max, lane| max.max(lane.to_f64()))
+    l.reduce_max(max).to_f64()
 }
 
-/// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums. The
-/// shift is infinite, and the row 0, if the maximum is not finite.
+/// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums.
+/// The shift is infinite, and the row 0, if the maximum is not finite.
 #[inline(always)]
-pub(super) fn stabilized_row<L: Lanes<T>, T: Float>(
+pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     quantum: f64,
     row: &[T],
     gibbs: &mut [T],
 ) -> (f64, RowSum) {
-    // Arguments without a shift are too coarse to be used, but good enough to find the shift.
-    let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, eval, row, T::ZERO, gibbs)));
-    let max = arguments(l, eval, row, shift, gibbs);
-    if !max.is_finite() {
-        gibbs.fill(T::ZERO);
-        return (f64::INFINITY, RowSum { sum: 1.0, cost: 0.0 });
-    }
-    let offset = l.splat(T::from_f64(max));
-    let mut total = RowSum::default();
-    let mut at = 0;
-    while at < row.len() {
-        let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
-        l.store(&mut gibbs[at..], e);
-        total.sum += l.reduce_sum(e);
-        total.cost += l.reduce_sum(cost_product(l, load_up_to(l, row, at), e));
-        at += L::N;
-    }
-    (shift.to_f64() - max, total)
+    let eval = *eval;
+    out_of_line!(l, {
+        // Arguments without a shift are too coarse to be used, but good enough to find the shift.
+        let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, &eval, row, T::ZERO, gibbs)));
+        let max = arguments(l, &eval, row, shift, gibbs);
+        if !max.is_finite() {
+            gibbs.fill(T::ZERO);
+            return (f64::INFINITY, RowSum { sum: 1.0, cost: 0.0 });
+        }
+        let offset = l.splat(T::from_f64(max));
+        let mut total = RowSum::default();
+        let mut at = 0;
+        while at < row.len() {
+            let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
+            l.store(&mut gibbs[at..], e);
+            total.sum += l.reduce_sum(e);
+            total.cost += l.reduce_sum(cost_product(l, l.load_up_to(&row[at..], T::ZERO), e));
+            at += L::N;
+        }
+        (shift.to_f64() - max, total)
+    })
 }
 
 /// Prefetches the cache line that begins with column `at` of each row, if one begins there.
@@ -248,8 +242,8 @@ pub(super) struct WeightedRows<'a, T, const R: usize> {
     pub(super) weights: [T; R],
 }
 
-/// Adds R rows, each times its weight, to the column sums. Prefetches the `next` rows, which will be read
-/// later.
+/// Adds R rows, each times its weight, to the column sums. Prefetches the `next` rows, which will
+/// be read later.
 #[inline(always)]
 pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
     l: L,

@@ -1,12 +1,14 @@
-//! Entropic optimal transport: Sinkhorn's iteration in three forms, the plan, and the values of a solution.
+//! Entropic optimal transport: Sinkhorn's iteration in three forms, the plan, and the values of a
+//! solution.
 //!
 //! For costs C and masses a and b, the plan P minimizes `<C, P> + epsilon * sum P (ln P - 1)` under
-//! `P 1 = a` and `P^T 1 = b`. It is `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g.
-//! Sinkhorn's iteration makes the row sums of P right by f, then its column sums by g (Cuturi 2013).
-//! Schmitzer 2019 gives its stabilized forms.
+//! `P 1 = a` and `P^T 1 = b`. It is `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and
+//! g. Sinkhorn's iteration makes the row sums of P right by f, then its column sums by g (Cuturi
+//! 2013). Schmitzer 2019 gives its stabilized forms.
 //!
-//! Kernels use base-2 units: `eta = log2(e) / epsilon`, `U_i = eta f_i - log2(a_i)`, `G_j = eta g_j`.
-//! The Gibbs matrix is `K_ij = 2^(U_i + G_j - eta C_ij)`, and `P_ij = a_i K_ij`. One iteration:
+//! Kernels use base-2 units: `eta = log2(e) / epsilon`, `U_i = eta f_i - log2(a_i)`,
+//! `G_j = eta g_j`. The Gibbs matrix is `K_ij = 2^(U_i + G_j - eta C_ij)`, and `P_ij = a_i K_ij`.
+//! One iteration:
 //! ```text
 //! for each block of rows:                        one read of C, one exponential per entry
 //!     K_ij <- 2^(U_i + G_j - eta C_ij)           gibbs_rows
@@ -25,21 +27,21 @@
 //! | [`GibbsBlocks`](sinkhorn_batch::GibbsBlocks), [`LaneArrays`](sinkhorn_batch::LaneArrays) | a stored K and many problems on it, one per lane |
 //!
 //! What differs from the textbook, to be fast:
-//! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a block
-//!    of rows of K stays in the second-level cache until it is added to the column sums.
-//! 2. U and G are `f64` for both element types. An `f32` kernel takes U_i and the leading part of G_j as
-//!    multiples of a common quantum, a power of two so coarse that their sum is exact. The error of
-//!    `(U_i + G_high - eta C_ij) + G_low` is then relative to the small result and not to the large terms.
-//!    Rounding U_i costs nothing, because every row is normalized anyway.
-//! 3. Rows and columns are stabilized on demand. A row whose sum leaves [`gibbs::row_range`] is evaluated
-//!    again relative to its own maximum, and a column whose sum underflows is summed again relative to
-//!    its maximum, in `f64`. Both are rare after the first iterations.
-//! 4. Scaling ([`sinkhorn_scaling`]) stores K once and moves the potentials by factors of its rows and
-//!    columns: no exponentials, one read of K. Entries of K that underflow are negligible while factors
-//!    and sums stay within [`gibbs::row_range`] and [`gibbs::column_floor`]. Otherwise the iteration is
-//!    refused and the solver returns to potentials.
-//! 5. A matrix that is not in the caches is prefetched one block ahead, all the time, because memory
-//!    would otherwise idle while a block is added to the column sums.
+//! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a
+//!    block of rows of K stays in the second-level cache until it is added to the column sums.
+//! 2. U and G are `f64` for both element types. An `f32` kernel takes U_i and the leading part of
+//!    G_j as multiples of a common quantum, a power of two so coarse that their sum is exact. The
+//!    error of `(U_i + G_high - eta C_ij) + G_low` is then relative to the small result and not to
+//!    the large terms. Rounding U_i costs nothing, because every row is normalized anyway.
+//! 3. Rows and columns are stabilized on demand. A row whose sum leaves [`gibbs::row_range`] is
+//!    evaluated again relative to its own maximum, and a column whose sum underflows is summed
+//!    again relative to its maximum, in `f64`. Both are rare after the first iterations.
+//! 4. Scaling ([`sinkhorn_scaling`]) stores K once and moves the potentials by factors of its rows
+//!    and columns: no exponentials, one read of K. Entries of K that underflow are negligible while
+//!    factors and sums stay within [`gibbs::row_range`] and [`gibbs::column_floor`]. Otherwise the
+//!    iteration is refused and the solver returns to potentials.
+//! 5. A matrix that is not in the caches is prefetched one block ahead, all the time, because
+//!    memory would otherwise idle while a block is added to the column sums.
 
 pub(crate) mod costs;
 pub(crate) mod gibbs;

@@ -1,5 +1,5 @@
-//! The values of an entropic transport problem: those of the plan of given potentials, and a bound of
-//! their distance from the optimum.
+//! The values of an entropic transport problem: those of the plan of given potentials, and a bound
+//! of their distance from the optimum.
 //!
 //! ```text
 //! P_ij   <- a_i 2^(U_i + G_j - eta C_ij)              plan_row, in both passes
@@ -8,16 +8,18 @@
 //! Q_ij   <- x_i P_ij y_j + (row deficits) (column deficits)^T / their sum
 //! primal(Q) - dual = epsilon sum_ij (Q ln(Q / P) - Q + P)      divergence
 //! ```
-//! Q is P rounded to the marginals a and b (Altschuler, Weed & Rigollet 2017, algorithm 2). The terms of
-//! the divergence do not cancel, whatever the costs.
+//! Q is P rounded to the marginals a and b (Altschuler, Weed & Rigollet 2017, algorithm 2). The
+//! terms of the divergence do not cancel, whatever the costs.
 //!
-//! Everything is `f64` for both element types, in loops over columns that the compiler vectorizes, except
-//! the one with the logarithm. Two reads of the cost matrix, two exponentials and one logarithm per entry.
+//! Everything is `f64` for both element types, in loops over columns that the compiler vectorizes,
+//! except the one with the logarithm. Two reads of the cost matrix, two exponentials and one
+//! logarithm per entry.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{exp2, log2};
 use super::Problem;
 use super::potentials::PotentialsRef;
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::exp2;
+use crate::kernels::math::ln::log2;
 
 /// A marginal counts as met if its relative deficit is at most this: the rest would be rounding.
 const ROUNDING_DEFICIT: f64 = 1e-13;
@@ -61,7 +63,7 @@ pub struct Values {
 
 /// The sum, in eight interleaved parts.
 #[inline(always)]
-fn sum(x: &[f64]) -> f64 {
+fn interleaved_sum(x: &[f64]) -> f64 {
     let mut parts = [0.0; 8];
     let chunks = x.chunks_exact(8);
     let mut total = 0.0;
@@ -108,13 +110,13 @@ pub(crate) fn objective<L: Lanes<T>, T: Float>(
 ) -> Values {
     let mass = add_up_plan(p, potentials, w);
     let entropy_terms = &*w.column_terms;
-    let (cost, entropy) = (sum(w.column_costs), sum(entropy_terms));
+    let (cost, entropy) = (interleaved_sum(w.column_costs), interleaved_sum(entropy_terms));
     let linear_term = scale_columns(p, potentials, w);
     add_up_divergence(p, potentials, w, Values { mass, cost, entropy, linear_term, divergence: 0.0 })
 }
 
-/// The first read: the factors of the rows, and per column the sums of the scaled plan, the costs and the
-/// entropies. Returns the mass of the plan.
+/// The first read: the factors of the rows, and per column the sums of the scaled plan, the costs
+/// and the entropies. Returns the mass of the plan.
 #[inline(always)]
 fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> f64 {
     let entropy_terms = &mut *w.column_terms;
@@ -124,7 +126,7 @@ fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &
     let mut mass = 0.0;
     for (at, &i) in p.support.iter().enumerate() {
         plan_row(p, potentials, at, w.log2_plan_row, w.plan_row);
-        let row_sum = sum(w.plan_row);
+        let row_sum = interleaved_sum(w.plan_row);
         mass += row_sum;
         let scale = (p.a[at] / row_sum).min(1.0);
         w.row_scales[at] = scale;
@@ -140,11 +142,11 @@ fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &
     mass
 }
 
-/// Between the reads: the factors and the deficits of the columns at the total of a. Returns the columns'
-/// share of the linear term.
+/// Between the reads: the factors and the deficits of the columns at the total of a. Returns the
+/// columns' share of the linear term.
 #[inline(always)]
 fn scale_columns<T>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> f64 {
-    let level = sum(p.a) / sum(p.b);
+    let level = interleaved_sum(p.a) / interleaved_sum(p.b);
     let mut linear_term = 0.0;
     let columns = w.column_sums.iter().zip(&mut *w.column_scales).zip(&mut *w.column_deficits);
     for ((&b, &g), ((&column_sum, column_scale), column_deficit)) in p.b.iter().zip(potentials.g).zip(columns) {
@@ -166,7 +168,7 @@ fn add_up_divergence<T: Float>(
     w: &mut Scratch<'_>,
     mut values: Values,
 ) -> Values {
-    let total_deficit = sum(w.column_deficits);
+    let total_deficit = interleaved_sum(w.column_deficits);
     let divergence_terms = &mut *w.column_terms;
     divergence_terms.fill(0.0);
     for at in 0..p.support.len() {
@@ -176,7 +178,7 @@ fn add_up_divergence<T: Float>(
         for ((scaled, &entry), &column_scale) in w.scaled_row.iter_mut().zip(&*w.plan_row).zip(&*w.column_scales) {
             *scaled = (scale * entry) * column_scale;
         }
-        let deficit = a - sum(w.scaled_row);
+        let deficit = a - interleaved_sum(w.scaled_row);
         let has_deficit = deficit > ROUNDING_DEFICIT * a && total_deficit > 0.0;
         let share = if has_deficit { deficit / total_deficit } else { 0.0 };
         let rounding = w.scaled_row.iter().zip(&*w.column_deficits);
@@ -188,6 +190,6 @@ fn add_up_divergence<T: Float>(
             *term += if rounded > 0.0 { rounded * relative - rounded + entry } else { entry };
         }
     }
-    values.divergence = sum(divergence_terms);
+    values.divergence = interleaved_sum(divergence_terms);
     values
 }

@@ -1,7 +1,7 @@
 //! The potentials in base-2 units, and their split into an exact and a remaining part.
 
-use super::super::lanes::Float;
 use super::Problem;
+use crate::kernels::lanes::Float;
 
 /// Potentials in base-2 units, to read.
 #[derive(Clone, Copy)]
@@ -38,8 +38,8 @@ impl PotentialsMut<'_> {
     }
 }
 
-/// The largest magnitude among the potentials of rows and columns with mass. It is infinite or NaN if
-/// one of them is: magnitudes are compared by their bits, which have the same order.
+/// The largest magnitude among the potentials of rows and columns with mass. It is infinite or NaN
+/// if one of them is: magnitudes are compared by their bits, which have the same order.
 #[inline(always)]
 pub(crate) fn max_abs_potential(u: &[f64], g: &[f64], b: &[f64]) -> f64 {
     let mut bits = 0;
@@ -58,9 +58,9 @@ pub(super) fn has_low_part<T: Float>() -> bool {
     T::EPSILON > f64::EPSILON
 }
 
-/// The power of two of which both shifts and high parts are multiples. Two multiples of magnitude up to
-/// `max_abs` have a sum that is exact in `T`: 2^24 quanta reach twice the next power of two. It is 0, and
-/// nothing is rounded, if there is no low part.
+/// The power of two of which both shifts and high parts are multiples. Two multiples of magnitude
+/// up to `max_abs` have a sum that is exact in `T`: 2^24 quanta reach twice the next power of two.
+/// It is 0, and nothing is rounded, if there is no low part.
 #[inline(always)]
 pub(super) fn quantum<T: Float>(max_abs: f64) -> f64 {
     let above = 2.0 * f64::from_bits(max_abs.to_bits() & f64::INFINITY.to_bits());
@@ -88,7 +88,8 @@ pub(super) fn split_columns<T: Float>(potentials: PotentialsRef<'_>, g_high: &mu
     g_low[g.len()..].fill(T::ZERO);
 }
 
-/// The potential after the update from `old` to `new`, moved beyond it by the factor (1: `new` itself).
+/// The potential after the update from `old` to `new`, moved beyond it by the factor (1: `new`
+/// itself).
 #[inline(always)]
 pub(super) fn over_relax(old: f64, new: f64, factor: f64) -> f64 {
     if factor == 1.0 { new } else { old + factor * (new - old) }

@@ -1,5 +1,5 @@
-//! Sinkhorn's iteration of many problems on one cost matrix: every lane of the vectors has a problem of
-//! its own.
+//! Sinkhorn's iteration of many problems on one cost matrix: every lane of the vectors has a
+//! problem of its own.
 //!
 //! ```text
 //! K_ij <- 2^(eta (min_j C_ij - C_ij))            stored once for all problems
@@ -9,22 +9,24 @@
 //!         c_j <- c_j + s_i K_ij                  add_to_columns
 //!     v_j <- b_j / c_j
 //! ```
-//! See Cuturi 2013. The plan is `P_ij = s_i K_ij v_j`. There are neither exponentials nor sums over lanes.
+//! See Cuturi 2013. The plan is `P_ij = s_i K_ij v_j`. There are neither exponentials nor sums over
+//! lanes.
 //!
-//! 1. Range. K underflows where a cost is large. This is negligible while every sum of a row or column
-//!    with mass is at least [`BatchLayout::min_sum`]: masses are at most about 1, so scalings are at most
-//!    `1 / min_sum`, and a sum loses at most `terms / min_sum * 2^-BIAS`, below 2^-28 of it for 2^20 terms
-//!    (`f32`). [`LaneArrays::min_sums`] and [`LaneArrays::min_scalings`] show which problems are out of
-//!    range; they belong in the log domain.
-//! 2. Order of sums. Terms are added in the order of their indices, and the partial sum is added to the
-//!    total every [`SUM_GROUP`](super::tuning::SUM_GROUP) indices of the cost matrix. A term without mass
-//!    adds exactly 0, so leaving out rows or columns without mass changes no bit. The result of a problem
-//!    depends neither on its lane nor on the other lanes.
+//! 1. Range. K underflows where a cost is large. This is negligible while every sum of a row or
+//!    column with mass is at least [`BatchLayout::min_sum`]: masses are at most about 1, so
+//!    scalings are at most `1 / min_sum`, and a sum loses at most `terms / min_sum * 2^-BIAS`,
+//!    below 2^-28 of it for 2^20 terms (`f32`). [`LaneArrays::min_sums`] and
+//!    [`LaneArrays::min_scalings`] show which problems are out of range; they belong in the log
+//!    domain.
+//! 2. Order of sums. Terms are added in the order of their indices, and the partial sum is added to
+//!    the total every [`SUM_GROUP`](super::tuning::SUM_GROUP) indices of the cost matrix. A term
+//!    without mass adds exactly 0, so leaving out rows or columns without mass changes no bit. The
+//!    result of a problem depends neither on its lane nor on the other lanes.
 
-use super::super::lanes::{Float, Lanes, Token};
-use super::super::math::exp::log2;
-use super::gibbs::power_of_two;
 use super::tuning::{BATCH_VECTORS, POTENTIALS_STEP};
+use crate::kernels::lanes::{Float, Lanes, Token, match_token};
+use crate::kernels::math::exp::{ExpLanes, pow2};
+use crate::kernels::math::ln::log2;
 
 /// The layout of a batch on an instruction set, and the range of its problems.
 #[derive(Clone, Copy, Debug)]
@@ -43,47 +45,31 @@ impl BatchLayout {
     /// The layout for the element type `T`, which is `f32` or `f64`.
     pub(crate) fn new<T>(token: Token) -> Self {
         let is_f32 = size_of::<T>() == size_of::<f32>();
-        match token {
-            // new ISA: its arm.
-            #[cfg(mantex_avx512)]
-            Token::Avx512(_) if is_f32 => Self::on::<pulp::x86::V4, f32>(),
-            #[cfg(mantex_avx512)]
-            Token::Avx512(_) => Self::on::<pulp::x86::V4, f64>(),
-            #[cfg(mantex_avx2)]
-            Token::Avx2(_) if is_f32 => Self::on::<pulp::x86::V3, f32>(),
-            #[cfg(mantex_avx2)]
-            Token::Avx2(_) => Self::on::<pulp::x86::V3, f64>(),
-            #[cfg(mantex_neon)]
-            Token::Neon(_) if is_f32 => Self::on::<pulp::aarch64::Neon, f32>(),
-            #[cfg(mantex_neon)]
-            Token::Neon(_) => Self::on::<pulp::aarch64::Neon, f64>(),
-            Token::Scalar(_) if is_f32 => Self::on::<pulp::Scalar, f32>(),
-            Token::Scalar(_) => Self::on::<pulp::Scalar, f64>(),
-        }
+        match_token!(token, l => if is_f32 { Self::on::<_, f32>(l) } else { Self::on::<_, f64>(l) })
     }
 
     /// The layout on one instruction set.
-    fn on<L: Lanes<T>, T: Float>() -> Self {
+    fn on<L: ExpLanes<T>, T: Float>(_: L) -> Self {
         Self {
             width: BATCH_VECTORS * L::N,
             block_rows: block_rows::<L, T>(),
-            min_sum: power_of_two(-0.3 * T::BIAS),
-            min_scaling: power_of_two(-0.75 * T::BIAS),
+            min_sum: pow2(-0.3 * T::BIAS),
+            min_scaling: pow2(-0.75 * T::BIAS),
         }
     }
 }
 
 /// The rows of a block: 8 if there are registers for their sums.
 #[inline(always)]
-fn block_rows<L: Lanes<T>, T: Float>() -> usize {
+fn block_rows<L: ExpLanes<T>, T: Float>() -> usize {
     if L::IN_FLIGHT >= 4 { 8 } else { 4 }
 }
 
 /// The stored Gibbs matrix of a batch.
 #[derive(Clone, Copy)]
 pub struct GibbsBlocks<'a, T> {
-    /// Blocks of [`BatchLayout::block_rows`] rows, each column by column: the entries of a block in one
-    /// column lie side by side.
+    /// Blocks of [`BatchLayout::block_rows`] rows, each column by column: the entries of a block in
+    /// one column lie side by side.
     pub(crate) entries: &'a [T],
     /// The end of each group of rows, a multiple of the rows of a block.
     pub(crate) row_ends: &'a [usize],
@@ -91,8 +77,8 @@ pub struct GibbsBlocks<'a, T> {
     pub(crate) column_ends: &'a [usize],
 }
 
-/// The problems of all lanes. Arrays of rows or columns have [`BatchLayout::width`] numbers for each row
-/// or column of the Gibbs matrix.
+/// The problems of all lanes. Arrays of rows or columns have [`BatchLayout::width`] numbers for
+/// each row or column of the Gibbs matrix.
 pub struct LaneArrays<'a, T> {
     /// The masses of the rows, divided by their total; 0 for rows that only fill up a block.
     pub(crate) a: &'a [T],
@@ -118,7 +104,11 @@ pub struct LaneArrays<'a, T> {
 
 /// One iteration of all problems: the new s, then the new v.
 #[inline(always)]
-pub(crate) fn batch_iteration<L: Lanes<T>, T: Float>(l: L, gibbs: &GibbsBlocks<'_, T>, lanes: &mut LaneArrays<'_, T>) {
+pub(crate) fn batch_iteration<L: ExpLanes<T>, T: Float>(
+    l: L,
+    gibbs: &GibbsBlocks<'_, T>,
+    lanes: &mut LaneArrays<'_, T>,
+) {
     if block_rows::<L, T>() == 8 {
         iterate_in_blocks::<L, T, 8>(l, gibbs, lanes);
     } else {
@@ -260,8 +250,8 @@ fn row_scalings<L: Lanes<T>, T: Float, const R: usize>(
     scalings
 }
 
-/// Adds a block of rows, each times its scaling, to the column sums. For the `FIRST` block of a group
-/// the old contents count as 0.
+/// Adds a block of rows, each times its scaling, to the column sums. For the `FIRST` block of a
+/// group the old contents count as 0.
 #[inline(always)]
 fn add_to_columns<L: Lanes<T>, T: Float, const R: usize, const FIRST: bool>(
     l: L,
@@ -288,8 +278,8 @@ fn add_to_columns<L: Lanes<T>, T: Float, const R: usize, const FIRST: bool>(
     }
 }
 
-/// Replaces scalings by the potentials `(log2(scaling) + shift) / eta + offset`, and 0 by -inf. The length
-/// must be a multiple of [`POTENTIALS_STEP`].
+/// Replaces scalings by the potentials `(log2(scaling) + shift) / eta + offset`, and 0 by -inf. The
+/// length must be a multiple of [`POTENTIALS_STEP`].
 #[inline(always)]
 pub(crate) fn scalings_to_potentials<L: Lanes<T>, T: Float>(
     _l: L,

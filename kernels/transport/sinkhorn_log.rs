@@ -1,10 +1,8 @@
-//! Sinkhorn's iteration in the log domain: one read of the cost matrix and one exponential per entry for
-//! an update of both potentials.
+//! Sinkhorn's iteration in the log domain: one read of the cost matrix and one exponential per
+//! entry for an update of both potentials.
 //!
 //! The [family's page](super) has the pseudo-code.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{exp2, ln, log2};
 use super::gibbs::{
     GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
     row_range, stabilized_row,
@@ -12,9 +10,12 @@ use super::gibbs::{
 use super::potentials::{PotentialsMut, PotentialsRef, over_relax, quantum, round_to_quantum, split_columns};
 use super::tuning::{BLOCK_BYTES, BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS};
 use super::{PlanSummary, Problem, Workspace, gibbs_stride};
+use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::math::exp::{ExpLanes, exp2};
+use crate::kernels::math::ln::{ln, log2};
 
-/// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the column
-/// sums. Otherwise rows are taken one at a time.
+/// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the
+/// column sums. Otherwise rows are taken one at a time.
 #[inline(always)]
 pub(super) fn takes_blocks<T: Float>(cols: usize) -> bool {
     BLOCK_ROWS * gibbs_stride(cols) * size_of::<T>() <= BLOCK_BYTES
@@ -53,8 +54,8 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
         block
     }
 
-    /// The rows of the next block to prefetch while exponentials are taken, and those to prefetch while
-    /// this block is added to the column sums: a quarter, so that memory works all the time.
+    /// The rows of the next block to prefetch while exponentials are taken, and those to prefetch
+    /// while this block is added to the column sums: a quarter, so that memory works all the time.
     #[inline(always)]
     fn next(&self) -> (&[&'a [T]], &[&'a [T]]) {
         self.next[..self.next_len].split_at(self.next_len - self.next_len / 4)
@@ -62,7 +63,7 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
 
     /// Evaluates the rows again whose sums are out of range. Returns the shifts of all rows.
     #[inline(always)]
-    fn stabilize<L: Lanes<T>>(
+    fn stabilize<L: ExpLanes<T>>(
         &self,
         l: L,
         eval: &GibbsEval<'_, L, T>,
@@ -85,7 +86,7 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
 /// Normalizes the rows of a block and adds them to the column sums: rows that sum to their mass, or
 /// beyond it by the factor. Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
-fn normalize_block<L: Lanes<T>, T: Float, const R: usize>(
+fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
@@ -111,10 +112,10 @@ fn normalize_block<L: Lanes<T>, T: Float, const R: usize>(
     add_block(l, WeightedRows { gibbs: w.gibbs, weights }, partial_sums, next_last);
 }
 
-/// Adds the rows of the plan in a block to the column sums. Leaves the errors of the row sums in the
-/// workspace, and returns the cost of the rows.
+/// Adds the rows of the plan in a block to the column sums. Leaves the errors of the row sums in
+/// the workspace, and returns the cost of the rows.
 #[inline(always)]
-fn evaluate_block<L: Lanes<T>, T: Float, const R: usize>(
+fn evaluate_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
@@ -150,12 +151,12 @@ fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>)
     w.column_sums.fill(0.0);
 }
 
-/// One iteration in the log domain: the new U, then the new G, both moved beyond the update by the factor
-/// (1: the update itself). Returns the L1 error of the row marginals *before* it, which costs nothing. The
-/// iteration before has met the column marginals. With another factor it has not, and the error of
-/// the columns between both updates is added.
+/// One iteration in the log domain: the new U, then the new G, both moved beyond the update by the
+/// factor (1: the update itself). Returns the L1 error of the row marginals *before* it, which
+/// costs nothing. The iteration before has met the column marginals. With another factor it has
+/// not, and the error of the columns between both updates is added.
 #[inline(always)]
-pub(crate) fn log_iteration<L: Lanes<T> + Lanes<f64>, T: Float>(
+pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     factor: f64,
@@ -297,7 +298,7 @@ fn stabilized_columns<T: Float>(
 
 /// The marginal error and the cost of the plan that the potentials define.
 #[inline(always)]
-pub(crate) fn evaluate_plan<L: Lanes<T>, T: Float>(
+pub(crate) fn evaluate_plan<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,

@@ -1,5 +1,5 @@
-//! Sinkhorn's iteration by scaling a stored Gibbs matrix: no exponentials, one read of the matrix for an
-//! update of both sides.
+//! Sinkhorn's iteration by scaling a stored Gibbs matrix: no exponentials, one read of the matrix
+//! for an update of both sides.
 //!
 //! ```text
 //! K_ij <- 2^(U_i + G_j - eta C_ij)               build_gibbs, once; s = v = 1
@@ -10,22 +10,23 @@
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
-use super::super::lanes::{Float, Lanes};
-use super::super::math::exp::{exp2, log2};
 use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
 use super::potentials::{PotentialsMut, quantum, split_columns};
 use super::sinkhorn_log::takes_blocks;
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS};
 use super::{Problem, Workspace, gibbs_stride};
+use crate::kernels::lanes::{Float, Lanes, WideLanes};
+use crate::kernels::math::exp::{ExpLanes, exp2};
+use crate::kernels::math::ln::log2;
 
-/// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None` if
-/// their number exceeds `usize`.
+/// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None`
+/// if their number exceeds `usize`.
 pub(crate) fn scaled_gibbs_len(rows: usize, cols: usize) -> Option<usize> {
     rows.checked_next_multiple_of(BLOCK_ROWS)?.checked_mul(gibbs_stride(cols))
 }
 
-/// A stored Gibbs matrix and its scalings. With the U and G that it was built with, the potentials are
-/// now `U_i + log2(row_scalings_i)` and `G_j + log2(column_scalings_j)`.
+/// A stored Gibbs matrix and its scalings. With the U and G that it was built with, the potentials
+/// are now `U_i + log2(row_scalings_i)` and `G_j + log2(column_scalings_j)`.
 pub struct ScaledGibbs<'a, T> {
     /// The matrix, of [`scaled_gibbs_len`] elements; 0 before it is first built.
     pub(crate) gibbs: &'a mut [T],
@@ -35,10 +36,10 @@ pub struct ScaledGibbs<'a, T> {
     pub(crate) column_scalings: &'a mut [f64],
 }
 
-/// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row scalings what
-/// is left of it. One read of the cost matrix.
+/// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row
+/// scalings what is left of it. One read of the cost matrix.
 #[inline(always)]
-pub(crate) fn build_gibbs<L: Lanes<T>, T: Float>(
+pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     potentials: &mut PotentialsMut<'_>,
@@ -81,10 +82,10 @@ pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
 }
 
 /// One iteration on the scalings, as [`log_iteration`](super::sinkhorn_log::log_iteration) on the
-/// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in which
-/// entries that underflowed are negligible.
+/// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in
+/// which entries that underflowed are negligible.
 #[inline(always)]
-pub(crate) fn scaling_iteration<L: Lanes<T>, T: Float>(
+pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     factor: f64,
@@ -121,11 +122,11 @@ pub(crate) fn scaling_iteration<L: Lanes<T>, T: Float>(
 }
 
 /// Computes the new row scalings, to [`Workspace::row_scratch`], and the column sums with them but
-/// without the column scalings. Returns the L1 error of the row marginals before. Out of cache, the rows
-/// of a block are summed while those of the block before, still in the cache, are added to the column
-/// sums, so that memory is always at work.
+/// without the column scalings. Returns the L1 error of the row marginals before. Out of cache, the
+/// rows of a block are summed while those of the block before, still in the cache, are added to the
+/// column sums, so that memory is always at work.
 #[inline(always)]
-fn scale_rows<L: Lanes<T>, T: Float, const R: usize>(
+fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     factor: f64,
@@ -192,8 +193,8 @@ fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: 
     rows
 }
 
-/// Prefetches column `at` of the R rows behind the first R rows of `gibbs`, if there are any and a cache
-/// line begins there.
+/// Prefetches column `at` of the R rows behind the first R rows of `gibbs`, if there are any and a
+/// cache line begins there.
 #[inline(always)]
 fn prefetch_next_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], stride: usize, at: usize) {
     if gibbs.len() > R * stride && (at * size_of::<T>()).is_multiple_of(64) {
@@ -205,7 +206,7 @@ fn prefetch_next_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T],
 
 /// The sum of all lanes of each vector.
 #[inline(always)]
-fn reduce_sums<L: Lanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]) -> [f64; R] {
+fn reduce_sums<L: WideLanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]) -> [f64; R] {
     let mut sums = [0.0; R];
     for i in 0..R {
         sums[i] = l.reduce_sum_wide(totals[i]);
@@ -213,10 +214,10 @@ fn reduce_sums<L: Lanes<T>, T: Float, const R: usize>(l: L, totals: [L::Wide; R]
     sums
 }
 
-/// The sums of the first R rows, each element times the scaling of its column. The rows behind them are
-/// prefetched.
+/// The sums of the first R rows, each element times the scaling of its column. The rows behind them
+/// are prefetched.
 #[inline(always)]
-fn sum_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_scalings: &[T]) -> [f64; R] {
+fn sum_block<L: WideLanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_scalings: &[T]) -> [f64; R] {
     let zero = l.splat(T::ZERO);
     let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
     let mut totals = [l.widen(zero); R];
@@ -241,9 +242,10 @@ fn sum_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], column_sc
     reduce_sums(l, totals)
 }
 
-/// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one loop.
+/// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one
+/// loop.
 #[inline(always)]
-fn sum_and_add_block<L: Lanes<T>, T: Float, const R: usize>(
+fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     gibbs: &[T],
     column_scalings: &[T],
@@ -253,8 +255,8 @@ fn sum_and_add_block<L: Lanes<T>, T: Float, const R: usize>(
     let zero = l.splat(T::ZERO);
     let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
     let mut weight = [zero; R];
-    for i in 0..R {
-        weight[i] = l.splat(added.weights[i]);
+    for (weight, &x) in weight.iter_mut().zip(&added.weights) {
+        *weight = l.splat(x);
     }
     let mut totals = [l.widen(zero); R];
     for start in (0..cols).step_by(FLUSH_VECTORS * L::N) {

@@ -1,20 +1,21 @@
 //! Every constant of the transport family that was chosen for speed, with its measurement.
 //!
-//! "Zen 4" is one core of a virtual server (AMD EPYC, 1 MiB of second-level cache, AVX-512), measured on
-//! 2026-11-25 by `cargo bench --bench transport -- ratios`.
+//! "Zen 4" is one core of a virtual server (AMD EPYC, 1 MiB of second-level cache, AVX-512),
+//! measured on 2026-11-25 by `cargo bench --bench transport -- ratios`.
 
-/// Rows that share one load of the column potentials and one load, add and store of the column sums.
-/// On Zen 4, loops over 8 rows are half as fast: they are not unrolled, or keep addresses on the stack.
+/// Rows that share one load of the column potentials and one load, add and store of the column
+/// sums. On Zen 4, loops over 8 rows are half as fast: they are not unrolled, or keep addresses on
+/// the stack.
 pub(crate) const BLOCK_ROWS: usize = 4;
 
 /// The largest matrix in bytes that is taken to be in the caches, so that nothing is prefetched.
-/// Not measured: about the last-level cache that one core of a server has to itself. Beyond it, on Zen 4
-/// and for 4096 x 4096 f32, a scaling iteration takes 0.18 ns per entry with prefetches, 0.25 without; a
-/// read alone takes 0.15.
+/// Not measured: about the last-level cache that one core of a server has to itself. Beyond it, on
+/// Zen 4 and for 4096 x 4096 f32, a scaling iteration takes 0.18 ns per entry with prefetches, 0.25
+/// without; a read alone takes 0.15.
 pub(crate) const CACHED_BYTES: usize = 16 << 20;
 
-/// The largest block of [`BLOCK_ROWS`] rows in bytes. Larger rows are taken one at a time.
-/// Not measured: a third of the second-level cache of Zen 4, beside the costs that stream through it.
+/// The largest block of [`BLOCK_ROWS`] rows in bytes. Larger rows are taken one at a time. Not
+/// measured: a third of the second-level cache of Zen 4, beside the costs that stream through it.
 pub(crate) const BLOCK_BYTES: usize = 320 << 10;
 
 /// Vectors that are summed in `T` before a row sum is continued in `f64`.
@@ -41,8 +42,8 @@ pub(crate) const POTENTIALS_STEP: usize = 8;
 /// Not measured: potentials move far in the first iterations, which soon invalidates the matrix.
 pub(crate) const INITIAL_LOG_ITERATIONS: usize = 3;
 
-/// Scaling iterations that pay for building a Gibbs matrix.
-/// Derived: building costs a log iteration and a store of K, and each iteration saves half a log iteration.
+/// Scaling iterations that pay for building a Gibbs matrix. Derived: building costs a log iteration
+/// and a store of K, and each iteration saves half a log iteration.
 pub(crate) const BREAK_EVEN_ITERATIONS: f64 = 4.0;
 
 /// The most log-domain iterations between two Gibbs matrices, when each was soon left.
@@ -57,7 +58,8 @@ pub(crate) const STAGE_TOLERANCE: f64 = 0.02;
 /// Not measured: a bound for problems whose stages converge slowly.
 pub(crate) const MAX_STAGE_ITERATIONS: usize = 100;
 
-/// The largest factor of adaptive over-relaxation. Not measured: at 2 the iteration does not converge.
+/// The largest factor of adaptive over-relaxation. Not measured: at 2 the iteration does not
+/// converge.
 pub(crate) const MAX_FACTOR: f64 = 1.98;
 
 /// The shortest window of iterations, over which a rate of convergence is measured. Not measured.

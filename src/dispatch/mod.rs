@@ -1,16 +1,21 @@
-//! The entry points: every kernel that the public functions reach, one line each, in a list per family.
+//! The entry points: every kernel that the public functions reach, one line each, in a list per
+//! family.
 //!
 //! From each line the macro `entry_points` makes, for f32 and for f64:
-//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the kernel with the target
-//!   features of the set;
-//! - a `#[multiversion]` function (`f32::best::softmax`) whose clone for an instruction set is picked once and calls
-//!   that body. Lines that begin with `inline` have the kernel inlined into the clone, too: it saves calls of a few
-//!   elements the detour, and costs a second copy of the code;
-//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the best and a given one.
+//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the
+//!   kernel with the target features of the set;
+//! - a function that calls the body of a given instruction set (`f32::on::softmax`);
+//! - a function that runs [`Isa::best`] (`f32::best::softmax`). If the line begins with `call`, it
+//!   calls the body. If the line begins with `inline`, it is a `#[multiversion]` function with one
+//!   clone per instruction set, picked once, and the kernel inlined into each: this saves calls of a
+//!   few elements the detour, and costs a second copy of the code;
+//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the best
+//!   and a given one.
 //!
-//! A clone checks that it is what [`Isa::best`] says, and otherwise hands over to the body that is. That covers
-//! `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512 multiversion passes over: it
-//! adds the features of Ice Lake (VBMI2 and others) to any target with an `avx512` feature.
+//! A clone checks that it is what [`Isa::best`] says, and otherwise calls the body that is. That
+//! covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512
+//! multiversion passes over: it adds the features of Ice Lake (VBMI2 and others) to any target with
+//! an `avx512` feature.
 
 use crate::Isa;
 
@@ -20,8 +25,8 @@ mod pairwise;
 mod softmax;
 mod transport;
 
-/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it cannot reach a kernel
-/// past the checks of the public functions.
+/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it
+/// cannot reach a kernel past the checks of the public functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
@@ -63,16 +68,54 @@ pub trait EntryPoints<T>:
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
 
-/// A closure that moves this can be called once only. Others reach `vectorize` through a shim that nothing obliges the
-/// compiler to inline, and a kernel outside of it would lose its target features: a hundred times slower.
-struct Once;
-
-/// What a clone does: `inline` the kernel, or `call` its body.
-macro_rules! run_kernel {
-    (inline $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { $kernel::$name($l, $($arg),*) };
-    (call $isa:ident $l:ident $kernel:ident $name:ident($($arg:ident),*)) => { super::$isa::$name($l, $($arg),*) };
+/// The function that runs an entry point on [`Isa::best`]. For `inline` lines it has one clone per
+/// instruction set, picked once, with the kernel inlined; for `call` lines it calls the body.
+macro_rules! best_function {
+    (
+        call ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?
+    ) => {
+        $(#[$meta])*
+        #[inline]
+        pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
+            super::on::$name(Isa::best(), $($arg),*)
+        }
+    };
+    (
+        inline ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?
+    ) => {
+        $(#[$meta])*
+        #[multiversion(targets($avx512, $avx2, $neon))]
+        pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
+            let isa = Isa::best();
+            match_target! {
+                // new ISA: its arm.
+                $avx512 => {
+                    #[cfg(mantex_avx512)]
+                    if let Token::Avx512(l) = isa.token() {
+                        return $kernel::$name(l, $($arg),*);
+                    }
+                }
+                $avx2 => {
+                    #[cfg(mantex_avx2)]
+                    if let Token::Avx2(l) = isa.token() {
+                        return $kernel::$name(l, $($arg),*);
+                    }
+                }
+                $neon => {
+                    #[cfg(mantex_neon)]
+                    if let Token::Neon(l) = isa.token() {
+                        return $kernel::$name(l, $($arg),*);
+                    }
+                }
+                _ => {}
+            }
+            super::on::$name(isa, $($arg),*)
+        }
+    };
 }
-use run_kernel;
+use best_function;
 
 /// Makes the entry points of a family from its list; see the module's documentation.
 macro_rules! entry_points {
@@ -113,8 +156,8 @@ macro_rules! entry_points_for {
         mod $t {
             use super::*;
             use crate::Isa;
-            use crate::dispatch::{Once, Road, run_kernel};
-            use crate::kernels::lanes::Token;
+            use crate::dispatch::{Road, best_function};
+            use crate::kernels::lanes::{Once, Token};
             #[allow(dead_code)] // As above.
             type T = $t;
 
@@ -164,46 +207,19 @@ macro_rules! entry_points_for {
                 )*
             }
 
-            /// One clone per instruction set, picked once.
-            // multiversion expands to `unsafe` calls of its clones, each behind the check of the CPU's features.
+            /// The entry points on [`Isa::best`].
+            // multiversion expands to `unsafe` calls of its clones, each behind the check of the
+            // CPU's features.
             #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
-            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere scalar may be all.
+            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere
+            // scalar may be all.
             #[allow(dead_code, irrefutable_let_patterns)]
             mod best {
                 use super::*;
                 use multiversion::{multiversion, target::match_target};
                 $(
-                    $(#[$meta])*
-                    #[multiversion(targets($avx512, $avx2, $neon))]
-                    pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
-                        let isa = Isa::best();
-                        match_target! {
-                            // new ISA: its arm.
-                            $avx512 => {
-                                #[cfg(mantex_avx512)]
-                                if let Token::Avx512(l) = isa.token() {
-                                    return run_kernel!($how avx512 l $kernel $name($($arg),*));
-                                }
-                            }
-                            $avx2 => {
-                                #[cfg(mantex_avx2)]
-                                if let Token::Avx2(l) = isa.token() {
-                                    return run_kernel!($how avx2 l $kernel $name($($arg),*));
-                                }
-                            }
-                            $neon => {
-                                #[cfg(mantex_neon)]
-                                if let Token::Neon(l) = isa.token() {
-                                    return run_kernel!($how neon l $kernel $name($($arg),*));
-                                }
-                            }
-                            _ => {
-                                if let Token::Scalar(l) = isa.token() {
-                                    return super::scalar::$name(l, $($arg),*);
-                                }
-                            }
-                        }
-                        super::on::$name(isa, $($arg),*)
+                    best_function! {
+                        $how ($avx512) ($avx2) ($neon) $(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?
                     }
                 )*
             }
@@ -222,7 +238,10 @@ macro_rules! entry_points_for {
             }
         }
     };
-    (@bodies $isa:ident $token:ty, $($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+    (
+        @bodies $isa:ident $token:ty,
+        $($(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
+    ) => {
         /// The bodies for one instruction set.
         mod $isa {
             use super::*;
@@ -238,3 +257,44 @@ macro_rules! entry_points_for {
     };
 }
 use entry_points_for;
+
+/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from
+/// one body each. The body sees the [`Road`] under the name that is given between bars. Functions
+/// that are not at the root of the crate are in the module that `in module;` names.
+macro_rules! functions_and_isa_methods {
+    (in medoids; $($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
+    };
+    (@at $module:literal $(
+        $(#[$doc:meta])*
+        fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? |$road:ident| $body:block
+    )*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
+            crate::dispatch::Road::Best.$name($($arg),*)
+        }
+
+        impl crate::Isa {
+            #[doc = concat!("[`", stringify!($name), "`](", $module, stringify!($name), "()) on this instruction set.")]
+            ///
+            #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
+            #[inline]
+            pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                crate::dispatch::Road::On(self).$name($($arg),*)
+            }
+        }
+
+        impl crate::dispatch::Road {
+            #[inline(always)]
+            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+                let $road = self;
+                $body
+            }
+        }
+    )*};
+    ($($functions:tt)*) => {
+        crate::dispatch::functions_and_isa_methods! { @at "crate::" $($functions)* }
+    };
+}
+pub(crate) use functions_and_isa_methods;

@@ -15,15 +15,29 @@ use crate::matrix::{MatMut, MatRef};
 
 #[cfg(feature = "transport")]
 crate::dispatch::entry_points! {
-    call costs::cost_minima(cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]) -> Option<usize>;
-    call sinkhorn_log::log_iteration(p: &Problem<'_, T>, factor: f64, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>) -> f64;
-    call sinkhorn_log::evaluate_plan(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>) -> PlanSummary;
-    call sinkhorn_scaling::build_gibbs(p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, to: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>);
-    call sinkhorn_scaling::scaling_iteration(p: &Problem<'_, T>, factor: f64, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>) -> Option<f64>;
-    call sinkhorn_scaling::absorb_scalings(p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, from: &ScaledGibbs<'_, T>);
+    call costs::cost_minima(
+        cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]
+    ) -> Option<usize>;
+    call sinkhorn_log::log_iteration(
+        p: &Problem<'_, T>, factor: f64, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
+    ) -> f64;
+    call sinkhorn_log::evaluate_plan(
+        p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>
+    ) -> PlanSummary;
+    call sinkhorn_scaling::build_gibbs(
+        p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, to: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+    );
+    call sinkhorn_scaling::scaling_iteration(
+        p: &Problem<'_, T>, factor: f64, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+    ) -> Option<f64>;
+    call sinkhorn_scaling::absorb_scalings(
+        p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, from: &ScaledGibbs<'_, T>
+    );
     call sinkhorn_batch::batch_iteration(gibbs: &GibbsBlocks<'_, T>, lanes: &mut LaneArrays<'_, T>);
     call sinkhorn_batch::scalings_to_potentials(eta: f64, shift: f64, offsets: &[f64], in_out: &mut [T]);
-    call plan::plan_rows(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>, first: usize, out: MatMut<'_, T>);
+    call plan::plan_rows(
+        p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>, first: usize, out: MatMut<'_, T>
+    );
     call objective::objective(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> Values;
 }
 

@@ -2,7 +2,7 @@
 
 use super::input::check_elements;
 use crate::dispatch::Road;
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::{Error, MatRef, Real, check};
 
 functions_and_isa_methods! {

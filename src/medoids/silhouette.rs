@@ -6,7 +6,7 @@ use super::input::{check_elements, check_medoids, check_row};
 use super::search::members;
 use crate::check;
 use crate::dispatch::Road;
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::tuning::BLOCK_COLUMNS;
 use crate::real::Element;

@@ -1,7 +1,7 @@
 //! Cross-entropy of rows with known classes, alone or with its gradient.
 
 use crate::check::{self, Shape};
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef};
 
@@ -21,8 +21,8 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: 4 ulp of the larger of 1 and the result; any length, also with a large common
     ///   offset of the logits.
-    /// - Special values: +inf if the logit of the class is -inf; NaN for a row without a softmax (see
-    ///   the [table](crate#special-values)).
+    /// - Special values: +inf if the logit of the class is -inf; NaN for a row without a softmax
+    ///   (see the [table](crate#special-values)).
     /// - Errors: as listed below.
     /// - Cost and source: 1 exp and 1 read per element; from the definition.
     ///
@@ -48,9 +48,9 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// [`cross_entropy_rows`], and the gradient of `weight` times the sum of the losses with respect to
-    /// the logits: `gradient[i][j] = weight * (softmax(logits_i)[j] - (j == classes[i]))`. For the mean
-    /// of the losses, `weight` is 1 / rows.
+    /// [`cross_entropy_rows`], and the gradient of `weight` times the sum of the losses with
+    /// respect to the logits: `gradient[i][j] = weight * (softmax(logits_i)[j] - (j ==
+    /// classes[i]))`. For the mean of the losses, `weight` is 1 / rows.
     ///
     /// - Accuracy: the losses as [`cross_entropy_rows`]; the gradient 5 ulp of
     ///   `weight * softmax(logits_i)[j]` if this is a normal number, plus an ulp of `weight` in the

@@ -7,11 +7,11 @@ use core::iter::Sum;
 
 /// A sum of exponentials, `sum_i exp(x[i])`, that streams, merges and never overflows.
 ///
-/// The sum of a whole is the merged sum of its parts, which can be computed on several threads or as
-/// they arrive. An empty sum is the default.
+/// The sum of a whole is the merged sum of its parts, which can be computed on several threads or
+/// as they arrive. An empty sum is the default.
 ///
-/// - Accuracy: [`ExtSum::ln`] is within 2 ulp, or within 2 ulp of 1 if the result is between -1 and 1.
-///   A merge adds a relative error of a few `f64::EPSILON` to the sum.
+/// - Accuracy: [`ExtSum::ln`] is within 2 ulp, or within 2 ulp of 1 if the result is between -1 and
+///   1. A merge adds a relative error of a few `f64::EPSILON` to the sum.
 /// - Special values: as log-sum-exp in the [table](crate#special-values).
 /// - Errors: none.
 /// - Cost and source: 1 exp and 1 read per element; Dukhan & Ablavatski 2020, section 4.

@@ -1,6 +1,6 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of rows.
 
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::softmax::Logits;
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
@@ -11,11 +11,12 @@ functions_and_isa_methods! {
     /// - Accuracy: 4 ulp for results >= 2^-100 (f64: 2^-996), smaller ones 2^-100 (f64: 2^-996)
     ///   absolute; any length.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
-    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then unchanged.
-    /// - Cost and source: 1 exp per element, 2 if the maximum is outside of about -14..44 or the first
-    ///   logits are -inf. Slices of 16 MiB and more take 2 if exponentials are cheap (AVX-512, f32 on
-    ///   AVX2 and NEON): they are read twice and written once, past the caches; Dukhan & Ablavatski
-    ///   2020, "The Two-Pass Softmax Algorithm", algorithm 3.
+    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
+    ///   unchanged.
+    /// - Cost and source: 1 exp per element, 2 if the maximum is outside of about -14..44 or the
+    ///   first logits are -inf. Slices of 16 MiB and more take 2 if exponentials are cheap
+    ///   (AVX-512, f32 on AVX2 and NEON): they are read twice and written once, past the caches;
+    ///   Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3.
     ///
     /// ```
     /// let mut p = [0.0_f32; 3];
@@ -36,7 +37,8 @@ functions_and_isa_methods! {
     /// - Accuracy: as [`softmax`]; the bits may differ from its results.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: none.
-    /// - Cost and source: as [`softmax`], plus a pass for the maximum unless the slice is read twice.
+    /// - Cost and source: as [`softmax`], plus a pass for the maximum unless the slice is read
+    ///   twice.
     ///
     /// ```
     /// let mut x = [5.0_f64; 4];
@@ -49,10 +51,11 @@ functions_and_isa_methods! {
 functions_and_isa_methods! {
     /// Log-softmax of a slice: `out[i] = x[i] - ln(sum_j exp(x[j]))`.
     ///
-    /// - Accuracy: 4 ulp of the larger of 1 and the result; any length. A large common offset of the
-    ///   inputs costs no accuracy, because the logarithm is subtracted in two parts.
+    /// - Accuracy: 4 ulp of the larger of 1 and the result; any length. A large common offset of
+    ///   the inputs costs no accuracy, because the logarithm is subtracted in two parts.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
-    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then unchanged.
+    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
+    ///   unchanged.
     /// - Cost and source: 1 exp per element; 2 reads and 1 write, past the caches from 16 MiB on.
     ///
     /// ```
@@ -74,7 +77,8 @@ functions_and_isa_methods! {
     /// - Accuracy: 2 ulp, or 2 ulp of 1 if the result is between -1 and 1; any length.
     /// - Special values: as in the [table](crate#special-values); an empty slice gives -inf.
     /// - Errors: none.
-    /// - Cost and source: 1 exp and 1 read per element; Dukhan & Ablavatski 2020, algorithm 3, pass 1.
+    /// - Cost and source: 1 exp and 1 read per element; Dukhan & Ablavatski 2020, algorithm 3, pass
+    ///   1.
     ///
     /// ```
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
@@ -88,7 +92,8 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: as [`softmax`].
     /// - Special values: as in the [table](crate#special-values), row by row.
-    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then unchanged.
+    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
+    ///   unchanged.
     /// - Cost and source: as [`softmax`]; short rows are worked on in groups.
     ///
     /// A scale, a mask and in-place results: [`Softmax`](crate::Softmax).
@@ -96,7 +101,8 @@ functions_and_isa_methods! {
     /// ```
     /// use mantex::{MatMut, MatRef};
     /// let mut p = [0.0_f64; 4];
-    /// mantex::softmax_rows(MatRef::new(&[0.0, 0.0, 7.0, 7.0], 2, 2)?, MatMut::new(&mut p, 2, 2)?)?;
+    /// let x = [0.0, 0.0, 7.0, 7.0];
+    /// mantex::softmax_rows(MatRef::new(&x, 2, 2)?, MatMut::new(&mut p, 2, 2)?)?;
     /// assert_eq!(p, [0.5; 4]);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -115,7 +121,8 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: as [`log_softmax`].
     /// - Special values: as in the [table](crate#special-values), row by row.
-    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then unchanged.
+    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
+    ///   unchanged.
     /// - Cost and source: as [`log_softmax`]; short rows are worked on in groups.
     ///
     /// A scale and a mask: [`Softmax`](crate::Softmax).
@@ -123,7 +130,8 @@ functions_and_isa_methods! {
     /// ```
     /// use mantex::{MatMut, MatRef};
     /// let mut y = [0.0_f64; 4];
-    /// mantex::log_softmax_rows(MatRef::new(&[0.0, 0.0, 7.0, 7.0], 2, 2)?, MatMut::new(&mut y, 2, 2)?)?;
+    /// let x = [0.0, 0.0, 7.0, 7.0];
+    /// mantex::log_softmax_rows(MatRef::new(&x, 2, 2)?, MatMut::new(&mut y, 2, 2)?)?;
     /// assert_eq!(y, [-2.0_f64.ln(); 4]);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -142,8 +150,8 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: as [`log_sum_exp`].
     /// - Special values: as in the [table](crate#special-values), row by row.
-    /// - Errors: [`Error::LengthMismatch`] if `out` does not have an element per row of `x`; `out` is
-    ///   then unchanged.
+    /// - Errors: [`Error::LengthMismatch`] if `out` does not have an element per row of `x`; `out`
+    ///   is then unchanged.
     /// - Cost and source: as [`log_sum_exp`]; short rows are worked on in groups.
     ///
     /// A scale and a mask: [`Softmax`](crate::Softmax).

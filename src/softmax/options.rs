@@ -8,12 +8,12 @@ use crate::{Error, Isa, MatMut, MatRef, Real};
 
 /// Softmax, log-softmax and log-sum-exp of rows of logits `scale * x + mask`.
 ///
-/// - Accuracy: that of [`softmax_rows`], [`log_softmax_rows`] and [`log_sum_exp_rows`] for the logits
-///   `scale * x + mask`, which are rounded to `T` once (on scalar twice: product and sum).
+/// - Accuracy: that of [`softmax_rows`], [`log_softmax_rows`] and [`log_sum_exp_rows`] for the
+///   logits `scale * x + mask`, which are rounded to `T` once (on scalar twice: product and sum).
 /// - Special values: where the mask is -inf the logit is -inf, even if `x` is NaN or +inf. Other
 ///   logits are as in the [table](crate#special-values).
-/// - Errors: [`Error::InvalidParameter`] if the scale is 0 or not finite; [`Error::ShapeMismatch`] if
-///   the mask has neither the shape of `x` nor one row of its length; those of each method.
+/// - Errors: [`Error::InvalidParameter`] if the scale is 0 or not finite; [`Error::ShapeMismatch`]
+///   if the mask has neither the shape of `x` nor one row of its length; those of each method.
 /// - Cost and source: that of the functions without options, plus 1 read of a mask per pass.
 ///
 /// ```
@@ -58,8 +58,8 @@ impl<'a, T: Real> Softmax<'a, T> {
         Self { scale, ..self }
     }
 
-    /// The term that is added to the scaled logits: a matrix of their shape, or one row for all rows.
-    /// An entry of -inf masks a logit.
+    /// The term that is added to the scaled logits: a matrix of their shape, or one row for all
+    /// rows. An entry of -inf masks a logit.
     pub fn mask(self, mask: MatRef<'a, T>) -> Self {
         Self { mask: Some(mask), ..self }
     }
@@ -94,8 +94,8 @@ impl<'a, T: Real> Softmax<'a, T> {
 
     /// Softmax of every row in place, with the results of [`Softmax::rows`] to the bit.
     ///
-    /// Accuracy and special values are those of the [builder](Softmax). Rows of more than a vector take
-    /// 2 exp per element instead of 1, because their logits must outlast the sum.
+    /// Accuracy and special values are those of the [builder](Softmax). Rows of more than a vector
+    /// take 2 exp per element instead of 1, because their logits must outlast the sum.
     ///
     /// ```
     /// use mantex::{MatMut, Softmax};

@@ -1,7 +1,7 @@
 //! StableMax, its logarithm, and their gradients.
 
 use crate::check::{self, Shape};
-use crate::isa::functions_and_isa_methods;
+use crate::dispatch::functions_and_isa_methods;
 use crate::{Error, MatMut, MatRef};
 
 functions_and_isa_methods! {
@@ -10,8 +10,10 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: 4 ulp for normal results, smaller ones the smallest normal number absolute; any
     ///   length.
-    /// - Special values: as softmax in the [table](crate#special-values); an empty slice is a no-op.
-    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then unchanged.
+    /// - Special values: as softmax in the [table](crate#special-values); an empty slice is a
+    ///   no-op.
+    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
+    ///   unchanged.
     /// - Cost and source: 2 passes without exp, 3 if the sum is outside of 2^-80..2^80 (f64:
     ///   2^-640..2^640); Prieto et al. 2025, "Grokking at the Edge of Numerical Stability".
     ///
@@ -29,12 +31,14 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The logarithm of the [`stablemax`] of a slice: `out[i] = ±ln(1 + |x[i]|) - ln(sum_j s(x[j]))`,
-    /// with the sign of `x[i]`.
+    /// The logarithm of the [`stablemax`] of a slice: `out[i] = ±ln(1 + |x[i]|) - ln(sum_j
+    /// s(x[j]))`, with the sign of `x[i]`.
     ///
     /// - Accuracy: 4 ulp of the larger of 1 and the result; any length.
-    /// - Special values: as log-softmax in the [table](crate#special-values); an empty slice is a no-op.
-    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then unchanged.
+    /// - Special values: as log-softmax in the [table](crate#special-values); an empty slice is a
+    ///   no-op.
+    /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
+    ///   unchanged.
     /// - Cost and source: 1 logarithm per element, otherwise as [`stablemax`].
     ///
     /// ```
@@ -55,13 +59,15 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: as [`stablemax`].
     /// - Special values: as softmax in the [table](crate#special-values), row by row.
-    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then unchanged.
+    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
+    ///   unchanged.
     /// - Cost and source: as [`stablemax`].
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
     /// let mut p = [0.0_f64; 4];
-    /// mantex::stablemax_rows(MatRef::new(&[2.0, 0.0, 5.0, 5.0], 2, 2)?, MatMut::new(&mut p, 2, 2)?)?;
+    /// let x = [2.0, 0.0, 5.0, 5.0];
+    /// mantex::stablemax_rows(MatRef::new(&x, 2, 2)?, MatMut::new(&mut p, 2, 2)?)?;
     /// assert_eq!(p, [0.75, 0.25, 0.5, 0.5]);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -81,13 +87,15 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: as [`log_stablemax`].
     /// - Special values: as log-softmax in the [table](crate#special-values), row by row.
-    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then unchanged.
+    /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
+    ///   unchanged.
     /// - Cost and source: as [`log_stablemax`].
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
     /// let mut y = [0.0_f64; 4];
-    /// mantex::log_stablemax_rows(MatRef::new(&[2.0, 0.0, 5.0, 5.0], 2, 2)?, MatMut::new(&mut y, 2, 2)?)?;
+    /// let x = [2.0, 0.0, 5.0, 5.0];
+    /// mantex::log_stablemax_rows(MatRef::new(&x, 2, 2)?, MatMut::new(&mut y, 2, 2)?)?;
     /// assert!((y[0] - 0.75_f64.ln()).abs() < 1e-15 && (y[3] + 2.0_f64.ln()).abs() < 1e-15);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -101,17 +109,18 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits `x` of `y = stablemax(x)`, given the gradient
-    /// `dy` with respect to y: `dx[j] = (s'(x[j]) / S) (dy[j] - sum_i dy[i] y[i])` with
-    /// `S = sum_i s(x[i])`, and `s'(x) = 1` for x >= 0 and `1 / (1 - x)^2` below.
+    /// The gradient of a loss with respect to the logits `x` of `y = stablemax(x)`, given the
+    /// gradient `dy` with respect to y: `dx[j] = (s'(x[j]) / S) (dy[j] - sum_i dy[i] y[i])` with `S
+    /// = sum_i s(x[i])`, and `s'(x) = 1` for x >= 0 and `1 / (1 - x)^2` below.
     ///
-    /// - Accuracy: `16 EPSILON (s'(x[j]) / S) (|dy[j]| + sum_i |dy[i]| y[i])` plus the smallest normal
-    ///   number; any length, if the results are finite.
-    /// - Special values: 0 where x is -inf; NaN in the whole row if [`stablemax`] gives NaN or `dy` is
-    ///   not finite.
+    /// - Accuracy: `16 EPSILON (s'(x[j]) / S) (|dy[j]| + sum_i |dy[i]| y[i])` plus the smallest
+    ///   normal number; any length, if the results are finite.
+    /// - Special values: 0 where x is -inf; NaN in the whole row if [`stablemax`] gives NaN or `dy`
+    ///   is not finite.
     /// - Errors: [`Error::LengthMismatch`] if `dy` or `dx` and `x` differ in length; `dx` is then
     ///   unchanged.
-    /// - Cost and source: 2 passes, and 1 more for each sum that is out of range; from the definition.
+    /// - Cost and source: 2 passes, and 1 more for each sum that is out of range; from the
+    ///   definition.
     ///
     /// ```
     /// let mut dx = [0.0_f64; 2];
@@ -129,13 +138,13 @@ functions_and_isa_methods! {
 
 functions_and_isa_methods! {
     /// The gradient of a loss with respect to the logits `x` of `y = log_stablemax(x)`, given the
-    /// gradient `dy` with respect to y: `dx[j] = dy[j] / (1 + |x[j]|) - (s'(x[j]) / S) sum_i dy[i]`,
-    /// with s' and S as for [`stablemax_backward`].
+    /// gradient `dy` with respect to y: `dx[j] = dy[j] / (1 + |x[j]|) - (s'(x[j]) / S) sum_i
+    /// dy[i]`, with s' and S as for [`stablemax_backward`].
     ///
-    /// - Accuracy: `16 EPSILON (|dy[j]| / (1 + |x[j]|) + (s'(x[j]) / S) sum_i |dy[i]|)` plus the smallest
-    ///   normal number; any length, if the results and the sum of `dy` are finite.
-    /// - Special values: 0 where x is -inf; NaN in the whole row if [`log_stablemax`] gives NaN or `dy`
-    ///   is not finite.
+    /// - Accuracy: `16 EPSILON (|dy[j]| / (1 + |x[j]|) + (s'(x[j]) / S) sum_i |dy[i]|)` plus the
+    ///   smallest normal number; any length, if the results and the sum of `dy` are finite.
+    /// - Special values: 0 where x is -inf; NaN in the whole row if [`log_stablemax`] gives NaN or
+    ///   `dy` is not finite.
     /// - Errors: [`Error::LengthMismatch`] if `dy` or `dx` and `x` differ in length; `dx` is then
     ///   unchanged.
     /// - Cost and source: as [`stablemax_backward`].

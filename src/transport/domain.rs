@@ -12,16 +12,17 @@ use core::mem::replace;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Method {
-    /// In the log domain: one exponential per entry and iteration, and no memory of the matrix's size.
+    /// In the log domain: one exponential per entry and iteration, and no memory of the matrix's
+    /// size.
     Log,
     /// By scaling a stored Gibbs matrix `exp((f_i + g_j - C_ij) / epsilon)`, which has absorbed the
-    /// potentials of the time when it was built (Schmitzer 2019, section 3.1): two multiply-adds per entry
-    /// and iteration. It takes one more matrix of the size of the cost matrix, whatever
-    /// [`Sinkhorn::memory_limit`] is. If the scalings leave the range in which this is accurate, the solver
-    /// continues in the log domain and later builds another matrix.
+    /// potentials of the time when it was built (Schmitzer 2019, section 3.1): two multiply-adds
+    /// per entry and iteration. It takes one more matrix of the size of the cost matrix, whatever
+    /// [`Sinkhorn::memory_limit`] is. If the scalings leave the range in which this is accurate,
+    /// the solver continues in the log domain and later builds another matrix.
     Scaling,
-    /// In the log domain at first; by scaling if enough iterations are to come and the matrix is within
-    /// [`Sinkhorn::memory_limit`].
+    /// In the log domain at first; by scaling if enough iterations are to come and the matrix is
+    /// within [`Sinkhorn::memory_limit`].
     #[default]
     Auto,
 }
@@ -91,7 +92,8 @@ impl<T: Real> Domain<T> {
         };
     }
 
-    /// Moves the scalings into the potentials, if there are any, and keeps both the domain and the scalings.
+    /// Moves the scalings into the potentials, if there are any, and keeps both the domain and the
+    /// scalings.
     pub(super) fn absorb_scalings(
         &mut self,
         settings: &Sinkhorn,

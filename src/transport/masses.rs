@@ -60,8 +60,8 @@ pub(super) fn check_totals(a: f64, b: f64, max_mismatch: f64) -> Result<(), Erro
     if (a - b).abs() > max_mismatch * a.max(b) { Err(Error::MassMismatch { a, b }) } else { Ok(()) }
 }
 
-/// The total of the masses. Fails unless all are finite and not negative and the total is finite and
-/// positive. In a batch, the masses are the row `problem` of a matrix.
+/// The total of the masses. Fails unless all are finite and not negative and the total is finite
+/// and positive. In a batch, the masses are the row `problem` of a matrix.
 pub(super) fn total_mass<T: Real>(argument: &'static str, masses: &[T], problem: Option<usize>) -> Result<f64, Error> {
     for (i, mass) in masses.iter().enumerate() {
         let value = mass.to_f64();
@@ -77,8 +77,8 @@ pub(super) fn total_mass<T: Real>(argument: &'static str, masses: &[T], problem:
     Ok(total)
 }
 
-/// Fails unless every cost is finite or +inf. Returns the minimum of each row over the columns with mass,
-/// and of each column over the rows with mass.
+/// Fails unless every cost is finite or +inf. Returns the minimum of each row over the columns with
+/// mass, and of each column over the rows with mass.
 pub(super) fn checked_minima<T: Real>(
     road: Road,
     cost: MatRef<'_, T>,
@@ -101,8 +101,8 @@ pub(super) fn checked_minima<T: Real>(
     Ok((row_minima, column_minima))
 }
 
-/// Fails unless every cost is finite or +inf, and every row and column with mass has a permitted partner
-/// with mass. Returns the minimum of each row over the columns with mass.
+/// Fails unless every cost is finite or +inf, and every row and column with mass has a permitted
+/// partner with mass. Returns the minimum of each row over the columns with mass.
 pub(super) fn check_feasible<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
     let (row_minima, column_minima) = checked_minima(road, cost, a, b)?;
     for (axis, masses, minima) in [(Axis::Row, a, &row_minima), (Axis::Column, b, &column_minima)] {

@@ -4,12 +4,13 @@
 //! `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. It is
 //! `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g.
 //!
-//! - [`Sinkhorn`] holds the settings and solves one problem ([`Sinkhorn::solve`]) or many on one cost
-//!   matrix ([`Sinkhorn::solve_batch`]).
-//! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. [`Progress`] is what it tells
-//!   a callback.
+//! - [`Sinkhorn`] holds the settings and solves one problem ([`Sinkhorn::solve`]) or many on one
+//!   cost matrix ([`Sinkhorn::solve_batch`]).
+//! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. [`Progress`] is what it
+//!   tells a callback.
 //! - [`Transport`] is the solution: potentials, cost, marginal error, and from them the plan
-//!   ([`PlanRows`], [`PlanEntries`]) and the [`Objective`]. [`TransportBatch`] has the solutions of a batch.
+//!   ([`PlanRows`], [`PlanEntries`]) and the [`Objective`]. [`TransportBatch`] has the solutions of
+//!   a batch.
 
 mod batch;
 mod domain;

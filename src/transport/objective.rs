@@ -8,10 +8,11 @@ use core::f64::consts::{LN_2, LOG2_E};
 
 /// The values of a problem at a [`Transport`], from [`Transport::objective`].
 ///
-/// P is the plan of the potentials f and g, which meets the marginals up to [`Transport::marginal_error`].
-/// Terms that are 0, of pairs that are forbidden or without mass, are left out of sums. Epsilon is the
-/// solver's, for `f32` as [rounded](super::Sinkhorn#accuracy). In the dual value and in the gap, b is
-/// scaled to the total of a, because totals that differ by rounding would leave no feasible plan.
+/// P is the plan of the potentials f and g, which meets the marginals up to
+/// [`Transport::marginal_error`]. Terms that are 0, of pairs that are forbidden or without mass,
+/// are left out of sums. Epsilon is the solver's, for `f32` as [rounded](super::Sinkhorn#accuracy).
+/// In the dual value and in the gap, b is scaled to the total of a, because totals that differ by
+/// rounding would leave no feasible plan.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
@@ -19,16 +20,16 @@ pub struct Objective {
     pub cost: f64,
     /// The entropy `-sum_ij P_ij (ln P_ij - 1)`.
     pub entropy: f64,
-    /// The primal value of P, `cost - epsilon * entropy`. P is not quite feasible, so it may lie on either
-    /// side of the optimum; `primal - dual` is `<f, P 1 - a> + <g, P^T 1 - b>`.
+    /// The primal value of P, `cost - epsilon * entropy`. P is not quite feasible, so it may lie on
+    /// either side of the optimum; `primal - dual` is `<f, P 1 - a> + <g, P^T 1 - b>`.
     pub primal: f64,
     /// The dual value `<f, a> + <g, b> - epsilon * sum_ij P_ij`: a lower bound of the optimum.
     pub dual: f64,
     /// The duality gap: the primal value of a feasible plan minus [`dual`](Self::dual), so that
-    /// `dual + gap` is an upper bound of the optimum. The feasible plan is P rounded to its marginals
-    /// (Altschuler, Weed & Rigollet 2017, algorithm 2). The gap is at least 0, and 0 at the optimum. It is
-    /// +inf if that rounding puts mass on a forbidden pair: with forbidden pairs it is finite only if the
-    /// marginals are met to about 1e-13.
+    /// `dual + gap` is an upper bound of the optimum. The feasible plan is P rounded to its
+    /// marginals (Altschuler, Weed & Rigollet 2017, algorithm 2). The gap is at least 0, and 0 at
+    /// the optimum. It is +inf if that rounding puts mass on a forbidden pair: with forbidden pairs
+    /// it is finite only if the marginals are met to about 1e-13.
     pub gap: f64,
 }
 
@@ -36,12 +37,13 @@ impl<T: Real> Transport<T> {
     /// `<C, P>`, the entropy, the primal and the dual value of the problem, and the
     /// [duality gap](Objective::gap), which bounds the distance from the optimum.
     ///
-    /// - Accuracy: about 1e-13 relative to the magnitudes of the terms of each value, or 1e-16 times the
-    ///   largest potential / epsilon if that is more. The gap is computed without cancellation.
+    /// - Accuracy: about 1e-13 relative to the magnitudes of the terms of each value, or 1e-16
+    ///   times the largest potential / epsilon if that is more. The gap is computed without
+    ///   cancellation.
     /// - Special values: forbidden pairs and pairs without mass count 0; see [`Objective::gap`].
     /// - Errors: [`Error::ShapeMismatch`] if `cost` does not have the shape of the problem.
-    /// - Cost and source: two reads of the cost matrix, two exponentials and one logarithm per entry in
-    ///   `f64`, and O(n + m) memory; Altschuler, Weed & Rigollet 2017.
+    /// - Cost and source: two reads of the cost matrix, two exponentials and one logarithm per
+    ///   entry in `f64`, and O(n + m) memory; Altschuler, Weed & Rigollet 2017.
     ///
     /// `cost` must be the matrix that was solved.
     /// ```

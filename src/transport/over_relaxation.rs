@@ -2,8 +2,8 @@
 
 use crate::kernels::transport::tuning::{MAX_FACTOR, MIN_RATE_WINDOW, SETTLING_ITERATIONS};
 
-/// The factor by which [`Sinkhorn`](super::Sinkhorn) moves potentials beyond their updates. It cuts the
-/// number of iterations where convergence is slow (Thibault, Chizat, Dossal & Papadakis 2021,
+/// The factor by which [`Sinkhorn`](super::Sinkhorn) moves potentials beyond their updates. It cuts
+/// the number of iterations where convergence is slow (Thibault, Chizat, Dossal & Papadakis 2021,
 /// "Overrelaxed Sinkhorn-Knopp Algorithm for Regularized Optimal Transport").
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
@@ -11,8 +11,8 @@ pub enum OverRelaxation {
     /// The factor 1: potentials move to their updates.
     #[default]
     Off,
-    /// The best factor for the measured rate of convergence. It starts at 1 and backs off if the error
-    /// does not fall.
+    /// The best factor for the measured rate of convergence. It starts at 1 and backs off if the
+    /// error does not fall.
     Auto,
     /// A factor between 0 and 2, where 1 is none. Above 1 the iteration may not converge.
     Factor(f64),
@@ -21,10 +21,11 @@ pub enum OverRelaxation {
 /// The current factor, adapted to the rate of convergence if that is asked for.
 ///
 /// Near the solution, Sinkhorn's iteration is linear: the error falls by a factor `rate` each time.
-/// Over-relaxation makes it a successive over-relaxation (Thibault et al. 2021; Lehmann, von Renesse,
-/// Sambale & Uschmajew 2022). Young's theory gives the best factor, `2 / (1 + sqrt(1 - rate))`, and the
-/// rate without over-relaxation from the rate under some factor. Far from the solution a factor above 1
-/// can do harm: if the error does not fall, the part above 1 is halved, and it grows again slowly.
+/// Over-relaxation makes it a successive over-relaxation (Thibault et al. 2021; Lehmann, von
+/// Renesse, Sambale & Uschmajew 2022). Young's theory gives the best factor,
+/// `2 / (1 + sqrt(1 - rate))`, and the rate without over-relaxation from the rate under some
+/// factor. Far from the solution a factor above 1 can do harm: if the error does not fall, the part
+/// above 1 is halved, and it grows again slowly.
 pub(super) struct AdaptiveFactor {
     /// The current factor.
     pub(super) factor: f64,

@@ -9,13 +9,14 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 impl<T: Real> Transport<T> {
-    /// Writes the plan `P_ij = exp((f_i + g_j - C_ij) / epsilon)`, n x m, in the units of the masses.
+    /// Writes the plan `P_ij = exp((f_i + g_j - C_ij) / epsilon)`, n x m, in the units of the
+    /// masses.
     ///
-    /// - Accuracy: entries are evaluated from the solver's `f64` potentials. With `f32` costs, a relative
-    ///   error of about 1e-6 for entries that are not negligible.
+    /// - Accuracy: entries are evaluated from the solver's `f64` potentials. With `f32` costs, a
+    ///   relative error of about 1e-6 for entries that are not negligible.
     /// - Special values: 0 for forbidden pairs, and in rows and columns without mass.
-    /// - Errors: [`Error::ShapeMismatch`] if `cost` or `out` does not have the shape of the problem; `out`
-    ///   is then unchanged.
+    /// - Errors: [`Error::ShapeMismatch`] if `cost` or `out` does not have the shape of the
+    ///   problem; `out` is then unchanged.
     /// - Cost and source: one read of the cost matrix, one exponential per entry; Cuturi 2013.
     ///
     /// `cost` must be the matrix that was solved.
@@ -35,7 +36,8 @@ impl<T: Real> Transport<T> {
         Ok(())
     }
 
-    /// The rows of the plan in order, as [`plan_into`](Self::plan_into) writes them, without the whole plan.
+    /// The rows of the plan in order, as [`plan_into`](Self::plan_into) writes them, without the
+    /// whole plan.
     ///
     /// - Accuracy: that of [`plan_into`](Self::plan_into).
     /// - Special values: those of [`plan_into`](Self::plan_into).
@@ -61,8 +63,8 @@ impl<T: Real> Transport<T> {
         Ok(PlanRows { transport: self, cost, memory, block: Vec::new(), start: 0, next: 0 })
     }
 
-    /// The entries of the plan above `threshold`, in the units of the masses, row by row, without the whole
-    /// plan. With 0, all entries that are not 0.
+    /// The entries of the plan above `threshold`, in the units of the masses, row by row, without
+    /// the whole plan. With 0, all entries that are not 0.
     ///
     /// - Accuracy: that of [`plan_into`](Self::plan_into).
     /// - Special values: those of [`plan_into`](Self::plan_into).
@@ -105,8 +107,8 @@ pub struct PlanRows<'a, T: Real> {
 }
 
 impl<T: Real> PlanRows<'_, T> {
-    /// The next row and its index. The row lies in a buffer that the next call overwrites, so this cannot
-    /// be an [`Iterator`].
+    /// The next row and its index. The row lies in a buffer that the next call overwrites, so this
+    /// cannot be an [`Iterator`].
     pub fn next_row(&mut self) -> Option<(usize, &[T])> {
         let (rows, cols) = (self.cost.rows(), self.cost.cols());
         if self.next == rows {

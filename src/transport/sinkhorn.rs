@@ -17,9 +17,9 @@ use core::ops::ControlFlow;
 ///
 /// For costs C (n x m) and masses a (n) and b (m), it finds the plan P that minimizes
 /// `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. That plan is
-/// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g. Sinkhorn's iteration finds them from
-/// g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019, "Stabilized Sparse Scaling Algorithms for
-/// Entropy Regularized Transport Problems").
+/// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g. Sinkhorn's iteration finds
+/// them from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019, "Stabilized Sparse Scaling
+/// Algorithms for Entropy Regularized Transport Problems").
 ///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
@@ -29,29 +29,31 @@ use core::ops::ControlFlow;
 /// let transport = Sinkhorn::new(0.05).solve(MatRef::new(&cost, 2, 3)?, &a, &b)?;
 /// assert!(transport.converged() && transport.marginal_error() <= 1e-6);
 /// assert!((transport.cost() - 0.5).abs() < 1e-6);
-/// println!("f = {:?}, g = {:?} after {} iterations", transport.f(), transport.g(), transport.iterations());
+/// println!("f = {:?} and g = {:?}", transport.f(), transport.g());
 /// # Ok::<(), mantex::Error>(())
 /// ```
 ///
 /// # Speed and memory
-/// An iteration is one update of f and one of g. It reads the cost matrix once and takes one exponential
-/// per entry, or it reads a stored Gibbs matrix once and takes none: see [`Method`]. The checks before the
-/// first iteration read the cost matrix once more. Building a Gibbs matrix also takes its exponentials,
-/// and so does the measurement that follows when the reported error is within the tolerance. Besides the
-/// input, the solver holds about `10 n + 15 m` numbers, and with a Gibbs matrix, whose rows are filled up
-/// to cache lines, `n m` more. It never stores the plan.
+/// An iteration is one update of f and one of g. It reads the cost matrix once and takes one
+/// exponential per entry, or it reads a stored Gibbs matrix once and takes none: see [`Method`].
+/// The checks before the first iteration read the cost matrix once more. Building a Gibbs matrix
+/// also takes its exponentials, and so does the measurement that follows when the reported error is
+/// within the tolerance. Besides the input, the solver holds about `10 n + 15 m` numbers, and with
+/// a Gibbs matrix, whose rows are filled up to cache lines, `n m` more. It never stores the plan.
 ///
 /// # Accuracy
-/// Potentials are iterated in `f64` and sums are continued in `f64` for both element types. With `f32`
-/// costs, an entry of the plan that is not negligible has a relative error of about 1e-6, even if
-/// cost / epsilon is 1e6. The marginal error is therefore limited by the iterations and not by rounding.
-/// Kernels take `log2(e) / epsilon` rounded to the element type, which for `f32` changes epsilon by at most
-/// 6e-8 of it. Epsilon may be as small as 1e-12 of the potentials, which are of the size of the costs
-/// (except nearly forbidden ones that no mass has to use); a small epsilon needs many iterations.
+/// Potentials are iterated in `f64` and sums are continued in `f64` for both element types. With
+/// `f32` costs, an entry of the plan that is not negligible has a relative error of about 1e-6,
+/// even if cost / epsilon is 1e6. The marginal error is therefore limited by the iterations and not
+/// by rounding. Kernels take `log2(e) / epsilon` rounded to the element type, which for `f32`
+/// changes epsilon by at most 6e-8 of it. Epsilon may be as small as 1e-12 of the potentials, which
+/// are of the size of the costs (except nearly forbidden ones that no mass has to use); a small
+/// epsilon needs many iterations.
 ///
 /// # Special values
-/// A cost of +inf forbids a pair: its entry of the plan is 0. Masses may be 0: the row or column of the
-/// plan is then 0 and its potential -inf. The costs there do not matter, but they must not be NaN or -inf.
+/// A cost of +inf forbids a pair: its entry of the plan is 0. Masses may be 0: the row or column of
+/// the plan is then 0 and its potential -inf. The costs there do not matter, but they must not be
+/// NaN or -inf.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Sinkhorn {
@@ -98,8 +100,8 @@ impl Sinkhorn {
         Self { method, ..self }
     }
 
-    /// Sets the most bytes that [`Method::Auto`] may take for a Gibbs matrix, which is about as large as
-    /// the cost matrix. Default 1 GiB.
+    /// Sets the most bytes that [`Method::Auto`] may take for a Gibbs matrix, which is about as
+    /// large as the cost matrix. Default 1 GiB.
     pub fn memory_limit(self, bytes: usize) -> Self {
         Self { memory_limit: bytes, ..self }
     }
@@ -109,27 +111,28 @@ impl Sinkhorn {
         Self { over_relaxation, ..self }
     }
 
-    /// Sets the schedule of larger epsilons that are solved roughly first. Their iterations count, too.
-    /// Default [`EpsilonScaling::Off`].
+    /// Sets the schedule of larger epsilons that are solved roughly first. Their iterations count,
+    /// too. Default [`EpsilonScaling::Off`].
     pub fn epsilon_scaling(self, epsilon_scaling: EpsilonScaling) -> Self {
         Self { epsilon_scaling, ..self }
     }
 
-    /// Starts from the given potentials, in the units of the cost, instead of g = 0: those of a similar
-    /// problem, or [`Transport::f`] and [`Transport::g`]. They do not matter without mass.
+    /// Starts from the given potentials, in the units of the cost, instead of g = 0: those of a
+    /// similar problem, or [`Transport::f`] and [`Transport::g`]. They do not matter without mass.
     pub fn warm_start(self, f: Vec<f64>, g: Vec<f64>) -> Self {
         Self { warm_start: Some((f, g)), ..self }
     }
 
-    /// Sets the number of iterations after which the solver stops in any case. An iteration is one update
-    /// of f and one of g. Default 1000. After 0 iterations the potentials are those of the start.
+    /// Sets the number of iterations after which the solver stops in any case. An iteration is one
+    /// update of f and one of g. Default 1000. After 0 iterations the potentials are those of the
+    /// start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
 
-    /// Stops when the L1 error of the marginals, [`Transport::marginal_error`], is at most `tol`, in the
-    /// units of the masses. The check costs nothing while iterating. Default 1e-6 for `f64`, 1e-4 for
-    /// `f32`. With 0, the solver runs exactly [`max_iterations`](Self::max_iterations).
+    /// Stops when the L1 error of the marginals, [`Transport::marginal_error`], is at most `tol`,
+    /// in the units of the masses. The check costs nothing while iterating. Default 1e-6 for `f64`,
+    /// 1e-4 for `f32`. With 0, the solver runs exactly [`max_iterations`](Self::max_iterations).
     pub fn tolerance(self, tol: f64) -> Self {
         Self { tolerance: Some(tol), ..self }
     }
@@ -139,15 +142,15 @@ impl Sinkhorn {
         Self { road: Road::On(isa), ..self }
     }
 
-    /// Finds the plan P that minimizes `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with `P 1 = a` and
-    /// `P^T 1 = b`. `cost` is n x m, `a` has n masses, and `b` has m.
+    /// Finds the plan P that minimizes `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with
+    /// `P 1 = a` and `P^T 1 = b`. `cost` is n x m, `a` has n masses, and `b` has m.
     ///
-    /// - Accuracy: as [above](Self#accuracy). A solve that stops before the tolerance is reached is not an
-    ///   error: [`Transport::converged`] is then false.
+    /// - Accuracy: as [above](Self#accuracy). A solve that stops before the tolerance is reached is
+    ///   not an error: [`Transport::converged`] is then false.
     /// - Special values: as [above](Self#special-values).
     /// - Errors: as listed below.
-    /// - Cost and source: per iteration, one read of the cost matrix and one exponential per entry, or one
-    ///   read of a Gibbs matrix ([`Method`]); Cuturi 2013, Schmitzer 2019.
+    /// - Cost and source: per iteration, one read of the cost matrix and one exponential per entry,
+    ///   or one read of a Gibbs matrix ([`Method`]); Cuturi 2013, Schmitzer 2019.
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
@@ -158,23 +161,25 @@ impl Sinkhorn {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidParameter`] if epsilon is not positive and finite, or so small against the costs
-    ///   (1e-12 of the potentials) or so large that it cannot be computed with; if the tolerance is
-    ///   negative or not finite; if the factor of over-relaxation is not between 0 and 2, or that of
-    ///   epsilon scaling not above 1 and finite.
+    /// - [`Error::InvalidParameter`] if epsilon is not positive and finite, or so small against the
+    ///   costs (1e-12 of the potentials) or so large that it cannot be computed with; if the
+    ///   tolerance is negative or not finite; if the factor of over-relaxation is not between 0 and
+    ///   2, or that of epsilon scaling not above 1 and finite.
     /// - [`Error::Empty`] if the cost matrix has no rows or no columns.
-    /// - [`Error::LengthMismatch`] if `a`, `b` or the potentials of a warm start do not have one number per
-    ///   row or column.
-    /// - [`Error::InvalidElement`] if a mass is negative or not finite, if a cost is NaN or -inf, or if a
-    ///   potential of a warm start is not finite where there is mass.
+    /// - [`Error::LengthMismatch`] if `a`, `b` or the potentials of a warm start do not have one
+    ///   number per row or column.
+    /// - [`Error::InvalidElement`] if a mass is negative or not finite, if a cost is NaN or -inf,
+    ///   or if a potential of a warm start is not finite where there is mass.
     /// - [`Error::InvalidTotalMass`] if the masses of a marginal sum to 0, or their sum overflows.
-    /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f64`) or 1e-4
-    ///   (`f32`, whose totals have the rounding errors of their masses) of the larger. A smaller difference
-    ///   is a lower bound of the marginal error.
-    /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are forbidden.
+    /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f64`) or
+    ///   1e-4 (`f32`, whose totals have the rounding errors of their masses) of the larger. A
+    ///   smaller difference is a lower bound of the marginal error.
+    /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are
+    ///   forbidden.
     pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
-        // The same lines as in `solve_with_progress`: a detour would be one more function to read through.
-        let (eta, masses, start) = self.checked(cost, a, b)?;
+        // The same lines as in `solve_with_progress`: a detour would be one more function to read
+        // through.
+        let (eta, masses, start) = self.validated(cost, a, b)?;
         let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
         let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
         solver.run_epsilon_stages(on_iteration)?;
@@ -182,8 +187,8 @@ impl Sinkhorn {
         Transport::new(self, masses, eta, solution)
     }
 
-    /// As [`solve`](Self::solve), and calls `on_iteration` after every iteration. The callback can stop the
-    /// solve; the result is then that of the iterations done.
+    /// As [`solve`](Self::solve), and calls `on_iteration` after every iteration. The callback can
+    /// stop the solve; the result is then that of the iterations done.
     ///
     /// - Accuracy: that of [`solve`](Self::solve).
     /// - Special values: those of [`solve`](Self::solve).
@@ -196,9 +201,13 @@ impl Sinkhorn {
     /// use std::time::{Duration, Instant};
     /// let end = Instant::now() + Duration::from_millis(100);
     /// let cost = MatRef::new(&[0.0, 1.0, 1.0, 0.0], 2, 2)?;
-    /// let transport = Sinkhorn::new(0.01).solve_with_progress(cost, &[0.3, 0.7], &[0.6, 0.4], |progress| {
+    /// let (a, b) = ([0.3, 0.7], [0.6, 0.4]);
+    /// let transport = Sinkhorn::new(0.01).solve_with_progress(cost, &a, &b, |progress| {
     ///     println!("{}: error {:e}", progress.iteration, progress.error);
-    ///     if Instant::now() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    ///     if Instant::now() > end {
+    ///         return ControlFlow::Break(());
+    ///     }
+    ///     ControlFlow::Continue(())
     /// })?;
     /// assert!(transport.iterations() >= 1);
     /// # Ok::<(), mantex::Error>(())
@@ -210,15 +219,16 @@ impl Sinkhorn {
         b: &[T],
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let (eta, masses, start) = self.checked(cost, a, b)?;
+        let (eta, masses, start) = self.validated(cost, a, b)?;
         let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
         solver.run_epsilon_stages(&mut on_iteration)?;
         let solution = solver.solve_at_epsilon(&mut on_iteration)?;
         Transport::new(self, masses, eta, solution)
     }
 
-    /// Checks the settings and the problem. Returns eta, the masses, and the potentials to start from.
-    fn checked<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(T, Masses, Potentials), Error> {
+    /// Checks the settings and the problem. Returns eta, the masses, and the potentials to start
+    /// from.
+    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(T, Masses, Potentials), Error> {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
@@ -236,7 +246,8 @@ impl Sinkhorn {
         Ok((eta, masses, start))
     }
 
-    /// Fails unless the settings can be computed with and the cost matrix is not empty. Returns eta.
+    /// Fails unless the settings can be computed with and the cost matrix is not empty. Returns
+    /// eta.
     pub(super) fn checked_settings<T: Real>(&self, cost: MatRef<'_, T>) -> Result<T, Error> {
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         let eta: T = eta(self.epsilon);

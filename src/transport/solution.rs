@@ -52,8 +52,9 @@ impl<T: Real> Transport<T> {
         })
     }
 
-    /// Whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance. If forbidden pairs
-    /// leave no plan with these marginals at all (Hall's condition), it never is, and the potentials diverge.
+    /// Whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance. If
+    /// forbidden pairs leave no plan with these marginals at all (Hall's condition), it never is,
+    /// and the potentials diverge.
     pub fn converged(&self) -> bool {
         self.converged
     }
@@ -63,16 +64,18 @@ impl<T: Real> Transport<T> {
         self.iterations
     }
 
-    /// `||P 1 - a||_1 + ||P^T 1 - b||_1`, in the units of the masses, measured after the last iteration.
+    /// `||P 1 - a||_1 + ||P^T 1 - b||_1`, in the units of the masses, measured after the last
+    /// iteration.
     pub fn marginal_error(&self) -> f64 {
         self.marginal_error
     }
 
-    /// The potentials of the rows, in the units of the cost, as the solver has them; -inf where the mass is
+    /// The potentials of the rows, in the units of the cost, as the solver has them; -inf where the
+    /// mass is
     /// 0. Only the sums `f_i + g_j` matter: a constant may be moved from f to g.
     ///
-    /// They are `f64` for both element types, because rounding them to `f32` would change the entries of
-    /// the plan by that rounding / epsilon. [`Sinkhorn::warm_start`] takes them.
+    /// They are `f64` for both element types, because rounding them to `f32` would change the
+    /// entries of the plan by that rounding / epsilon. [`Sinkhorn::warm_start`] takes them.
     pub fn f(&self) -> &[f64] {
         &self.f
     }

@@ -14,8 +14,8 @@ use crate::real::Element;
 use crate::{Error, Real};
 use core::ops::ControlFlow;
 
-/// The largest potential in base-2 units: with it, arguments of exponentials still have a few correct bits
-/// after the point in both element types.
+/// The largest potential in base-2 units: with it, arguments of exponentials still have a few
+/// correct bits after the point in both element types.
 const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 
 /// The progress of a solve, passed to the callback after every iteration.
@@ -24,8 +24,8 @@ const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 pub struct Progress {
     /// The number of iterations done.
     pub iteration: usize,
-    /// The L1 error of the marginals before the last iteration, in the units of the masses. It is infinite
-    /// after the first iteration at each epsilon.
+    /// The L1 error of the marginals before the last iteration, in the units of the masses. It is
+    /// infinite after the first iteration at each epsilon.
     /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
     pub error: f64,
     /// The current epsilon, see [`EpsilonScaling`].
@@ -88,8 +88,8 @@ impl<'a, T: Real> Solver<'a, T> {
         Ok(solver)
     }
 
-    /// Iterates at the epsilon of the problem until the measured error is within the tolerance, the limit
-    /// is reached, or the callback stops the solve.
+    /// Iterates at the epsilon of the problem until the measured error is within the tolerance, the
+    /// limit is reached, or the callback stops the solve.
     pub(super) fn solve_at_epsilon(mut self, on_iteration: &mut OnIteration<'_>) -> Result<Solution, Error> {
         let tolerance = self.relative_tolerance();
         let mut target = tolerance;
@@ -127,8 +127,8 @@ impl<'a, T: Real> Solver<'a, T> {
         self.set_epsilon(last_eta)
     }
 
-    /// Iterates until the reported error, for masses with a total of 1, is within `tolerance`, `limit`
-    /// iterations are done in all, or the callback stops the solve.
+    /// Iterates until the reported error, for masses with a total of 1, is within `tolerance`,
+    /// `limit` iterations are done in all, or the callback stops the solve.
     fn iterate_until(
         &mut self,
         tolerance: f64,
@@ -158,8 +158,8 @@ impl<'a, T: Real> Solver<'a, T> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether a Gibbs matrix may be built now and enough iterations are to come, judged by the errors of
-    /// the last two iterations and the number of iterations that are left.
+    /// Whether a Gibbs matrix may be built now and enough iterations are to come, judged by the
+    /// errors of the last two iterations and the number of iterations that are left.
     fn should_enter_scaling(&self, [before, now]: [f64; 2], tolerance: f64, left: usize) -> bool {
         match self.domain {
             Domain::Log { iterations, memory: Some(_) } if iterations >= self.min_log_iterations => {}
@@ -174,8 +174,8 @@ impl<'a, T: Real> Solver<'a, T> {
         left as f64 >= BREAK_EVEN_ITERATIONS && !ends_soon
     }
 
-    /// One iteration on the scalings; returns the error before it. Returns `None` in the log domain, and
-    /// moves there if the scalings leave their range.
+    /// One iteration on the scalings; returns the error before it. Returns `None` in the log
+    /// domain, and moves there if the scalings leave their range.
     fn scaling_iteration(&mut self) -> Option<f64> {
         let Self { settings, problem, potentials, memory, domain, factor, .. } = self;
         let Domain::Scaling { iterations, gibbs } = domain else { return None };

@@ -61,8 +61,8 @@ pub(super) struct GibbsMemory<T> {
 }
 
 impl<T: Real> GibbsMemory<T> {
-    /// Memory for `rows` rows with mass and `cols` columns; `None` if the matrix exceeds `limit_bytes` or
-    /// the memory that there is.
+    /// Memory for `rows` rows with mass and `cols` columns; `None` if the matrix exceeds
+    /// `limit_bytes` or the memory that there is.
     pub(super) fn new(rows: usize, cols: usize, limit_bytes: usize) -> Option<Self> {
         let len = scaled_gibbs_len(rows, cols)?;
         if len.checked_mul(size_of::<T>())? > limit_bytes {

@@ -89,7 +89,7 @@ fn sinkhorn_iterations_do_not_allocate<T: Float>() {
     let cost = MatRef::new(&cost, n, m).expect("it fits");
     for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
         let [few, many] = [5, 50].map(|iterations| {
-            let solver = Sinkhorn::new(T::of(0.05)).tolerance(T::of(0.0)).isa(isa).method(method);
+            let solver = Sinkhorn::new(0.05).tolerance(0.0).isa(isa).method(method);
             let solver = solver.max_iterations(iterations);
             let (count, transport) = allocations(|| solver.solve(cost, &a, &b).expect("a good problem"));
             assert_eq!(transport.iterations(), iterations);
@@ -112,7 +112,7 @@ fn batch_iterations_do_not_allocate<T: Float>() {
     let (a, b) = (MatRef::new(&a, 1, n).expect("it fits"), MatRef::new(&b, problems, m).expect("it fits"));
     for isa in isas() {
         let [few, many] = [5, 50].map(|iterations| {
-            let solver = Sinkhorn::new(T::of(0.5)).tolerance(T::of(0.0)).max_iterations(iterations).isa(isa);
+            let solver = Sinkhorn::new(0.5).tolerance(0.0).max_iterations(iterations).isa(isa);
             let (count, batch) = allocations(|| solver.solve_batch(cost, a, b).expect("good problems"));
             assert!((0..problems).all(|p| batch.iterations(p) == iterations));
             count

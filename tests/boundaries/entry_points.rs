@@ -40,11 +40,19 @@ pub(crate) fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
             isa.log_stablemax_backward(i.x.row(0), i.y.row(0), out.row_mut(0))
         }),
         ("softmax_rows", |isa, i, out, _| isa.softmax_rows(i.x, out)),
-        ("softmax_rows_with", |isa, i, out, _| isa.softmax_rows_with(i.x, out, &options(i.y))),
+        ("Softmax::rows", |isa, i, out, _| options(i.y).isa(isa).rows(i.x, out)),
+        ("Softmax::rows_in_place", |isa, i, mut out, _| {
+            copy_rows(i.x, &mut out);
+            options(i.y).isa(isa).rows_in_place(out)
+        }),
+        ("Softmax::rows_in_place without options", |isa, i, mut out, _| {
+            copy_rows(i.x, &mut out);
+            Softmax::new().isa(isa).rows_in_place(out)
+        }),
         ("log_softmax_rows", |isa, i, out, _| isa.log_softmax_rows(i.x, out)),
-        ("log_softmax_rows_with", |isa, i, out, _| isa.log_softmax_rows_with(i.x, out, &options(i.y))),
+        ("Softmax::log_rows", |isa, i, out, _| options(i.y).isa(isa).log_rows(i.x, out)),
         ("log_sum_exp_rows", |isa, i, _, each| isa.log_sum_exp_rows(i.x, each)),
-        ("log_sum_exp_rows_with", |isa, i, _, each| isa.log_sum_exp_rows_with(i.x, each, &options(i.y))),
+        ("Softmax::log_sum_exp_rows", |isa, i, _, each| options(i.y).isa(isa).log_sum_exp_rows(i.x, each)),
         ("softmax_backward_rows", |isa, i, out, _| isa.softmax_backward_rows(i.x, i.y, out)),
         ("log_softmax_backward_rows", |isa, i, out, _| isa.log_softmax_backward_rows(i.x, i.y, out)),
         ("stablemax_rows", |isa, i, out, _| isa.stablemax_rows(i.x, out)),
@@ -62,6 +70,10 @@ pub(crate) fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
     ]
 }
 
-fn options<T: Float>(mask: MatRef<'_, T>) -> SoftmaxOptions<'_, T> {
-    SoftmaxOptions::new().scale(T::of(0.75)).mask(mask)
+fn copy_rows<T: Float>(x: MatRef<'_, T>, out: &mut MatMut<'_, T>) {
+    (0..x.rows()).for_each(|i| out.row_mut(i).copy_from_slice(x.row(i)));
+}
+
+fn options<T: Float>(mask: MatRef<'_, T>) -> Softmax<'_, T> {
+    Softmax::new().scale(T::of(0.75)).mask(mask)
 }

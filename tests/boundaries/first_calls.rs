@@ -24,7 +24,7 @@ fn functions<T: Float>() -> [Function<T>; 4] {
         |x| {
             let mass = [T::of(1.0 / N as f64); N];
             let cost = MatRef::new(x, N, N).expect("it fits");
-            let t = Sinkhorn::new(T::of(0.1)).max_iterations(20).solve(cost, &mass, &mass).expect("a good problem");
+            let t = Sinkhorn::new(0.1).max_iterations(20).solve(cost, &mass, &mass).expect("a good problem");
             [bits_of(t.f()), bits_of(t.g())].concat()
         },
         |x| {

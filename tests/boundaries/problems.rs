@@ -4,7 +4,7 @@ use crate::support::{
     data::{rng, uniform},
     float::Float,
 };
-use mantex::{medoids::Algorithm, *};
+use mantex::{medoids::Algorithm, transport::Method};
 
 pub(crate) const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
 

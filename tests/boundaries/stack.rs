@@ -10,6 +10,7 @@ use crate::support::{
     float::Float,
     isas::{isas, small_cases},
 };
+use mantex::transport::{EpsilonScaling, OverRelaxation};
 use mantex::*;
 
 /// What the crate's documentation promises to be enough.
@@ -34,7 +35,8 @@ fn every_family<T: Float>(isa: Isa) {
     let [cost, a, b] = problem::<T>(n, m, 0);
     let cost = MatRef::new(&cost, n, m).expect("it fits");
     for method in METHODS {
-        let solver = Sinkhorn::new(T::of(0.05)).relaxation(Relaxation::Auto).epsilon_scaling(4.0).isa(isa);
+        let solver = Sinkhorn::new(0.05).over_relaxation(OverRelaxation::Auto).isa(isa);
+        let solver = solver.epsilon_scaling(EpsilonScaling::Factor(4.0));
         let t = solver.method(method).solve(cost, &a, &b).expect("a good problem");
         t.plan_into(cost, MatMut::new(&mut vec![T::of(0.0); n * m], n, m).expect("it fits")).expect("the same shape");
         t.plan_entries(cost, T::of(0.0)).expect("the same shape").for_each(drop);
@@ -42,7 +44,7 @@ fn every_family<T: Float>(isa: Isa) {
     }
     let masses = [a, b].map(|mass| mass.repeat(40));
     let [a, b] = [(n, &masses[0]), (m, &masses[1])].map(|(n, mass)| MatRef::new(mass, 40, n).expect("it fits"));
-    Sinkhorn::new(T::of(0.1)).isa(isa).solve_batch(cost, a, b).expect("good problems");
+    _ = Sinkhorn::new(0.1).isa(isa).solve_batch(cost, a, b).expect("good problems");
 
     let n = 150;
     let points: Vec<T> = uniform(n * 5, -1.0, 1.0, &mut rng(87));
@@ -55,15 +57,16 @@ fn every_family<T: Float>(isa: Isa) {
     let weights: Vec<T> = uniform(n, 0.5, 2.0, &mut rng(88));
     for (k, algorithm) in [1, 2, 4, 6, 9, 12, 20, 70].into_iter().flat_map(|k| ALGORITHMS.map(|a| (k, a))) {
         let fitter = KMedoids::new(k).algorithm(algorithm).max_iterations(3).isa(isa);
-        fitter.fit(d).expect("a good problem");
-        let clusters = fitter.init(Init::Lab { seed: 1 }).fit_weighted(d, &weights).expect("a good problem");
+        _ = fitter.fit(d).expect("a good problem");
+        let clusters =
+            fitter.init(mantex::medoids::Init::Lab { seed: 1 }).fit_weighted(d, &weights).expect("a good problem");
         if k > 1 {
             isa.silhouette(d, clusters.labels(), &mut out).expect("two clusters");
             isa.medoid_silhouette(d, clusters.medoids(), &mut out).expect("two medoids");
         }
     }
     isa.assign(d, &mut vec![0; n], &mut out).expect("the lengths agree");
-    KMedoids::new(2).isa(isa).fit_condensed(&vec![T::of(1.0); n * (n - 1) / 2]).expect("a good problem");
+    _ = KMedoids::new(2).isa(isa).fit_condensed(&vec![T::of(1.0); n * (n - 1) / 2]).expect("a good problem");
 }
 
 /// Runs `f` in a thread with so many bytes of stack; one that takes more kills the process.

@@ -21,7 +21,7 @@ fn sinkhorn_at_fences<T: Float>() {
     for (n, m, gap) in shapes {
         let [cost, a, b] = problem::<T>(n, m, gap);
         for (isa, method) in fenced_isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
-            let solver = Sinkhorn::new(T::of(0.1)).max_iterations(7).tolerance(T::of(0.0)).isa(isa).method(method);
+            let solver = Sinkhorn::new(0.1).max_iterations(7).tolerance(0.0).isa(isa).method(method);
             let solve = |cost: &[T], a: &[T], b: &[T], plan: &mut [T]| {
                 let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
                 let t = solver.solve(cost, a, b).expect("a good problem");
@@ -63,7 +63,7 @@ fn batches_at_fences<T: Float>() {
         for (isa, one_a) in fenced_isas().into_iter().flat_map(|isa| [(isa, false), (isa, true)]) {
             let rows = if one_a { (1, problems) } else { (problems, 1) };
             let (a, b) = (masses(rows.0, n), masses(rows.1, m));
-            let solver = Sinkhorn::new(T::of(0.2)).max_iterations(20).isa(isa);
+            let solver = Sinkhorn::new(0.2).max_iterations(20).isa(isa);
             let solve = |cost: &[T], a: &[T], b: &[T]| {
                 let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
                 let a = MatRef::with_stride(a, rows.0, n, n + gap).expect("it fits");

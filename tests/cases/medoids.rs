@@ -125,7 +125,8 @@ fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usiz
     }
     let loss = loss(d, weights, medoids);
     let rounded = (got.loss() - loss).abs() <= (n + 1) as f64 * f64::EPSILON * loss;
-    // Products below the normal numbers are rounded by more, and above the largest the reference is infinite.
+    // Products below the normal numbers are rounded by more, and above the largest the reference is
+    // infinite.
     let rounded = rounded || got.loss().to_bits() == loss.to_bits() || loss < 1e-290;
     assert!(rounded, "a loss of {} for {loss} on {isa}", got.loss());
 }

@@ -13,7 +13,7 @@ use crate::support::{
     softmax::{Outputs, check_outputs, run_row},
     stablemax,
 };
-use mantex::{Error, ExtSum, Isa, MatMut, SoftmaxOptions, log_sum_exp, softmax};
+use mantex::{Error, Isa, MatMut, Softmax, log_sum_exp, softmax};
 
 pub(crate) fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
@@ -91,7 +91,7 @@ fn options<T: Float>(bytes: &mut Bytes<'_>) {
         mask
     });
     let zeros = bytes.flag();
-    let options = SoftmaxOptions::new().scale(scale).masked_rows_are_zero(zeros);
+    let options = Softmax::new().scale(scale).masked_rows_are_zero(zeros);
     let options = mask.as_ref().map_or(options, |mask| options.mask(mask.view()));
     let (gap, wrong) = (bytes.below(8), bytes.rarely());
     let (out_rows, out_cols) = if wrong { (rows + 1, cols) } else { (rows, cols) };
@@ -100,10 +100,11 @@ fn options<T: Float>(bytes: &mut Bytes<'_>) {
     for isa in isas() {
         let [mut softmax, mut log_softmax] = [(); 2].map(|()| Matrix::<T>::unwritten(out_rows, out_cols, gap));
         let mut log_sum_exp = Guarded::<T>::unwritten(out_rows, 1);
+        let options = options.isa(isa);
         let results = [
-            isa.softmax_rows_with(x.view(), softmax.view_mut(), &options),
-            isa.log_softmax_rows_with(x.view(), log_softmax.view_mut(), &options),
-            isa.log_sum_exp_rows_with(x.view(), log_sum_exp.get_mut(), &options),
+            options.rows(x.view(), softmax.view_mut()),
+            options.log_rows(x.view(), log_softmax.view_mut()),
+            options.log_sum_exp_rows(x.view(), log_sum_exp.get_mut()),
         ];
         assert!(results.iter().all(|result| result.is_ok() == good), "{results:?} on {isa}");
         if !good {

@@ -6,7 +6,8 @@ use crate::support::{
     float::{Float, same_bits},
     isas::isas,
 };
-use mantex::{Batch, Entry, Error, Isa, MatRef, Method, Relaxation, Sinkhorn, Transport};
+use mantex::transport::{EpsilonScaling, Method, OverRelaxation, PlanEntry, Transport, TransportBatch};
+use mantex::{Error, Isa, MatRef, Sinkhorn};
 use std::ops::ControlFlow;
 
 pub(crate) fn check(data: &[u8]) {
@@ -59,15 +60,15 @@ fn finite_costs<T: Float>(cost: &Matrix<T>) -> impl Iterator<Item = f64> {
     cost.view().iter_rows().flatten().map(|c| c.wide()).filter(|c| c.is_finite())
 }
 
-fn solver<T: Float>(bytes: &mut Bytes<'_>, cost: &Matrix<T>, total: f64) -> (Sinkhorn<T>, T, T, usize) {
+fn solver<T: Float>(bytes: &mut Bytes<'_>, cost: &Matrix<T>, total: f64) -> (Sinkhorn, f64, f64, usize) {
     let largest = finite_costs(cost).fold(1e-3, |max: f64, c| max.max(c.abs()));
     let epsilon = match bytes.below(16) {
-        15 => bytes.number(),
-        i => T::of(largest * [1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-5][i % 7]),
+        15 => bytes.number::<T>().wide(),
+        i => T::of(largest * [1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-5][i % 7]).wide(),
     };
     let tolerance = match bytes.below(16) {
-        15 => bytes.number(),
-        i => T::of(total * [0.0, 0.0, 1e-3, 1e-6, 1e-9][i % 5]),
+        15 => bytes.number::<T>().wide(),
+        i => T::of(total * [0.0, 0.0, 1e-3, 1e-6, 1e-9][i % 5]).wide(),
     };
     let iterations = bytes.below(30);
     let method = bytes.pick(&[Method::Log, Method::Scaling, Method::Auto]);
@@ -86,25 +87,25 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
     let (mut solver, epsilon, tolerance, iterations) = solver(bytes, &cost, total);
     let relaxed = bytes.below(4);
     solver = match relaxed {
-        0 => solver.relaxation(Relaxation::Auto),
-        1 => solver.relaxation(Relaxation::Factor(f64::from(bytes.byte()) / 120.0)),
+        0 => solver.over_relaxation(OverRelaxation::Auto),
+        1 => solver.over_relaxation(OverRelaxation::Factor(f64::from(bytes.byte()) / 120.0)),
         _ => solver,
     };
     let scaled = bytes.below(4) == 0;
     if scaled {
         let factor = if bytes.rarely() { bytes.number::<f64>() } else { 1.1 + bytes.below(9) as f64 };
-        solver = solver.epsilon_scaling(factor);
+        solver = solver.epsilon_scaling(EpsilonScaling::Factor(factor));
     }
     let started = bytes.below(4) == 0;
     if started {
         let wide = |x: Vec<T>| x.into_iter().map(|x| x.wide()).collect::<Vec<f64>>();
         let more = usize::from(bytes.rarely());
-        solver = solver.start(wide(bytes.numbers(rows + more)), wide(bytes.numbers(cols)));
+        solver = solver.warm_start(wide(bytes.numbers(rows + more)), wide(bytes.numbers(cols)));
     }
     let stop = if bytes.flag() { bytes.below(30) } else { usize::MAX };
     let run = |isa: Isa, cost: MatRef<'_, T>| -> (Result<Transport<T>, Error>, Told) {
         let mut told = Vec::new();
-        let result = solver.clone().isa(isa).solve_with(cost, &a, &b, |progress| {
+        let result = solver.clone().isa(isa).solve_with_progress(cost, &a, &b, |progress| {
             told.push((progress.iteration, progress.error, progress.epsilon));
             if told.len() < stop { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
@@ -113,9 +114,9 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
     let scalar = run(isas()[isas().len() - 1], cost.view()).0;
     // Not expansive, so that what is rounded differently does not grow; and with costs that f32
     // tells apart.
-    let steady = relaxed > 1 && !scaled && tolerance.wide() == 0.0 && {
+    let steady = relaxed > 1 && !scaled && tolerance == 0.0 && {
         let most = if T::DIGITS == 24 { 1e6 } else { 1e9 };
-        finite_costs(&cost).all(|c| c.abs() <= most * epsilon.wide() && c.abs() <= 1e30)
+        finite_costs(&cost).all(|c| c.abs() <= most * epsilon && c.abs() <= 1e30)
     };
     for isa in isas() {
         let (result, told) = run(isa, cost.view());
@@ -143,7 +144,7 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
             let (potential, entry) = tolerances::<T>();
             for (x, y) in transport.f().iter().chain(transport.g()).zip(scalar.f().iter().chain(scalar.g())) {
                 let (x, y) = (x.wide(), y.wide());
-                let allowed = potential * (largest + y.abs()) + entry * epsilon.wide();
+                let allowed = potential * (largest + y.abs()) + entry * epsilon;
                 assert!(x == y || (x - y).abs() <= allowed, "potentials {x:e} on {isa}, {y:e} on scalar");
             }
         }
@@ -161,7 +162,7 @@ fn check_plan<T: Float>(
     cost: &Matrix<T>,
     (a, b): (&[T], &[T]),
     transport: &Transport<T>,
-    epsilon: T,
+    epsilon: f64,
     may_overflow: bool,
 ) {
     let (rows, cols) = (a.len(), b.len());
@@ -183,7 +184,7 @@ fn check_plan<T: Float>(
     let threshold = plan.concat().get(rows * cols / 2).copied().filter(|p| p.wide().is_finite()).unwrap_or(T::of(0.0));
     let mut entries = transport.plan_entries(cost.view(), threshold).expect("the shape of the problem");
     for (i, j) in (0..rows * cols).map(|at| (at / cols, at % cols)).filter(|&(i, j)| plan[i][j] > threshold) {
-        assert_eq!(entries.next(), Some(Entry { row: i, column: j, mass: plan[i][j] }), "{isa}");
+        assert_eq!(entries.next(), Some(PlanEntry { row: i, column: j, mass: plan[i][j] }), "{isa}");
     }
     assert_eq!(entries.next(), None);
 
@@ -193,19 +194,19 @@ fn check_plan<T: Float>(
         plan.iter().zip(a).map(|(p, a)| (p.iter().map(|p| p.wide()).sum::<f64>() - a.wide()).abs()).sum();
     let column = |j: usize| plan.iter().map(|row| row[j].wide()).sum::<f64>();
     let column_error: f64 = b.iter().enumerate().map(|(j, b)| (column(j) - b.wide()).abs()).sum();
-    let (measured, error) = (row_error + column_error, transport.marginal_error().wide());
+    let (measured, error) = (row_error + column_error, transport.marginal_error());
     assert!(error >= 0.0, "a marginal error of {error} on {isa}");
     let sizes = transport.f().iter().chain(transport.g()).map(|x| x.wide()).filter(|x| x.is_finite());
     let size = sizes.chain(finite_costs(cost)).fold(0.0, |max: f64, x| max.max(x.abs()));
     // An exponent is as accurate as its terms are: in f64, or in two parts of 24 bits.
     let digits = if T::DIGITS == 24 { 3e-14 } else { 1e-15 };
-    let entry = tolerances::<T>().1 + digits * size / epsilon.wide();
+    let entry = tolerances::<T>().1 + digits * size / epsilon;
     // Entries of the plan may be flushed to 0.
     let flushed = (rows * cols) as f64 * power_of_two(T::MIN_EXPONENT);
     let mass: f64 = plan.concat().iter().map(|p| p.wide()).sum();
     // Values of costs or an epsilon near the largest number, or of a plan far from its marginals,
     // overflow on the way.
-    if mass < 1e3 * total && size < T::LARGEST.wide() * power_of_two(-60) && epsilon.wide() < 1e200 {
+    if mass < 1e3 * total && size < T::LARGEST.wide() * power_of_two(-60) && epsilon < 1e200 {
         assert!(objective.gap >= 0.0, "{objective:?} on {isa}");
         let allowed = 1e-2 * entry.sqrt() * measured + entry * (total + mass) + flushed;
         assert!(
@@ -222,7 +223,7 @@ fn check_plan<T: Float>(
         // Products with subnormal costs are rounded before they are multiplied by the total.
         let rounded = (rows * cols) as f64 * T::TINIEST.wide() * (total + mass);
         let allowed = entry * size + 2.0 * flushed * largest + flushed + rounded;
-        for cost in [transport.cost().wide(), objective.cost] {
+        for cost in [transport.cost(), objective.cost] {
             let close = (cost - expected).abs() <= allowed || size > T::LARGEST.wide();
             assert!(close, "the cost is {expected:e}, not {cost:e}, on {isa}");
         }
@@ -230,8 +231,9 @@ fn check_plan<T: Float>(
 }
 
 /// Everything known of a problem.
-fn numbers<T: Float>(batch: &Batch<T>, p: usize) -> (Vec<T>, usize) {
-    ([batch.f(p), batch.g(p), &[batch.marginal_error(p), batch.value(p)]].concat(), batch.iterations(p))
+fn numbers<T: Float>(batch: &TransportBatch<T>, p: usize) -> (Vec<f64>, usize) {
+    let potentials = batch.f(p).iter().chain(batch.g(p)).map(|x| x.wide());
+    (potentials.chain([batch.marginal_error(p), batch.value(p)]).collect(), batch.iterations(p))
 }
 
 /// Problems in a batch are what they are alone, and those of the single solver after as many
@@ -271,7 +273,7 @@ fn batch<T: Float>(bytes: &mut Bytes<'_>) {
                 let right = if mass.wide() > 0.0 { x.wide().is_finite() } else { x.wide() == f64::NEG_INFINITY };
                 assert!(right, "a potential of {x} with a mass of {mass} on {isa}");
             }
-            if tolerance.wide() == 0.0 && finite_costs(&cost).all(|c| c.abs() <= 1e6 * epsilon.wide()) {
+            if tolerance == 0.0 && finite_costs(&cost).all(|c| c.abs() <= 1e6 * epsilon) {
                 let single =
                     solver.clone().isa(isa).method(Method::Log).solve(cost.view(), &a, &b).expect("as in batch");
                 let largest = finite_costs(&cost).fold(0.0, |max: f64, c| max.max(c.abs()));
@@ -279,7 +281,7 @@ fn batch<T: Float>(bytes: &mut Bytes<'_>) {
                 let others = single.f().iter().chain(single.g());
                 for (x, y) in batch.f(p).iter().chain(batch.g(p)).zip(others) {
                     let (x, y) = (x.wide(), y.wide());
-                    let allowed = potential * (largest + y.abs()) + entry * epsilon.wide();
+                    let allowed = potential * (largest + y.abs()) + entry * epsilon;
                     assert!(x == y || (x - y).abs() <= allowed, "potentials {x:e} in a batch, {y:e} alone on {isa}");
                 }
             }

@@ -38,7 +38,8 @@ fn available_is_what_the_cpu_has() {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     let names: Vec<&str> = isas().iter().map(|isa| isa.name()).collect();
-    // A build may contain fewer (MANTEX_BUILD_ISAS), which `option_env!` sees as the build script did.
+    // A build may contain fewer (MANTEX_BUILD_ISAS), which `option_env!` sees as the build script
+    // did.
     let built =
         |name| option_env!("MANTEX_BUILD_ISAS").is_none_or(|list| list.split(',').any(|one| one.trim() == name));
     assert_eq!(names.contains(&"avx2"), avx2 && built("avx2"), "{names:?}");

@@ -159,7 +159,7 @@ fn a_split_beyond_the_rows_panics() {
 #[test]
 fn generic_code_beside_num_traits_is_not_ambiguous() {
     use mantex::Real;
-    use num_traits::{Float, FromPrimitive, ToPrimitive};
+    use num_traits::{Float, FromPrimitive};
     fn twice<T: Real + Float + FromPrimitive>(x: T) -> (T, Option<f64>, T) {
         (x + T::from_f64(2.0).unwrap_or(T::zero()) * T::rounded(0.5), x.to_f64(), T::max_value())
     }

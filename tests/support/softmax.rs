@@ -9,7 +9,7 @@ use super::{
     report::Report,
     ulp::{ulp_error, ulp_error_from_one},
 };
-use mantex::{Error, ExtSum, Isa};
+use mantex::{Error, Isa};
 
 /// Softmax: within 4 ulp, at any length.
 pub(crate) const SOFTMAX_ULPS: f64 = 4.0;

@@ -47,8 +47,8 @@ pub(super) struct BatchMarginal<'a, T> {
 }
 
 impl<'a, T: Real> BatchMarginal<'a, T> {
-    /// Checks the masses, of which a matrix with a row for every problem would have the given shape. Groups
-    /// fill whole blocks of the Gibbs matrix.
+    /// Checks the masses, of which a matrix with a row for every problem would have the given
+    /// shape. Groups fill whole blocks of the Gibbs matrix.
     pub(super) fn new(
         argument: &'static str,
         masses: MatRef<'a, T>,
@@ -115,8 +115,8 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
         self.totals[self.row(p)]
     }
 
-    /// Puts the masses of problem `p`, divided by `total`, and scalings of 1 into a lane. Returns whether all
-    /// masses are in the range of `T`.
+    /// Puts the masses of problem `p`, divided by `total`, and scalings of 1 into a lane. Returns
+    /// whether all masses are in the range of `T`.
     pub(super) fn start_problem(&mut self, lane: LaneIndex, p: usize, total: f64) -> bool {
         let mut in_range = true;
         let masses = self.masses(p);
@@ -130,8 +130,8 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
         in_range
     }
 
-    /// Writes the potentials of a lane to `out`: `(log2(scaling) + shift) / eta` plus the offsets. Returns
-    /// their sum, each times its mass.
+    /// Writes the potentials of a lane to `out`: `(log2(scaling) + shift) / eta` plus the offsets.
+    /// Returns their sum, each times its mass.
     pub(super) fn write_potentials(&mut self, road: Road, eta: f64, shift: f64, lane: LaneIndex, out: &mut [T]) -> f64 {
         let scalings = &mut self.problem_scratch;
         // The numbers that fill up the last step have no mass.
@@ -141,7 +141,8 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
         }
         T::scalings_to_potentials(road, eta, shift, &self.offsets, scalings);
         let potentials = scalings;
-        // The index alone decides which sum a term is added to, not what the other problems leave out.
+        // The index alone decides which sum a term is added to, not what the other problems leave
+        // out.
         let mut sums = [0.0; 4];
         for (&potential, &(i, at)) in potentials.iter().zip(&self.support) {
             out[i] = potential;

@@ -12,17 +12,19 @@ use marginal::BatchMarginal;
 use solver::BatchSolver;
 
 impl Sinkhorn {
-    /// Solves many problems on one cost matrix: the plans `P_ij = exp((f_i + g_j - C_ij) / epsilon)` with
-    /// the marginals in the rows of `a` and `b`. `cost` is n x m, `a` is problems x n, and `b` is
-    /// problems x m. A marginal that all problems share may be given as one row.
+    /// Solves many problems on one cost matrix: the plans
+    /// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` with the marginals in the rows of `a` and `b`.
+    /// `cost` is n x m, `a` is problems x n, and `b` is problems x m. A marginal that all problems
+    /// share may be given as one row.
     ///
     /// - Accuracy: scalings are iterated in `T`. A sum has a relative error of about
-    ///   `EPSILON * (8 + sqrt(terms / 64))`; potentials are off by that times epsilon, and the marginal error
-    ///   by that times the mass. [`solve`](Self::solve) takes over problems that need more, see below.
+    ///   `EPSILON * (8 + sqrt(terms / 64))`; potentials are off by that times epsilon, and the
+    ///   marginal error by that times the mass. [`solve`](Self::solve) takes over problems that
+    ///   need more, see below.
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
-    /// - Cost and source: per iteration, two multiply-adds of a lane per entry and problem, and one read of a
-    ///   Gibbs matrix for all lanes; Cuturi 2013.
+    /// - Cost and source: per iteration, two multiply-adds of a lane per entry and problem, and one
+    ///   read of a Gibbs matrix for all lanes; Cuturi 2013.
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
@@ -35,7 +37,7 @@ impl Sinkhorn {
     /// let batch = solver.solve_batch(cost, MatRef::new(&a, 3, 2)?, b)?;
     /// for p in 0..batch.len() {
     ///     assert!(batch.converged(p));
-    ///     println!("{:?} and {:?} after {} iterations", batch.f(p), batch.g(p), batch.iterations(p));
+    ///     println!("f = {:?} and g = {:?}", batch.f(p), batch.g(p));
     /// }
     /// assert_eq!(batch.f(0)[1], f64::NEG_INFINITY); // No mass there.
     /// // The same source for all:
@@ -44,31 +46,33 @@ impl Sinkhorn {
     /// ```
     ///
     /// # Speed and memory
-    /// The matrix `exp(-C / epsilon)` is computed once. Then every lane of two vectors iterates one problem:
-    /// 32 problems together for `f32` on AVX-512, 2 without vectors. The lane of a finished problem takes
-    /// the next one. Rows and columns without mass in any problem of the call are left out, so problems
-    /// with the same support belong together. For fewer problems than lanes, [`solve`](Self::solve) may be
-    /// faster. Besides input and results, it holds about `n m + lanes (3 n + 4 m)` numbers.
+    /// The matrix `exp(-C / epsilon)` is computed once. Then every lane of two vectors iterates one
+    /// problem: 32 problems together for `f32` on AVX-512, 2 without vectors. The lane of a
+    /// finished problem takes the next one. Rows and columns without mass in any problem of the
+    /// call are left out, so problems with the same support belong together. For fewer problems
+    /// than lanes, [`solve`](Self::solve) may be faster. Besides input and results, it holds about
+    /// `n m + lanes (3 n + 4 m)` numbers.
     ///
     /// # Results
     /// The iterations are those of [`solve`](Self::solve) from g = 0, without the settings of
-    /// over-relaxation, epsilon scaling and warm start. The result of a problem is the same to the bit
-    /// whatever else is in the batch. A problem stops at the first iterate within the tolerance, where
-    /// [`solve`](Self::solve) may do one or two iterations more. After equally many iterations the results
-    /// agree within the accuracy.
+    /// over-relaxation, epsilon scaling and warm start. The result of a problem is the same to the
+    /// bit whatever the other problems are. A problem stops at the first iterate within the
+    /// tolerance, where [`solve`](Self::solve) may do one or two iterations more. After equally
+    /// many iterations the results agree within the accuracy.
     ///
     /// [`solve`](Self::solve), slower but with potentials in `f64`, takes over a problem
     /// - if the tolerance is below `EPSILON * (32 + sqrt(n + m))` of the mass;
-    /// - if a sum of `exp((g_j - C_ij) / epsilon)`, relative to the smallest cost of the row, falls below
-    ///   2^-39 (`f64`: 2^-307), or a scaling below 2^-96 (2^-768), as with a tiny epsilon or mass.
+    /// - if a sum of `exp((g_j - C_ij) / epsilon)`, relative to the smallest cost of the row, falls
+    ///   below 2^-39 (`f64`: 2^-307), or a scaling below 2^-96 (2^-768), as with a tiny epsilon or
+    ///   mass.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve), before anything is solved, except:
-    /// - [`Error::ShapeMismatch`] if `a` or `b` does not have one column for each row or column of the cost
-    ///   matrix, or has neither one row nor one for each problem.
+    /// - [`Error::ShapeMismatch`] if `a` or `b` does not have one column for each row or column of
+    ///   the cost matrix, or has neither one row nor one for each problem.
     /// - [`Error::InvalidElement`] has the problem as the row of a mass.
-    /// - [`Error::InvalidParameter`] for an epsilon that is too small for the potentials of a problem comes
-    ///   while that problem is solved.
+    /// - [`Error::InvalidParameter`] for an epsilon that is too small for the potentials of a
+    ///   problem comes while that problem is solved.
     pub fn solve_batch<T: Real>(
         &self,
         cost: MatRef<'_, T>,
@@ -140,12 +144,14 @@ impl<T: Real> TransportBatch<T> {
         self.iterations.is_empty()
     }
 
-    /// The row potentials of problem `p`, as [`Transport::f`](super::Transport::f) but rounded to `T`.
+    /// The row potentials of problem `p`, as [`Transport::f`](super::Transport::f) but rounded to
+    /// `T`.
     pub fn f(&self, p: usize) -> &[T] {
         &self.f[p * self.shape.0..(p + 1) * self.shape.0]
     }
 
-    /// The column potentials of problem `p`, as [`Transport::g`](super::Transport::g) but rounded to `T`.
+    /// The column potentials of problem `p`, as [`Transport::g`](super::Transport::g) but rounded
+    /// to `T`.
     pub fn g(&self, p: usize) -> &[T] {
         &self.g[p * self.shape.1..(p + 1) * self.shape.1]
     }
@@ -161,8 +167,8 @@ impl<T: Real> TransportBatch<T> {
     }
 
     /// The L1 error of the marginals of problem `p`, as
-    /// [`Transport::marginal_error`](super::Transport::marginal_error). The column sums are not measured
-    /// again, because the last update has met them up to rounding.
+    /// [`Transport::marginal_error`](super::Transport::marginal_error). The column sums are not
+    /// measured again, because the last update has met them up to rounding.
     pub fn marginal_error(&self, p: usize) -> f64 {
         self.marginal_errors[p]
     }
@@ -172,8 +178,9 @@ impl<T: Real> TransportBatch<T> {
         self.marginal_errors[p] <= self.tolerance
     }
 
-    /// The dual value of problem `p`, `<f, a> + <g, b>` over rows and columns with mass. It differs from the
-    /// optimal `<C, P> + epsilon * sum P ln P` by an error of second order in the marginal error.
+    /// The dual value of problem `p`, `<f, a> + <g, b>` over rows and columns with mass. It differs
+    /// from the optimal `<C, P> + epsilon * sum P ln P` by an error of second order in the marginal
+    /// error.
     pub fn value(&self, p: usize) -> f64 {
         self.values[p]
     }

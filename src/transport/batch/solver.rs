@@ -155,7 +155,8 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         T::batch_iteration(self.settings.road, &gibbs, &mut lanes);
     }
 
-    /// Whether a lane's scalings before the last iteration are the result, and their marginal error.
+    /// Whether a lane's scalings before the last iteration are the result, and their marginal
+    /// error.
     fn is_done(&self, lane: usize, running: &LaneProblem) -> (bool, f64) {
         let error = self.errors[lane].to_f64() * self.rows.total(running.problem);
         let is_within = self.tolerance > 0.0 && error <= self.tolerance;
@@ -170,7 +171,8 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         sum >= self.layout.min_sum && scaling >= self.layout.min_scaling
     }
 
-    /// Takes the result from a lane's scalings before the last iteration. Returns false if it is not finite.
+    /// Takes the result from a lane's scalings before the last iteration. Returns false if it is
+    /// not finite.
     fn finish_problem(
         &mut self,
         lane: LaneIndex,

@@ -104,7 +104,7 @@ fn entry_point_runs_the_best<T: Float>() {
     for metric in METRICS {
         let (mut a, mut b) = (vec![T::of(0.0); 441], vec![T::of(1.0); 441]);
         distance_matrix(points, MatMut::new(&mut a, 21, 21).unwrap(), metric).unwrap();
-        distance_matrix_on(Isa::best(), points, MatMut::new(&mut b, 21, 21).unwrap(), metric).unwrap();
+        Isa::best().distance_matrix(points, MatMut::new(&mut b, 21, 21).unwrap(), metric).unwrap();
         assert!(same_bits(&a, &b), "{metric:?}");
     }
 }

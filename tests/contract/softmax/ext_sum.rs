@@ -27,6 +27,7 @@ fn sums_merge<T: Float>() {
         let (ab, ba) = (a.merge(b), b.merge(a));
         // Debug shows every field with all its digits.
         assert_eq!(format!("{ab:?}"), format!("{ba:?}"), "{a:?} and {b:?}");
+        assert_eq!(ab, ba);
         assert_eq!(ab.ln().bits(), ba.ln().bits());
         ab
     };
@@ -42,6 +43,8 @@ fn sums_merge<T: Float>() {
                 for &isa in &isas {
                     let sums = || cuts.windows(2).map(|w| isa.ext_sum(&x[w[0]..w[1]]));
                     let left = sums().fold(ExtSum::default(), merge);
+                    assert_eq!(sums().sum::<ExtSum<T>>(), left);
+                    assert_eq!(sums().collect::<Vec<_>>().iter().sum::<ExtSum<T>>(), left);
                     let right = sums().rev().fold(ExtSum::default(), merge);
                     let mut tree: Vec<ExtSum<T>> = sums().collect();
                     while tree.len() > 1 {
@@ -62,7 +65,7 @@ fn sums_merge<T: Float>() {
 fn special_sums_merge<T: Float>() {
     const INF: f64 = f64::INFINITY;
     for isa in isas() {
-        let of = |x: &[f64]| ExtSum::<T>::of_on(isa, &x.iter().map(|&x| T::of(x)).collect::<Vec<T>>());
+        let of = |x: &[f64]| isa.ext_sum(&x.iter().map(|&x| T::of(x)).collect::<Vec<T>>());
         let empty = ExtSum::<T>::default();
         assert_eq!(empty.ln().wide(), -INF);
         assert_eq!(empty.merge(empty).ln().wide(), -INF);

@@ -155,10 +155,10 @@ fn special_values<T: Float>() {
     });
     for &isa in &isas {
         // Empty rows.
-        assert_eq!(isa.log_sum_exp(&[]).wide(), -INF);
-        isa.softmax(&[], &mut []).expect("equal lengths");
-        isa.log_softmax(&[], &mut []).expect("equal lengths");
-        isa.softmax_in_place(&mut []);
+        assert_eq!(isa.log_sum_exp::<T>(&[]).wide(), -INF);
+        isa.softmax::<T>(&[], &mut []).expect("equal lengths");
+        isa.log_softmax::<T>(&[], &mut []).expect("equal lengths");
+        isa.softmax_in_place::<T>(&mut []);
     }
 }
 

@@ -6,7 +6,8 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Batch, Isa, MatRef, Sinkhorn};
+use mantex::transport::TransportBatch;
+use mantex::{Isa, MatRef, Sinkhorn};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -65,7 +66,7 @@ impl<T: Num> Problems<T> {
         Case { a: self.a[p * n..(p + 1) * n].to_vec(), b: self.b[p * m..(p + 1) * m].to_vec(), ..self.case.clone() }
     }
 
-    fn solve(&self, solver: &Sinkhorn<T>) -> Batch<T> {
+    fn solve(&self, solver: &Sinkhorn) -> TransportBatch<T> {
         let Case { n, m, .. } = self.case;
         let (a, b) = (MatRef::new(&self.a, self.len(), n).unwrap(), MatRef::new(&self.b, self.len(), m).unwrap());
         let batch = solver.solve_batch(self.case.matrix(), a, b).unwrap();
@@ -75,10 +76,15 @@ impl<T: Num> Problems<T> {
 }
 
 /// Everything known of a problem, to the bit.
-fn bits<T: Num>(batch: &Batch<T>, p: usize) -> (Vec<u64>, usize, bool) {
+fn bits<T: Num>(batch: &TransportBatch<T>, p: usize) -> (Vec<u64>, usize, bool) {
     let scalars = [batch.marginal_error(p), batch.value(p)];
-    let numbers = batch.f(p).iter().chain(batch.g(p)).chain(&scalars);
-    (numbers.map(|x| x.wide().to_bits()).collect(), batch.iterations(p), batch.converged(p))
+    let potentials = batch.f(p).iter().chain(batch.g(p)).map(|x| x.wide());
+    (potentials.chain(scalars).map(f64::to_bits).collect(), batch.iterations(p), batch.converged(p))
+}
+
+/// Potentials rounded to the element type.
+fn in_type<T: Num>(x: &[f64]) -> Vec<T> {
+    x.iter().map(|&x| T::of(x)).collect()
 }
 
 /// The dual value of masses and potentials.
@@ -90,10 +96,10 @@ fn dual<T: Num>(case: &Case<T>, f: &[f64], g: &[f64]) -> f64 {
 /// Potentials, error and value after so many iterations.
 fn check_batch<T: Num>(problems: &Problems<T>, iterations: usize) {
     let references: Vec<Reference> = (0..problems.len()).map(|p| reference(&problems.one(p), iterations)).collect();
-    let epsilon = problems.case.epsilon.wide();
+    let epsilon = problems.case.epsilon;
     let potential = T::POTENTIAL * problems.case.largest() + T::ENTRY * epsilon;
     for isa in isas() {
-        let solver = Sinkhorn::new(problems.case.epsilon).max_iterations(iterations).tolerance(T::of(0.0)).isa(isa);
+        let solver = Sinkhorn::new(problems.case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa);
         let batch = problems.solve(&solver);
         for (p, expected) in references.iter().enumerate() {
             let what = format!("{isa} {}x{} problem {p}", problems.case.n, problems.case.m);
@@ -107,10 +113,10 @@ fn check_batch<T: Num>(problems: &Problems<T>, iterations: usize) {
                     assert!(close, "{what}: {name}[{i}] = {actual:e}, not {expected:e} +- {tolerance:e}");
                 }
             }
-            let error = batch.marginal_error(p).wide();
+            let error = batch.marginal_error(p);
             let tolerance = 8.0 * potential / epsilon + T::ENTRY;
             assert!((error - expected.error).abs() <= tolerance, "{what}: error {error:e}, not {:e}", expected.error);
-            let (value, expected) = (batch.value(p).wide(), dual(&problems.one(p), &expected.f, &expected.g));
+            let (value, expected) = (batch.value(p), dual(&problems.one(p), &expected.f, &expected.g));
             let tolerance = 2.0 * (potential + T::POTENTIAL * problems.case.largest());
             assert!((value - expected).abs() <= tolerance, "{what}: value {value:e}, not {expected:e}");
         }
@@ -218,16 +224,16 @@ fn stops_at_the_first_iterate_within_the_tolerance() {
         let problems = Problems::random(case, 5);
         for isa in isas() {
             let solver = Sinkhorn::new(problems.case.epsilon).isa(isa).max_iterations(5000);
-            let solver = if default { solver } else { solver.tolerance(T::of(tolerance)) };
+            let solver = if default { solver } else { solver.tolerance(tolerance) };
             let batch = problems.solve(&solver);
             for p in 0..problems.len() {
                 let (one, iterations) = (problems.one(p), batch.iterations(p));
                 assert!(batch.converged(p), "{isa} {p}: {} after {iterations}", batch.marginal_error(p));
                 // As many iterations alone are enough, fewer are not.
                 let alone = |iterations| one.solve(&solver.clone().max_iterations(iterations));
-                let error = alone(iterations).marginal_error().wide();
-                assert!((error - batch.marginal_error(p).wide()).abs() <= 4.0 * T::ENTRY, "{isa} {p}: {error:e}");
-                let before = alone(iterations.max(2) - 1).marginal_error().wide();
+                let error = alone(iterations).marginal_error();
+                assert!((error - batch.marginal_error(p)).abs() <= 4.0 * T::ENTRY, "{isa} {p}: {error:e}");
+                let before = alone(iterations.max(2) - 1).marginal_error();
                 assert!(iterations < 2 || before > tolerance - 4.0 * T::ENTRY, "{isa} {p}: {before:e} is enough");
             }
         }
@@ -246,19 +252,19 @@ fn the_log_domain_takes_over() {
     fn one<T: Num>(least: f64, precision: f64) {
         let problems = Problems::random(Case::<T>::random(9, 13, 0.2, 11), 20);
         let solver = Sinkhorn::new(problems.case.epsilon);
-        let tiny = Sinkhorn::new(T::of(problems.case.epsilon.wide() * 1e-6)).max_iterations(30);
-        let (precise, none) = (solver.clone().tolerance(T::of(precision)), solver.clone().max_iterations(0));
+        let tiny = Sinkhorn::new(T::of(problems.case.epsilon * 1e-6).wide()).max_iterations(30);
+        let (precise, none) = (solver.clone().tolerance(precision), solver.clone().max_iterations(0));
         for isa in isas() {
             for solver in [&tiny, &precise, &none].map(|solver| solver.clone().isa(isa)) {
                 let batch = problems.solve(&solver);
                 for p in 0..problems.len() {
                     let alone = problems.one(p).solve(&solver);
-                    assert_eq!((batch.f(p), batch.g(p)), (alone.f(), alone.g()), "{isa} {p}");
+                    assert_eq!((batch.f(p), batch.g(p)), (&*in_type(alone.f()), &*in_type(alone.g())), "{isa} {p}");
                     assert_eq!(batch.iterations(p), alone.iterations(), "{isa} {p}");
                     assert_eq!(batch.marginal_error(p), alone.marginal_error(), "{isa} {p}");
                     assert_eq!(batch.converged(p), alone.converged(), "{isa} {p}");
-                    let value = dual(&problems.one(p), &wide(alone.f()), &wide(alone.g()));
-                    assert!((batch.value(p).wide() - value).abs() <= T::POTENTIAL * problems.case.largest());
+                    let value = dual(&problems.one(p), alone.f(), alone.g());
+                    assert!((batch.value(p) - value).abs() <= T::POTENTIAL * problems.case.largest());
                 }
             }
             // One problem with hardly any mass somewhere, its mates as ever.
@@ -274,7 +280,7 @@ fn the_log_domain_takes_over() {
             for p in 0..20 {
                 if p == 4 {
                     let alone = special.solve(&solver);
-                    assert_eq!((batch.f(p), batch.g(p)), (alone.f(), alone.g()), "{isa}");
+                    assert_eq!((batch.f(p), batch.g(p)), (&*in_type(alone.f()), &*in_type(alone.g())), "{isa}");
                 } else {
                     assert_eq!(bits(&batch, p), bits(&before, p), "{isa} {p}");
                 }
@@ -293,11 +299,11 @@ fn masses_of_any_total() {
         let moved = Problems { case: problems.case.clone(), a: scaled(&problems.a), b: scaled(&problems.b) };
         for isa in isas() {
             let solver = Sinkhorn::new(problems.case.epsilon).tolerance(1e-4).isa(isa);
-            let (unit, batch) = (problems.solve(&solver), moved.solve(&solver.tolerance(1e-4 * total)));
+            let (unit, batch) = (problems.solve(&solver), moved.solve(&solver.tolerance(1e-4 * total.wide())));
             for p in 0..6 {
                 assert!(batch.converged(p), "{isa}");
                 // exp(f / epsilon) carries the total.
-                let shift = problems.case.epsilon.wide() * total.wide().ln();
+                let shift = problems.case.epsilon * total.wide().ln();
                 for (f, unit) in batch.f(p).iter().zip(unit.f(p)).filter(|(_, unit)| unit.is_finite()) {
                     assert!((f.wide() - unit.wide() - shift).abs() < 1e-5, "{isa}: {f} {unit}");
                 }
@@ -330,7 +336,7 @@ proptest! {
             b.extend_from_slice(&case.b);
         }
         let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
-        let narrow = Case::<f32> { n, m, cost: single(&case.cost), a: vec![], b: vec![], epsilon: epsilon as f32 };
+        let narrow = Case::<f32> { n, m, cost: single(&case.cost), a: vec![], b: vec![], epsilon: f64::from(epsilon as f32) };
         sound_batch(&Problems { case: narrow, a: single(&a), b: single(&b) })?;
         sound_batch(&Problems { case, a, b })?;
     }
@@ -347,8 +353,8 @@ fn sound_batch<T: Num>(problems: &Problems<T>) -> Result<(), TestCaseError> {
             for (potential, mass) in batch.f(p).iter().zip(&one.a).chain(batch.g(p).iter().zip(&one.b)) {
                 prop_assert_eq!(potential.wide().is_finite(), mass.wide() > 0.0, "{} {}", isa, potential);
             }
-            prop_assert!(batch.marginal_error(p).wide() >= 0.0, "{} {}", isa, batch.marginal_error(p));
-            prop_assert!(!batch.value(p).wide().is_nan());
+            prop_assert!(batch.marginal_error(p) >= 0.0, "{} {}", isa, batch.marginal_error(p));
+            prop_assert!(!batch.value(p).is_nan());
             let alone = Problems { case: problems.case.clone(), a: one.a, b: one.b }.solve(&solver);
             prop_assert_eq!(bits(&batch, p), bits(&alone, 0), "{} {}", isa, p);
         }

@@ -24,21 +24,21 @@ fn every_bad_batch_has_its_error<T: Num>() {
     let of = |x: &[f64]| x.iter().map(|&x| T::of(x)).collect::<Vec<_>>();
     let inf = f64::INFINITY;
     // Rows of a and of b, each of as many columns as asked for.
-    let solve = |solver: Sinkhorn<T>, cost: &[f64], a: (&[f64], usize), b: (&[f64], usize)| {
+    let solve = |solver: Sinkhorn, cost: &[f64], a: (&[f64], usize), b: (&[f64], usize)| {
         let (cost, (a, a_cols), (b, b_cols)) = (of(cost), (of(a.0), a.1), (of(b.0), b.1));
         let (rows, cols) = if cost.is_empty() { (0, 2) } else { (2, 2) };
         let view = |x, cols| MatRef::new(x, <[T]>::len(x) / cols, cols).unwrap();
         solver.solve_batch(MatRef::new(&cost, rows, cols).unwrap(), view(&a, a_cols), view(&b, b_cols)).unwrap_err()
     };
-    let solver = Sinkhorn::new(T::of(0.1));
+    let solver = Sinkhorn::new(0.1);
     let good = [0.0, 1.0, 1.0, 0.0];
     let halves = [0.5; 6];
     for epsilon in [0.0, -1.0, inf, f64::NAN, 1e-320] {
-        let error = solve(Sinkhorn::new(T::of(epsilon)), &good, (&halves, 2), (&halves, 2));
+        let error = solve(Sinkhorn::new(epsilon), &good, (&halves, 2), (&halves, 2));
         assert!(matches!(error, Error::InvalidParameter { argument: "epsilon", .. }), "{epsilon}: {error}");
     }
     for tolerance in [-1.0, f64::NAN, inf] {
-        let error = solve(solver.clone().tolerance(T::of(tolerance)), &good, (&halves, 2), (&halves, 2));
+        let error = solve(solver.clone().tolerance(tolerance), &good, (&halves, 2), (&halves, 2));
         assert!(matches!(error, Error::InvalidParameter { argument: "tolerance", .. }), "{error}");
     }
     let bad = |cost: &[f64], a: &[f64], b: &[f64]| solve(solver.clone(), cost, (a, 2), (b, 2));
@@ -57,8 +57,8 @@ fn every_bad_batch_has_its_error<T: Num>() {
         let error = bad(&good, &halves[..2], &[0.5, 0.5, wrong, 0.5]);
         assert!(matches!(error, Error::InvalidElement { argument: "b", row: 1, col: 0, .. }), "{error}");
     }
-    assert!(matches!(bad(&good, &[0.5, 0.5, 0.0, 0.0], &halves[..4]), Error::InvalidParameter { argument: "a", .. }));
-    assert!(matches!(bad(&good, &halves[..2], &[0.5, 0.5, 0.0, 0.0]), Error::InvalidParameter { argument: "b", .. }));
+    assert!(matches!(bad(&good, &[0.5, 0.5, 0.0, 0.0], &halves[..4]), Error::InvalidTotalMass { argument: "a", .. }));
+    assert!(matches!(bad(&good, &halves[..2], &[0.5, 0.5, 0.0, 0.0]), Error::InvalidTotalMass { argument: "b", .. }));
     let error = bad(&good, &halves[..2], &[0.5, 0.5, 0.5, 0.501]);
     assert!(matches!(error, Error::MassMismatch { b, .. } if b > 1.0005), "{error}");
     for wrong in [f64::NAN, -inf] {
@@ -71,6 +71,6 @@ fn every_bad_batch_has_its_error<T: Num>() {
     assert_eq!(bad(&[0.0, 1.0, inf, inf], &a, &b), Error::Infeasible { axis: Axis::Row, index: 1 });
     assert_eq!(bad(&[0.0, 1.0, inf, 0.0], &a, &b), Error::Infeasible { axis: Axis::Column, index: 0 });
     // Too small for the potentials, seen while it is solved.
-    let error = solve(Sinkhorn::new(T::of(1e-30)), &good, (&[1.0, 0.0, 0.3, 0.7], 2), (&halves[..4], 2));
+    let error = solve(Sinkhorn::new(1e-30), &good, (&[1.0, 0.0, 0.3, 0.7], 2), (&halves[..4], 2));
     assert!(matches!(error, Error::InvalidParameter { argument: "epsilon", .. }), "{error}");
 }

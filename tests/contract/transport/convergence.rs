@@ -5,7 +5,8 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{MatRef, Method, Relaxation, Sinkhorn, Transport};
+use mantex::transport::{EpsilonScaling, Method, OverRelaxation, Progress, Transport};
+use mantex::{MatRef, Sinkhorn};
 use std::ops::ControlFlow;
 
 for_both_types! {
@@ -19,16 +20,16 @@ fn converges_to_the_tolerance<T: Num>() {
         let case = Case::<T>::random(n, m, epsilon, 11);
         for (isa, method) in isas_and_methods() {
             let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method).max_iterations(20_000);
-            for (solver, tolerance) in [(solver.clone(), default), (solver.tolerance(T::of(tight)), tight)] {
+            for (solver, tolerance) in [(solver.clone(), default), (solver.tolerance(tight), tight)] {
                 let transport = case.solve(&solver);
                 assert!(transport.converged(), "{isa} {n}x{m}: {:?}", transport.marginal_error());
                 // The test before the measurement stops it no later than one iteration after the
                 // tolerance is met; when that is, the kernels see up to the rounding of their sums.
                 let before = solver.max_iterations(transport.iterations().saturating_sub(2));
-                let error = case.solve(&before).marginal_error().wide();
+                let error = case.solve(&before).marginal_error();
                 assert!(error > tolerance - 0.05 * T::ENTRY, "{isa} {method:?} {n}x{m}: {error:e}");
                 let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
-                assert!(measured <= transport.marginal_error().wide() + T::ENTRY, "{isa} {n}x{m}: {measured}");
+                assert!(measured <= transport.marginal_error() + T::ENTRY, "{isa} {n}x{m}: {measured}");
             }
         }
     }
@@ -41,24 +42,25 @@ fn every_method_and_relaxation_finds_the_same_potentials<T: Num>() {
         (Case::random(n, m, 0.05, 12).with_zeros().with_forbidden(), 0.05),
         (Case::random(m, n, 1e-3, 13).with_zeros(), 1e-3),
     ] {
-        let solver = Sinkhorn::new(case.epsilon).max_iterations(200_000).tolerance(T::of(100.0 * T::ENTRY));
+        let solver = Sinkhorn::new(case.epsilon).max_iterations(200_000).tolerance(100.0 * T::ENTRY);
         let expected = case.solve(&solver.clone().method(Method::Log));
         assert!(expected.converged(), "{epsilon}");
-        let tolerance = 5e4 * T::ENTRY * case.epsilon.wide() / f64::sqrt(epsilon);
+        let tolerance = 5e4 * T::ENTRY * case.epsilon / f64::sqrt(epsilon);
         for (isa, method) in isas_and_methods() {
             let solver = solver.clone().isa(isa).method(method);
             for (relaxation, scaling) in
-                [(Relaxation::Off, None), (Relaxation::Auto, None), (Relaxation::Auto, Some(3.0))]
+                [(OverRelaxation::Off, None), (OverRelaxation::Auto, None), (OverRelaxation::Auto, Some(3.0))]
             {
-                let solver = solver.clone().relaxation(relaxation);
-                let solver = scaling.map_or(solver.clone(), |factor| solver.epsilon_scaling(factor));
+                let solver = solver.clone().over_relaxation(relaxation);
+                let solver =
+                    scaling.map_or(solver.clone(), |factor| solver.epsilon_scaling(EpsilonScaling::Factor(factor)));
                 let transport = case.solve(&solver);
                 let what = format!("{isa} {method:?} {relaxation:?} {scaling:?} epsilon {epsilon}");
                 assert!(transport.converged(), "{what}: {}", transport.marginal_error());
                 // A constant may be moved from f to g: compared are their sums.
                 for i in (0..case.n).filter(|&i| case.a[i].wide() > 0.0) {
                     for j in (0..case.m).filter(|&j| case.b[j].wide() > 0.0) {
-                        let sum = |t: &Transport<T>| t.f()[i].wide() + t.g()[j].wide();
+                        let sum = |t: &Transport<T>| t.f()[i] + t.g()[j];
                         let difference = (sum(&transport) - sum(&expected)).abs();
                         assert!(difference <= tolerance, "{what}: {difference:e} > {tolerance:e} at {i}, {j}");
                     }
@@ -74,21 +76,21 @@ fn relaxation_and_epsilon_scaling_save_iterations() {
     case.set_masses(vec![1.0; 60], vec![1.0; 50]);
     let solver = Sinkhorn::new(case.epsilon).max_iterations(100_000).tolerance(1e-9);
     let unaccelerated = case.solve(&solver);
-    let relaxed = case.solve(&solver.clone().relaxation(Relaxation::Auto));
+    let relaxed = case.solve(&solver.clone().over_relaxation(OverRelaxation::Auto));
     assert!(unaccelerated.converged() && relaxed.converged());
     let (unaccelerated, relaxed) = (unaccelerated.iterations(), relaxed.iterations());
     assert!(3 * relaxed < unaccelerated, "{relaxed} of {unaccelerated}");
 
     // From the range of the costs down by the factor each time, and then the epsilon itself.
     let mut epsilons = Vec::new();
-    let solver = solver.epsilon_scaling(4.0).tolerance(1e-6);
-    let on_iteration = |progress: &mantex::SinkhornProgress| {
+    let solver = solver.epsilon_scaling(EpsilonScaling::Factor(4.0)).tolerance(1e-6);
+    let on_iteration = |progress: &Progress| {
         if epsilons.last() != Some(&progress.epsilon) {
             epsilons.push(progress.epsilon);
         }
         ControlFlow::Continue(())
     };
-    let transport = solver.solve_with(case.matrix(), &case.a, &case.b, on_iteration).unwrap();
+    let transport = solver.solve_with_progress(case.matrix(), &case.a, &case.b, on_iteration).unwrap();
     assert!(transport.converged());
     let finite: Vec<f64> = wide(&case.cost);
     let range = finite.iter().fold(0.0_f64, |max, &c| max.max(c)) - finite.iter().fold(1e9_f64, |min, &c| min.min(c));
@@ -104,23 +106,19 @@ fn relaxation_and_epsilon_scaling_save_iterations() {
 #[test]
 fn from_the_true_potentials_the_error_stays_small() {
     let mut case = Case::<f32>::random(40, 50, 1.0, 22);
-    case.epsilon = (case.largest() / 1e4) as f32;
-    let double = Case::<f64> {
-        n: 40,
-        m: 50,
-        cost: wide(&case.cost),
-        a: wide(&case.a),
-        b: wide(&case.b),
-        epsilon: case.epsilon.into(),
-    };
-    let solver = Sinkhorn::new(double.epsilon).relaxation(Relaxation::Auto).epsilon_scaling(2.0);
+    case.epsilon = f64::from((case.largest() / 1e4) as f32);
+    let double =
+        Case::<f64> { n: 40, m: 50, cost: wide(&case.cost), a: wide(&case.a), b: wide(&case.b), epsilon: case.epsilon };
+    let solver = Sinkhorn::new(double.epsilon)
+        .over_relaxation(OverRelaxation::Auto)
+        .epsilon_scaling(EpsilonScaling::Factor(2.0));
     let solved = double.solve(&solver.tolerance(1e-8).max_iterations(1_000_000));
     assert!(solved.converged(), "{:e} after {}", solved.marginal_error(), solved.iterations());
-    let (f, g) = solved.potentials();
+    let (f, g) = solved.into_parts();
     for (isa, method) in isas_and_methods() {
         for iterations in [0, 1, 2, 5, 50] {
             let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa).method(method);
-            let transport = case.solve(&solver.start(f.clone(), g.clone()));
+            let transport = case.solve(&solver.warm_start(f.clone(), g.clone()));
             let error = transport.marginal_error();
             assert!(error < 1e-5, "{isa} {method:?} after {iterations}: {error:e}");
             let measured = marginal_error(&case.plan(&transport), &wide(&case.a), &wide(&case.b));
@@ -134,7 +132,7 @@ fn f32_error_is_not_limited_by_rounding() {
     // Costs up to 10000 epsilon: with the terms of the exponent rounded to f32, entries would be
     // off by 1e-3.
     let mut case = Case::<f32>::random(12, 15, 1.0, 21);
-    case.epsilon = (case.largest() / 1e4) as f32;
+    case.epsilon = f64::from((case.largest() / 1e4) as f32);
     for isa in isas() {
         let solver = Sinkhorn::new(case.epsilon).isa(isa).max_iterations(100_000).tolerance(1e-6);
         let transport = case.solve(&solver);
@@ -149,15 +147,15 @@ fn forbidden_pairs_stay_empty_far_from_the_solution() {
     let case = Case::<f32>::random(5, 19, 0.05, 23).with_zeros().with_forbidden();
     for (isa, method) in isas_and_methods() {
         let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method);
-        let far = f64::from(case.epsilon) * 200.0;
-        let transport = case.solve(&solver.clone().max_iterations(0).start(vec![far; 5], vec![0.0; 19]));
+        let far = case.epsilon * 200.0;
+        let transport = case.solve(&solver.clone().max_iterations(0).warm_start(vec![far; 5], vec![0.0; 19]));
         for (at, (p, cost)) in case.plan(&transport).iter().zip(&case.cost).enumerate() {
             let with_mass = case.a[at / 19] > 0.0 && case.b[at % 19] > 0.0;
             assert!(if with_mass && cost.is_finite() { *p >= 0.0 } else { *p == 0.0 }, "{isa} {method:?} {at}: {p}");
         }
         assert!(transport.marginal_error() > 1.0, "{isa} {method:?}: {}", transport.marginal_error());
         // And from there the solution is found.
-        let transport = case.solve(&solver.max_iterations(10_000).start(vec![far; 5], vec![-far; 19]));
+        let transport = case.solve(&solver.max_iterations(10_000).warm_start(vec![far; 5], vec![-far; 19]));
         assert!(transport.converged(), "{isa} {method:?}: {}", transport.marginal_error());
     }
 }

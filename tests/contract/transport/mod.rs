@@ -15,7 +15,8 @@ use crate::support::{
     float::Float,
     isas::{isas, small_cases},
 };
-use mantex::{Isa, MatMut, MatRef, Method, Sinkhorn, Transport};
+use mantex::transport::{Method, Transport};
+use mantex::{Isa, MatMut, MatRef, Sinkhorn};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -58,7 +59,7 @@ struct Case<T> {
     cost: Vec<T>,
     a: Vec<T>,
     b: Vec<T>,
-    epsilon: T,
+    epsilon: f64,
 }
 
 fn wide<T: Num>(x: &[T]) -> Vec<f64> {
@@ -78,7 +79,7 @@ impl<T: Num> Case<T> {
         let mut sorted = wide(&cost);
         sorted.sort_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];
-        let mut case = Self { n, m, cost, a: vec![], b: vec![], epsilon: T::of(epsilon * median) };
+        let mut case = Self { n, m, cost, a: vec![], b: vec![], epsilon: T::of(epsilon * median).wide() };
         let masses = |n: usize, rng: &mut StdRng| (0..n).map(|_| rng.random_range(0.1..1.0)).collect();
         let (a, b) = (masses(n, &mut rng), masses(m, &mut rng));
         case.set_masses(a, b);
@@ -124,7 +125,7 @@ impl<T: Num> Case<T> {
         self.cost.iter().map(|c| c.wide()).filter(|c| c.is_finite()).fold(0.0, |max, c| max.max(c.abs()))
     }
 
-    fn solve(&self, solver: &Sinkhorn<T>) -> Transport<T> {
+    fn solve(&self, solver: &Sinkhorn) -> Transport<T> {
         solver.solve(self.matrix(), &self.a, &self.b).unwrap()
     }
 
@@ -157,7 +158,7 @@ fn reference<T: Num>(case: &Case<T>, iterations: usize) -> Reference {
 
 /// From f = 0 and g = 0, each moved by `w` times its update.
 fn relaxed_reference<T: Num>(case: &Case<T>, iterations: usize, w: f64) -> Reference {
-    let (n, m, epsilon) = (case.n, case.m, case.epsilon.wide());
+    let (n, m, epsilon) = (case.n, case.m, case.epsilon);
     let (cost, a, b) = (wide(&case.cost), wide(&case.a), wide(&case.b));
     let mut f = vec![0.0; n];
     let mut g: Vec<f64> = b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect();

@@ -18,7 +18,7 @@ fn check_objective<T: Num>(case: &Case<T>, iterations: usize) {
     let total: f64 = a.iter().sum();
     let level = total / b.iter().sum::<f64>();
     b.iter_mut().for_each(|b| *b *= level);
-    let epsilon = case.epsilon.wide();
+    let epsilon = case.epsilon;
     let inner =
         |x: &[f64], mass: &[f64]| -> f64 { x.iter().zip(mass).filter(|(_, m)| **m > 0.0).map(|(x, m)| x * m).sum() };
     let mass: f64 = expected.plan.iter().sum();
@@ -33,7 +33,7 @@ fn check_objective<T: Num>(case: &Case<T>, iterations: usize) {
         expected.f.iter().chain(&expected.g).filter(|x| x.is_finite()).fold(0.0, |max: f64, x| max.max(x.abs()));
     let linear = 4.0 * total * (potential + T::POTENTIAL * spread);
     for isa in isas() {
-        let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(T::of(0.0)).isa(isa);
+        let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa);
         let objective = case.solve(&solver).objective(case.matrix()).unwrap();
         let what = format!("{isa} {}x{} epsilon {epsilon:e} after {iterations}", case.n, case.m);
         let entropy = -expected.plan.iter().map(|&p| negative_entropy(p)).sum::<f64>();
@@ -90,7 +90,7 @@ fn the_optimum_lies_in_the_gap<T: Num>() {
     for (n, m, epsilon) in [(9, 14, 0.3), (15, 8, 0.03)] {
         let case = Case::<T>::random(n, m, epsilon, 97).with_zeros();
         let objective = |iterations: usize, isa: Isa| {
-            let solver = Sinkhorn::new(case.epsilon).tolerance(T::of(0.0)).max_iterations(iterations).isa(isa);
+            let solver = Sinkhorn::new(case.epsilon).tolerance(0.0).max_iterations(iterations).isa(isa);
             case.solve(&solver).objective(case.matrix()).unwrap()
         };
         for isa in isas() {

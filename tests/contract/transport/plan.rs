@@ -5,7 +5,8 @@ use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
 };
-use mantex::{Entry, Error, MatMut, MatRef, Sinkhorn};
+use mantex::transport::PlanEntry;
+use mantex::{Error, MatMut, MatRef, Sinkhorn};
 
 for_both_types! {
     rows_and_entries_are_those_of_the_plan
@@ -63,7 +64,7 @@ fn rows_and_entries_are_those_of_the_plan<T: Num>() {
                 let mut entries = transport.plan_entries(case.matrix(), T::of(threshold)).unwrap();
                 let expected = plan.iter().enumerate().filter(|(_, p)| **p > T::of(threshold).wide());
                 for (at, &mass) in expected {
-                    let entry = Entry { row: at / m, column: at % m, mass: T::of(mass) };
+                    let entry = PlanEntry { row: at / m, column: at % m, mass: T::of(mass) };
                     assert_eq!(entries.next(), Some(entry), "{isa} {n}x{m} above {threshold:e}");
                 }
                 assert!(entries.next().is_none() && entries.next().is_none(), "{isa} {n}x{m} above {threshold:e}");

@@ -2,7 +2,8 @@
 
 use super::{Case, METHODS};
 use crate::support::isas::isas;
-use mantex::{Error, MatRef, Method, Relaxation, Sinkhorn};
+use mantex::transport::{EpsilonScaling, Method, OverRelaxation};
+use mantex::{Error, MatRef, Sinkhorn};
 use std::ops::ControlFlow;
 
 /// Potentials are those of masses with any total, also to start from.
@@ -14,8 +15,8 @@ fn a_start_may_have_any_total() {
         for isa in isas() {
             let solver = Sinkhorn::new(case.epsilon).max_iterations(10_000).tolerance(1e-9 * total).isa(isa);
             let found = case.solve(&solver);
-            let (f, g) = found.potentials();
-            let again = case.solve(&solver.max_iterations(0).start(f, g));
+            let (f, g) = (found.f().to_vec(), found.g().to_vec());
+            let again = case.solve(&solver.max_iterations(0).warm_start(f, g));
             assert!(found.converged() && again.converged(), "{isa}: {:e}", again.marginal_error());
         }
     }
@@ -25,7 +26,7 @@ fn a_start_may_have_any_total() {
 fn a_start_must_fit() {
     let case = Case::<f64>::random(6, 8, 0.1, 16).with_zeros();
     let solve = |f: Vec<f64>, g: Vec<f64>| {
-        Sinkhorn::new(case.epsilon).start(f, g).solve(case.matrix(), &case.a, &case.b).map(|t| t.converged())
+        Sinkhorn::new(case.epsilon).warm_start(f, g).solve(case.matrix(), &case.a, &case.b).map(|t| t.converged())
     };
     assert_eq!(solve(vec![0.0; 5], vec![0.0; 8]), Err(Error::LengthMismatch { argument: "f", actual: 5, expected: 6 }));
     assert_eq!(solve(vec![0.0; 6], vec![0.0; 9]), Err(Error::LengthMismatch { argument: "g", actual: 9, expected: 8 }));
@@ -48,7 +49,7 @@ fn a_run_can_be_watched_and_stopped() {
         let solver = Sinkhorn::new(case.epsilon).method(method).tolerance(1e-9).max_iterations(10_000);
         let mut seen = Vec::new();
         let whole = solver
-            .solve_with(case.matrix(), &case.a, &case.b, |progress| {
+            .solve_with_progress(case.matrix(), &case.a, &case.b, |progress| {
                 seen.push((progress.iteration, progress.error));
                 ControlFlow::Continue(())
             })
@@ -60,7 +61,7 @@ fn a_run_can_be_watched_and_stopped() {
         for at in [2, 7, seen.len()] {
             let mut left = at - 1;
             let stopped = solver
-                .solve_with(case.matrix(), &case.a, &case.b, |_| {
+                .solve_with_progress(case.matrix(), &case.a, &case.b, |_| {
                     left -= 1;
                     if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })
@@ -71,8 +72,8 @@ fn a_run_can_be_watched_and_stopped() {
         }
     }
     // Also in the first stage of a schedule.
-    let stopped = Sinkhorn::new(case.epsilon).epsilon_scaling(2.0);
-    let stopped = stopped.solve_with(case.matrix(), &case.a, &case.b, |_| ControlFlow::Break(())).unwrap();
+    let stopped = Sinkhorn::new(case.epsilon).epsilon_scaling(EpsilonScaling::Factor(2.0));
+    let stopped = stopped.solve_with_progress(case.matrix(), &case.a, &case.b, |_| ControlFlow::Break(())).unwrap();
     assert_eq!((stopped.iterations(), stopped.converged()), (1, false));
 }
 
@@ -83,11 +84,12 @@ fn absurd_settings_come_to_an_end() {
     // masses.
     let solver = Sinkhorn::new(case.epsilon).max_iterations(5).tolerance(0.0);
     for method in METHODS {
-        let transport = case.solve(&solver.clone().method(method).epsilon_scaling(1.0 + f64::EPSILON));
+        let transport =
+            case.solve(&solver.clone().method(method).epsilon_scaling(EpsilonScaling::Factor(1.0 + f64::EPSILON)));
         assert_eq!(transport.iterations(), 5);
         let halves = |masses: &[f64]| masses.iter().map(|m| m / 2.0).collect::<Vec<_>>();
         let (a, b) = (halves(&case.a), halves(&case.b));
-        let solver = Sinkhorn::new(1.0).method(method).tolerance(f64::MAX).start(vec![1e4; 3], vec![0.0; 4]);
+        let solver = Sinkhorn::new(1.0).method(method).tolerance(f64::MAX).warm_start(vec![1e4; 3], vec![0.0; 4]);
         let transport = solver.solve(case.matrix(), &a, &b).unwrap();
         assert!(transport.converged(), "{method:?}");
     }
@@ -107,16 +109,19 @@ fn without_memory_it_stays_in_the_log_domain() {
 #[test]
 fn numbers_that_are_set_are_checked() {
     let case = Case::<f64>::random(3, 4, 0.1, 19);
-    let argument = |solver: Sinkhorn<f64>| match solver.solve(case.matrix(), &case.a, &case.b) {
+    let argument = |solver: Sinkhorn| match solver.solve(case.matrix(), &case.a, &case.b) {
         Err(Error::InvalidParameter { argument, .. }) => argument,
         other => panic!("{other:?}"),
     };
     for bad in [0.0, -1.0, 2.0, f64::NAN, f64::INFINITY] {
-        let solver = Sinkhorn::new(case.epsilon).relaxation(Relaxation::Factor(bad));
-        assert_eq!(argument(solver), "relaxation");
+        let solver = Sinkhorn::new(case.epsilon).over_relaxation(OverRelaxation::Factor(bad));
+        assert_eq!(argument(solver), "over_relaxation");
     }
     for bad in [1.0, 0.5, f64::NAN, f64::INFINITY] {
-        assert_eq!(argument(Sinkhorn::new(case.epsilon).epsilon_scaling(bad)), "epsilon_scaling");
+        assert_eq!(
+            argument(Sinkhorn::new(case.epsilon).epsilon_scaling(EpsilonScaling::Factor(bad))),
+            "epsilon_scaling"
+        );
     }
 }
 

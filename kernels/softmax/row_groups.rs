@@ -1,15 +1,16 @@
 //! Groups of short rows: the sums of their exponentials.
 //!
-//! The rows of a group take each step together: first the exponentials of all rows, then their sums,
-//! the reciprocals or logarithms of the sums, and the results. The CPU works on other rows while the
-//! sum of one row is reduced.
+//! The rows of a group take each step together: first the exponentials of all rows, then their
+//! sums, the reciprocals or logarithms of the sums, and the results. The CPU works on other rows
+//! while the sum of one row is reduced.
 
 use super::ext_sum::ExtSum;
 use super::sum_exp::{base_fits, block_lane_sums, row_sum_exp, row_sum_exp_store};
 use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ELEMENTS, GROUP_ROWS};
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{Exp, PLAIN};
-use crate::kernels::rows::{Row, Rows, SrcDst, sum_lanes};
+use crate::kernels::lanes::Float;
+use crate::kernels::math::compensated::reduce_accumulator;
+use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
+use crate::kernels::rows::{Row, Rows, SrcDst};
 use crate::matrix::MatMut;
 use core::ops::Range;
 
@@ -115,11 +116,11 @@ pub(super) fn row_groups(rows: usize, cols: usize) -> impl Iterator<Item = Range
     (0..rows).step_by(group_rows).map(move |start| start..rows.min(start + group_rows))
 }
 
-/// The sums of the exponentials of a group of rows. `exp` is relative to [`Base::PLAIN`].
+/// The sums of the exponentials of a group of rows. `exp` is relative to [`Base::ONE`].
 ///
-/// [`Base::PLAIN`]: crate::kernels::math::exp::Base::PLAIN
+/// [`Base::ONE`]: crate::kernels::math::exp::Base::ONE
 #[inline(always)]
-pub(super) fn group_sum_exp<L: Lanes<T>, T: Float>(
+pub(super) fn group_sum_exp<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
     mut rows: &impl Rows<T>,
@@ -131,7 +132,7 @@ pub(super) fn group_sum_exp<L: Lanes<T>, T: Float>(
 
 /// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum.
 #[inline(always)]
-pub(super) fn group_sum_exp_store<L: Lanes<T>, T: Float>(
+pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut impl RowsMut<T>,
@@ -143,7 +144,7 @@ pub(super) fn group_sum_exp_store<L: Lanes<T>, T: Float>(
 
 /// Either of the two functions above.
 #[cfg_attr(not(mantex_unoptimised), inline(always))]
-fn group_sum_exp_as<L: Lanes<T>, T: Float, const STORE: bool>(
+fn group_sum_exp_as<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut impl RowsMut<T>,
@@ -159,13 +160,13 @@ fn group_sum_exp_as<L: Lanes<T>, T: Float, const STORE: bool>(
     }
 }
 
-/// The sums of the exponentials of a group of short rows relative to [`Base::PLAIN`]. `STORE` also
-/// stores the exponentials. False if the rows are long, or if the base does not fit all of them: the
-/// sums and what was stored are then worthless.
+/// The sums of the exponentials of a group of short rows relative to [`Base::ONE`]. `STORE` also
+/// stores the exponentials. False if the rows are long, or if the base does not fit all of them:
+/// the sums and what was stored are then worthless.
 ///
-/// [`Base::PLAIN`]: crate::kernels::math::exp::Base::PLAIN
+/// [`Base::ONE`]: crate::kernels::math::exp::Base::ONE
 #[inline(always)]
-pub(super) fn group_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
+pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut impl RowsMut<T>,
@@ -180,11 +181,11 @@ pub(super) fn group_sum_exp_base_one<L: Lanes<T>, T: Float, const STORE: bool>(
     let mut lane_sums = [(overflow_bits, overflow_bits); GROUP_ROWS];
     for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
         let mut row = rows.row_mut(i);
-        *lane_sum = block_lane_sums::<L, T, PLAIN, STORE>(l, exp, &mut row, 0, cols, &mut overflow_bits);
+        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, exp, &mut row, 0, cols, &mut overflow_bits);
     }
     let mut all_fit = !l.exp_overflowed(overflow_bits);
     for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&lane_sums) {
-        let (high, low) = sum_lanes(l, high, low);
+        let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);
         all_fit &= base_fits(high, 0.0);
     }

@@ -1,28 +1,28 @@
-//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the same exponentials. And
-//! these exponentials themselves, for their tests.
+//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the
+//! same exponentials. And these exponentials themselves, for their tests.
 
 use super::lanes::{Float, Lanes};
-use super::math::exp::{Base, Exp, Exp2, MOVED, PLAIN};
+use super::math::exp::{Base, Clamped, Exp, Exp2, ExpLanes, Recorded};
 use super::rows::{Row, SrcDst, map_row};
 use super::softmax::forward::{scale_stored, write_recomputed};
 use super::softmax::sum_exp::row_sum_exp_stabilized;
 
 /// e^x as the softmax family takes it, on its own.
 #[inline(always)]
-pub(crate) fn exp<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    let exp = Exp::new(l, Base::PLAIN);
+pub(crate) fn exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+    let exp = Exp::new(l, Base::ONE);
     map_row::<L, T, false>(
         l,
         &mut SrcDst::new(x, out),
         #[inline(always)]
-        |x| exp.eval::<MOVED>(l, x),
+        |x| exp.eval::<Clamped>(l, x),
     );
 }
 
 /// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen.
 #[inline(always)]
-pub(crate) fn exp_watched<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
-    let exp = Exp::new(l, Base::PLAIN);
+pub(crate) fn exp_recorded<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
+    let exp = Exp::new(l, Base::ONE);
     let mut overflow_bits = l.splat(T::ZERO);
     for (x, out) in x.chunks(L::N).zip(out.chunks_mut(L::N)) {
         let (e, shifted) = exp.eval_recorded(l, l.load_tail(x, T::ZERO));
@@ -34,7 +34,7 @@ pub(crate) fn exp_watched<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -
 
 /// 2^x as the Sinkhorn iteration takes it, on its own.
 #[inline(always)]
-pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn exp2<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp2::new(l);
     map_row::<L, T, false>(
         l,
@@ -44,19 +44,19 @@ pub(crate) fn exp2<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
-/// The sum of the exponentials and no more: nothing is watched, no rounding kept.
+/// The sum of the exponentials and no more: no check of overflow, no rounding error kept.
 #[inline(always)]
-pub(crate) fn sum_exp<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
-    let exp = Exp::new(l, Base::PLAIN);
+pub(crate) fn sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
+    let exp = Exp::new(l, Base::ONE);
     let mut sums = [l.splat(T::ZERO); 4];
     let mut chunks = x.chunks_exact(L::IN_FLIGHT * L::N);
     for chunk in &mut chunks {
         for (i, sum) in sums[..L::IN_FLIGHT].iter_mut().enumerate() {
-            *sum = l.add(*sum, exp.eval::<PLAIN>(l, l.load(&chunk[i * L::N..])));
+            *sum = l.add(*sum, exp.eval::<Recorded>(l, l.load(&chunk[i * L::N..])));
         }
     }
     for chunk in chunks.remainder().chunks(L::N) {
-        sums[0] = l.add(sums[0], exp.eval::<PLAIN>(l, l.load_tail(chunk, T::NEG_INFINITY)));
+        sums[0] = l.add(sums[0], exp.eval::<Recorded>(l, l.load_tail(chunk, T::NEG_INFINITY)));
     }
     sums.iter().fold(0.0, |total, &sum| total + l.reduce_sum(sum))
 }
@@ -126,19 +126,20 @@ pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
     );
 }
 
-/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling (Dukhan & Ablavatski
-/// 2020, algorithm 2). Three reads and two writes.
+/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling
+/// (Dukhan & Ablavatski 2020, algorithm 2). Three reads and two writes.
 #[inline(always)]
-pub(crate) fn three_pass_reload<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
     let sum = row_sum_exp_stabilized::<L, T, true>(l, &mut row);
     scale_stored(l, sum.scaled_reciprocal(1.0), row.dst());
 }
 
-/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials again (Dukhan &
-/// Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as that of the two passes.
+/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials
+/// again (Dukhan & Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as
+/// that of the two passes.
 #[inline(always)]
-pub(crate) fn three_pass_recompute<L: Lanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn three_pass_recompute<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let sum = row_sum_exp_stabilized::<L, T, false>(l, &mut SrcDst::reading(x));
     write_recomputed(l, &sum, &mut SrcDst::new(x, out), 1.0);
 }

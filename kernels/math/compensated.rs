@@ -1,0 +1,77 @@
+//! Sums and products that keep their rounding error, for vectors and for `f64`.
+//!
+//! An accumulator is a pair (high, low): `high` is the rounded sum so far and `low` the sum of its
+//! rounding errors. See Dekker 1971 and Knuth, The Art of Computer Programming, section 4.2.2.
+
+use crate::kernels::lanes::{Float, Lanes, WideLanes};
+
+/// `a + b` as (rounded sum, its rounding error), for all `a` and `b` (Knuth's two-sum).
+#[inline(always)]
+pub(crate) fn two_sum<T: Float>(a: T, b: T) -> (T, T) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
+
+/// `a + b` as (rounded sum, its rounding error) if |a| >= |b| (Dekker's fast two-sum).
+#[inline(always)]
+pub(crate) fn fast_two_sum<T: Float>(a: T, b: T) -> (T, T) {
+    let sum = a + b;
+    (sum, b - (sum - a))
+}
+
+/// `a - quotient * b` without an error, if `quotient` is `a / b` rounded to a normal number.
+///
+/// By Dekker's exact product: both factors are split into halves, so no part of the product is
+/// rounded. `|b|` and `|quotient|` must be below 2^996.
+#[inline(always)]
+pub(crate) fn div_residual(a: f64, b: f64, quotient: f64) -> f64 {
+    let halves = |x: f64| {
+        let t = 134_217_729.0 * x; // 2^27 + 1
+        let high = t - (t - x);
+        (high, x - high)
+    };
+    let ((q1, q2), (b1, b2)) = (halves(quotient), halves(b));
+    (((a - q1 * b1) - q1 * b2) - q2 * b1) - q2 * b2
+}
+
+/// Adds `x` to an accumulator, for numbers of any size and sign: [`two_sum`] of vectors.
+#[inline(always)]
+pub(crate) fn add_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {
+    let sum = l.add(high, x);
+    let part = l.sub(sum, high);
+    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
+    (sum, l.add(low, error))
+}
+
+/// Adds `x` to an accumulator of numbers that are not negative: [`fast_two_sum`] of vectors.
+///
+/// If `x` is larger than `high` the error itself is rounded, to half an ulp of `x`. A sum of
+/// numbers that are not negative at least doubles whenever that happens, so all such errors
+/// together are below one ulp of it.
+#[inline(always)]
+pub(crate) fn add_fast_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {
+    let sum = l.add(high, x);
+    (sum, l.add(low, l.sub(x, l.sub(sum, high))))
+}
+
+/// The sum of all lanes of an accumulator, as an accumulator of `f64`. Lanes of `f32` are added in
+/// `f64`, lanes of `f64` by [`two_sum`].
+#[inline(always)]
+pub(crate) fn reduce_accumulator<L: WideLanes<T>, T: Float>(l: L, high: L::V, low: L::V) -> (f64, f64) {
+    if T::EPSILON > f64::EPSILON {
+        return (l.reduce_sum_wide(l.add_wide(l.widen(high), l.widen(low))), 0.0);
+    }
+    let mut sums = l.to_array(high);
+    let mut errors = l.to_array(low);
+    let mut n = L::N;
+    while n > 1 {
+        n /= 2;
+        for i in 0..n {
+            let (sum, error) = two_sum(sums[i], sums[i + n]);
+            errors[i] = errors[i] + errors[i + n] + error;
+            sums[i] = sum;
+        }
+    }
+    (sums[0].to_f64(), errors[0].to_f64())
+}

@@ -1,0 +1,63 @@
+//! What an instruction set contributes to the exponential.
+
+use super::ExpScheme;
+use crate::kernels::lanes::{Float, WideLanes};
+
+/// Lanes with the operations of the exponential, and wide because sums are reduced in `f64`.
+pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
+    /// Powers of two in registers, see [`ExpScheme`].
+    type Table: Copy;
+    /// The scheme of the exponential.
+    const EXP: ExpScheme<T>;
+    /// The number of exponentials that fit into the registers side by side, at most 4.
+    const IN_FLIGHT: usize;
+
+    /// The powers of two.
+    fn exp_table(self) -> Self::Table;
+    /// `(1 + p) * 2^(k / 2^EXP.bits)`. `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in
+    /// its low bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
+    fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
+    /// `x` within `[low, high]`, NaN kept. `high` also matters if [`ExpLanes::exp_finish`]
+    /// saturates: the reduced argument is not small far out of range.
+    #[inline(always)]
+    fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
+        self.min(high, self.max(low, x))
+    }
+    /// `x`, or `low` if that is larger and [`ExpLanes::exp_finish`] does not saturate by itself. If
+    /// it does, as on AVX-512, -inf gives 0, and finite arguments give 0, or +inf below -1e26 (f32)
+    /// or -1e67 (f64).
+    #[inline(always)]
+    fn exp_clamp_low(self, x: Self::V, low: Self::V) -> Self::V {
+        self.max(low, x)
+    }
+    /// [`ExpLanes::exp_clamp`] for powers of two. Their argument is reduced without an error
+    /// whatever its size, so `y` itself will do if [`ExpLanes::exp_finish`] saturates.
+    #[inline(always)]
+    fn exp2_clamp(self, y: Self::V, low: Self::V, high: Self::V) -> Self::V {
+        self.exp_clamp(y, low, high)
+    }
+    /// `overflow_bits` or `shifted`, bit by bit, if overflow does not show in the results. A bit
+    /// that was set is never cleared. [`ExpLanes::exp_overflowed`] looks at these bits.
+    ///
+    /// The bits of `shifted` are those of the shift constant, 1.5 * 2^(mantissa bits - EXP.bits),
+    /// with the biased exponent and the table's index added at the low end. Arguments are clamped
+    /// below, so this sum is never negative. f32 on AVX2: `0 10010011 1000000000 eeeeeeee iii`. An
+    /// exponent that is too large carries into the zeros or changes the leading bits altogether, as
+    /// infinities and NaN do.
+    #[inline(always)]
+    fn record_exponent(self, overflow_bits: Self::V, _shifted: Self::V) -> Self::V {
+        overflow_bits
+    }
+    /// Whether an exponent was too large or no number: some bit is set above those of the biased
+    /// exponents that [`ExpLanes::exp_finish`] can handle.
+    #[inline(always)]
+    fn exp_overflowed(self, _overflow_bits: Self::V) -> bool {
+        false
+    }
+    /// `x - k * ln 2` with an error far below one unit in the last place of 1. `high` and `low` are
+    /// [`Float::LN2_HI`] and [`Float::LN2_LO`] in every lane.
+    #[inline(always)]
+    fn exp_reduce(self, x: Self::V, k: Self::V, high: Self::V, low: Self::V) -> Self::V {
+        self.neg_mul_add(k, low, self.neg_mul_add(k, high, x))
+    }
+}

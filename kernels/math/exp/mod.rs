@@ -1,0 +1,184 @@
+//! The exponential as mantissa * 2^exponent.
+//!
+//! `e^x = 2^(k/2^b) * e^t` with `k = rint(x * 2^b * log2 e)` and `t = x - k * ln 2 / 2^b`: the
+//! power of two splits into an exponent and one of `2^b` table entries, and `e^t` is a short
+//! polynomial because `|t| <= ln 2 / 2^(b+1)`. See Dukhan & Ablavatski 2020, section 4, for the
+//! pair; the table in registers is ours.
+
+mod base;
+mod coefficients;
+mod exp_lanes;
+mod guard;
+mod scalar;
+
+// new ISA: a file of its own.
+#[cfg(mantex_avx2)]
+mod avx2;
+#[cfg(mantex_avx512)]
+mod avx512;
+#[cfg(mantex_neon)]
+mod neon;
+
+pub(crate) use base::Base;
+pub(crate) use coefficients::ExpScheme;
+pub(crate) use exp_lanes::ExpLanes;
+#[allow(unused_imports)] // Softmax alone uses all of them.
+pub(crate) use guard::{Clamped, Guard, InRange, Recorded, Shifted};
+
+use super::polynomial::{even_odd, horner};
+use crate::kernels::lanes::{Float, Lanes};
+
+/// The number of coefficients of the longest polynomial.
+const MAX_COEFFICIENTS: usize = 11;
+
+/// `e^(x - shift) * 2^-exponent` for the vectors of one row, see [`Base`].
+#[derive(Clone, Copy)]
+pub(crate) struct Exp<L: ExpLanes<T>, T: Float> {
+    /// The shift of the base.
+    shift: L::V,
+    /// The lowest argument.
+    low: L::V,
+    /// The highest argument.
+    high: L::V,
+    /// The shift constant (it rounds to multiples of 2^-bits) minus the base's exponent plus the
+    /// bias.
+    round: L::V,
+    /// The shift constant plus the bias.
+    unbias: L::V,
+    /// log2(e).
+    log2_e: L::V,
+    /// [`Float::LN2_HI`].
+    ln2_high: L::V,
+    /// [`Float::LN2_LO`].
+    ln2_low: L::V,
+    /// The coefficients of (e^t - 1)/t.
+    coefficients: [L::V; MAX_COEFFICIENTS],
+    /// The powers of two.
+    table: L::Table,
+}
+
+impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
+    /// The exponential relative to a base.
+    #[inline(always)]
+    pub(crate) fn new(l: L, base: Base<T>) -> Self {
+        // Kernels hold as many vectors of exponentials in arrays of 4.
+        const { assert!(L::IN_FLIGHT <= 4, "at most 4 exponentials in flight") };
+        let e = base.exponent;
+        let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
+        Self {
+            shift: l.splat(base.shift),
+            low: l.splat(T::from_f64((e + L::EXP.lowest) * core::f64::consts::LN_2)),
+            high: l.splat(T::from_f64((e + L::EXP.highest) * core::f64::consts::LN_2)),
+            round: l.splat(T::from_f64(round - e + L::EXP.bias)),
+            unbias: l.splat(T::from_f64(round + L::EXP.bias)),
+            log2_e: l.splat(T::LOG2_E),
+            ln2_high: l.splat(T::LN2_HI),
+            ln2_low: l.splat(T::LN2_LO),
+            coefficients: splats(l, L::EXP.expm1),
+            table: l.exp_table(),
+        }
+    }
+
+    /// The exponentials of `x`, with the guard that fits the base. They saturate at 0 (at or below
+    /// the smallest normal number) and far above every sensible sum; NaN gives NaN.
+    #[inline(always)]
+    pub(crate) fn eval<G: Guard>(&self, l: L, x: L::V) -> L::V {
+        self.eval_guarded::<G>(l, G::guard(l, self, x)).0
+    }
+
+    /// The exponentials of `x` relative to [`Base::ONE`], and the argument for
+    /// [`ExpLanes::record_exponent`]. The results are worthless if overflow turns up there.
+    #[inline(always)]
+    pub(crate) fn eval_recorded(&self, l: L, x: L::V) -> (L::V, L::V) {
+        self.eval_guarded::<Recorded>(l, Recorded::guard(l, self, x))
+    }
+
+    /// The exponentials of arguments in range, and the shifted exponents.
+    #[inline(always)]
+    fn eval_guarded<G: Guard>(&self, l: L, x: L::V) -> (L::V, L::V) {
+        let shifted = l.mul_add(x, self.log2_e, self.round);
+        let k = l.sub(shifted, self.round);
+        let t = l.exp_reduce(x, k, self.ln2_high, self.ln2_low);
+        // If the first coefficient is 1, t itself is added last. Its rounding errors are then those
+        // of t^2/2, which saves an ulp if there is no fused multiply-add.
+        let c = &self.coefficients[..L::EXP.expm1.len()];
+        let p = if L::EXP.expm1[0] == T::ONE {
+            let square = l.mul(t, t);
+            l.mul_add(square, even_odd(l, t, square, &c[1..]), t)
+        } else {
+            l.mul(t, horner(l, t, c))
+        };
+        let exponent = if G::RECORDED { k } else { l.sub(shifted, self.unbias) };
+        (l.exp_finish(self.table, shifted, exponent, p), shifted)
+    }
+}
+
+/// `2^y`: arguments in base-2 units need no argument reduction.
+#[derive(Clone, Copy)]
+pub(crate) struct Exp2<L: ExpLanes<T>, T: Float> {
+    /// The lowest argument.
+    low: L::V,
+    /// The highest argument.
+    high: L::V,
+    /// The shift constant that rounds to a multiple of 2^-bits, plus the bias.
+    round: L::V,
+    /// The shift constant plus the bias: the same number, by its other use.
+    unbias: L::V,
+    /// The coefficients of (2^t - 1)/t.
+    coefficients: [L::V; MAX_COEFFICIENTS],
+    /// The powers of two.
+    table: L::Table,
+}
+
+impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
+    /// The power of two.
+    #[inline(always)]
+    pub(crate) fn new(l: L) -> Self {
+        let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
+        Self {
+            low: l.splat(T::from_f64(L::EXP.lowest)),
+            high: l.splat(T::from_f64(L::EXP.highest)),
+            round: l.splat(T::from_f64(round + L::EXP.bias)),
+            unbias: l.splat(T::from_f64(round + L::EXP.bias)),
+            coefficients: splats(l, L::EXP.exp2m1),
+            table: l.exp_table(),
+        }
+    }
+
+    /// The powers of `y`. They saturate as those of [`Exp::eval`] do; NaN gives NaN.
+    #[inline(always)]
+    pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
+        let y = l.exp2_clamp(y, self.low, self.high);
+        // One rounding to a multiple of 2^-bits. The bias is an integer and changes nothing.
+        let shifted = l.add(y, self.round);
+        let k = l.sub(shifted, self.unbias);
+        let t = l.sub(y, k);
+        let c = &self.coefficients[..L::EXP.exp2m1.len()];
+        // For a long polynomial a shorter chain is worth one more product.
+        let q = if c.len() > 8 { even_odd(l, t, l.mul(t, t), c) } else { horner(l, t, c) };
+        l.exp_finish(self.table, shifted, k, l.mul(t, q))
+    }
+}
+
+/// Each number in every lane of a vector of its own; vectors beyond the last number are 0.
+#[inline(always)]
+fn splats<L: Lanes<T>, T: Float>(l: L, numbers: &[T]) -> [L::V; MAX_COEFFICIENTS] {
+    let mut vectors = [l.splat(T::ZERO); MAX_COEFFICIENTS];
+    for (v, &x) in vectors.iter_mut().zip(numbers) {
+        *v = l.splat(x);
+    }
+    vectors
+}
+
+/// 2^y, saturating at 0 and 2^1023; NaN gives NaN.
+#[inline(always)]
+pub(crate) fn exp2(y: f64) -> f64 {
+    let l = pulp::Scalar;
+    Exp2::<_, f64>::new(l).eval(l, y)
+}
+
+/// 2^floor(e), for normal results.
+#[inline(always)]
+pub(crate) fn pow2(e: f64) -> f64 {
+    f64::from_bits(((e + f64::BIAS) as u64) << 52)
+}

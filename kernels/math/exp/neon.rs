@@ -1,0 +1,71 @@
+//! The exponential on NEON: no table, exponents by integer arithmetic.
+
+use super::ExpLanes;
+use super::coefficients::{ExpScheme, F32_INTEGER, F64_INTEGER};
+use crate::kernels::lanes::{Float, Lanes};
+use core::arch::aarch64::{float32x4_t, float64x2_t};
+use pulp::aarch64::Neon;
+
+impl ExpLanes<f32> for Neon {
+    type Table = ();
+    const EXP: ExpScheme<f32> = F32_INTEGER;
+    const IN_FLIGHT: usize = 4;
+
+    #[inline(always)]
+    fn exp_table(self) {}
+    #[inline(always)]
+    fn exp_finish(self, (): (), shifted: float32x4_t, _: float32x4_t, p: float32x4_t) -> float32x4_t {
+        let exponent = self.neon.vshlq_n_s32::<23>(self.neon.vreinterpretq_s32_f32(shifted));
+        let exponent = self.neon.vreinterpretq_f32_s32(exponent);
+        Lanes::<f32>::mul_add(self, exponent, p, exponent)
+    }
+    #[inline(always)]
+    fn exp_clamp(self, x: float32x4_t, low: float32x4_t, high: float32x4_t) -> float32x4_t {
+        // These instructions keep NaN, as the clamp must.
+        self.neon.vminq_f32(self.neon.vmaxq_f32(x, low), high)
+    }
+    #[inline(always)]
+    fn record_exponent(self, overflow_bits: float32x4_t, shifted: float32x4_t) -> float32x4_t {
+        let (a, b) = (self.neon.vreinterpretq_u32_f32(overflow_bits), self.neon.vreinterpretq_u32_f32(shifted));
+        self.neon.vreinterpretq_f32_u32(self.neon.vorrq_u32(a, b))
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, overflow_bits: float32x4_t) -> bool {
+        // Any bit above those of the exponent, except the shift constant's.
+        Lanes::<f32>::to_array(self, overflow_bits)[..<Self as Lanes<f32>>::N]
+            .iter()
+            .any(|x| x.to_bits() & !(f32::SHIFTER.to_bits() | 0xff) != 0)
+    }
+}
+
+impl ExpLanes<f64> for Neon {
+    type Table = ();
+    const EXP: ExpScheme<f64> = F64_INTEGER;
+    const IN_FLIGHT: usize = 4;
+
+    #[inline(always)]
+    fn exp_table(self) {}
+    #[inline(always)]
+    fn exp_finish(self, (): (), shifted: float64x2_t, _: float64x2_t, p: float64x2_t) -> float64x2_t {
+        let exponent = self.neon.vshlq_n_s64::<52>(self.neon.vreinterpretq_s64_f64(shifted));
+        let exponent = self.neon.vreinterpretq_f64_s64(exponent);
+        Lanes::<f64>::mul_add(self, exponent, p, exponent)
+    }
+    #[inline(always)]
+    fn exp_clamp(self, x: float64x2_t, low: float64x2_t, high: float64x2_t) -> float64x2_t {
+        // As for f32.
+        self.neon.vminq_f64(self.neon.vmaxq_f64(x, low), high)
+    }
+    #[inline(always)]
+    fn record_exponent(self, overflow_bits: float64x2_t, shifted: float64x2_t) -> float64x2_t {
+        let (a, b) = (self.neon.vreinterpretq_u64_f64(overflow_bits), self.neon.vreinterpretq_u64_f64(shifted));
+        self.neon.vreinterpretq_f64_u64(self.neon.vorrq_u64(a, b))
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, overflow_bits: float64x2_t) -> bool {
+        // Any bit above those of the exponent, except the shift constant's.
+        Lanes::<f64>::to_array(self, overflow_bits)[..<Self as Lanes<f64>>::N]
+            .iter()
+            .any(|x| x.to_bits() & !(f64::SHIFTER.to_bits() | 0x7ff) != 0)
+    }
+}

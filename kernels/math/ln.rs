@@ -1,0 +1,88 @@
+//! Natural logarithms as (exponent, remainder), and logarithms to base 2.
+//!
+//! `ln(m * 2^e) = e * ln 2 + ln(1 + f)` with m in [sqrt(1/2), sqrt(2)) and f = m - 1, and with
+//! `s = f / (2 + f)` and `z = s^2` the second term is `f - s (f - z R(z))` (fdlibm, e_log.c).
+
+// Coefficients are written with the digits that make them exact.
+#![allow(clippy::excessive_precision)]
+
+use super::polynomial::horner;
+use crate::kernels::lanes::{Float, Lanes, split_exponent};
+
+/// The leading 33 bits of ln 2: products with integers below 2^20 are exact (fdlibm, e_log.c).
+pub(crate) const LN2_HI33: f64 = 6.931_471_803_691_238e-1;
+/// ln 2 - LN2_HI33.
+pub(crate) const LN2_LO33: f64 = 1.908_214_929_270_587_7e-10;
+
+/// Coefficients of R(z) in `ln((1 + s) / (1 - s)) = 2 s + s z R(z)`, z = s^2, for `f32`.
+///
+/// Sollya's `fpminimax((log((1 + sqrt(x))/(1 - sqrt(x)))/sqrt(x) - 2)/x, 2 or 6, [|SG...|] or
+/// [|D...|], [1e-30;r], absolute)` with `r = 1.001 * ((sqrt(2) - 1)/(sqrt(2) + 1))^2`. Bounds of
+/// the logarithm's absolute error, by `dirtyinfnorm` of the difference: 9.4e-10 (f32) and 1.6e-18
+/// (f64).
+const F32_LN: [f64; 3] = [0.666_666_87_f32 as f64, 0.399_885_33_f32 as f64, 0.295_875_f32 as f64];
+
+/// [`F32_LN`] for `f64`.
+const F64_LN: [f64; 7] = [
+    0.666_666_666_666_666_96,
+    0.399_999_999_998_990_4,
+    0.285_714_286_263_391_74,
+    0.222_222_110_680_798_92,
+    0.181_828_941_521_629_3,
+    0.153_315_535_907_106_92,
+    0.146_185_138_030_996_17,
+];
+
+/// `ln(x) = e * ln 2 + r` as (e, r), for positive normal numbers; others give anything. `e` is an
+/// integer, and |r| <= ln(2)/2 with an error of at most two units in the last place.
+#[inline(always)]
+pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
+    let (m, e) = l.split_exponent(x);
+    let one = l.splat(T::ONE);
+    let f = l.sub(m, one);
+    let s = l.div(f, l.add(m, one));
+    let z = l.mul(s, s);
+    let coefficients = if T::EPSILON > f64::EPSILON { &F32_LN[..] } else { &F64_LN[..] };
+    let mut c = [one; F64_LN.len()];
+    for (c, &x) in c.iter_mut().zip(coefficients) {
+        *c = l.splat(T::from_f64(x));
+    }
+    let r = l.mul(z, horner(l, z, &c[..coefficients.len()]));
+    (e, l.neg_mul_add(s, l.sub(f, r), f))
+}
+
+/// Natural logarithm of `m` in [sqrt(1/2), sqrt(2)], with an error below one ulp:
+/// `f - f^2/2 + s (f^2/2 + R(s^2))` with the minimax polynomial R of fdlibm's e_log.c.
+#[inline(always)]
+pub(crate) fn ln_mantissa(m: f64) -> f64 {
+    const R: [f64; 7] = [
+        6.666_666_666_666_735e-1,
+        3.999_999_999_940_942e-1,
+        2.857_142_874_366_239e-1,
+        2.222_219_843_214_978_4e-1,
+        1.818_357_216_161_805e-1,
+        1.531_383_769_920_937_3e-1,
+        1.479_819_860_511_658_6e-1,
+    ];
+    let f = m - 1.0;
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let r = z * horner::<_, f64>(pulp::Scalar, z, &R);
+    let half = 0.5 * f * f;
+    f - (half - s * (half + r))
+}
+
+/// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low); `high` is exact.
+#[inline(always)]
+pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
+    let (m, e) = split_exponent(x);
+    let e = e + exponent;
+    (e * LN2_HI33, e * LN2_LO33 + ln_mantissa(m))
+}
+
+/// Logarithm to base 2 of a positive finite number.
+#[inline(always)]
+pub(crate) fn log2(x: f64) -> f64 {
+    let (m, e) = split_exponent(x);
+    e + ln_mantissa(m) * core::f64::consts::LOG2_E
+}

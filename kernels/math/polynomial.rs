@@ -1,0 +1,30 @@
+//! Polynomials in one variable, coefficients in ascending order of powers.
+
+use crate::kernels::lanes::{Float, Lanes};
+
+/// The polynomial in `t` by Horner's rule.
+#[inline(always)]
+pub(super) fn horner<L: Lanes<T>, T: Float>(l: L, t: L::V, coefficients: &[L::V]) -> L::V {
+    let mut p = coefficients[coefficients.len() - 1];
+    for &c in coefficients[..coefficients.len() - 1].iter().rev() {
+        p = l.mul_add(p, t, c);
+    }
+    p
+}
+
+/// The polynomial in `t` as even plus odd powers, both by Horner's rule in `square`, t^2.
+///
+/// Together with the product that is the square this takes as many operations as Horner's rule in
+/// `t`, but the chain of dependent operations is half as long.
+#[inline(always)]
+pub(super) fn even_odd<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, coefficients: &[L::V]) -> L::V {
+    let last = coefficients.len() - 1;
+    let mut p = [coefficients[last], coefficients[last - 1]];
+    // p[0] has the parity of the last coefficient, p[1] the other.
+    for i in (0..last - 1).rev() {
+        let p = &mut p[(last - i) % 2];
+        *p = l.mul_add(*p, square, coefficients[i]);
+    }
+    let (even, odd) = if last % 2 == 0 { (p[0], p[1]) } else { (p[1], p[0]) };
+    l.mul_add(odd, t, even)
+}
