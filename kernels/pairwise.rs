@@ -219,32 +219,6 @@ fn apply_form<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     }
 }
 
-/// Stores a tile at (`i`, `start`), and its transpose at (`start`, `i`) if `mirrored`.
-#[inline(always)]
-fn store_tile<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
-    l: L,
-    tile: &[[L::V; V]; R],
-    i: usize,
-    start: usize,
-    mirrored: bool,
-    out: &mut MatMut<'_, T>,
-) {
-    for (r, row) in tile.iter().enumerate() {
-        for (v, &vector) in row.iter().enumerate() {
-            store_at(l, vector, i + r, start + v * L::N, out);
-        }
-    }
-    if mirrored {
-        // Vectors per row of the transposed tile.
-        let vectors = R / L::N;
-        for (v, columns) in transpose(l, tile).iter().enumerate() {
-            for (c, &column) in columns.iter().enumerate() {
-                store_at(l, column, start + v * L::N + c / vectors, i + c % vectors * L::N, out);
-            }
-        }
-    }
-}
-
 /// [`distance_matrix`] by tiles of `R` points against `V` vectors of points.
 #[inline(always)]
 fn tiled_matrix<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
@@ -278,7 +252,20 @@ fn tiled_matrix<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
                     if last {
                         apply_form(l, &mut tile, form);
                     }
-                    store_tile(l, &tile, i, start, last && i < start, &mut out);
+                    for (r, row) in tile.iter().enumerate() {
+                        for (v, &vector) in row.iter().enumerate() {
+                            store_at(l, vector, i + r, start + v * L::N, &mut out);
+                        }
+                    }
+                    if last && i < start {
+                        // Vectors per row of the transposed tile.
+                        let vectors = R / L::N;
+                        for (v, columns) in transpose(l, &tile).iter().enumerate() {
+                            for (c, &column) in columns.iter().enumerate() {
+                                store_at(l, column, start + v * L::N + c / vectors, i + c % vectors * L::N, &mut out);
+                            }
+                        }
+                    }
                 }
             }
         }

@@ -7,33 +7,6 @@ use super::tuning::BLOCK_OBJECTS;
 use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
 use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
-use core::ops::Range;
-
-/// The hits of one block and candidate, as indices into the block.
-type HitList = [u8; BLOCK_OBJECTS + MAX_LANES];
-
-/// Lists the hits of a block in each row and returns their numbers. Meanwhile it prefetches what
-/// `ahead` begins with: rows, and the index of the object to begin at.
-#[inline(always)]
-fn list_hits<L: IndexLanes<T>, T: Float, const R: usize>(
-    l: L,
-    rows: [&[T]; R],
-    block: Range<usize>,
-    d2: &[T],
-    ahead: ([&[T]; R], usize),
-    lists: &mut [HitList; R],
-) -> [usize; R] {
-    let mut counts = [0; R];
-    for at in block.clone().step_by(L::N) {
-        let d2 = l.load(&d2[at..]);
-        for r in 0..R {
-            let hit = l.lt(load_objects(l, rows[r], at), d2);
-            counts[r] += l.compress_indices_u8(hit, (at - block.start) as u8, &mut lists[r][counts[r]..]);
-            l.prefetch(ahead.0[r], ahead.1 + (at - block.start));
-        }
-    }
-    counts
-}
 
 /// Adds the hits of a block to T in `t` and returns their share of A; `row` and `near` are those of
 /// the block. If there is another table, every second hit is added to that one.
@@ -97,13 +70,21 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TAB
     for start in (0..n).step_by(BLOCK_OBJECTS) {
         let end = n.min(start + BLOCK_OBJECTS);
         // The next block, so that memory has work while the lists are added up.
-        let ahead = if start + BLOCK_OBJECTS < n { (rows, start + BLOCK_OBJECTS) } else { (next, 0) };
+        let (ahead, ahead_at) = if start + BLOCK_OBJECTS < n { (rows, start + BLOCK_OBJECTS) } else { (next, 0) };
         if !validated {
             for row in rows {
                 minima = l.min(min_or_neg_inf(l, &row[start..end]), minima);
             }
         }
-        let counts = list_hits(l, rows, start..end, near.d2, ahead, &mut lists);
+        let mut counts = [0; R];
+        for at in (start..end).step_by(L::N) {
+            let d2 = l.load(&near.d2[at..]);
+            for r in 0..R {
+                let hit = l.lt(load_objects(l, rows[r], at), d2);
+                counts[r] += l.compress_indices_u8(hit, (at - start) as u8, &mut lists[r][counts[r]..]);
+                l.prefetch(ahead[r], ahead_at + (at - start));
+            }
+        }
         for r in 0..R {
             let t = &mut t[r * k..(r + 1) * k];
             let other = if TWO_TABLES { Some(&mut others[r * k..(r + 1) * k]) } else { None };

@@ -9,56 +9,6 @@ use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, MAX_LANES};
 use core::hint::black_box;
-use core::ops::Range;
-
-/// The sums of a block in T: A of each of `R` candidates, and their T_i for up to `K` clusters.
-type BlockSums<V, const K: usize, const R: usize> = ([V; R], [[V; R]; K]);
-
-/// Sums a block of objects. Meanwhile it prefetches what `ahead` begins with: rows, and the index
-/// of the object to begin at. `one` is 1, unknown to the compiler.
-#[inline(always)]
-fn block_sums<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
-    l: L,
-    rows: [&[T]; R],
-    block: Range<usize>,
-    near: &NearestRef<'_, T>,
-    ahead: ([&[T]; R], usize),
-    one: L::V,
-) -> BlockSums<L::V, K, R> {
-    let zero = l.splat(T::ZERO);
-    let mut a = [zero; R];
-    let mut t = [[zero; R]; K];
-    for at in block.clone().step_by(L::N) {
-        let (d1, d2) = (l.load(&near.d1[at..]), l.load(&near.d2[at..]));
-        let mut lost = [zero; R];
-        for r in 0..R {
-            let d = load_objects(l, rows[r], at);
-            l.prefetch(ahead.0[r], ahead.1 + (at - block.start));
-            let kept = l.min(d, d1);
-            lost[r] = l.sub(l.min(d, d2), kept);
-            let mut gained = l.sub(kept, d1);
-            if WEIGHTED {
-                let weights = l.load(&near.weights[at..]);
-                lost[r] = l.mul(lost[r], weights);
-                gained = l.mul(gained, weights);
-            }
-            a[r] = l.add(a[r], gained);
-        }
-        let n1 = l.load_index(&near.n1[at..]);
-        for (i, sums) in t.iter_mut().enumerate() {
-            let in_cluster = l.eq_index(n1, l.splat_index(i as u32));
-            for (sum, &lost) in sums.iter_mut().zip(&lost) {
-                // Additions and multiply-adds in turn keep different execution units busy.
-                *sum = if i % 2 == 0 {
-                    l.masked_add_fma(in_cluster, *sum, lost, one)
-                } else {
-                    l.masked_add(in_cluster, *sum, lost)
-                };
-            }
-        }
-    }
-    (a, t)
-}
 
 /// Returns A and all T_i of each of `R` candidates for up to `K` clusters, each within
 /// [`relative_error`].
@@ -81,13 +31,44 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
     let mut t = [[0.0; K]; R];
     for start in (0..n).step_by(NARROW_SUM_OBJECTS) {
         let end = n.min(start + NARROW_SUM_OBJECTS);
-        let ahead = if start + NARROW_SUM_OBJECTS < n { (rows, start + NARROW_SUM_OBJECTS) } else { (next, 0) };
+        let (ahead, ahead_at) =
+            if start + NARROW_SUM_OBJECTS < n { (rows, start + NARROW_SUM_OBJECTS) } else { (next, 0) };
         if !validated {
             for row in rows {
                 minima = l.min(min_or_neg_inf(l, &row[start..end]), minima);
             }
         }
-        let (block_a, block_t) = block_sums::<L, T, K, R, WEIGHTED>(l, rows, start..end, near, ahead, one);
+        let mut block_a = [zero; R];
+        let mut block_t = [[zero; R]; K];
+        for at in (start..end).step_by(L::N) {
+            let (d1, d2) = (l.load(&near.d1[at..]), l.load(&near.d2[at..]));
+            let mut lost = [zero; R];
+            for r in 0..R {
+                let d = load_objects(l, rows[r], at);
+                l.prefetch(ahead[r], ahead_at + (at - start));
+                let kept = l.min(d, d1);
+                lost[r] = l.sub(l.min(d, d2), kept);
+                let mut gained = l.sub(kept, d1);
+                if WEIGHTED {
+                    let weights = l.load(&near.weights[at..]);
+                    lost[r] = l.mul(lost[r], weights);
+                    gained = l.mul(gained, weights);
+                }
+                block_a[r] = l.add(block_a[r], gained);
+            }
+            let n1 = l.load_index(&near.n1[at..]);
+            for (i, sums) in block_t.iter_mut().enumerate() {
+                let in_cluster = l.eq_index(n1, l.splat_index(i as u32));
+                for (sum, &lost) in sums.iter_mut().zip(&lost) {
+                    // Additions and multiply-adds in turn keep different execution units busy.
+                    *sum = if i % 2 == 0 {
+                        l.masked_add_fma(in_cluster, *sum, lost, one)
+                    } else {
+                        l.masked_add(in_cluster, *sum, lost)
+                    };
+                }
+            }
+        }
         for r in 0..R {
             a[r] += l.reduce_sum(block_a[r]);
             // Through memory: a loop that is not unrolled over the sums would keep them there all

@@ -27,7 +27,7 @@
 //! `f64`: for `f32` they are exact or nearly exact.
 //!
 //! Deviations, to be fast:
-//! 1. With few medoids, most objects are hits, and branches on hits mispredict. The second line for
+//! 1. With few medoids, most objects are hits, and branches on hits mispredict. The first line for
 //!    T_i is then summed over all objects under masks, in T and with a register per cluster
 //!    ([`masked_scan`]). If rounding cannot rule out a swap, its candidate is scanned again as
 //!    below.

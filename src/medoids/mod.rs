@@ -3,8 +3,8 @@
 //!
 //! [`KMedoids`] clusters a matrix of dissimilarities. [`distance_matrix`](crate::distance_matrix)
 //! computes one from points, [`expand_condensed`] from its upper triangle. [`Clustering`] is the
-//! result; [`silhouette`] and [`medoid_silhouette`] measure its quality. [`Clustering::predict`]
-//! and [`assign`] find the clusters of new objects.
+//! result; [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality.
+//! [`Clustering::predict`] and [`assign`](assign()) find the clusters of new objects.
 
 mod assign;
 mod cache;
