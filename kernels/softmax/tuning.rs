@@ -26,7 +26,7 @@ pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,
     /// or once.
     ///
-    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-25: recomputing is
+    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-24: recomputing is
     /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON
     /// follows AVX2: not measured, because only an emulator was at hand.
     const RECOMPUTE_LONG_ROWS: bool;

@@ -52,7 +52,9 @@ macro_rules! properties {
                 #[test]
                 fn shifts_cancel(
                     x in prop::collection::vec(-10_000..10_000_i32, 1..200),
-                    shift in prop::sample::select(vec![1, -256, 25_600, -2_560_000, 4_194_304, 8_388_000, 8_388_608, 8_390_000]),
+                    shift in prop::sample::select(
+                        vec![1, -256, 25_600, -2_560_000, 4_194_304, 8_388_000, 8_388_608, 8_390_000]
+                    ),
                 ) {
                     let shift = shift / 2;
                     let a: Vec<$t> = x.iter().map(|&x| x as $t / 256.0).collect();
@@ -104,7 +106,8 @@ macro_rules! properties {
                             if x[i] == x[j] {
                                 prop_assert_eq!(p[i].to_bits(), p[j].to_bits(), "equal inputs on {}", isa);
                             } else {
-                                prop_assert!(p[i] <= p[j] || same_softmax(p[i], p[j]), "{} and {} on {isa}", p[i], p[j]);
+                                let (a, b) = (p[i], p[j]);
+                                prop_assert!(a <= b || same_softmax(a, b), "{a} and {b} on {isa}");
                             }
                         }
                     }
