@@ -19,6 +19,7 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 /// ```
 ///
 /// Code outside the crate cannot call a kernel past the checks of the public functions:
+///
 /// ```compile_fail
 /// fn unchecked<T: mantex::Real>(x: &[T], out: &mut [T]) {
 ///     T::softmax(Default::default(), x, out);

@@ -46,6 +46,7 @@ impl<T: Real> Transport<T> {
     ///   entry in `f64`, and O(n + m) memory; Altschuler, Weed & Rigollet 2017.
     ///
     /// `cost` must be the matrix that was solved.
+    ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
     /// let cost = [0.0, 1.0, 2.0, 2.0, 1.0, 0.0];

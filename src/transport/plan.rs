@@ -20,9 +20,10 @@ impl<T: Real> Transport<T> {
     /// - Cost and source: one read of the cost matrix, one exponential per entry; Cuturi 2013.
     ///
     /// `cost` must be the matrix that was solved.
+    ///
     /// ```
     /// use mantex::{MatMut, MatRef, Sinkhorn};
-    /// let cost = MatRef::new(&[0.0, 1.0, 1.0, 0.0], 2, 2)?;
+    /// let cost = MatRef::new(&[0.0_f64, 1.0, 1.0, 0.0], 2, 2)?;
     /// let transport = Sinkhorn::new(0.05).solve(cost, &[0.5, 0.5], &[0.25, 0.75])?;
     /// let mut plan = [0.0; 4];
     /// transport.plan_into(cost, MatMut::new(&mut plan, 2, 2)?)?;
@@ -45,9 +46,10 @@ impl<T: Real> Transport<T> {
     /// - Cost and source: that of [`plan_into`](Self::plan_into) for all rows, and O(n + m) memory.
     ///
     /// `cost` must be the matrix that was solved.
+    ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
-    /// let cost = [0.0, 1.0, 2.0, 2.0, 1.0, 0.0];
+    /// let cost = [0.0_f64, 1.0, 2.0, 2.0, 1.0, 0.0];
     /// let cost = MatRef::new(&cost, 2, 3)?;
     /// let transport = Sinkhorn::new(0.05).solve(cost, &[0.5, 0.5], &[0.25, 0.5, 0.25])?;
     /// let mut rows = transport.plan_rows(cost)?;
@@ -73,6 +75,7 @@ impl<T: Real> Transport<T> {
     /// - Cost and source: that of [`plan_rows`](Self::plan_rows).
     ///
     /// `cost` must be the matrix that was solved.
+    ///
     /// ```
     /// use mantex::transport::PlanEntry;
     /// use mantex::{MatRef, Sinkhorn};

@@ -52,6 +52,8 @@ pub(super) struct Solver<'a, T: Real> {
     problem: Problem<'a, T>,
     /// The potentials, without the scalings of the current domain.
     potentials: Potentials,
+    /// Memory for the potentials with the scalings, which a measurement takes.
+    measured_potentials: Potentials,
     memory: Memory<T>,
     domain: Domain<T>,
     /// The log-domain iterations that must come before the next Gibbs matrix.
@@ -73,6 +75,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let is_scaling = settings.method == Method::Scaling;
         let solver = Self {
             settings,
+            measured_potentials: potentials.clone(),
             potentials,
             memory: Memory::new(problem.support.len(), problem.cost),
             domain: Domain::new(settings, &problem),
@@ -208,14 +211,10 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// The marginal error and the cost of the plan. The scalings stay as they are.
     fn evaluate_plan(&mut self) -> PlanSummary {
-        let Self { settings, problem, potentials, memory, domain, .. } = self;
-        let workspace = &mut memory.workspace();
-        if matches!(domain, Domain::Log { .. }) {
-            return T::evaluate_plan(settings.road, problem, potentials.as_ref(), workspace);
-        }
-        let mut absorbed = potentials.clone();
-        domain.absorb_scalings(settings, problem, &mut absorbed);
-        T::evaluate_plan(settings.road, problem, absorbed.as_ref(), workspace)
+        let Self { settings, problem, potentials, measured_potentials, memory, domain, .. } = self;
+        measured_potentials.copy_from(potentials);
+        domain.absorb_scalings(settings, problem, measured_potentials);
+        T::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), &mut memory.workspace())
     }
 
     /// The tolerance for masses with a total of 1.

@@ -31,6 +31,13 @@ impl Potentials {
         PotentialsMut { u: &mut self.u, g: &mut self.g, max_abs: &mut self.max_abs }
     }
 
+    /// Takes over the potentials of the same problem, without an allocation.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.u.copy_from_slice(&other.u);
+        self.g.copy_from_slice(&other.g);
+        self.max_abs = other.max_abs;
+    }
+
     /// The largest magnitude of a potential; infinite or NaN if one cannot be represented.
     pub(super) fn max_abs(&self) -> f64 {
         self.max_abs

@@ -145,9 +145,9 @@ fn the_environment_caps_the_best() {
 fn a_wrong_name_in_the_environment_panics() {
     let missing = NAMES.into_iter().find(|name| name.parse::<Isa>().is_err()).expect("no CPU has both NEON and AVX");
     for (name, reason) in [
-        ("avx1024", "\"avx1024\" is no instruction set, must be one of avx512, avx2, neon, scalar"),
-        ("", "\"\" is no instruction set"),
-        ("AVX2", "\"AVX2\" is no instruction set"),
+        ("avx1024", "\"avx1024\" is not an instruction set; it must be avx512, avx2, neon or scalar"),
+        ("", "\"\" is not an instruction set"),
+        ("AVX-2", "\"AVX-2\" is not an instruction set"),
         (missing, "is not available on this CPU or in this build"),
     ] {
         for test in ["best_is_what_the_environment_says", "an_entry_point_alone"] {
