@@ -23,7 +23,6 @@
 //! assert_eq!(p[3..], [0.5, 0.5, 0.0]);
 //! assert_eq!(mantex::log_sum_exp(&[1000.0_f64, 1000.0]), 1000.0 + 2.0_f64.ln());
 //! # Ok::<(), mantex::Error>(())
-//!
 //! ```
 //!
 //! # Entropic optimal transport
@@ -37,7 +36,6 @@
 //! let t = Sinkhorn::new(0.01).solve(MatRef::new(&cost, 2, 3)?, &[0.5, 0.5], &[0.25, 0.5, 0.25])?;
 //! assert!(t.converged() && (t.cost() - 0.5).abs() < 1e-3);
 //! # Ok::<(), mantex::Error>(())
-//!
 //! ```
 //!
 //! # k-medoids
@@ -53,7 +51,6 @@
 //! assert_eq!(clusters.labels()[..3], [clusters.labels()[0]; 3]);
 //! assert!((clusters.loss() - 0.5).abs() < 1e-12);
 //! # Ok::<(), mantex::Error>(())
-//!
 //! ```
 //!
 //! # Instruction sets
