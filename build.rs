@@ -32,9 +32,9 @@ fn main() {
     }
     // Without optimization every inlined function keeps stack of its own in one frame, so kernels
     // are then cut into more functions.
-    println!("cargo::rustc-check-cfg=cfg(mantex_unoptimised)");
+    println!("cargo::rustc-check-cfg=cfg(mantex_unoptimized)");
     if env::var("OPT_LEVEL").as_deref() == Ok("0") {
-        println!("cargo::rustc-cfg=mantex_unoptimised");
+        println!("cargo::rustc-cfg=mantex_unoptimized");
     }
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let version = Command::new(rustc).arg("--version").output().ok();

@@ -47,7 +47,7 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
 /// `next` are the rows that are scanned after these. With `TWO_TABLES`, neighboring hits are added
 /// to different tables, and `t` is twice as long. Fails if a row is not yet `validated` and an
 /// element is invalid.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TABLES: bool, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],

@@ -93,7 +93,7 @@ fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
 
 /// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time pass a masked scan, and
 /// those that may have a swap are scanned exactly.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn first_masked_swap<
     L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
     T: Float,

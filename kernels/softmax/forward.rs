@@ -86,7 +86,7 @@ pub(crate) fn log_sum_exp_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>,
 }
 
 /// Softmax of one row; `empty` if all logits are -inf.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
         let sum = row_sum_exp(l, exp, row);
@@ -102,7 +102,7 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row
 
 /// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows
 /// that fit base 1 take every exponential twice, because their logits must outlast the sum.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
         Some(sum) => write_base_one(l, exp, row, sum.scaled_reciprocal(1.0)),
@@ -114,7 +114,7 @@ fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &m
 }
 
 /// Softmax of rows of the given shape, a group at a time.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_groups<L: Tuning<T>, T: Float>(
     l: L,
     mut rows: impl RowsMut<T>,
@@ -145,7 +145,7 @@ fn softmax_groups<L: Tuning<T>, T: Float>(
 }
 
 /// [`softmax_groups`] in place.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
     l: L,
     mut rows: impl RowsMut<T>,
@@ -178,7 +178,7 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
 
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False
 /// if base 1 does not fit all rows: nothing is written then.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
@@ -210,7 +210,7 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
 }
 
 /// Log-softmax of rows, a group at a time.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn log_softmax_groups<L: ExpLanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatMut<'_, T>, empty: T) {
     let exp = exp_base_one(l);
     let (row_count, cols) = (out.rows(), out.cols());
@@ -229,7 +229,7 @@ fn log_softmax_groups<L: ExpLanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatM
 }
 
 /// The logarithms of the sums of the exponentials of rows, a group at a time.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
@@ -319,7 +319,7 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, 
 
 /// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so
 /// that a large common offset costs no accuracy; `empty` if all logits are -inf.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn write_log_softmax<L: Lanes<T>, T: Float>(
     l: L,
     row: &mut impl Row<T>,

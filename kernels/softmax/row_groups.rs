@@ -143,7 +143,7 @@ pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
 }
 
 /// Either of the two functions above.
-#[cfg_attr(not(mantex_unoptimised), inline(always))]
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn group_sum_exp_as<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,

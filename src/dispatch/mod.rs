@@ -7,10 +7,10 @@
 //! - a function that calls the body of a given instruction set (`f32::on::softmax`);
 //! - a function that runs [`Isa::best`] (`f32::best::softmax`). If the line begins with `call`, it
 //!   calls the body. If the line begins with `inline`, it is a `#[multiversion]` function with one
-//!   clone per instruction set, picked once, and the kernel inlined into each: this saves calls of a
-//!   few elements the detour, and costs a second copy of the code;
-//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the best
-//!   and a given one.
+//!   clone per instruction set, picked once, and the kernel inlined into each: this saves calls of
+//!   a few elements the detour, and costs a second copy of the code;
+//! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
+//!   best and a given one.
 //!
 //! A clone checks that it is what [`Isa::best`] says, and otherwise calls the body that is. That
 //! covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512

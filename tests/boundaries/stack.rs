@@ -15,14 +15,14 @@ use mantex::transport::{EpsilonScaling, OverRelaxation};
 use mantex::*;
 
 /// What the crate's documentation promises to be enough.
-const STACK: usize = if cfg!(mantex_unoptimised) { 1 << 20 } else { 64 << 10 };
+const STACK: usize = if cfg!(mantex_unoptimized) { 1 << 20 } else { 64 << 10 };
 
 /// Every family, in shapes that reach every kernel.
 fn every_family<T: Float>(isa: Isa) {
     let long = (1, (16 << 20) / size_of::<T>() + 1); // Streamed past the caches.
     for (rows, cols) in [(1, 1000), (7, 33), (70, 10), long]
         .into_iter()
-        .take(if small_cases() || cfg!(mantex_unoptimised) { 3 } else { 4 })
+        .take(if small_cases() || cfg!(mantex_unoptimized) { 3 } else { 4 })
     {
         let x: Vec<T> = uniform(rows * cols, -5.0, 5.0, &mut rng(86));
         let (mut out, mut each) = (x.clone(), vec![T::of(0.0); rows]);

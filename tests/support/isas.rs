@@ -37,7 +37,7 @@ mod tests {
     use super::{Isa, isas, require};
 
     #[test]
-    fn required_instruction_sets_are_insisted_on() {
+    fn a_missing_instruction_set_is_refused() {
         let all = isas();
         let names: Vec<&str> = all.iter().map(|isa| isa.name()).collect();
         require(&names.join(" , "), &all);

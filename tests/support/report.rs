@@ -44,7 +44,8 @@ impl Report {
             let mark = if ulps <= limit { "" } else { "  FAILED" };
             failed |= !mark.is_empty();
             table += &format!(
-                "{title:<24} {function:<22} {ty} {isa:<6} max {ulps:5.3} ulp of {limit} in {count} values: {case}{mark}\n"
+                "{title:<24} {function:<22} {ty} {isa:<6} max {ulps:5.3} ulp of {limit} in {count} values: \
+                 {case}{mark}\n"
             );
         }
         assert!(!failed, "the contract's accuracy is missed:\n{table}");
