@@ -50,7 +50,7 @@ pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
 #[inline(always)]
 pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
     let (shape, empty) = ((out.rows(), out.cols()), x.masked_softmax());
-    match x.untransformed() {
+    match x.untransformed(l) {
         Some(x) => softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
         None => softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
     }
@@ -60,17 +60,14 @@ pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>, out: 
 #[inline(always)]
 pub(crate) fn softmax_rows_in_place<'a, L: Tuning<T>, T: Float>(l: L, x: Logits<'a, T, MatMut<'a, T>>) {
     let (shape, empty) = ((x.x.rows(), x.x.cols()), x.masked_softmax());
-    match x.untransformed() {
-        Ok(x) => softmax_groups_in_place(l, x, shape, empty),
-        Err(x) => softmax_groups_in_place(l, x, shape, empty),
-    }
+    softmax_groups_in_place(l, x, shape, empty);
 }
 
 /// Log-softmax of every row.
 #[inline(always)]
 pub(crate) fn log_softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
     let empty = x.masked_log_softmax();
-    match x.untransformed() {
+    match x.untransformed(l) {
         Some(x) => log_softmax_groups(l, x, out, empty),
         None => log_softmax_groups(l, x, out, empty),
     }
@@ -79,7 +76,7 @@ pub(crate) fn log_softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>,
 /// The logarithm of the sum of the exponentials of every row.
 #[inline(always)]
 pub(crate) fn log_sum_exp_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
-    match x.untransformed() {
+    match x.untransformed(l) {
         Some(x) => log_sum_exp_groups(l, &x, out),
         None => log_sum_exp_groups(l, &x, out),
     }

@@ -29,12 +29,6 @@ impl<T, M> Logits<'_, T, M> {
 }
 
 impl<T: Float, M> Logits<'_, T, M> {
-    /// Whether the logits are `x` itself.
-    #[inline(always)]
-    fn is_untransformed(&self) -> bool {
-        self.scale == T::ONE && self.mask.is_none()
-    }
-
     /// The softmax of a row of -inf.
     #[inline(always)]
     pub(super) fn masked_softmax(&self) -> T {
@@ -55,18 +49,11 @@ fn mask_row<'a, T: Float>(mask: Option<MatRef<'a, T>>, i: usize) -> Option<SrcDs
 }
 
 impl<'a, T: Float> Logits<'a, T> {
-    /// The matrix itself, if neither scale nor mask change it.
+    /// The matrix itself, if neither scale nor mask change it. Vectors have a faster loop for it;
+    /// one lane multiplies by 1, with the same bits and half the code.
     #[inline(always)]
-    pub(super) fn untransformed(&self) -> Option<MatRef<'a, T>> {
-        self.is_untransformed().then_some(self.x)
-    }
-}
-
-impl<'a, T: Float> Logits<'a, T, MatMut<'a, T>> {
-    /// The matrix itself, if neither scale nor mask change it.
-    #[inline(always)]
-    pub(super) fn untransformed(self) -> Result<MatMut<'a, T>, Self> {
-        if self.is_untransformed() { Ok(self.x) } else { Err(self) }
+    pub(super) fn untransformed<L: Lanes<T>>(&self, _: L) -> Option<MatRef<'a, T>> {
+        (L::N > 1 && self.scale == T::ONE && self.mask.is_none()).then_some(self.x)
     }
 }
 
