@@ -59,6 +59,9 @@ pub(crate) trait Row<T: Float> {
     fn dst(&mut self) -> &mut [T];
     /// Whether writing results overwrites the elements.
     fn is_in_place(&self) -> bool;
+    /// The same row, for an `out_of_line` block. If the address of a row itself went there, the
+    /// compiler would reload its pointers after every store to its destination.
+    fn reborrow(&mut self) -> impl Row<T>;
 }
 
 /// The source and the destination of a row: two slices of one length, one slice in place, or one
@@ -109,6 +112,12 @@ impl<'a, T: Float> SrcDst<'a, T> {
         unsafe { core::slice::from_raw_parts(self.src.add(at), n) }
     }
 
+    /// The same row, borrowed for a shorter time.
+    #[inline(always)]
+    pub(super) fn shorten(&mut self) -> SrcDst<'_, T> {
+        SrcDst { src: self.src, dst: self.dst, src_len: self.src_len, dst_len: self.dst_len, lifetime: PhantomData }
+    }
+
     /// The source.
     #[inline(always)]
     pub(super) fn src(&self) -> &[T] {
@@ -154,6 +163,10 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
     #[inline(always)]
     fn is_in_place(&self) -> bool {
         core::ptr::eq(self.src, self.dst)
+    }
+    #[inline(always)]
+    fn reborrow(&mut self) -> impl Row<T> {
+        self.shorten()
     }
 }
 

@@ -5,6 +5,7 @@ use super::logits::Logits;
 use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::sum_exp::{
     base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
+    second_look_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
@@ -23,7 +24,13 @@ pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// Softmax of a slice, in place.
 #[inline(always)]
 pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
-    softmax_row(l, &exp_base_one(l), &mut SrcDst::in_place(x), T::NAN);
+    let mut row = SrcDst::in_place(x);
+    if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
+        return softmax_row(l, &exp_base_one(l), &mut row, T::NAN);
+    }
+    // In place, a block that does not fit base 1 would have destroyed its logits.
+    let sum = row_sum_exp_stabilized::<L, T, true>(l, &mut row);
+    normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), T::NAN);
 }
 
 /// Log-softmax of a slice.
@@ -104,7 +111,7 @@ fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &m
     match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
         Some(sum) => write_base_one(l, exp, row, sum.scaled_reciprocal(1.0)),
         None => {
-            let sum = row_sum_exp_stabilized::<L, T, true>(l, row);
+            let sum = second_look_store(l, row);
             normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), empty);
         }
     }
@@ -281,7 +288,7 @@ fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut imp
 /// caches.
 #[inline(always)]
 pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
-    let sum = *sum;
+    let (sum, mut row) = (*sum, row.reborrow());
     out_of_line!(l, {
         let normalized = sum.exponent_in_base();
         let base = normalized.base();
@@ -292,21 +299,21 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, 
         if sum.base() == Base::ONE {
             map_row::<L, T, true>(
                 l,
-                row,
+                &mut row,
                 #[inline(always)]
                 |x| mul_two_part(l, exp.eval::<InRange>(l, x), reciprocal),
             );
         } else if base.shift == T::ZERO {
             map_row::<L, T, true>(
                 l,
-                row,
+                &mut row,
                 #[inline(always)]
                 |x| mul_two_part(l, exp.eval::<Clamped>(l, x), reciprocal),
             );
         } else {
             map_row::<L, T, true>(
                 l,
-                row,
+                &mut row,
                 #[inline(always)]
                 |x| mul_two_part(l, exp.eval::<Shifted>(l, x), reciprocal),
             );

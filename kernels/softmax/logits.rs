@@ -167,4 +167,9 @@ impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
     fn is_in_place(&self) -> bool {
         IN_PLACE
     }
+    #[inline(always)]
+    fn reborrow(&mut self) -> impl Row<T> {
+        let mask = self.mask.as_mut().map(SrcDst::shorten);
+        LogitRow::<'_, T, IN_PLACE> { x: self.x.shorten(), scale: self.scale, mask }
+    }
 }

@@ -219,7 +219,7 @@ fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(N
 
 /// StableMax of a slice.
 #[inline(always)]
-fn stablemax_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p) = (l.splat(c), l.splat(p));
@@ -234,7 +234,7 @@ fn stablemax_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 /// Log-StableMax of a slice: `(±e - E) ln 2 + (±r - R)` with the logarithms `e ln 2 + r` of u and
 /// `E ln 2 + R` of the sum, so that two large ones cancel without an error.
 #[inline(always)]
-fn log_stablemax_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
+pub(crate) fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let Some(norm) = row_norm(l, x) else { return out.fill(T::NAN) };
     let (e_sum, r_sum) = norm.ln();
     let (e_sum, r_sum) = (l.splat(e_sum), l.splat(r_sum));
@@ -258,7 +258,7 @@ fn log_stablemax_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
 
 /// The gradient of StableMax: `(s' / S) (dy - D)` with `D = sum(dy s) / S`; s' is 1 or 1/u^2.
 #[inline(always)]
-fn stablemax_backward_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let Some((norm, quarter_mean)) = norm_and_mean(l, x, dy) else { return dx.fill(T::NAN) };
     let (c, p) = norm.factors();
     // All of the gradient is computed from quarters: its distance from the mean may overflow.
@@ -283,7 +283,7 @@ fn stablemax_backward_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx
 
 /// The gradient of log-StableMax: `dy / u - (s' / S) sum(dy)`.
 #[inline(always)]
-fn log_stablemax_backward_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
+pub(crate) fn log_stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T], dx: &mut [T]) {
     let Some((norm, quarter_sum)) = norm_and_sum(l, x, dy) else { return dx.fill(T::NAN) };
     let (c, p) = norm.factors();
     let (c, p, sum, quarter) = (l.splat(c), l.splat(p), l.splat(quarter_sum), l.splat(T::from_f64(0.25)));
@@ -307,7 +307,7 @@ fn log_stablemax_backward_row<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]
 #[inline(always)]
 pub(crate) fn stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
-        stablemax_row(l, x.row(i), out.row_mut(i));
+        stablemax(l, x.row(i), out.row_mut(i));
     }
 }
 
@@ -315,7 +315,7 @@ pub(crate) fn stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, 
 #[inline(always)]
 pub(crate) fn log_stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     for i in 0..x.rows() {
-        log_stablemax_row(l, x.row(i), out.row_mut(i));
+        log_stablemax(l, x.row(i), out.row_mut(i));
     }
 }
 
@@ -328,7 +328,7 @@ pub(crate) fn stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     mut dx: MatMut<'_, T>,
 ) {
     for i in 0..x.rows() {
-        stablemax_backward_row(l, x.row(i), dy.row(i), dx.row_mut(i));
+        stablemax_backward(l, x.row(i), dy.row(i), dx.row_mut(i));
     }
 }
 
@@ -341,6 +341,6 @@ pub(crate) fn log_stablemax_backward_rows<L: WideLanes<T>, T: Float>(
     mut dx: MatMut<'_, T>,
 ) {
     for i in 0..x.rows() {
-        log_stablemax_backward_row(l, x.row(i), dy.row(i), dx.row_mut(i));
+        log_stablemax_backward(l, x.row(i), dy.row(i), dx.row_mut(i));
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: 
         let (mut high, mut low) = if sum.base() == Base::ONE {
             block_sum_exp::<L, T, Recorded, false>(l, exp, row, at, end)
         } else {
-            block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end)
+            second_look_block(l, sum.base(), row, at, end)
         };
         if !base_fits(high, sum.high()) {
             let max = match block_maximum(l, row, at, end) {
@@ -56,7 +56,7 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: 
             };
             if max > T::NEG_INFINITY {
                 sum.rebase(Base::near(max));
-                (high, low) = block_sum_exp_rebased::<L, T, false>(l, sum.base(), row, at, end);
+                (high, low) = second_look_block(l, sum.base(), row, at, end);
             }
         }
         sum.add(high, low);
@@ -74,9 +74,10 @@ fn block_maximum<L: ExpLanes<T>, T: Float>(
     start: usize,
     end: usize,
 ) -> Result<T, ExtSum<T>> {
+    let row = row.reborrow();
     out_of_line!(l, {
-        let (max, len) = (maximum(l, row, start, end), row.len());
-        if has_nan(l, row, start, end) || max == T::INFINITY && has_nan(l, row, end, len) {
+        let (max, len) = (maximum(l, &row, start, end), row.len());
+        if has_nan(l, &row, start, end) || max == T::INFINITY && has_nan(l, &row, end, len) {
             Err(ExtSum::NAN)
         } else if max == T::INFINITY {
             Err(ExtSum::INFINITE)
@@ -91,11 +92,11 @@ fn block_maximum<L: ExpLanes<T>, T: Float>(
 pub(super) fn row_sum_exp_store<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
     if row.is_in_place() {
         // In place, a block that does not fit would have destroyed its logits.
-        return row_sum_exp_stabilized::<L, T, true>(l, row);
+        return second_look_store(l, row);
     }
     match row_sum_exp_base_one::<L, T, true>(l, exp, row) {
         Some(sum) => sum,
-        None => row_sum_exp_stabilized::<L, T, true>(l, row),
+        None => second_look_store(l, row),
     }
 }
 
@@ -130,23 +131,28 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool
     l: L,
     row: &mut impl Row<T>,
 ) -> ExtSum<T> {
-    out_of_line!(l, {
-        let len = row.len();
-        let max = maximum(l, row, 0, len);
-        if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
-            return ExtSum::EMPTY;
-        }
-        if !(max > T::NEG_INFINITY && max < T::INFINITY) {
-            return ExtSum::NAN;
-        }
-        let mut sum = ExtSum::with_base(Base::near(max));
-        for start in (0..len).step_by(BLOCK_ELEMENTS) {
-            let end = len.min(start + BLOCK_ELEMENTS);
-            let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
-            sum.add(high, low);
-        }
-        sum
-    })
+    let len = row.len();
+    let max = maximum(l, row, 0, len);
+    if max == T::NEG_INFINITY && !has_nan(l, row, 0, len) {
+        return ExtSum::EMPTY;
+    }
+    if !(max > T::NEG_INFINITY && max < T::INFINITY) {
+        return ExtSum::NAN;
+    }
+    let mut sum = ExtSum::with_base(Base::near(max));
+    for start in (0..len).step_by(BLOCK_ELEMENTS) {
+        let end = len.min(start + BLOCK_ELEMENTS);
+        let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
+        sum.add(high, low);
+    }
+    sum
+}
+
+/// [`row_sum_exp_stabilized`] that stores the exponentials, for rows that do not fit base 1.
+#[inline(always)]
+pub(super) fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> ExtSum<T> {
+    let mut row = row.reborrow();
+    out_of_line!(l, { row_sum_exp_stabilized::<L, T, true>(l, &mut row) })
 }
 
 /// The sum of the exponentials of a block relative to any base, as an unevaluated sum.
@@ -158,14 +164,25 @@ fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     start: usize,
     end: usize,
 ) -> (f64, f64) {
-    out_of_line!(l, {
-        let exp = Exp::new(l, base);
-        if base.shift == T::ZERO {
-            block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
-        } else {
-            block_sum_exp::<L, T, Shifted, STORE>(l, &exp, row, start, end)
-        }
-    })
+    let exp = Exp::new(l, base);
+    if base.shift == T::ZERO {
+        block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
+    } else {
+        block_sum_exp::<L, T, Shifted, STORE>(l, &exp, row, start, end)
+    }
+}
+
+/// [`block_sum_exp_rebased`] of a row that did not fit base 1 from its first block on.
+#[inline(always)]
+fn second_look_block<L: ExpLanes<T>, T: Float>(
+    l: L,
+    base: Base<T>,
+    row: &mut impl Row<T>,
+    start: usize,
+    end: usize,
+) -> (f64, f64) {
+    let mut row = row.reborrow();
+    out_of_line!(l, { block_sum_exp_rebased::<L, T, false>(l, base, &mut row, start, end) })
 }
 
 /// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;

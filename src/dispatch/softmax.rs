@@ -8,8 +8,8 @@ use crate::matrix::{MatMut, MatRef};
 #[cfg(feature = "softmax")]
 crate::dispatch::entry_points! {
     inline forward::softmax(x: &[T], out: &mut [T]);
-    call forward::softmax_in_place(x: &mut [T]);
-    call forward::log_softmax(x: &[T], out: &mut [T]);
+    inline forward::softmax_in_place(x: &mut [T]);
+    inline forward::log_softmax(x: &[T], out: &mut [T]);
     inline forward::log_sum_exp(x: &[T]) -> T;
     call forward::ext_sum(x: &[T]) -> ExtSum<T>;
     call ext_sum::merge_ext_sums(a: ExtSum<T>, b: ExtSum<T>) -> ExtSum<T>;
@@ -24,6 +24,10 @@ crate::dispatch::entry_points! {
     call cross_entropy::cross_entropy_gradient_rows(
         x: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>
     );
+    call stablemax::stablemax(x: &[T], out: &mut [T]);
+    call stablemax::log_stablemax(x: &[T], out: &mut [T]);
+    call stablemax::stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
+    call stablemax::log_stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
     call stablemax::stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     call stablemax::log_stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     call stablemax::stablemax_backward_rows(x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
