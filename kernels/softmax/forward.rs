@@ -275,7 +275,7 @@ pub(crate) fn scale_stored<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T),
 /// Writes the exponentials of a row that fits base 1, multiplied by the reciprocal of their sum.
 #[inline(always)]
 fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, (first, second): (T, T)) {
-    let reciprocal = (l.splat(first), l.splat(second));
+    let (exp, reciprocal) = (*exp, (l.splat(first), l.splat(second)));
     map_row::<L, T, false>(
         l,
         row,

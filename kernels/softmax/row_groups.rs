@@ -177,11 +177,12 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
     if cols > DEFERRED_CHECK_VECTORS * L::N {
         return false;
     }
+    let exp = *exp;
     let mut overflow_bits = l.splat(T::ZERO);
     let mut lane_sums = [(overflow_bits, overflow_bits); GROUP_ROWS];
     for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
         let mut row = rows.row_mut(i);
-        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, exp, &mut row, 0, cols, &mut overflow_bits);
+        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, cols, &mut overflow_bits);
     }
     let mut all_fit = !l.exp_overflowed(overflow_bits);
     for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&lane_sums) {

@@ -24,7 +24,8 @@ const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 /// The exponential relative to [`Base::ONE`], built once for all rows.
 ///
 /// `black_box` hides its constants from the compiler, which would otherwise run out of registers
-/// and reload each of them for every vector.
+/// and reload each of them for every vector. Functions with a loop copy it first: the memory that
+/// `black_box` has seen might change with every store, and a copy stays in registers.
 #[inline(always)]
 pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
     core::hint::black_box(Exp::new(l, Base::ONE))
@@ -40,12 +41,12 @@ pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
 /// The sum of the exponentials of a row. `exp` is relative to [`Base::ONE`].
 #[inline(always)]
 pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
-    let (len, mut at) = (row.len(), 0);
+    let (exp, len, mut at) = (*exp, row.len(), 0);
     let mut sum = ExtSum::EMPTY;
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
         let (mut high, mut low) = if sum.base() == Base::ONE {
-            block_sum_exp::<L, T, Recorded, false>(l, exp, row, at, end)
+            block_sum_exp::<L, T, Recorded, false>(l, &exp, row, at, end)
         } else {
             second_look_block(l, sum.base(), row, at, end)
         };
@@ -109,10 +110,10 @@ pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     row: &mut impl Row<T>,
 ) -> Option<ExtSum<T>> {
     let mut sum = ExtSum::EMPTY;
-    let (len, mut at) = (row.len(), 0);
+    let (exp, len, mut at) = (*exp, row.len(), 0);
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
-        let (high, low) = block_sum_exp::<L, T, Recorded, STORE>(l, exp, row, at, end);
+        let (high, low) = block_sum_exp::<L, T, Recorded, STORE>(l, &exp, row, at, end);
         sum.add(high, low);
         if !((0.0..=MAX_BLOCK_SUM).contains(&high) && sum.high() >= MIN_ROW_SUM) {
             return None;
