@@ -251,10 +251,12 @@ pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
     sums: &mut [T],
     next: &[&[T]],
 ) {
-    let len = sums.len();
+    let (len, stride) = (sums.len(), gibbs_stride(sums.len()));
     let (mut row, mut weight): ([&[T]; R], _) = ([&[]; R], [l.splat(T::ZERO); R]);
-    for (i, gibbs) in added.gibbs.chunks(gibbs_stride(len)).take(R).enumerate() {
-        (row[i], weight[i]) = (&gibbs[..len], l.splat(added.weights[i]));
+    for i in 0..R {
+        // By index: of slices that an iterator yields the compiler does not know that all have the
+        // length of `sums`, and checks each vector of each row.
+        (row[i], weight[i]) = (&added.gibbs[i * stride..][..len], l.splat(added.weights[i]));
     }
     let mut at = 0;
     while len - at >= L::N {
