@@ -130,8 +130,8 @@ mod error;
 )]
 mod isa;
 // Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in
-// `dispatch`.
-#[allow(unsafe_code)]
+// `dispatch`. Types that the entry points take are public, but nobody outside can call one.
+#[allow(unsafe_code, unnameable_types)]
 #[path = "../kernels/mod.rs"]
 mod kernels;
 mod matrix;
