@@ -4,6 +4,16 @@ use core::fmt;
 
 /// The condition that an argument does not meet. Whenever a function returns an error, its outputs
 /// are untouched.
+///
+/// ```
+/// use mantex::{Error, MatRef};
+/// match MatRef::new(&[1.0, 2.0, 3.0], 2, 2) {
+///     Err(Error::ViewMismatch { len, rows, cols, .. }) => {
+///         assert_eq!((len, rows, cols), (3, 2, 2));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
@@ -305,6 +315,7 @@ impl fmt::Display for Error {
             Self::UnknownName { argument, name, expected } => {
                 write!(f, "`{argument}` is {name:?}; it must be {expected}")
             }
+            // new ISA: its name.
             Self::UnknownIsa { name } => {
                 write!(f, "{name:?} is not an instruction set; it must be avx512, avx2, neon or scalar")
             }

@@ -29,6 +29,9 @@ use crate::{Error, Isa, MatMut, MatRef, Real};
 /// # Ok::<(), mantex::Error>(())
 /// ```
 ///
+/// The compiler infers `T` from the options and the matrices. Where the builder is stored, its type
+/// is `Softmax<'a, T>` with the lifetime of the mask, or `Softmax<'static, T>` without one.
+///
 /// [`softmax_rows`]: crate::softmax_rows
 /// [`log_softmax_rows`]: crate::log_softmax_rows
 /// [`log_sum_exp_rows`]: crate::log_sum_exp_rows

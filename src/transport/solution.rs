@@ -70,9 +70,8 @@ impl<T: Real> Transport<T> {
         self.marginal_error
     }
 
-    /// The potentials of the rows, in the units of the cost, as the solver has them; -inf where the
-    /// mass is
-    /// 0. Only the sums `f_i + g_j` matter: a constant may be moved from f to g.
+    /// The potentials of the rows, in the units of the cost, as the solver has them; -inf where
+    /// there is no mass. Only the sums `f_i + g_j` matter: a constant may be moved from f to g.
     ///
     /// They are `f64` for both element types, because rounding them to `f32` would change the
     /// entries of the plan by that rounding / epsilon. [`Sinkhorn::warm_start`] takes them.

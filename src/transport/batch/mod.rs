@@ -99,6 +99,9 @@ impl Sinkhorn {
 }
 
 /// The solutions of [`Sinkhorn::solve_batch`]. Methods panic if there is no problem `p`.
+///
+/// It has potentials, but no plans. For the plan of a problem, give its potentials to
+/// [`Sinkhorn::warm_start`], as `f64`, and [solve](Sinkhorn::solve) that problem alone.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct TransportBatch<T: Real> {
