@@ -6,7 +6,7 @@
 use std::env;
 use std::process::Command;
 
-// new ISA: its name and architecture.
+// new ISA: its name and architecture, and its name in the message below.
 const ISAS: [(&str, &str); 3] = [("avx512", "x86_64"), ("avx2", "x86_64"), ("neon", "aarch64")];
 
 fn main() {

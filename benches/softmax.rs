@@ -147,6 +147,7 @@ fn against_rows_of_1024<T: Real>(data: &mut Data<'_, T>, records: &mut Records) 
 
 /// Compares rows of any length with rows of the next whole number of vectors.
 fn against_whole_vectors<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    // new ISA: the bytes of its vector.
     let vectors = [("avx512", 64), ("avx2", 32), ("neon", 16)];
     let vector = vectors.into_iter().find(|(name, _)| *name == data.isa.name());
     let lanes = vector.map_or(1, |(_, bytes)| bytes / size_of::<T>());

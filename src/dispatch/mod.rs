@@ -70,6 +70,7 @@ impl EntryPoints<f64> for f64 {}
 
 /// The function that runs an entry point on [`Isa::best`]. For `inline` lines it has one clone per
 /// instruction set, picked once, with the kernel inlined; for `call` lines it calls the body.
+// new ISA: its parameter, in every list of `$avx512` and the others from here on.
 macro_rules! best_function {
     (
         call ($avx512:tt) ($avx2:tt) ($neon:tt)

@@ -189,6 +189,7 @@ fn lost(y: f64) -> bool {
     y.is_finite() && y <= 18_446_744_073_709_551_616.0
 }
 
+// new ISA: its name here and in the next test, unless it records overflow.
 /// Where nothing watches for overflow, as on AVX-512, it shows in every result that is too large,
 /// whatever the reduced argument came to: infinite (of either sign), NaN, or large. All of f32
 /// above 89; small cases: one piece in 997.

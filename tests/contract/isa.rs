@@ -5,6 +5,7 @@ use crate::support::child::{child, printed};
 use crate::support::isas::isas;
 use mantex::{Error, Isa};
 
+// new ISA: its name, here and in the messages below, and its detection.
 const NAMES: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
 
 #[test]

@@ -26,6 +26,7 @@ pub(crate) struct ExpScheme<T: 'static> {
     pub(super) exp2m1: &'static [T],
 }
 
+// new ISA: its cfg at the scheme that it takes, or a scheme of its own.
 /// f32, no table, exponent by integer arithmetic (scalar, NEON). Bounds 6.3e-9 and 6.1e-9.
 pub(super) const F32_INTEGER: ExpScheme<f32> = ExpScheme {
     bits: 0,
