@@ -70,10 +70,9 @@ impl EntryPoints<f64> for f64 {}
 
 /// The function that runs an entry point on [`Isa::best`]. For `inline` lines it has one clone per
 /// instruction set, picked once, with the kernel inlined; for `call` lines it calls the body.
-// new ISA: its parameter, in every list of `$avx512` and the others from here on.
 macro_rules! best_function {
     (
-        call ($avx512:tt) ($avx2:tt) ($neon:tt)
+        call $features:tt
         $(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?
     ) => {
         $(#[$meta])*
@@ -83,7 +82,7 @@ macro_rules! best_function {
         }
     };
     (
-        inline ($avx512:tt) ($avx2:tt) ($neon:tt)
+        inline ($avx512:tt $avx2:tt $neon:tt)
         $(#[$meta:meta])* $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?
     ) => {
         $(#[$meta])*
@@ -122,10 +121,12 @@ use best_function;
 macro_rules! entry_points {
     ($($lines:tt)*) => {
         crate::dispatch::entry_points_for! {
-            // new ISA: its features, in the order of preference.
-            ("x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2+lzcnt+popcnt")
-            ("x86_64+avx2+fma+bmi1+bmi2+lzcnt+popcnt")
-            ("aarch64+neon")
+            (
+                // new ISA: its features, in the order of preference; also in `best_function`.
+                "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2+lzcnt+popcnt"
+                "x86_64+avx2+fma+bmi1+bmi2+lzcnt+popcnt"
+                "aarch64+neon"
+            )
             $($lines)*
         }
     };
@@ -134,7 +135,7 @@ use entry_points;
 
 macro_rules! entry_points_for {
     (
-        ($avx512:tt) ($avx2:tt) ($neon:tt)
+        $features:tt
         $($(#[$meta:meta])* $how:ident $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
     ) => {
         /// The entry points of this family for one element type.
@@ -143,14 +144,14 @@ macro_rules! entry_points_for {
             $($(#[$meta])* fn $name(road: crate::dispatch::Road, $($arg: $ty),*) $(-> $ret)?;)*
         }
         crate::dispatch::entry_points_for! {
-            @type f32 ($avx512) ($avx2) ($neon) $($(#[$meta])* $how $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+            @type f32 $features $($(#[$meta])* $how $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
         }
         crate::dispatch::entry_points_for! {
-            @type f64 ($avx512) ($avx2) ($neon) $($(#[$meta])* $how $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
+            @type f64 $features $($(#[$meta])* $how $kernel::$name($($arg: $ty),*) $(-> $ret)?;)*
         }
     };
     (
-        @type $t:ident ($avx512:tt) ($avx2:tt) ($neon:tt)
+        @type $t:ident $features:tt
         $($(#[$meta:meta])* $how:ident $kernel:ident::$name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*
     ) => {
         #[allow(unused_imports)] // In builds without the family.
@@ -220,7 +221,7 @@ macro_rules! entry_points_for {
                 use multiversion::{multiversion, target::match_target};
                 $(
                     best_function! {
-                        $how ($avx512) ($avx2) ($neon) $(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?
+                        $how $features $(#[$meta])* $kernel::$name($($arg: $ty),*) $(-> $ret)?
                     }
                 )*
             }
