@@ -132,7 +132,7 @@ macro_rules! entry_points {
 }
 use entry_points;
 
-/// The rules of [`entry_points`]: the trait, then `@type` for each element type, then `@bodies` for
+/// The rules of `entry_points`: the trait, then `@type` for each element type, then `@bodies` for
 /// each vector instruction set.
 macro_rules! entry_points_for {
     (
