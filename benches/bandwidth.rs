@@ -1,15 +1,16 @@
-//! The roofline: how fast this machine reads and writes, and how close each kernel comes to that.
+//! The roofline: the rates at which this machine reads and writes, with each kernel's distance from
+//! them.
 //!
-//! `cargo bench --bench bandwidth` takes minutes, with `-- --quick` one. For every instruction set,
+//! `cargo bench --bench bandwidth` takes minutes; with `-- --quick` one. For every instruction set,
 //! type and cache level it times reading, copying, streaming stores and scaling beside the kernels,
-//! interleaved in one process, so that a drift of the machine hits all alike. Times are medians
+//! interleaved in one process, so that a drift of the machine affects all alike. Times are medians
 //! over rounds; `+-` is half the distance between the quartiles.
 //!
 //! A kernel's *limit* is the longer of two times. The memory limit is the time that the kernel's
 //! passes over memory take at the speed of the bare passes (`read`, `copy`, `scale`, `update`,
 //! `stream`), measured at the same level. The arithmetic limit is the time of its exponentials at
-//! the best rate of `log_sum_exp` at the levels before. At the last level input and output exceed
-//! the last-level cache of most machines, 256 MiB each.
+//! the best rate of `log_sum_exp` at the preceding levels. At the last level, input and output have
+//! 256 MiB each, more than the last-level cache of most machines.
 
 mod support;
 
@@ -23,13 +24,13 @@ use support::record::Record;
 use support::records::Records;
 use support::timing::{ONCE, SHORT, interleaved, median, seconds, spread};
 
-/// A level of the memory: its name, and the bytes of an input that fits.
+/// The levels of the memory: the name, and the bytes of an input.
 const LEVELS: [(&str, usize); 4] = [("L1", 12 << 10), ("L2", 256 << 10), ("L3", 6 << 20), (MEMORY, 256 << 20)];
 
 /// The level beyond the caches.
 const MEMORY: &str = "DRAM";
 
-/// The passes of a kernel over its input, and its exponentials per element.
+/// The passes of a kernel over its input, of each kind, with its exponentials per element.
 #[derive(Clone, Copy, Default)]
 struct Passes {
     /// Reads of one buffer.
@@ -216,7 +217,7 @@ fn against_three_passes<T>(lines: &[Line<T>], records: &mut Records) {
 
 /// Times all levels with elements of one type.
 fn roofline<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2], records: &mut Records) {
-    // Nanoseconds per exponential, at the best level so far.
+    // Nanoseconds per exponential on each instruction set, at the best of the preceding levels.
     let mut exp = HashMap::new();
     for (name, bytes) in LEVELS {
         let in_memory = name == MEMORY;

@@ -1,16 +1,17 @@
 //! k-medoids: the swap scan, BUILD, the nearest caches, whole runs and distance matrices.
 //!
-//! `cargo bench --bench medoids` first prints comparisons, a function each below: with reading the
-//! same matrix of f32, and of distance matrices with bare multiply-adds. Then it runs criterion's
-//! benches, in which the check of the input (one streaming read) and the start are timed too, so
-//! that their times per entry are upper bounds.
+//! `cargo bench --bench medoids` first prints comparisons, each from a function below: of kernels
+//! with reading the same matrix of f32, and of distance matrices with bare multiply-adds. Then it
+//! runs criterion's benches. Their times include the check of the input (one streaming read) and
+//! the start, so their times per entry are upper bounds.
 //!
 //! `-- ratios` prints the comparisons only, and `--record FILE` also writes their records. Any
 //! other word is a filter of criterion. With `--quick` criterion's large matrix has 100 MB instead
 //! of 400.
 //!
-//! A scan is the difference between one iteration of FastPAM1 from a local optimum, which scans all
-//! n candidates and swaps nothing, and none. BUILD and the caches are differences of starts alike.
+//! The time of a scan is the difference between one iteration of FastPAM1 and none. The start is a
+//! local optimum, so the iteration scans all n candidates and swaps nothing. The times of BUILD and
+//! of the caches are differences between two starts.
 //! n = 1000 stays in cache; n = 10000 reads a matrix of 400 MB, many times the last-level cache.
 //! The largest, of n = 40000, takes 6.4 GB.
 
@@ -35,7 +36,7 @@ use support::timing::{ONCE, interleaved, medians, seconds};
 /// The objects of the largest matrix.
 const LARGEST_N: usize = 40_000;
 
-/// The objects of the matrix whose reads from memory others are compared with.
+/// The objects of the matrix that is read from memory: other times are compared with its reads.
 const MEMORY_N: usize = 10_000;
 
 /// Points of a mixture of 20 Gaussians in the plane.
@@ -55,7 +56,7 @@ fn fill_distances<T: Real>(n: usize, out: &mut [T]) -> MatRef<'_, T> {
     MatRef::new(out, n, n).expect("a square matrix")
 }
 
-/// One matrix on one instruction set.
+/// A matrix for one instruction set.
 struct Data<'a> {
     isa: Isa,
     n: usize,
@@ -76,7 +77,7 @@ impl<'a> Data<'a> {
         KMedoids::new(k).init(init).isa(self.isa)
     }
 
-    /// Returns nanoseconds per entry of reading the matrix, and of fitting with each options.
+    /// Returns nanoseconds per entry: of reading the matrix, and of fitting by each of `fits`.
     fn times(&self, rounds: usize, at_least: Duration, fits: &[&KMedoids]) -> (f64, Vec<f64>) {
         let t = medians(&interleaved(rounds, 1 + fits.len(), |i| match i {
             0 => seconds(at_least, || _ = black_box(baselines::read(self.isa, black_box(self.entries)))),
@@ -113,7 +114,7 @@ fn scans_in_memory(data: &Data<'_>, records: &mut Records) {
 /// Compares BUILD and the nearest caches with reading the rows that they read.
 fn starts_in_memory(data: &Data<'_>, records: &mut Records) {
     const MANY: usize = 1000;
-    // The medoids of the start, and the rest that two starts have in common, cancel.
+    // Differences of times leave out the rest of a start, which two starts have in common.
     let start = |k: usize, init: Init| data.options(k, init).max_iterations(0);
     let given = |k: usize| start(k, Init::Given((0..k).map(|i| i * (data.n / k)).collect()));
     let (build, few, many) = (start(3, Init::Build), given(3), given(MANY));
@@ -149,7 +150,7 @@ fn whole_runs(data: &Data<'_>, memory_read: f64, records: &mut Records) {
     }
 }
 
-/// Compares distance matrices with bare multiply-adds; of two mirrored elements one counts.
+/// Compares distance matrices with bare multiply-adds. A pair of mirrored elements counts once.
 fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
     let n = 2000;
     let mut out = vec![T::default(); n * n];

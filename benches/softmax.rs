@@ -1,9 +1,9 @@
 //! The softmax family on every instruction set, in cache and out of it.
 //!
-//! `cargo bench --bench softmax` first prints comparisons, a function each below: with bandwidth,
-//! with exponentials alone, with other forms of the same kernel, and with other lengths. Then it
-//! runs criterion's benches (ids like `softmax/f32/avx512/n=1048576`), whose throughput counts the
-//! input and the output once each, whatever the passes.
+//! `cargo bench --bench softmax` first prints comparisons, each from a function below: with
+//! bandwidth, with exponentials alone, with other forms of the same kernel, and with other lengths.
+//! Then it runs criterion's benches (ids like `softmax/f32/avx512/n=1048576`). Their throughput
+//! counts the input and the output once each, whatever the number of passes.
 //!
 //! `-- ratios` prints the comparisons only, and `-- --record FILE` also writes their records. Any
 //! other word is a filter of criterion and skips them.
@@ -31,7 +31,7 @@ const IN_CACHE: usize = 16 << 10;
 enum Work<T> {
     /// A function of an input and an output of equal length.
     Slice(fn(Isa, &[T], &mut [T])),
-    /// Softmax of the input as rows of this length, as many as it holds.
+    /// Softmax of the input as rows of this length; a rest that is no whole row is left out.
     Rows(usize),
 }
 
@@ -47,7 +47,7 @@ impl<T: Real> Work<T> {
         }
     }
 
-    /// Returns how many of `n` elements the work covers: it leaves out a part of a row.
+    /// Returns the number of elements that the work covers, of `n`: whole rows only.
     fn elements(self, n: usize) -> usize {
         if let Self::Rows(cols) = self { n / cols * cols } else { n }
     }
@@ -212,7 +212,7 @@ fn compare<T: Real + bytemuck::Pod>(isa: Isa, [x, out]: &mut [Buffer; 2], record
 
 /// Benches of criterion: short rows in cache, and one row in cache and out of it.
 fn bench_with_criterion<T: Real>(criterion: &mut Criterion) {
-    // Function, size, elements of the input, work.
+    // Each: the function, its size, the elements of the input, the work.
     let in_cache = (256 << 10) / size_of::<T>();
     let rows = [8, 16, 64, 256, 1024, 4096].map(|cols| ("softmax_rows", cols, in_cache, Work::Rows(cols)));
     let mut benches = Vec::from(rows);

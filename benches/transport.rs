@@ -1,16 +1,17 @@
 //! Sinkhorn's iteration, which updates f and g once each, and whole solves.
 //!
-//! `cargo bench --bench transport` first prints comparisons, a function each below: an iteration
-//! with the exponentials alone and with one read of the cost matrix, and the iterations and the
-//! time that a solve takes by each method. Then it runs criterion's benches, which count the bytes
-//! of the cost matrix once, or the entries of the matrix times iterations times problems.
+//! `cargo bench --bench transport` first prints comparisons, each from a function below: of an
+//! iteration with its exponentials alone and with one read of the cost matrix, and of the
+//! iterations and the time that a solve takes by each method. Then it runs criterion's benches.
+//! Their throughput counts the bytes of the cost matrix once, or the entries of the matrix times
+//! iterations times problems.
 //!
 //! `-- ratios` prints the comparisons only, `-- ratios avx512 f32` or `-- ratios solves` some of
 //! them, and `--record FILE` also writes their records. Any other word is a filter of criterion.
 //!
-//! A solve with tolerance 0 takes exactly the iterations asked for. The time of an iteration is the
-//! difference between a solve of many and a solve of few: the checks before, the stored matrix and
-//! the summary after do not count.
+//! A solve with tolerance 0 takes exactly the requested number of iterations. The time of an
+//! iteration is a difference of times: the checks before, the stored matrix and the summary after
+//! the iterations do not count.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! What the benches compare with: the machine's bandwidth, and softmax by three passes over the
-//! same exponentials. And these exponentials themselves, for their tests.
+//! What benches compare with and tests need: bare passes over memory, softmax in three passes, and
+//! the exponentials by themselves.
 
 use super::lanes::{Float, Lanes};
 use super::math::exp::{Base, Clamped, Exp, Exp2, ExpLanes, Recorded};
@@ -7,7 +7,7 @@ use super::rows::{Row, SrcDst, map_row};
 use super::softmax::forward::{scale_stored, write_recomputed};
 use super::softmax::sum_exp::row_sum_exp_stabilized;
 
-/// e^x as the softmax family takes it, on its own.
+/// Writes e^x, by the exponential of the softmax family with a clamp.
 #[inline(always)]
 pub(crate) fn exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp::new(l, Base::ONE);
@@ -19,7 +19,8 @@ pub(crate) fn exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
-/// e^x as rows of ordinary size take it, without a clamp above; returns whether overflow was seen.
+/// Writes e^x, by the exponential of rows of ordinary size: without a clamp above. Returns whether
+/// an argument overflowed.
 #[inline(always)]
 pub(crate) fn exp_recorded<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) -> bool {
     let exp = Exp::new(l, Base::ONE);
@@ -32,7 +33,7 @@ pub(crate) fn exp_recorded<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T
     l.exp_overflowed(overflow_bits)
 }
 
-/// 2^x as the Sinkhorn iteration takes it, on its own.
+/// Writes 2^x, by the exponential of the Sinkhorn iteration.
 #[inline(always)]
 pub(crate) fn exp2<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let exp = Exp2::new(l);
@@ -44,7 +45,7 @@ pub(crate) fn exp2<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     );
 }
 
-/// The sum of the exponentials and no more: no check of overflow, no rounding error kept.
+/// Returns the sum of the exponentials, without a check of overflow and without compensation.
 #[inline(always)]
 pub(crate) fn sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     let exp = Exp::new(l, Base::ONE);
@@ -61,7 +62,7 @@ pub(crate) fn sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     sums.iter().fold(0.0, |total, &sum| total + l.reduce_sum(sum))
 }
 
-/// Reads every element: their sum.
+/// Reads every element, and returns the sum.
 #[inline(always)]
 pub(crate) fn read<L: Lanes<T>, T: Float>(l: L, x: &[T]) -> f64 {
     let mut sums = [l.splat(T::ZERO); 8];
@@ -126,8 +127,8 @@ pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
     );
 }
 
-/// Softmax by three passes, reloading: the maximum, the exponentials and their sum, the rescaling
-/// (Dukhan & Ablavatski 2020, algorithm 2). Three reads and two writes.
+/// Softmax in three passes that reload the exponentials: the maximum, the exponentials with their
+/// sum, the rescaling (Dukhan & Ablavatski 2020, algorithm 2). It takes three reads and two writes.
 #[inline(always)]
 pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
@@ -135,9 +136,9 @@ pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &m
     scale_stored(l, sum.scaled_reciprocal(1.0), row.dst());
 }
 
-/// Softmax by three passes, recomputing: the maximum, the sum of the exponentials, the exponentials
-/// again (Dukhan & Ablavatski 2020, algorithm 1). Three reads and one write, past the caches as
-/// that of the two passes.
+/// Softmax in three passes that recompute the exponentials: the maximum, the sum of the
+/// exponentials, the exponentials again (Dukhan & Ablavatski 2020, algorithm 1). It takes three
+/// reads and one write. As in the two-pass softmax, the write goes past the caches.
 #[inline(always)]
 pub(crate) fn three_pass_recompute<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let sum = row_sum_exp_stabilized::<L, T, false>(l, &mut SrcDst::reading(x));

@@ -12,15 +12,16 @@
 //! | `softmax` | softmax, log-softmax, log-sum-exp, cross-entropy, gradients, StableMax | no |
 //! | `transport` | Sinkhorn iterations, plans, objectives | no |
 //! | `medoids` | swap scans, BUILD, nearest caches, sums over clusters | no |
-//! | `baselines` | what benches compare with | no |
+//! | `baselines` | passes that benches compare with | no |
 //!
-//! A kernel is a safe function, generic over [`lanes::Lanes`], of a token that proves that the CPU
-//! can run it. Everything is `#[inline(always)]`, so that a kernel takes on the target features of
-//! the body in `src/dispatch/` that calls it.
+//! A kernel is a safe function, generic over [`lanes::Lanes`]. Its first argument is a token that
+//! proves that the CPU can run it. Every function is `#[inline(always)]`, so that a kernel takes on
+//! the target features of the body in `src/dispatch/` that calls it. Builds without optimization
+//! exempt a few large functions (`mantex_unoptimized`), whose frames would overflow the stack.
 
 #[cfg(feature = "baselines")]
 pub(crate) mod baselines;
-#[allow(dead_code)] // Each family uses some of it.
+#[allow(dead_code)] // Each family uses a part; a build may lack families.
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;

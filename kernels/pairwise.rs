@@ -28,13 +28,13 @@ use core::hint::black_box;
 /// The number of dimensions that are summed before their sum is added to the total. Not measured:
 /// it bounds the rounding error, and one more addition per 256 multiply-adds costs little.
 const DIMENSIONS_PER_SUM: usize = 256;
-/// The number of dimensions that are laid out at once. A panel of that many stays in L2 while
-/// others pass by.
+/// The number of dimensions that are laid out at once. A panel with that many dimensions stays in
+/// L2 while it meets the other panels.
 const DIMENSIONS_PER_PASS: usize = 2048;
-/// The number of elements in the panels that all points pass by before the next panels: they stay
-/// in L2, and rows are written in longer pieces. With square tiles and mirroring in registers, this
-/// took 2000 points of 64, 256 and 1000 dimensions from 32, 46 and 50% to 51, 71 and 80% of the
-/// multiply-add rate.
+/// The number of elements in a block of panels. All points meet the panels of a block before the
+/// next block: the block stays in L2, and rows are written in longer pieces. Together with square
+/// tiles and mirroring in registers, this brought 2000 points of 64, 256 and 1000 dimensions from
+/// 32, 46 and 50% to 51, 71 and 80% of the multiply-add rate.
 const PANEL_ELEMENTS: usize = 1 << 17;
 
 /// What a distance is: a sum over the dimensions, and a function of the sum.
@@ -74,8 +74,8 @@ struct Absolute;
 impl Term for Absolute {
     #[inline(always)]
     fn add<L: Lanes<T>, T: Float>(self, l: L, sum: L::V, difference: L::V, one: L::V) -> L::V {
-        // Fused although there is no product: many CPUs have other units for that than for
-        // additions.
+        // A multiply-add instead of an addition, because many CPUs run it on other units than the
+        // subtraction.
         l.mul_add(l.abs(difference), one, sum)
     }
 }
@@ -123,7 +123,7 @@ fn tile_sums<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
 ) -> [[L::V; V]; R] {
     let width = V * L::N;
     let zero = l.splat(T::ZERO);
-    // With a 1 that it knows, the compiler would turn multiply-adds into additions.
+    // If the compiler knew that this is 1, it would turn multiply-adds into additions.
     let one = black_box(l.splat(T::ONE));
     let mut totals = [[zero; V]; R];
     for (x, y) in x.chunks(DIMENSIONS_PER_SUM * width).zip(y.chunks(DIMENSIONS_PER_SUM * width)) {
@@ -151,8 +151,8 @@ fn tile_sums<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     totals
 }
 
-/// Transposes a tile: for each vector of a row its lanes in order, `R` elements each. A vector has
-/// at most `R` lanes.
+/// Returns the transposed tile: for each of the `V` vectors of a row, its columns in order, `R`
+/// elements each and without gaps. A vector has at most `R` lanes.
 #[inline(always)]
 fn transpose<L: Lanes<T>, T: Float, const R: usize, const V: usize>(l: L, tile: &[[L::V; V]; R]) -> [[L::V; R]; V] {
     let mut columns = [[tile[0][0]; R]; V];
@@ -242,7 +242,8 @@ fn tiled_matrix<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
             let end = n.min(block + side);
             for i in (0..end).step_by(R) {
                 let x = &panels[i / width * len..][..len];
-                // From the panel of these points on, of which both halves are computed.
+                // The panel that holds the points of this tile is the first one. Both of its halves
+                // are computed; later panels are mirrored.
                 for start in (block.max(i / width * width)..end).step_by(width) {
                     let y = &panels[start / width * len..][..len];
                     let mut tile = tile_sums::<L, T, R, V>(l, term, x, i % width, y);
@@ -282,10 +283,10 @@ pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     panels: &mut [T],
     out: MatMut<'_, T>,
 ) {
-    // Square tiles if a vector has enough lanes that as many sums hide the latency of a
-    // multiply-add. One operand of a subtraction then comes from memory, equal in all lanes, and
-    // mirrored rows are whole vectors. Otherwise two vectors side by side. R always divides the
-    // width of a panel.
+    // A tile is square, N x N, if N sums are enough to hide the latency of a multiply-add. One
+    // operand of each subtraction then comes from memory, the same in all lanes, and mirrored rows
+    // are whole vectors. Otherwise a tile is two vectors wide. R always divides the width of a
+    // panel.
     match (L::N, form == DistanceForm::Absolute) {
         (16, false) => tiled_matrix::<L, T, 16, 1>(l, Squared, points, form, panels, out),
         (8, false) => tiled_matrix::<L, T, 8, 1>(l, Squared, points, form, panels, out),
@@ -300,9 +301,8 @@ pub(crate) fn distance_matrix<L: Lanes<T>, T: Float>(
     }
 }
 
-/// Does as many multiply-adds as the CPU can without any other work: what benches compare with.
-/// Returns their number, and a value that depends on all of them, so that they are not optimized
-/// away.
+/// Does multiply-adds at the highest rate of the CPU, which benches compare with. Returns their
+/// number, and a value that depends on all of them, so that they are not optimized away.
 #[cfg(feature = "baselines")]
 #[inline(always)]
 pub(crate) fn multiply_adds<L: Lanes<T>, T: Float>(l: L, x: &[T], steps: usize) -> (usize, f64) {

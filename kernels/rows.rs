@@ -16,25 +16,25 @@ use super::math::exp::ExpLanes;
 use crate::matrix::MatRef;
 use core::marker::PhantomData;
 
-/// The distance of prefetches from the element in work, in bytes, for passes that only read or
-/// that stream. Other distances: not measured. Prefetching with stores of whole cache lines took
-/// 0.58 instead of 0.64 ns per element (`cargo bench --bench softmax -- ratios`, one row of 2^26
-/// f32, AVX2 on Zen 3, 2026-11-25).
+/// The distance of prefetches from the current element, in bytes, for passes that only read or
+/// that stream. Other distances: not measured. With prefetches and stores of whole cache lines, a
+/// pass takes 0.58 instead of 0.64 ns per element (`cargo bench --bench softmax -- ratios`, one row
+/// of 2^26 f32, AVX2 on Zen 3, 2026-11-25).
 const PREFETCH_BYTES: usize = 2048;
 
 /// Rows of at least this size in bytes are written past the caches. It is half of the last-level
-/// cache of Zen 3 and Zen 4 (32 MiB), which input and output then fill together. On Zen 4 the step
-/// is from 0.21 to 0.33 ns per element (`cargo bench --bench softmax -- ratios`, f32, AVX-512,
+/// cache of Zen 3 and Zen 4 (32 MiB), which input and output then fill together. On Zen 4 the time
+/// steps from 0.21 to 0.33 ns per element (`cargo bench --bench softmax -- ratios`, f32, AVX-512,
 /// 2026-11-25). CPUs with other caches: not measured.
 const STREAM_BYTES: usize = 16 << 20;
 
-/// Rows of at least this many vectors are stored at aligned addresses if a vector fills a cache
-/// line: vectors that each fill one line take half the time (AVX-512 on Zen 4, 2026-11-25).
-/// Other thresholds: not measured. The head that aligns a row costs about one vector.
+/// Rows of at least this many vectors are stored at aligned addresses if a vector is as large as a
+/// cache line: stores that do not cross lines take half the time (AVX-512 on Zen 4, 2026-11-25).
+/// Other thresholds: not measured. The head that aligns a row costs about as much as one vector.
 const MIN_ALIGNED_VECTORS: usize = 32;
 
-/// The number of vectors whose values are added without compensation in [`fold_zip`]. It is a
-/// limit of accuracy: two chains of four additions. Other numbers: not measured.
+/// The number of vectors whose values are added without compensation in [`fold_zip`]: two chains of
+/// four additions. It bounds the rounding error. Other numbers: not measured.
 const UNCOMPENSATED_VECTORS: usize = 8;
 
 /// The number of vectors per step of the loops that map rows. Other numbers: not measured.
@@ -67,10 +67,15 @@ pub(crate) trait Row<T: Float> {
 /// The source and the destination of a row: two slices of one length, one slice in place, or one
 /// slice that is only read.
 pub(crate) struct SrcDst<'a, T> {
+    /// The first element of the source.
     src: *const T,
+    /// The first element of the destination: `src` in place, dangling if the row is only read.
     dst: *mut T,
+    /// The number of elements of the source.
     src_len: usize,
+    /// The number of elements of the destination: `src_len`, or 0 if the row is only read.
     dst_len: usize,
+    /// The borrows of both.
     lifetime: PhantomData<(&'a [T], &'a mut [T])>,
 }
 
@@ -102,13 +107,14 @@ impl<'a, T: Float> SrcDst<'a, T> {
         if out.is_empty() { Self::reading(x) } else { Self::new(x, out) }
     }
 
-    /// `n` elements of the source from `at` on; panics if there are fewer. It takes one
-    /// comparison, and slicing takes three.
+    /// `n` elements of the source from `at` on; panics if there are fewer. Its check takes one
+    /// comparison, that of a slice expression three.
     #[inline(always)]
     fn window(&self, at: usize, n: usize) -> &[T] {
         assert!(n <= self.src_len && at <= self.src_len - n);
-        // SAFETY: src is valid for src_len elements during 'a, and at + n is at most src_len
-        // (asserted). The borrow of self keeps `dst` from lending the same memory mutably.
+        // SAFETY: src is valid for reads of src_len elements during 'a, because the constructors
+        // take both from one slice; at + n is at most src_len (asserted). The borrow of self keeps
+        // `dst` from lending the same memory mutably.
         unsafe { core::slice::from_raw_parts(self.src.add(at), n) }
     }
 
@@ -121,8 +127,9 @@ impl<'a, T: Float> SrcDst<'a, T> {
     /// The source.
     #[inline(always)]
     pub(super) fn src(&self) -> &[T] {
-        // SAFETY: src is valid for src_len elements during 'a. In place, the borrow of self keeps
-        // `dst` from lending the same memory mutably.
+        // SAFETY: src is valid for reads of src_len elements during 'a, because the constructors
+        // take both from one slice. The borrow of self keeps `dst` from lending the same memory
+        // mutably.
         unsafe { core::slice::from_raw_parts(self.src, self.src_len) }
     }
 }
@@ -156,8 +163,9 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
     }
     #[inline(always)]
     fn dst(&mut self) -> &mut [T] {
-        // SAFETY: dst is valid for writing dst_len elements during 'a. The mutable borrow of self
-        // excludes every other slice made from it or from src.
+        // SAFETY: dst is valid for reads and writes of dst_len elements during 'a: `new` and
+        // `in_place` take both from one slice, and in `reading` dst_len is 0. The mutable borrow of
+        // self excludes every other slice made from dst or src.
         unsafe { core::slice::from_raw_parts_mut(self.dst, self.dst_len) }
     }
     #[inline(always)]
@@ -176,7 +184,7 @@ pub(super) trait Rows<T: Float> {
     type Row<'a>: Row<T>
     where
         Self: 'a;
-    /// Their length.
+    /// The length of every row.
     fn cols(&self) -> usize;
     /// Row `i` with the destination `dst`: as long as the row, or empty if the row is only read.
     fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> Self::Row<'a>;
@@ -203,7 +211,7 @@ pub(super) fn should_stream<T>(len: usize) -> bool {
     len >= STREAM_BYTES / size_of::<T>()
 }
 
-/// The largest element from `start` to `end`. NaN counts for nothing; an empty range gives -inf.
+/// The largest element from `start` to `end`. NaN is ignored; an empty range gives -inf.
 #[inline(always)]
 pub(super) fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: usize) -> T {
     let mut max = [l.splat(T::NEG_INFINITY); UNROLLED_VECTORS];
@@ -238,7 +246,8 @@ pub(super) fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
     l.reduce_sum(zero_or_nan).is_nan()
 }
 
-/// Writes `f` of every vector of the row; `STREAM` writes the aligned middle past the caches.
+/// Writes `f` of every vector of the row. With `STREAM`, the aligned middle is written past the
+/// caches; a row in place must then have at least two vectors, because its head is written first.
 #[inline(always)]
 pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
     l: L,
@@ -249,7 +258,7 @@ pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
     let mut at = 0;
     let bytes = L::N * size_of::<T>();
     if STREAM || bytes == LINE_BYTES && len >= MIN_ALIGNED_VECTORS * L::N {
-        // Up to the first whole vector of the destination.
+        // The head: up to the first aligned vector of the destination.
         at = row.dst().as_ptr().align_offset(bytes).min(L::N).min(len);
         let v = f(row.load_tail(l, 0, at));
         l.store_tail(&mut row.dst()[..at], v);
@@ -267,7 +276,8 @@ pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
                 row.prefetch(l, at + i * L::N);
             }
         }
-        // The stores of a cache line follow each other closely, as the line waits to be complete.
+        // The stores of a cache line follow each other closely, because the CPU writes a line that
+        // is streamed when it is complete.
         let mut v = [l.splat(T::ZERO); UNROLLED_VECTORS];
         for (i, v) in v.iter_mut().enumerate() {
             *v = f(row.load(l, at + i * L::N));

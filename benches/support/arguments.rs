@@ -1,12 +1,12 @@
 //! The command line after `cargo bench --bench NAME --`.
 
-/// What the caller asked for.
+/// The options and words of the command line.
 pub(crate) struct Arguments {
     /// `--quick`: fewer rounds.
     pub(crate) quick: bool,
     /// `--record FILE`: append records to this file, and leave criterion out.
     pub(crate) record: Option<String>,
-    /// `--machine TEXT`: what the system does not tell about the machine, for the records.
+    /// `--machine TEXT`: facts about the machine that the system does not state, for the records.
     pub(crate) machine: Option<String>,
     /// The other words: `ratios`, which may be followed by names that narrow it, or filters of
     /// criterion.

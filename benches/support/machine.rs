@@ -8,11 +8,11 @@ use std::fs::read_to_string;
 pub(crate) struct Machine {
     /// The model of the CPU as the system names it.
     pub(crate) cpu: String,
-    /// What the caller adds, for example that the machine is a virtual one.
+    /// The caller's addition, for example that the machine is virtual.
     pub(crate) description: String,
     /// The number of CPUs that this process may use.
     pub(crate) cpus: usize,
-    /// The physical memory in GiB, if the system tells.
+    /// The physical memory in GiB, if the system states it.
     pub(crate) memory_gib: Option<f64>,
     /// The compiler and the target.
     pub(crate) rustc: &'static str,

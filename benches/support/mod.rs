@@ -1,4 +1,4 @@
-//! What the benches share: memory, clocks, records and the description of the machine, a file each.
+//! The tools that the benches share: memory, clocks, records, the machine; one file each.
 
 #![allow(dead_code, reason = "every bench compiles all of it and uses a part")]
 

@@ -1,10 +1,10 @@
-//! A record: one measured piece of work, or one comparison of it.
+//! A record of one measured piece of work, or of one comparison.
 
 use super::json::{NULL, number, object, string};
 use super::machine::Machine;
 use std::fmt::Write as _;
 
-/// What was measured, and what it was compared with.
+/// One measurement, and the reference that it was compared with.
 pub(crate) struct Record {
     work: String,
     value: Option<(f64, &'static str)>,
@@ -18,17 +18,18 @@ impl Record {
         Self { work: work.into(), value: None, ratio: None, details: Vec::new() }
     }
 
-    /// The measured quantity and its unit.
+    /// Sets the measured quantity and its unit.
     pub(crate) fn value(self, value: f64, unit: &'static str) -> Self {
         Self { value: Some((value, unit)), ..self }
     }
 
-    /// The quantity is `ratio` times `of`, for example 1.5 of "the time of summing exp".
+    /// Sets the comparison: the quantity is `ratio` times `of`, for example 1.5 times "the time of
+    /// summing exp".
     pub(crate) fn ratio(self, ratio: f64, of: &'static str) -> Self {
         Self { ratio: Some((ratio, of)), ..self }
     }
 
-    /// Another number that belongs to the measurement.
+    /// Adds another number that belongs to the measurement.
     pub(crate) fn detail(mut self, name: &'static str, value: f64) -> Self {
         self.details.push((name, value));
         self

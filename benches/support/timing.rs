@@ -1,5 +1,5 @@
-//! Clocks: both sides of a comparison are timed in turns, because times drift and their ratios
-//! hardly do.
+//! Clocks. Both sides of a comparison are timed in turns, because ratios of times drift much less
+//! than times.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 /// rounds.
 pub(crate) const SHORT: Duration = Duration::from_millis(2);
 
-/// Once is enough: for work that takes milliseconds.
+/// No repetition: for work that takes milliseconds.
 pub(crate) const ONCE: Duration = Duration::ZERO;
 
-/// Returns the seconds that `work` takes, a mean over as many calls as fill `at_least`, and over
-/// one at least.
+/// Returns the seconds that `work` takes: the mean over at least one call and at least the time
+/// `at_least`.
 pub(crate) fn seconds(at_least: Duration, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut calls = 0;
@@ -44,7 +44,7 @@ pub(crate) fn medians(times: &[Vec<f64>]) -> Vec<f64> {
     times.iter().map(|times| median(times)).collect()
 }
 
-/// Returns the middle one of the sorted times.
+/// Returns the median of the times.
 pub(crate) fn median(times: &[f64]) -> f64 {
     quantile(times, 0.5)
 }

@@ -64,7 +64,8 @@ impl Lanes<f32> for V3 {
     #[inline(always)]
     fn load_tail(self, x: &[f32], fill: f32) -> __m256 {
         let mask = first_32(self, x.len());
-        // SAFETY: only the lanes below x.len() are read; V3 proves AVX.
+        // SAFETY: the mask has only the lanes below x.len(), and no others are read; V3 proves
+        // AVX.
         let v = unsafe { _mm256_maskload_ps(x.as_ptr(), mask) };
         Lanes::<f32>::select(self, self.avx._mm256_castsi256_ps(mask), v, self.splat(fill))
     }
@@ -76,10 +77,10 @@ impl Lanes<f32> for V3 {
     }
     #[inline(always)]
     fn store_tail(self, out: &mut [f32], v: __m256) {
-        // In halves: maskstore is microcode on AMD CPUs.
+        // In halves instead of under a mask, because AMD CPUs run maskstore as microcode.
         let mut half = self.avx._mm256_castps256_ps128(v);
         let (mut to, n) = (out.as_mut_ptr(), out.len());
-        // SAFETY: n elements are written, 8 or those of the bits 4, 2, 1 of n; V3 proves AVX.
+        // SAFETY: min(n, 8) elements are written: 8, or 4, 2 and 1 by the bits of n; V3 proves AVX.
         unsafe {
             if n >= 8 {
                 return _mm256_storeu_ps(to, v);
@@ -219,7 +220,8 @@ impl Lanes<f64> for V3 {
     #[inline(always)]
     fn load_tail(self, x: &[f64], fill: f64) -> __m256d {
         let mask = first_64(self, x.len());
-        // SAFETY: only the lanes below x.len() are read; V3 proves AVX.
+        // SAFETY: the mask has only the lanes below x.len(), and no others are read; V3 proves
+        // AVX.
         let v = unsafe { _mm256_maskload_pd(x.as_ptr(), mask) };
         Lanes::<f64>::select(self, self.avx._mm256_castsi256_pd(mask), v, self.splat(fill))
     }
@@ -233,7 +235,7 @@ impl Lanes<f64> for V3 {
     fn store_tail(self, out: &mut [f64], v: __m256d) {
         let mut half = self.avx._mm256_castpd256_pd128(v);
         let (mut to, n) = (out.as_mut_ptr(), out.len());
-        // SAFETY: n elements are written, 4 or those of the bits 2, 1 of n; V3 proves AVX.
+        // SAFETY: min(n, 4) elements are written: 4, or 2 and 1 by the bits of n; V3 proves AVX.
         unsafe {
             if n >= 4 {
                 return _mm256_storeu_pd(to, v);
@@ -277,7 +279,7 @@ impl Lanes<f64> for V3 {
         let bits = self.avx2._mm256_add_epi64(self.avx._mm256_castpd_si256(x), carry);
         let m = self.avx2._mm256_and_si256(bits, self.avx._mm256_set1_epi64x(0x000f_ffff_ffff_ffff));
         let m = self.avx._mm256_castsi256_pd(self.avx2._mm256_add_epi64(m, half));
-        // There is no conversion: the exponent becomes the low bits of 2^52.
+        // AVX2 cannot convert 64-bit integers: the exponent becomes the low bits of 2^52.
         let shifter = 4_503_599_627_370_496.0_f64;
         let e = self.avx2._mm256_srli_epi64::<52>(bits);
         let e = self.avx2._mm256_or_si256(e, self.avx._mm256_set1_epi64x(shifter.to_bits() as i64));
@@ -308,18 +310,18 @@ impl IndexLanes<f64> for V3 {
     #[inline(always)]
     fn load_index(self, x: &[u32]) -> __m128i {
         assert!(x.len() >= 4);
-        // SAFETY: x has 4 elements (asserted), any alignment will do; every x86-64 CPU has SSE2.
+        // SAFETY: x has 4 elements (asserted), any alignment will do; V3 proves SSE2.
         unsafe { _mm_loadu_si128(x.as_ptr().cast()) }
     }
     #[inline(always)]
     fn store_index(self, out: &mut [u32], i: __m128i) {
         assert!(out.len() >= 4);
-        // SAFETY: out has 4 elements (asserted), any alignment will do; every x86-64 CPU has SSE2.
+        // SAFETY: out has 4 elements (asserted), any alignment will do; V3 proves SSE2.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), i) }
     }
     #[inline(always)]
     fn select_index(self, m: __m256d, a: __m128i, b: __m128i) -> __m128i {
-        // The low half of every 64-bit mask.
+        // The low half of each 64-bit lane of the mask.
         let m = self.avx2._mm256_permutevar8x32_epi32(
             self.avx._mm256_castpd_si256(m),
             self.avx._mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6),

@@ -58,7 +58,8 @@ impl Lanes<f32> for V4 {
     }
     #[inline(always)]
     fn load_tail(self, x: &[f32], fill: f32) -> __m512 {
-        // SAFETY: only the lanes below x.len() are read; V4 proves AVX-512F.
+        // SAFETY: the mask has only the lanes below x.len(), and no others are read; V4 proves
+        // AVX-512F.
         unsafe { _mm512_mask_loadu_ps(self.splat(fill), first(x.len()), x.as_ptr()) }
     }
     #[inline(always)]
@@ -69,13 +70,14 @@ impl Lanes<f32> for V4 {
     }
     #[inline(always)]
     fn store_tail(self, out: &mut [f32], v: __m512) {
-        // SAFETY: only the lanes below out.len() are written; V4 proves AVX-512F.
+        // SAFETY: the mask has only the lanes below out.len(), and no others are written; V4 proves
+        // AVX-512F.
         unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), first(out.len()), v) }
     }
     #[inline(always)]
     fn stream(self, out: &mut [f32], v: __m512) {
         assert!(out.len() >= 16 && out.as_ptr().addr().is_multiple_of(64));
-        // SAFETY: out has 16 elements, starts at a multiple of 64 (asserted); V4 proves AVX-512F.
+        // SAFETY: out has 16 elements at a multiple of 64 (asserted); V4 proves AVX-512F.
         unsafe { _mm512_stream_ps(out.as_mut_ptr(), v) }
     }
     #[inline(always)]
@@ -148,7 +150,7 @@ impl IndexLanes<f32> for V4 {
         let lanes = self.avx512f._mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let lanes = self.avx512f._mm512_add_epi32(lanes, IndexLanes::<f32>::splat_index(self, u32::from(first)));
         let lanes = self.avx512f._mm512_cvtepi32_epi8(self.avx512f._mm512_maskz_compress_epi32(m, lanes));
-        // SAFETY: out has 16 bytes (asserted), any alignment will do; every x86-64 CPU has SSE2.
+        // SAFETY: out has 16 bytes (asserted), any alignment will do; V4 proves SSE2.
         unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), lanes) };
         m.count_ones() as usize
     }
@@ -194,7 +196,8 @@ impl Lanes<f64> for V4 {
     }
     #[inline(always)]
     fn load_tail(self, x: &[f64], fill: f64) -> __m512d {
-        // SAFETY: only the lanes below x.len() are read; V4 proves AVX-512F.
+        // SAFETY: the mask has only the lanes below x.len(), and no others are read; V4 proves
+        // AVX-512F.
         unsafe { _mm512_mask_loadu_pd(self.splat(fill), first(x.len()) as u8, x.as_ptr()) }
     }
     #[inline(always)]
@@ -205,13 +208,14 @@ impl Lanes<f64> for V4 {
     }
     #[inline(always)]
     fn store_tail(self, out: &mut [f64], v: __m512d) {
-        // SAFETY: only the lanes below out.len() are written; V4 proves AVX-512F.
+        // SAFETY: the mask has only the lanes below out.len(), and no others are written; V4 proves
+        // AVX-512F.
         unsafe { _mm512_mask_storeu_pd(out.as_mut_ptr(), first(out.len()) as u8, v) }
     }
     #[inline(always)]
     fn stream(self, out: &mut [f64], v: __m512d) {
         assert!(out.len() >= 8 && out.as_ptr().addr().is_multiple_of(64));
-        // SAFETY: out has 8 elements, starts at a multiple of 64 (asserted); V4 proves AVX-512F.
+        // SAFETY: out has 8 elements at a multiple of 64 (asserted); V4 proves AVX-512F.
         unsafe { _mm512_stream_pd(out.as_mut_ptr(), v) }
     }
     #[inline(always)]

@@ -45,11 +45,13 @@ pub trait Float: Number {
     const LN2_HI: Self;
     /// ln 2 - LN2_HI.
     const LN2_LO: Self;
-    /// 1.5 * 2^(mantissa bits). Adding it rounds to an integer, which the low bits of the sum hold.
+    /// 1.5 * 2^(mantissa bits). Adding it to a number rounds the number to an integer, which is in
+    /// the low bits of the sum.
     const SHIFTER: Self;
     /// The exponent bias of the format: 127 or 1023.
     const BIAS: f64;
-    /// 2^80 or 2^640, five eighths of the exponents: the scale for numbers out of a safe range.
+    /// 2^80 or 2^640, five eighths of the largest exponent: the scale for numbers out of a safe
+    /// range.
     const SCALE: Self;
 }
 

@@ -6,7 +6,7 @@
 //! | [`IndexLanes`] | one `u32` per lane |
 //! | [`WideLanes`] | one `f64` per lane |
 //!
-//! What an instruction set adds to the exponential is in [`ExpLanes`](super::math::exp::ExpLanes).
+//! [`ExpLanes`](super::math::exp::ExpLanes) adds the operations of the exponential.
 
 #[macro_use]
 mod ops;
@@ -107,27 +107,27 @@ impl Token {
     pub(crate) const SCALAR: Token = Token::Scalar(pulp::Scalar);
 }
 
-/// The most lanes of a vector in any instruction set. A buffer whose length is a multiple of it
-/// holds whole vectors.
+/// The largest number of lanes in a vector of any instruction set. A buffer whose length is a
+/// multiple of it holds whole vectors.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// A closure that moves this value can be called once only. The compiler may leave a shim around
-/// any other closure, and a kernel behind a shim would lose its target features: a hundred times
-/// slower.
+/// A value that is not `Copy`: a closure that moves it can be called only once. Around any other
+/// closure the compiler may leave a shim. A kernel behind a shim loses its target features, and is
+/// then a hundred times slower.
 pub(crate) struct Once;
 
 /// An instruction set. A value of an implementing type is a capability token: it proves that the
 /// CPU can run the instructions.
 pub(crate) trait InstructionSet: Copy {
-    /// Runs `f` with the features of the instruction set in a function of its own, which is
-    /// compiled once for all callers. Use the macro `out_of_line`, which makes `f` a closure that
-    /// is inlined.
+    /// Runs `f` with the features of the instruction set, in a function of its own that is not
+    /// inlined. Use the macro `out_of_line`, which makes `f` a closure that is inlined into it.
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R;
 }
 
-/// Runs a block with the features of an instruction set in a function of its own, which is compiled
-/// once for all callers of the surrounding function: for code that is large and seldom runs. The
-/// block moves what it uses, so that a copy and not the address of hot constants goes there.
+/// Runs a block with the features of an instruction set, in a function of its own. That function is
+/// compiled once per set of type parameters, for all places into which the surrounding function is
+/// inlined. Use it for code that is large and seldom runs. The block moves what it uses: it gets
+/// copies of constants, and the addresses of those that hot loops use do not escape.
 #[allow(unused_macros)] // Every family uses it.
 macro_rules! out_of_line {
     ($l:expr, $body:block) => {{
@@ -217,7 +217,7 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     #[cfg(feature = "std")]
     fn sqrt(self, x: Self::V) -> Self::V;
     /// `(m, e)` with `x = m * 2^e` and m in [sqrt(1/2), sqrt(2)), for positive normal numbers.
-    /// Other numbers give anything.
+    /// The result for other numbers is unspecified.
     fn split_exponent(self, x: Self::V) -> (Self::V, Self::V);
     /// `if a > b { a } else { b }`: `b` if either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
@@ -232,14 +232,14 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     fn masked_add(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V {
         self.select(m, self.add(a, b), a)
     }
-    /// [`Lanes::masked_add`] as a multiply-add with `one`, with the same result: many CPUs have
-    /// more units for both together than for additions alone. `one` is 1, but the compiler must not
-    /// know it, or it turns the multiply-add into an addition.
+    /// [`Lanes::masked_add`] as a multiply-add with `one`, with the same result. Many CPUs have
+    /// units for multiply-adds besides those for additions. `one` is 1, but the compiler must not
+    /// know that, because it would turn the multiply-add into an addition.
     #[inline(always)]
     fn masked_add_fma(self, m: Self::Mask, a: Self::V, b: Self::V, one: Self::V) -> Self::V {
         self.select(m, self.mul_add(b, one, a), a)
     }
-    /// The lanes of both in turns, `a` first: the first `N`, and the others.
+    /// The sequence `a[0], b[0], a[1], b[1], ..`: its first `N` elements, and its last `N`.
     fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
 
     /// The lanes, in order, as the first `N` elements.
@@ -302,7 +302,7 @@ pub(crate) trait IndexLanes<T: Float>: Lanes<T> {
     fn compress_indices_u8(self, m: Self::Mask, first: u8, out: &mut [u8]) -> usize;
 }
 
-/// The lanes in double precision: one `f64` per lane, for sums that keep every digit.
+/// The lanes in double precision: one `f64` per lane, for precise sums of `f32`.
 pub(crate) trait WideLanes<T: Float>: Lanes<T> {
     /// One `f64` per lane.
     type Wide: Copy;
@@ -323,7 +323,7 @@ pub(crate) trait WideLanes<T: Float>: Lanes<T> {
     fn reduce_sum_wide(self, w: Self::Wide) -> f64;
 }
 
-/// A vector of `f64` is wide as it is.
+/// A vector of `f64` is its own wide vector.
 impl<L: Lanes<f64>> WideLanes<f64> for L {
     type Wide = L::V;
 

@@ -9,8 +9,8 @@ use core::arch::aarch64::{
 };
 use pulp::aarch64::Neon;
 
-// Maximum and minimum of x86 give the second operand if either is NaN, `vmaxq` and `vminq` give
-// NaN. A comparison and a selection make all instruction sets agree.
+// If an operand is NaN, maximum and minimum of x86 return the second operand, but `vmaxq` and
+// `vminq` return NaN. A comparison and a selection make all instruction sets agree.
 
 impl InstructionSet for Neon {
     #[inline(never)]

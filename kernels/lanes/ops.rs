@@ -2,8 +2,9 @@
 
 /// Writes methods of one expression, a line each: `name(arguments) -> Type = expression;`.
 ///
-/// `Mask` stands for `Self::Mask` and so on; an argument or result without a type is a `Self::V`.
-/// The first token is `self`, because the expressions could not see a `self` of the macro's own.
+/// `Mask` means `Self::Mask`, and likewise for other types; an argument or result without a type is
+/// a `Self::V`. The caller passes `self` first, because hygiene hides a `self` of the macro's own
+/// from the expressions.
 macro_rules! ops {
     ($self:ident;
      $($(#[$attr:meta])* $name:ident($($arg:ident $(: $ty:ident)?),*) $(-> $ret:ident)? = $body:expr;)*) => {

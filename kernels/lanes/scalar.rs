@@ -1,4 +1,4 @@
-//! One lane of plain Rust: the fallback on every CPU. Tests compare the vectors with it.
+//! One lane, without intrinsics: the fallback on every CPU, with which tests compare the vectors.
 
 use super::{IndexLanes, InstructionSet, Lanes, Number, WideLanes};
 use pulp::Scalar;
@@ -13,7 +13,7 @@ impl InstructionSet for Scalar {
 /// `a - quotient * b`, with both factors split into the leading 26 bits and the rest.
 #[inline(always)]
 fn div_residual(a: f64, b: f64, quotient: f64) -> f64 {
-    // By a mask, and not by Dekker's multiplication, which overflows for large numbers.
+    // A mask splits the factors. Dekker's multiplication would overflow for large numbers.
     let parts = |x: f64| {
         let high = f64::from_bits(x.to_bits() & !((1 << 27) - 1));
         (high, x - high)
@@ -74,7 +74,8 @@ macro_rules! scalar_lanes {
             }
             #[inline(always)]
             fn neg_mul_add_exact(self, a: $t, b: $t, c: $t) -> $t {
-                // An overflowing product must not turn an infinite c into NaN, as when fused.
+                // As in a fused operation, an infinite c stays: a product that overflows here must
+                // not turn it into NaN.
                 if c.is_infinite() { c } else { $t::from_f64(c.to_f64() - a.to_f64() * b.to_f64()) }
             }
             #[inline(always)]

@@ -33,8 +33,8 @@ const F64_LN: [f64; 7] = [
     0.146_185_138_030_996_17,
 ];
 
-/// `ln(x) = e * ln 2 + r` as (e, r), for positive normal numbers; others give anything. `e` is an
-/// integer, and |r| <= ln(2)/2 with an error of at most two units in the last place.
+/// `ln(x) = e * ln 2 + r` as (e, r), for positive normal numbers; the result for others is
+/// unspecified. `e` is an integer, and |r| <= ln(2)/2 with an error of at most 2 ulp.
 #[inline(always)]
 pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
     let (m, e) = l.split_exponent(x);
@@ -55,6 +55,7 @@ pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
 /// `f - f^2/2 + s (f^2/2 + R(s^2))` with the minimax polynomial R of fdlibm's e_log.c.
 #[inline(always)]
 pub(crate) fn ln_mantissa(m: f64) -> f64 {
+    /// The coefficients of R(z) / z, constant first.
     const R: [f64; 7] = [
         6.666_666_666_666_735e-1,
         3.999_999_999_940_942e-1,

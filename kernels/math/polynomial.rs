@@ -12,10 +12,10 @@ pub(super) fn horner<L: Lanes<T>, T: Float>(l: L, t: L::V, coefficients: &[L::V]
     p
 }
 
-/// The polynomial in `t` as even plus odd powers, both by Horner's rule in `square`, t^2.
+/// The polynomial in `t` as even plus odd powers, both by Horner's rule in `square`, which is t^2.
 ///
-/// Together with the product that is the square this takes as many operations as Horner's rule in
-/// `t`, but the chain of dependent operations is half as long.
+/// Apart from the square this takes as many operations as Horner's rule in `t`, but the chain of
+/// dependent operations is half as long.
 #[inline(always)]
 pub(super) fn even_odd<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, coefficients: &[L::V]) -> L::V {
     let last = coefficients.len() - 1;

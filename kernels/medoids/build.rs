@@ -5,8 +5,8 @@ use super::{load_objects, weighted};
 use crate::kernels::lanes::{Float, WideLanes};
 use crate::matrix::MatRef;
 
-/// Returns the sum of `min(row, d1)` of each row: the loss with the row's object as one more
-/// medoid. `d1` is padded with zeros.
+/// Returns for each row the weighted sum of `min(row, d1)`: the loss with the row's object as one
+/// more medoid. `d1` is padded with zeros.
 #[inline(always)]
 fn loss_with<L: WideLanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     l: L,

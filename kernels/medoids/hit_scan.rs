@@ -1,15 +1,15 @@
 //! Scans for many medoids: lists of hits.
 //!
-//! A hit is an object that is nearer to the candidate than to its second nearest medoid. Listing
-//! the hits of a block takes no branches; adding them takes a few scalar operations each.
+//! A hit is an object that is nearer to the candidate than to its second nearest medoid. The hits
+//! of a block are listed without branches, and then added with a few scalar operations each.
 
 use super::tuning::BLOCK_OBJECTS;
 use super::validation::min_or_neg_inf;
 use super::{InvalidDissimilarity, NearestRef, load_objects};
 use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
 
-/// Adds the hits of a block to T in `t` and returns their share of A; `row` and `near` are those of
-/// the block. If there is another table, every second hit is added to that one.
+/// Adds the hits of a block to T in `t`, and returns their share of A. `row` and `near` are
+/// restricted to the block. If there is another table, every second hit is added to it.
 #[inline(always)]
 fn add_hits<T: Float, const WEIGHTED: bool>(
     list: &[u8],
@@ -21,8 +21,8 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
     let mut a = [0.0; 2];
     let (pairs, rest) = if other.is_some() { list.as_chunks::<2>() } else { (&[][..], list) };
     let add = |o: u8, t: &mut [f64], a: &mut f64| {
-        // Indices are below BLOCK_OBJECTS anyway. The remainder removes the bounds checks of a
-        // whole block.
+        // Indices are below BLOCK_OBJECTS. The remainder tells the compiler so: a whole block then
+        // needs no bounds checks.
         let o = o as usize % BLOCK_OBJECTS;
         let (d, d1, d2) = (row[o], near.d1[o], near.d2[o]);
         let (smaller, larger) = if d < d1 { (d, d1) } else { (d1, d) };
@@ -69,7 +69,7 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TAB
     let mut lists = [[0_u8; BLOCK_OBJECTS + MAX_LANES]; R];
     for start in (0..n).step_by(BLOCK_OBJECTS) {
         let end = n.min(start + BLOCK_OBJECTS);
-        // The next block, so that memory has work while the lists are added up.
+        // The next block is prefetched, so that memory does not idle while the lists are added.
         let (ahead, ahead_at) = if start + BLOCK_OBJECTS < n { (rows, start + BLOCK_OBJECTS) } else { (next, 0) };
         if !validated {
             for row in rows {
@@ -91,7 +91,7 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TAB
             let (list, row) = (&lists[r][..counts[r]], &rows[r][start..end]);
             let (d1, d2, n1) = (&near.d1[start..end], &near.d2[start..end], &near.n1[start..end]);
             let weights = if WEIGHTED { &near.weights[start..end] } else { near.weights };
-            // Equal branches: of arrays of known length, the first does without bounds checks.
+            // Equal branches, but the first has arrays of known length and needs no bounds checks.
             a[r] += if let (Some(row), Some(d1), Some(d2), Some(n1)) = (
                 row.first_chunk::<BLOCK_OBJECTS>(),
                 d1.first_chunk::<BLOCK_OBJECTS>(),

@@ -1,8 +1,8 @@
 //! Scans for few medoids: sums under masks.
 //!
-//! Each object is added to the sum of its cluster by mask, in T and without branches. The sums are
-//! bounds within [`relative_error`]: they rule out swaps, but a swap that they allow is summed
-//! again in `f64`.
+//! Each object is added to the sum of its cluster by a mask, in the element type and without
+//! branches. The sums are accurate to [`relative_error`]: that is enough to rule out most swaps. A
+//! swap that they do not rule out is summed again in `f64`.
 
 use super::tuning::NARROW_SUM_OBJECTS;
 use super::validation::min_or_neg_inf;
@@ -24,7 +24,7 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
     near: &NearestRef<'_, T>,
 ) -> Result<([f64; R], [[f64; K]; R]), InvalidDissimilarity> {
     let n = rows[0].len();
-    // With a 1 that it knows, the compiler would turn the multiply-adds into additions.
+    // If the compiler knew that this is 1, it would turn the multiply-adds into additions.
     let (zero, one) = (l.splat(T::ZERO), black_box(l.splat(T::ONE)));
     let mut minima = zero;
     let mut a = [0.0; R];
@@ -60,7 +60,7 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
             for (i, sums) in block_t.iter_mut().enumerate() {
                 let in_cluster = l.eq_index(n1, l.splat_index(i as u32));
                 for (sum, &lost) in sums.iter_mut().zip(&lost) {
-                    // Additions and multiply-adds in turn keep different execution units busy.
+                    // Additions and multiply-adds alternate, because they run on different units.
                     *sum = if i % 2 == 0 {
                         l.masked_add_fma(in_cluster, *sum, lost, one)
                     } else {
@@ -71,8 +71,8 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
         }
         for r in 0..R {
             a[r] += l.reduce_sum(block_a[r]);
-            // Through memory: a loop that is not unrolled over the sums would keep them there all
-            // the time.
+            // The sums are stored first. If this loop, which is not unrolled, indexed `block_t`,
+            // the array would be in memory during the loop over the objects, too.
             let mut lanes = [[T::ZERO; MAX_LANES]; K];
             for (lanes, sums) in lanes.iter_mut().zip(&block_t) {
                 l.store(lanes, sums[r]);
@@ -85,9 +85,9 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
     if l.all_non_negative(minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
 }
 
-/// Returns the bound of the relative error of the sums of [`masked_scan`], whose terms have one
-/// sign. A term has up to three roundings of EPSILON / 2, and another one when the lanes are added
-/// up; a lane adds up its share of a block.
+/// Returns a bound of the relative error of the sums of [`masked_scan`], whose terms all have one
+/// sign. A lane adds `NARROW_SUM_OBJECTS / N` terms, with one rounding each. A term itself has up
+/// to three roundings of EPSILON / 2, and the sum of the lanes has another one.
 #[inline(always)]
 pub(super) fn relative_error<L: Lanes<T>, T: Float>() -> f64 {
     (NARROW_SUM_OBJECTS / L::N + 8) as f64 * T::EPSILON

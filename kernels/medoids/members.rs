@@ -4,11 +4,11 @@ use super::tuning::MEMBER_ROWS;
 use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
 
-/// Writes for each member the sum of its dissimilarities to all members, times their weights unless
-/// `weights` is empty.
+/// Writes for each member the sum of its dissimilarities to all members, each times the weight of
+/// the other member unless `weights` is empty.
 ///
-/// Members lie anywhere in a row. Scalar loads are as fast as gathers, because the CPU overlaps
-/// many.
+/// The columns of members are scattered. Scalar loads are as fast as gathers, because the CPU
+/// overlaps many of them.
 #[inline(always)]
 pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
     _: L,
@@ -32,7 +32,7 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
     }
 }
 
-/// Adds the elements of `R` rows to `sums`, whose length is a multiple of the lanes.
+/// Adds the elements of `R` rows to `sums`, whose length is a multiple of the number of lanes.
 #[inline(always)]
 fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], sums: &mut [f64]) {
     for at in (0..sums.len()).step_by(L::N) {
@@ -45,7 +45,7 @@ fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize>(l: L, rows: [&[T];
 }
 
 /// Adds the columns `columns.0..columns.1` of the given rows to `sums`, which has one element per
-/// column and is padded to a multiple of the lanes.
+/// column and is padded to a multiple of the number of lanes.
 #[inline(always)]
 pub(crate) fn add_rows<L: WideLanes<T>, T: Float>(
     l: L,

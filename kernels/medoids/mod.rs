@@ -27,10 +27,10 @@
 //! `f64`: for `f32` they are exact or nearly exact.
 //!
 //! Deviations, to be fast:
-//! 1. With few medoids, most objects are hits, and branches on hits mispredict. The first line for
-//!    T_i is then summed over all objects under masks, in T and with a register per cluster
-//!    ([`masked_scan`]). If rounding cannot rule out a swap, its candidate is scanned again as
-//!    below.
+//! 1. With few medoids, most objects are hits, and branches on hits mispredict. The first formula
+//!    for T_i is then summed over all objects under masks, in the element type and with a register
+//!    per cluster ([`masked_scan`]). If the sums and their rounding errors allow a swap, the
+//!    candidate is scanned again in `f64`, by lists of hits.
 //! 2. With many medoids, hits are rare. [`hit_scan`] lists the hits of a block of objects without
 //!    branches, then adds them one by one. [`tuning::SCAN_ROWS`] candidates share the reads of d1
 //!    and d2.
@@ -70,9 +70,9 @@ pub(crate) const UNKNOWN_CLUSTER: u32 = u32::MAX;
 /// The clusters of the nearest and second nearest medoid of padding; no cluster has this index.
 pub(crate) const PADDING_CLUSTER: u32 = u32::MAX - 1;
 
-/// What a scan reads of the current clustering. `d1`, `d2` and `n1` have one element per object,
-/// and they are padded to a multiple of [`MAX_LANES`](super::lanes::MAX_LANES): with distance 0,
-/// which no candidate undercuts, and [`PADDING_CLUSTER`].
+/// The current clustering, to read in a scan. `d1`, `d2` and `n1` have one element per object and
+/// are padded to a multiple of [`MAX_LANES`](super::lanes::MAX_LANES), with [`PADDING_CLUSTER`] and
+/// with distance 0, below which no candidate is.
 #[derive(Clone, Copy)]
 pub struct NearestRef<'a, T> {
     /// The distance to the nearest medoid.
@@ -85,8 +85,8 @@ pub struct NearestRef<'a, T> {
     pub removal_losses: &'a [f64],
     /// The weight of every object, padded with 0 to the same length; empty if all weights are 1.
     pub weights: &'a [T],
-    /// Losses that differ by at most this bound count as equal: the order of summation can make
-    /// that difference.
+    /// Losses that differ by at most this bound count as equal: their difference may come from the
+    /// order of summation.
     pub rounding_bound: f64,
 }
 
@@ -118,15 +118,16 @@ pub struct Scan<'a, T> {
     pub validated: bool,
 }
 
-/// The sums of the candidates that were scanned together. If the caller keeps them up to date, they
-/// save a scan when the next call goes on after the swap that was found.
+/// The sums of the candidates that were scanned together. If the caller keeps them up to date, the
+/// call after a swap does not have to scan these candidates again.
 pub struct CandidateSums<'a> {
     /// A of each candidate.
     pub a: &'a mut [f64; SCAN_ROWS],
     /// All T_i of each candidate, one candidate after the other, within [`swap::scratch_len`]
     /// elements.
     pub t: &'a mut [f64],
-    /// The number of trailing sums that belong to the next candidates.
+    /// The number of candidates at the end of the group that are not yet tried. Their sums belong
+    /// to the first candidates of the next call.
     pub ready: &'a mut usize,
 }
 
@@ -147,8 +148,7 @@ pub struct Swap {
     pub delta: f64,
 }
 
-/// Loads the vector of a row that begins at `row[at]`. Missing objects at the end are infinitely
-/// far.
+/// Loads the vector of a row that begins at `row[at]`. Lanes past the last object are infinite.
 #[inline(always)]
 fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
     l.load_up_to(&row[at..], T::INFINITY)

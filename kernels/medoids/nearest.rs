@@ -1,11 +1,12 @@
-//! The caches of nearest and second nearest medoids, with the nearest medoids of new objects.
+//! Nearest medoids: the caches of the nearest two, and the nearest one of new objects.
 
 use super::tuning::SCAN_ROWS;
 use super::{NearestMut, candidate_rows, load_objects};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes};
 use crate::matrix::MatRef;
 
-/// What decides which objects a swap affects, padded as in [`NearestRef`](super::NearestRef).
+/// The arrays that decide which objects a swap affects, padded as in
+/// [`NearestRef`](super::NearestRef).
 #[derive(Clone, Copy)]
 pub struct RankedRef<'a, T> {
     /// The distance below which a new medoid affects the object.
@@ -43,8 +44,8 @@ fn add_medoid_rows<L: IndexLanes<T>, T: Float, const R: usize>(
     }
 }
 
-/// Adds medoids, those of the clusters from `first` on. Several rows share one read and one write
-/// of the caches.
+/// Adds `medoids` as the medoids of the clusters from `first` on. [`SCAN_ROWS`] rows share one read
+/// and one write of the caches.
 #[inline(always)]
 pub(crate) fn add_medoids<L: IndexLanes<T>, T: Float>(
     l: L,
@@ -64,8 +65,8 @@ pub(crate) fn add_medoids<L: IndexLanes<T>, T: Float>(
 }
 
 /// Lists the objects that a swap affects and returns their number. The object of `row` replaces the
-/// medoid of `cluster`. An object is affected if the row undercuts its bound, or if it loses its
-/// nearest or second nearest medoid. `affected` needs
+/// medoid of `cluster`. An object is affected if its element of the row is below its bound, or if
+/// it loses its nearest or second nearest medoid. `affected` needs
 /// [`MAX_LANES`](crate::kernels::lanes::MAX_LANES) elements more than there are objects.
 #[inline(always)]
 pub(crate) fn list_affected<L: IndexLanes<T>, T: Float>(
@@ -80,7 +81,7 @@ pub(crate) fn list_affected<L: IndexLanes<T>, T: Float>(
     for at in (0..row.len()).step_by(L::N) {
         let n1 = l.load_index(&ranked.n1[at..]);
         let n2 = l.load_index(&ranked.n2[at..]);
-        // The cluster itself marks an affected object.
+        // An object is affected if its `mark` is the cluster.
         let mark = l.select_index(l.eq_index(n2, cluster), cluster, n1);
         let closer = l.lt(load_objects(l, row, at), l.load(&ranked.bounds[at..]));
         let mark = l.select_index(closer, cluster, mark);
@@ -89,8 +90,8 @@ pub(crate) fn list_affected<L: IndexLanes<T>, T: Float>(
     count
 }
 
-/// Writes the smallest element of every row and its column; of equal elements the first. Rows have
-/// at least one element and no NaN.
+/// Writes the smallest element of every row to `distances` and its column to `labels`: the first
+/// column if several hold it. Rows must have at least one element and no NaN.
 #[inline(always)]
 pub(crate) fn assign_nearest<L: Lanes<T>, T: Float>(l: L, d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]) {
     for ((row, label), distance) in (0..d.rows()).zip(labels).zip(distances) {

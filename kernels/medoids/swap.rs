@@ -7,8 +7,8 @@ use super::{CandidateSums, FoundSwap, NearestRef, Scan, Swap, candidate_rows, we
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes, out_of_line};
 
 /// Returns whether some swap of a candidate with these sums may change the loss by less than
-/// `limit`. Each sum is off by at most the relative `error`, their total by another `slack`. Sums
-/// that overflowed rule out nothing.
+/// `limit`. The relative error of each sum is at most `error`; `slack` bounds the absolute error
+/// that underflow adds. If a sum overflowed, a swap is possible.
 #[inline(always)]
 fn may_improve(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
     let mut min = f64::INFINITY;
@@ -67,7 +67,8 @@ fn best_swap<L: Lanes<f64>, T>(
     }
 }
 
-/// Scans one candidate with sums in `f64` and returns its best swap, if below the limit.
+/// Scans one candidate with sums in `f64`, out of line, and returns its best swap if it changes the
+/// loss by less than the limit.
 #[inline(always)]
 fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
@@ -80,7 +81,7 @@ fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
         let k = near.removal_losses.len();
         let row = scan.d.row(scan.candidates[candidate_index]);
         let a = if k == 1 {
-            // R_1 would be infinite, because there is no second nearest medoid.
+            // The only R_i would be infinite, because there is no second nearest medoid.
             t[0] = 0.0;
             single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
         } else {
@@ -91,8 +92,8 @@ fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
     })
 }
 
-/// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time pass a masked scan, and
-/// those that may have a swap are scanned exactly.
+/// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time are scanned under
+/// masks, and those that may have a swap are scanned again with sums in `f64`.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn first_masked_swap<
     L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
@@ -109,8 +110,8 @@ fn first_masked_swap<
     let Scan { d, candidates, limit, .. } = scan;
     let k = near.removal_losses.len();
     let error = relative_error::<L, T>();
-    // Products with weights may underflow, each by less than the smallest normal number;
-    // differences do not.
+    // Products with weights may underflow, with an error below the smallest normal number each.
+    // Differences are exact if they are subnormal.
     let smallest = f64::from_bits(((1.0 - T::BIAS + <f64 as Float>::BIAS) as u64) << 52);
     let slack = if WEIGHTED { 2.0 * d.cols() as f64 * smallest } else { 0.0 };
     for from in (0..candidates.len()).step_by(R) {
@@ -129,8 +130,8 @@ fn first_masked_swap<
     Ok(None)
 }
 
-/// Returns the best swap of the first candidate that has one below the limit. An invalid row is
-/// never part of a swap: the scan fails if it meets an invalid element.
+/// Returns the best swap of the first candidate that has one below the limit. Fails if an element
+/// of a scanned row is invalid and the rows are not yet validated.
 #[inline(always)]
 pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
     l: L,
@@ -153,7 +154,8 @@ fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T:
     near: &NearestRef<'_, T>,
     CandidateSums { a, t, ready }: CandidateSums<'_>,
 ) -> FoundSwap {
-    // As many candidates together as there are registers for their sums.
+    // The number of candidates that are scanned together, R, is limited by the registers for their
+    // sums.
     let (k, has_32_registers) = (near.removal_losses.len(), <L as Lanes<T>>::REGISTERS >= 32);
     if k <= max_masked_k::<L, T>() {
         return match k {

@@ -10,13 +10,13 @@ use crate::kernels::lanes::{Float, Lanes};
 // The swap scan.
 
 /// The largest k, in medoids, for which any instruction set scans under masks. Together with a
-/// multiply-add for every other sum, the step from 12 to 10 took FasterPAM with n = 10000 and k =
-/// 10 from 83 to 66 ms.
+/// multiply-add for every other sum, 10 instead of 12 brought FasterPAM with n = 10000 and k = 10
+/// from 83 to 66 ms.
 pub(super) const MAX_MASKED_K: usize = 10;
 /// The largest k, in medoids, for which hits alternate between two tables.
 pub(super) const MAX_TWO_TABLE_K: usize = 64;
-/// The number of candidates that are scanned together in lists of hits. They share the reads of the
-/// caches, and memory has eight rows to fetch ahead. Also the number of rows of medoids that
+/// The number of candidates that are scanned together by lists of hits. They share the reads of the
+/// caches, and eight rows are prefetched at a time. It is also the number of rows of medoids that
 /// [`add_medoids`](super::nearest::add_medoids) reads together.
 pub(crate) const SCAN_ROWS: usize = 8;
 /// The number of objects per block of a hit scan. The lists of hits of a block, as bytes, and the
@@ -27,9 +27,9 @@ pub(super) const BLOCK_OBJECTS: usize = 128;
 /// rare, and with 16 lanes of f32 the error stays below 1e-5.
 pub(super) const NARROW_SUM_OBJECTS: usize = 1024;
 
-/// Returns the largest k for which this instruction set scans under masks: a narrow vector shares
-/// the masked additions among few objects. With eight lanes, 8 instead of 9 is part of the step
-/// described at [`MAX_MASKED_K`].
+/// Returns the largest k for which this instruction set scans under masks. It is smaller for narrow
+/// vectors, whose masked additions serve fewer objects. With eight lanes, 8 instead of 9 is a part
+/// of the change that [`MAX_MASKED_K`] describes.
 #[inline(always)]
 pub(super) fn max_masked_k<L: Lanes<T>, T: Float>() -> usize {
     match L::N {
@@ -52,17 +52,17 @@ pub(super) const MEMBER_ROWS: usize = 4;
 
 /// The number of medoids that an object keeps ranked, including its two nearest ones. With many
 /// medoids the search for a second nearest one is the most expensive part of a swap: it reads one
-/// element of every medoid's row. Ranking took FasterPAM with n = 10000 and k = 1000 from 458 to
+/// element of every medoid's row. Ranking brought FasterPAM with n = 10000 and k = 1000 from 458 to
 /// 146 ms.
 pub(crate) const MAX_RANKED: usize = 6;
-/// The number of medoids per ranked one, up to [`MAX_RANKED`]. With few medoids a search is cheap,
-/// and a swap changes the rankings of most objects.
+/// An object keeps one medoid ranked per this many medoids, and at most [`MAX_RANKED`]. With few
+/// medoids a search is cheap, and a swap changes the rankings of most objects.
 pub(crate) const MEDOIDS_PER_RANKED: usize = 16;
 /// If a swap changes more than one in this many objects, the next candidates are scanned again:
 /// updating their sums would cost as much.
 pub(crate) const RESCAN_FRACTION: usize = 16;
 /// The number of columns whose silhouette sums stay in L1 while rows pass by: 8 KiB of `f64`. Not
-/// measured: the sums need only be small against L1 and long against a cache line.
+/// measured: the sums need only take a small part of L1 and many cache lines.
 pub(crate) const BLOCK_COLUMNS: usize = 1024;
 /// The side, in elements, of the square tiles in which a condensed matrix is mirrored. Not
 /// measured: the reads of a tile, one cache line per row, stay in L1.

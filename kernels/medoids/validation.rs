@@ -1,8 +1,8 @@
-//! Whether rows hold valid dissimilarities: finite and not negative.
+//! The check that dissimilarities are finite and not negative.
 
 use crate::kernels::lanes::{Float, Lanes};
 
-/// Returns the smallest elements, lane by lane and at most 0. NaN and infinity count as -inf.
+/// Returns the minimum of 0 and the elements, lane by lane. NaN and infinity count as -inf.
 #[inline(always)]
 pub(super) fn min_or_neg_inf<L: Lanes<T>, T: Float>(l: L, row: &[T]) -> L::V {
     let invalid = l.splat(T::NEG_INFINITY);

@@ -13,12 +13,12 @@ use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::should_stream;
 use crate::matrix::{MatMut, MatRef};
 
-/// Weights from 1 / `MAX_FOLDED_WEIGHT` to this size multiply the reciprocal of the sum. With
-/// others, results could leave the range of f32 on the way.
+/// A weight whose magnitude is between 1 / `MAX_FOLDED_WEIGHT` and this bound multiplies the
+/// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
 const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
 
-/// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit; NaN if the row has no
-/// softmax.
+/// `-log_softmax(x)[class]`: the logarithm `high + low` of the sum, minus the logit; NaN if the row
+/// has no softmax.
 #[inline(always)]
 fn loss<T: Float>(sum: &ExtSum<T>, (high, low): (f64, f64), logit: T) -> T {
     sum.degenerate_value(T::NAN).unwrap_or_else(|| T::from_f64((high - logit.to_f64()) + low))
@@ -44,8 +44,8 @@ pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
 }
 
 /// [`cross_entropy_rows`], and the gradient of `weight` times each loss with respect to the logits:
-/// `weight * (softmax - one_hot(class))`. A weight whose size is not between 2^-60 and 2^60 takes a
-/// pass of its own.
+/// `weight * (softmax - one_hot(class))`. A weight whose magnitude is not between 2^-60 and 2^60 is
+/// multiplied in a pass of its own.
 #[inline(always)]
 pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
     l: L,

@@ -12,8 +12,11 @@ use crate::kernels::math::ln::ln_parts;
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[allow(unnameable_types, reason = "public only because it is an argument of an entry point")]
 pub struct ExtSum<T> {
+    /// The rounded sum, relative to the base.
     high: f64,
+    /// The rounding errors of `high`.
     low: f64,
+    /// The base.
     base: Base<T>,
 }
 
@@ -55,7 +58,7 @@ impl<T: Float> ExtSum<T> {
         self.high + self.low
     }
 
-    /// Adds `high + low` times the base, and keeps the rounding error (Knuth's two-sum).
+    /// Adds `high + low`, relative to the base, and keeps the rounding error (Knuth's two-sum).
     #[inline(always)]
     pub(super) fn add(&mut self, high: f64, low: f64) {
         let sum = self.high + high;
@@ -65,7 +68,8 @@ impl<T: Float> ExtSum<T> {
         self.low += low;
     }
 
-    /// Changes the base to one at or above the present one; the sum stays the same.
+    /// Changes the base; the sum stays the same. Unless the sum is 0, the new base must not be
+    /// below the old one.
     #[inline(always)]
     pub(super) fn rebase(&mut self, base: Base<T>) {
         if self.high > 0.0 && base != self.base {
@@ -76,8 +80,9 @@ impl<T: Float> ExtSum<T> {
         self.base = base;
     }
 
-    /// The same sum with its exponent in the base: relative to it, the sum is about 1. Results that
-    /// are multiplied by its reciprocal then keep their precision down to the smallest.
+    /// The same positive finite sum with its exponent moved into the base: relative to the new base
+    /// the sum is about 1. Products with its reciprocal then keep their precision down to the
+    /// smallest normal number.
     #[inline(always)]
     pub(super) fn exponent_in_base(&self) -> Self {
         let (_, e) = split_exponent(self.total());
@@ -107,8 +112,8 @@ impl<T: Float> ExtSum<T> {
         (first, T::from_f64((r - first.to_f64()) + low))
     }
 
-    /// The result of a row that has no softmax: `empty` without finite logits, NaN with +inf or
-    /// NaN.
+    /// The result of a row that has no softmax: `empty` if the sum is 0, and NaN if the row has
+    /// +inf or NaN. `None` if the row has a softmax.
     #[inline(always)]
     pub(super) fn degenerate_value(&self, empty: T) -> Option<T> {
         if self.high > 0.0 && self.high < f64::INFINITY {
@@ -120,7 +125,7 @@ impl<T: Float> ExtSum<T> {
         }
     }
 
-    /// The sum of both.
+    /// The sum of two sums.
     pub(super) fn merge(mut self, mut other: Self) -> Self {
         if other.high == 0.0 || self.high.is_nan() {
             return self;
@@ -147,8 +152,8 @@ impl<T: Float> ExtSum<T> {
     #[inline(always)]
     pub(super) fn ln_parts(&self) -> (f64, f64) {
         let (high, low) = ln_parts(self.total(), self.base.exponent);
-        // The shift may be far from the largest element. It is added without an error (two-sum),
-        // and then the first part is made the leading one.
+        // The shift may be far from the largest element, so neither term need be the larger one:
+        // they are added without an error (two-sum). The last step makes the first part dominate.
         let shift = self.base.shift.to_f64();
         let (lead, error) = two_sum(shift, high);
         fast_two_sum(lead, low + error)
@@ -168,7 +173,8 @@ impl<T: Float> ExtSum<T> {
     }
 }
 
-/// e^(x + small) for rescaling a sum, within 2 ulp for |small| < 2^-16; 0 below the normal range.
+/// e^(x + small), the factor that rescales a sum: within 2 ulp for |small| < 2^-16, and 0 below the
+/// normal range.
 #[inline(always)]
 fn exp_f64((x, small): (f64, f64)) -> f64 {
     let l = pulp::Scalar;

@@ -89,7 +89,7 @@ pub(crate) fn log_sum_exp_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>,
     }
 }
 
-/// Softmax of one row; `empty` if all logits are -inf.
+/// Softmax of one row; every result is `empty` if all logits are -inf.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
@@ -104,8 +104,8 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row
     }
 }
 
-/// Softmax of one row in place, with the results of [`softmax_row`] on a copy, to the bit: rows
-/// that fit base 1 take every exponential twice, because their logits must outlast the sum.
+/// Softmax of one row in place, equal to the bit to [`softmax_row`] of a copy. A row that fits base
+/// 1 takes every exponential twice, because only its sum shows that it fits.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
     match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
@@ -180,8 +180,8 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
     }
 }
 
-/// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers. False
-/// if base 1 does not fit all rows: nothing is written then.
+/// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers.
+/// Returns false, and writes nothing, if base 1 does not fit all rows.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -245,7 +245,7 @@ fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mu
     }
 }
 
-/// Turns the stored exponentials of a row into its results, given the reciprocal of their sum.
+/// Turns the stored exponentials of a row into its softmax, given the reciprocal of their sum.
 #[inline(always)]
 pub(super) fn normalize_stored<L: Lanes<T>, T: Float>(
     l: L,
@@ -284,8 +284,8 @@ fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut imp
     );
 }
 
-/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, past the
-/// caches.
+/// Writes the exponentials of a row divided by their sum and multiplied by `weight`, out of line
+/// and past the caches.
 #[inline(always)]
 pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
     let (sum, mut row) = (*sum, row.reborrow());
@@ -294,7 +294,7 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, 
         let base = normalized.base();
         let (first, second) = normalized.scaled_reciprocal(weight);
         let reciprocal = (l.splat(first), l.splat(second));
-        // Hidden from the compiler for the reason that `exp_base_one` states.
+        // `black_box` for the same reason as in `exp_base_one`.
         let exp = core::hint::black_box(Exp::new(l, base));
         if sum.base() == Base::ONE {
             map_row::<L, T, true>(

@@ -13,9 +13,9 @@ use crate::matrix::{MatMut, MatRef};
 pub struct Logits<'a, T, M = MatRef<'a, T>> {
     /// The unscaled logits.
     pub(crate) x: M,
-    /// Finite and not 0.
+    /// The scale, finite and not 0.
     pub(crate) scale: T,
-    /// A matrix of the shape of `x`, or one row for all rows.
+    /// The mask: a matrix of the shape of `x`, or one row for all rows.
     pub(crate) mask: Option<MatRef<'a, T>>,
     /// Whether the softmax of a row of -inf is 0, and its logarithm -inf, instead of NaN.
     pub(crate) masked_rows_are_zero: bool,
@@ -49,8 +49,8 @@ fn mask_row<'a, T: Float>(mask: Option<MatRef<'a, T>>, i: usize) -> Option<SrcDs
 }
 
 impl<'a, T: Float> Logits<'a, T> {
-    /// The matrix itself, if neither scale nor mask change it. Vectors have a faster loop for it;
-    /// one lane multiplies by 1, with the same bits and half the code.
+    /// The matrix itself, if neither scale nor mask change it: vectors have a faster loop for it.
+    /// `None` for one lane, which multiplies by 1 instead: the same bits with half the code.
     #[inline(always)]
     pub(super) fn untransformed<L: Lanes<T>>(&self, _: L) -> Option<MatRef<'a, T>> {
         (L::N > 1 && self.scale == T::ONE && self.mask.is_none()).then_some(self.x)
@@ -98,15 +98,18 @@ impl<T: Float> RowsMut<T> for Logits<'_, T, MatMut<'_, T>> {
 }
 
 /// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused
-/// multiply-add. Where the mask is -inf the logit is -inf, even if x is NaN or +inf.
+/// multiply-add. If an element of the mask is -inf, so is the logit, even if x is NaN or +inf.
 pub(crate) struct LogitRow<'a, T, const IN_PLACE: bool> {
+    /// The unscaled logits, and the destination.
     x: SrcDst<'a, T>,
+    /// The scale.
     scale: T,
+    /// The row of the mask.
     mask: Option<SrcDst<'a, T>>,
 }
 
 impl<T: Float, const IN_PLACE: bool> LogitRow<'_, T, IN_PLACE> {
-    /// The logits of the vector `x`, whose masks are read by `mask`.
+    /// The logits of the vector `x`; `mask` loads its elements of the mask.
     #[inline(always)]
     fn logits<L: Lanes<T>>(&self, l: L, x: L::V, mask: impl FnOnce(&SrcDst<'_, T>) -> L::V) -> L::V {
         let scale = l.splat(self.scale);
@@ -146,7 +149,7 @@ impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
     }
     #[inline(always)]
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
-        // The scaled fill is -inf.
+        // Times the scale, the fill is -inf.
         let fill = if self.scale < T::ZERO { T::INFINITY } else { T::NEG_INFINITY };
         self.logits(
             l,

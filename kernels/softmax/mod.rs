@@ -30,13 +30,15 @@
 //!    of [`BLOCK_ELEMENTS`](tuning::BLOCK_ELEMENTS) does not fit the base, the base moves to the
 //!    maximum of the block, and the sum of the preceding blocks is rescaled.
 //! 2. A row in cache stores the exponentials of pass 1, and pass 2 multiplies them by 1 / M: one
-//!    exponential per element instead of two. If base 1 does not fit the row, it is summed again
-//!    relative to its maximum.
-//! 3. A row far larger than the caches takes both passes as above if the instruction set computes
+//!    exponential per element instead of two. If base 1 does not fit the row, the row is summed
+//!    again relative to its maximum. In place, that would find its logits overwritten. There a
+//!    slice is summed relative to its maximum at once, and a row of a matrix that fits base 1 takes
+//!    its exponentials twice.
+//! 3. A row too large for the caches takes both passes as above if the instruction set computes
 //!    exponentials fast enough ([`Tuning::RECOMPUTE_LONG_ROWS`](tuning::Tuning)). Pass 2 writes
 //!    past the caches.
-//! 4. Short rows take each step in groups ([`row_groups`]), and rows of at most a vector keep their
-//!    exponentials in registers.
+//! 4. Short rows take each step in groups ([`row_groups`]), and the exponentials of rows of at most
+//!    one vector stay in registers.
 //! 5. Sums keep their rounding errors, and therefore do not lose accuracy with the length. The
 //!    price is three more additions for every step of up to four vectors.
 //!

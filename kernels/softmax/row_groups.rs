@@ -20,7 +20,7 @@ pub(super) trait RowsMut<T: Float> {
     type Row<'a>: Row<T>
     where
         Self: 'a;
-    /// Their length.
+    /// The length of every row.
     fn cols(&self) -> usize;
     /// Row `i`, only read.
     fn read_row(&self, i: usize) -> Self::Row<'_>;
@@ -109,7 +109,8 @@ impl<T: Float> RowsMut<T> for MatMut<'_, T> {
     }
 }
 
-/// The groups of rows, one after the other.
+/// The groups of rows, in order. A group has at most [`GROUP_ROWS`] rows and [`GROUP_ELEMENTS`]
+/// elements, or is one longer row.
 #[inline(always)]
 pub(super) fn row_groups(rows: usize, cols: usize) -> impl Iterator<Item = Range<usize>> {
     let group_rows = (GROUP_ELEMENTS / cols.max(1)).clamp(1, GROUP_ROWS);
@@ -142,7 +143,7 @@ pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
     group_sum_exp_as::<L, T, true>(l, exp, rows, group, sums);
 }
 
-/// Either of the two functions above.
+/// [`group_sum_exp`], or [`group_sum_exp_store`] with `STORE`.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn group_sum_exp_as<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
@@ -161,8 +162,8 @@ fn group_sum_exp_as<L: ExpLanes<T>, T: Float, const STORE: bool>(
 }
 
 /// The sums of the exponentials of a group of short rows relative to [`Base::ONE`]. `STORE` also
-/// stores the exponentials. False if the rows are long, or if the base does not fit all of them:
-/// the sums and what was stored are then worthless.
+/// stores the exponentials. Returns false if the rows are long, or if the base does not fit all of
+/// them: the sums and the stored exponentials then have no meaning.
 ///
 /// [`Base::ONE`]: crate::kernels::math::exp::Base::ONE
 #[inline(always)]

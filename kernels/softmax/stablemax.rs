@@ -51,8 +51,8 @@ fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, invers
     (l.select(negative, quotient, l.mul(u, c)), l.select(negative, low, zero))
 }
 
-/// `N` sums over the elements, with a term per element each. `terms` returns the vectors of terms
-/// of the elements from its first to its second argument, as unevaluated sums.
+/// `N` sums, each with one term per element. `terms(at, end)` returns the vectors of terms of the
+/// elements from `at` to `end`, as unevaluated sums.
 #[inline(always)]
 fn compensated_sums<L: WideLanes<T>, T: Float, const N: usize>(
     l: L,
@@ -83,7 +83,7 @@ fn compensated_sums<L: WideLanes<T>, T: Float, const N: usize>(
 struct Norm<T> {
     /// The sum of the weights times `scale`.
     sum: ExtSum<T>,
-    /// A power of two.
+    /// The scale of the weights, a power of two.
     scale: T,
 }
 
@@ -116,11 +116,11 @@ impl<T: Float> Norm<T> {
 
 /// The powers of two that multiply the terms of the sums of a row.
 struct Scales<V> {
-    /// For the weights.
+    /// The scale of the weights.
     weight: V,
     /// 1 / `weight`.
     inverse: V,
-    /// For the upstream gradient.
+    /// The scale of the upstream gradient.
     gradient: V,
 }
 
@@ -250,7 +250,7 @@ pub(crate) fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut 
             let e = l.sub(l.mul(e, sign), e_sum);
             let r = l.sub(l.mul(r, sign), r_sum);
             let y = l.mul_add(e, high, l.mul_add(e, low, r));
-            // `ln` of infinity is arbitrary.
+            // The logarithm of -inf's u is unspecified: the result is x itself.
             l.select(l.lt(neg_infinity, x), y, x)
         },
     );
@@ -303,6 +303,7 @@ pub(crate) fn log_stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], d
         },
     );
 }
+
 /// StableMax of every row.
 #[inline(always)]
 pub(crate) fn stablemax_rows<L: WideLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, mut out: MatMut<'_, T>) {

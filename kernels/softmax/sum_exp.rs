@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | [`row_sum_exp`] | log-sum-exp, log-softmax, first pass over long rows | reads; a block that does not fit its base, twice |
 //! | [`row_sum_exp_store`] | softmax of rows of ordinary size, not in place | reads and writes |
-//! | [`row_sum_exp_stabilized`] | softmax in place, rows that do not fit base 1 | reads; reads, may write |
+//! | [`row_sum_exp_base_one`] | the first attempt of the former, softmax of rows in place | reads, may write |
+//! | [`row_sum_exp_stabilized`] | softmax of slices in place, rows that do not fit base 1 | reads; reads, may write |
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
@@ -13,8 +14,8 @@ use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, Guard, Recorded, Shifted};
 use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum};
 
-/// A sum of a block above this limit requires a larger base. It is far from the overflow of f32,
-/// and far beyond the sum of any block whose base fits.
+/// A sum of a block above this limit requires a larger base. The limit is far below the overflow of
+/// f32, and far above the sum of any block relative to its own maximum.
 const MAX_BLOCK_SUM: f64 = 18_446_744_073_709_551_616.0; // 2^64
 
 /// A sum of a row below this limit requires a smaller base than [`Base::ONE`]: f32 would lose
@@ -24,8 +25,9 @@ const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 /// The exponential relative to [`Base::ONE`], built once for all rows.
 ///
 /// `black_box` hides its constants from the compiler, which would otherwise run out of registers
-/// and reload each of them for every vector. Functions with a loop copy it first: the memory that
-/// `black_box` has seen might change with every store, and a copy stays in registers.
+/// and reload each of them for every vector. Functions with a loop copy the exponential first: the
+/// compiler must assume that every store may change the memory that `black_box` has seen. The copy
+/// stays in registers.
 #[inline(always)]
 pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
     core::hint::black_box(Exp::new(l, Base::ONE))
@@ -66,8 +68,8 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: 
     sum
 }
 
-/// The maximum of a block that overflows its base, vanishes relative to it as the first block, or
-/// has +inf or NaN. `Err` is the sum of the whole row if one of its elements is +inf or NaN.
+/// The maximum of a block that does not fit its base: its sum overflows, or vanishes while no sum
+/// precedes it, or it has +inf or NaN. If it has +inf or NaN, `Err` is the sum of the whole row.
 #[inline(always)]
 fn block_maximum<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -126,7 +128,8 @@ pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
 /// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own;
 /// such a base fits any row. `STORE` also stores the exponentials, and may do so in place.
 ///
-/// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf.
+/// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf. What is stored then has
+/// no meaning.
 #[inline(always)]
 pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
@@ -149,7 +152,8 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool
     sum
 }
 
-/// [`row_sum_exp_stabilized`] that stores the exponentials, for rows that do not fit base 1.
+/// [`row_sum_exp_stabilized`] that stores the exponentials, out of line: for rows that do not fit
+/// base 1.
 #[inline(always)]
 pub(super) fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> ExtSum<T> {
     let mut row = row.reborrow();
@@ -173,7 +177,8 @@ fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     }
 }
 
-/// [`block_sum_exp_rebased`] of a row that did not fit base 1 from its first block on.
+/// [`block_sum_exp_rebased`] that only reads, out of line: for blocks that do not fit base 1, and
+/// for the blocks after them.
 #[inline(always)]
 fn second_look_block<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -230,7 +235,9 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
     if at == end {
         return sum;
     }
-    // Rows relative to other bases are rare: a special tail is not worth its code size.
+    // One vector at a time, if the last vector has no whole vector of logits to overlap: in a row
+    // shorter than a vector, and in place, where results have replaced the logits. Other guards are
+    // rare: a special tail is not worth its code size.
     if !G::RECORDED || end < L::N || STORE && row.is_in_place() {
         while at < end {
             let next = end.min(at + L::N);
@@ -280,7 +287,7 @@ fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
 }
 
 /// The lane-wise sum of the `K` vectors of exponentials from `at` to `end`; `STORE` also stores
-/// them. The last one is a whole vector that overlaps the one before, which is cheaper than a
+/// them. The last vector is a whole one that overlaps the one before it, which is cheaper than a
 /// masked tail.
 #[inline(always)]
 fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usize>(
@@ -314,8 +321,8 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     }
 }
 
-/// The exponentials of `x`. Relative to [`Base::ONE`], overflow is recorded in `overflow_bits`
-/// instead of being excluded by a clamp.
+/// The exponentials of `x`. If the guard is [`Recorded`], overflow is recorded in `overflow_bits`
+/// instead of prevented by a clamp.
 #[inline(always)]
 pub(super) fn eval<L: ExpLanes<T>, T: Float, G: Guard>(
     l: L,

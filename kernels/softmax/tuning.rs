@@ -27,12 +27,12 @@ pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// or once.
     ///
     /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-24: recomputing is
-    /// faster than reloading except for f64 on AVX2 (0.78 of its speed) and for scalar. NEON
-    /// follows AVX2: not measured, because only an emulator was at hand.
+    /// faster than reloading, except for f64 on AVX2 (0.78 of the speed of reloading) and for
+    /// scalar. NEON has the values of AVX2: not measured, because only an emulator was at hand.
     const RECOMPUTE_LONG_ROWS: bool;
 }
 
-/// `token: f32, f64;`
+/// Implements [`Tuning`] from lines `token: RECOMPUTE_LONG_ROWS for f32, the same for f64;`.
 macro_rules! recompute_long_rows {
     ($($(#[$cfg:meta])* $token:ty: $f32:literal, $f64:literal;)*) => {$(
         $(#[$cfg])*

@@ -3,9 +3,9 @@
 use crate::kernels::lanes::{Float, Lanes};
 use crate::matrix::MatRef;
 
-/// Computes the minimum of each row over the columns with mass, whose `penalty` is 0 and not +inf,
-/// and the minimum of each column over the rows with mass. Returns the first row that contains NaN
-/// or -inf.
+/// Computes the minimum of each row over the columns with mass, and that of each column over the
+/// rows with mass. The `penalty` of a column is 0 if it has mass, and otherwise +inf. Returns the
+/// first row that contains NaN or -inf.
 #[inline(always)]
 pub(crate) fn cost_minima<L: Lanes<T>, T: Float>(
     l: L,
@@ -24,7 +24,7 @@ pub(crate) fn cost_minima<L: Lanes<T>, T: Float>(
         let mut at = 0;
         while at < row.len() {
             let c = l.load_up_to(&row[at..], T::ZERO);
-            // min(0, c) is NaN for NaN, and 0 times it is NaN for -inf; +inf has become 0.
+            // min(0, c) is NaN if c is NaN, and 0 if c is +inf. 0 times it is also NaN for -inf.
             invalid = l.mul_add(l.min(zero, c), zero, invalid);
             min = l.min(l.add(c, l.load(&penalty[at..])), min);
             if has_mass {

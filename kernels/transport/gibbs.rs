@@ -6,23 +6,24 @@ use super::tuning::FLUSH_VECTORS;
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
 
-/// The accurate row sums (near convergence they are about 1): no exponential overflows, and those
-/// that underflow change neither the row sum nor a column sum of at least [`column_floor`].
+/// The range of accurate row sums, which are about 1 near convergence. In it no exponential
+/// overflows, and those that underflow change neither the row sum nor a column sum of at least
+/// [`column_floor`].
 #[inline(always)]
 pub(super) fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
     let high = pow2(T::BIAS * 0.25);
     1.0 / high..=high
 }
 
-/// The smallest accurate column sum: 2^31 times the most that underflow in all rows may have taken
-/// from it.
+/// The smallest accurate column sum: 2^31 (f64: 2^255) times the largest amount that underflow in
+/// all rows may have taken from it.
 #[inline(always)]
 pub(super) fn column_floor<T: Float>() -> f64 {
     pow2(-T::BIAS * 0.5)
 }
 
-/// The nearest number of the type; the largest finite one if that is infinite, since it may meet
-/// entries of 0.
+/// The nearest number of the type, or the largest finite one instead of +inf, whose product with an
+/// entry of 0 would be NaN.
 #[inline(always)]
 pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
     let y = T::from_f64(x);
@@ -33,14 +34,19 @@ pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
 /// potentials.
 #[derive(Clone, Copy)]
 pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
+    /// [`Problem::eta`](super::Problem::eta).
     eta: L::V,
+    /// The exponential.
     exp: Exp2<L, T>,
+    /// The high parts of the column potentials, multiples of the quantum.
     g_high: &'a [T],
+    /// The low parts of the column potentials.
     g_low: &'a [T],
 }
 
 impl<'a, L: ExpLanes<T>, T: Float> GibbsEval<'a, L, T> {
-    /// An evaluator for column potentials that are split.
+    /// An evaluator for column potentials that [`split_columns`](super::potentials::split_columns)
+    /// has split.
     #[inline(always)]
     pub(super) fn new(l: L, eta: T, g_high: &'a [T], g_low: &'a [T]) -> Self {
         Self { eta: l.splat(eta), exp: Exp2::new(l), g_high, g_low }
@@ -94,7 +100,7 @@ pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_CO
     let mut totals = [RowSum::default(); R];
     for start in (0..whole).step_by(FLUSH_VECTORS * L::N) {
         let end = whole.min(start + FLUSH_VECTORS * L::N);
-        // Slices of one length: a single comparison then holds for all of them.
+        // All slices have one length, so one comparison checks the bounds of all.
         let mut row: [&[T]; R] = [&[]; R];
         let mut out = [(); R].map(|()| <&mut [T]>::default());
         for (i, gibbs) in gibbs.chunks_mut(gibbs_stride(cols)).take(R).enumerate() {
@@ -190,8 +196,8 @@ fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[
     l.reduce_max(max).to_f64()
 }
 
-/// Writes one row of the Gibbs matrix relative to its maximum, and returns its shift and its sums.
-/// The shift is infinite, and the row 0, if the maximum is not finite.
+/// Writes one row of the Gibbs matrix relative to its maximum, out of line, and returns its shift
+/// and its sums. If the maximum is not finite, the shift is infinite, the row 0, and its sum 1.
 #[inline(always)]
 pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -202,7 +208,8 @@ pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
 ) -> (f64, RowSum) {
     let eval = *eval;
     out_of_line!(l, {
-        // Arguments without a shift are too coarse to be used, but good enough to find the shift.
+        // Without a shift, arguments are rounded too coarsely for the exponential, but their
+        // maximum gives the shift.
         let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, &eval, row, T::ZERO, gibbs)));
         let max = arguments(l, &eval, row, shift, gibbs);
         if !max.is_finite() {
@@ -254,8 +261,8 @@ pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
     let (len, stride) = (sums.len(), gibbs_stride(sums.len()));
     let (mut row, mut weight): ([&[T]; R], _) = ([&[]; R], [l.splat(T::ZERO); R]);
     for i in 0..R {
-        // By index: of slices that an iterator yields the compiler does not know that all have the
-        // length of `sums`, and checks each vector of each row.
+        // By index, so that the compiler knows that all rows are as long as `sums`. For slices from
+        // an iterator it would check the bounds of each vector of each row.
         (row[i], weight[i]) = (&added.gibbs[i * stride..][..len], l.splat(added.weights[i]));
     }
     let mut at = 0;
@@ -270,7 +277,7 @@ pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
     }
 }
 
-/// Continues column sums in `f64`.
+/// Adds the partial column sums to the column sums in `f64`, and sets them to 0.
 #[inline(always)]
 pub(super) fn flush_partial_sums<T: Float>(column_sums: &mut [f64], partial_sums: &mut [T]) {
     for (sum, partial) in column_sums.iter_mut().zip(partial_sums) {

@@ -26,7 +26,7 @@
 //! | [`ScaledGibbs`](sinkhorn_scaling::ScaledGibbs) | a stored K and the scalings of its rows and columns |
 //! | [`GibbsBlocks`](sinkhorn_batch::GibbsBlocks), [`LaneArrays`](sinkhorn_batch::LaneArrays) | a stored K and many problems on it, one per lane |
 //!
-//! What differs from the textbook, to be fast:
+//! Deviations, 1, 4 and 5 to be fast, 2 and 3 to be accurate:
 //! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a
 //!    block of rows of K stays in the second-level cache until it is added to the column sums.
 //! 2. U and G are `f64` for both element types. An `f32` kernel takes U_i and the leading part of
@@ -70,33 +70,34 @@ pub struct Problem<'a, T> {
     pub(crate) support: &'a [usize],
     /// The masses of the rows in `support`.
     pub(crate) a: &'a [f64],
-    /// Their logarithms to base 2.
+    /// The logarithms of `a` to base 2.
     pub(crate) log2_a: &'a [f64],
     /// The masses of all columns; some may be 0.
     pub(crate) b: &'a [f64],
-    /// Their logarithms to base 2.
+    /// The logarithms of `b` to base 2.
     pub(crate) log2_b: &'a [f64],
 }
 
 /// Memory for one pass over the cost matrix. Its contents do not matter before and after.
 pub struct Workspace<'a, T> {
-    /// `padded(cols)` numbers per column: the high part of G, or the column scalings.
+    /// `padded(cols)` numbers: the high part of G, or the column scalings.
     pub(crate) column_scratch: &'a mut [T],
-    /// `padded(cols)`: the low part of G.
+    /// `padded(cols)` numbers: the low part of G.
     pub(crate) g_low: &'a mut [T],
-    /// [`gibbs_block_len`]: a block of rows of the Gibbs matrix.
+    /// [`gibbs_block_len`] numbers: a block of rows of the Gibbs matrix.
     pub(crate) gibbs: &'a mut [T],
-    /// `padded(cols)`: the column sums since they were last added to `column_sums`.
+    /// `padded(cols)` numbers: the column sums since they were last added to `column_sums`.
     pub(crate) partial_sums: &'a mut [T],
-    /// `cols`: the column sums.
+    /// `cols` numbers: the column sums.
     pub(crate) column_sums: &'a mut [f64],
-    /// One per row with mass: the potential that its row of the Gibbs matrix was evaluated with.
+    /// One number per row with mass: the potential with which its row of the Gibbs matrix was
+    /// evaluated.
     pub(crate) shifts: &'a mut [f64],
     /// One number per row with mass: sums, their logarithms, new scalings, or errors.
     pub(crate) row_scratch: &'a mut [f64],
-    /// `cols`: the indices of the columns whose sum is not accurate.
+    /// `cols` indices: the columns whose sum is not accurate.
     pub(crate) unstable: &'a mut [usize],
-    /// `cols`: logarithms, new scalings, or maxima.
+    /// `cols` numbers: logarithms, new scalings, or maxima.
     pub(crate) wide_column_scratch: &'a mut [f64],
 }
 
@@ -114,13 +115,14 @@ pub(crate) fn padded(cols: usize) -> usize {
     cols.next_multiple_of(MAX_LANES)
 }
 
-/// The distance of the rows of a Gibbs matrix of `cols` or `padded(cols)` columns. It is never a
-/// multiple of 4096 bytes: to the CPU, a store to one row would look like a store to all of them.
+/// The distance of the rows of a Gibbs matrix of `cols` or `padded(cols)` columns, in elements. It
+/// is never a multiple of 4096 bytes: the CPU compares the low 12 bits of addresses first, and
+/// would take a store to one row for a store to the same column of every row.
 fn gibbs_stride(cols: usize) -> usize {
     padded(cols) + MAX_LANES * usize::from(padded(cols).is_multiple_of(512))
 }
 
-/// The elements that [`Workspace::gibbs`] needs.
+/// The number of elements that [`Workspace::gibbs`] needs.
 pub(crate) fn gibbs_block_len(cols: usize) -> usize {
     BLOCK_ROWS * gibbs_stride(cols)
 }

@@ -1,5 +1,5 @@
-//! The values of an entropic transport problem: those of the plan of given potentials, and a bound
-//! of their distance from the optimum.
+//! The values of an entropic transport problem at given potentials, with a bound of their distance
+//! from the optimum.
 //!
 //! ```text
 //! P_ij   <- a_i 2^(U_i + G_j - eta C_ij)              plan_row, in both passes
@@ -11,9 +11,9 @@
 //! Q is P rounded to the marginals a and b (Altschuler, Weed & Rigollet 2017, algorithm 2). The
 //! terms of the divergence do not cancel, whatever the costs.
 //!
-//! Everything is `f64` for both element types, in loops over columns that the compiler vectorizes,
-//! except the one with the logarithm. Two reads of the cost matrix, two exponentials and one
-//! logarithm per entry.
+//! All arithmetic is in `f64` for both element types. The compiler vectorizes the loops over
+//! columns, except the one with the logarithm. There are two reads of the cost matrix, and two
+//! exponentials and one logarithm per entry.
 
 use super::Problem;
 use super::potentials::PotentialsRef;
@@ -21,10 +21,12 @@ use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::exp2;
 use crate::kernels::math::ln::log2;
 
-/// A marginal counts as met if its relative deficit is at most this: the rest would be rounding.
+/// A marginal counts as met if its relative deficit is at most this: smaller deficits are rounding
+/// errors.
 const ROUNDING_DEFICIT: f64 = 1e-13;
 
-/// Memory of the kernel: one number per row with mass (`row_scales`), or one per column.
+/// Memory of the kernel: `row_scales` has one number per row with mass, the others have one per
+/// column.
 pub struct Scratch<'a> {
     /// The factors of the rows, x.
     pub(crate) row_scales: &'a mut [f64],
@@ -40,9 +42,9 @@ pub struct Scratch<'a> {
     pub(crate) column_scales: &'a mut [f64],
     /// The masses that are missing in the columns.
     pub(crate) column_deficits: &'a mut [f64],
-    /// The sums over rows of plan times cost.
+    /// The sums of plan times cost in each column.
     pub(crate) column_costs: &'a mut [f64],
-    /// The sums over rows of the entropy, later of the divergence.
+    /// The sums of the terms of the entropy in each column, later of those of the divergence.
     pub(crate) column_terms: &'a mut [f64],
 }
 
@@ -61,7 +63,7 @@ pub struct Values {
     pub(crate) divergence: f64,
 }
 
-/// The sum, in eight interleaved parts.
+/// The sum, in eight interleaved parts, which the compiler can vectorize.
 #[inline(always)]
 fn interleaved_sum(x: &[f64]) -> f64 {
     let mut parts = [0.0; 8];
@@ -94,13 +96,13 @@ fn plan_row<T: Float>(
     let costs = p.cost.row(p.support[at]);
     for (((log, entry), &g), cost) in log2_plan_row.iter_mut().zip(plan_row).zip(potentials.g).zip(costs) {
         let y = (shift + g) - eta * cost.to_f64();
-        // The cost does not matter without mass.
+        // Without mass, the cost does not matter.
         *log = if g > f64::NEG_INFINITY { y } else { f64::NEG_INFINITY };
         *entry = exp2(*log);
     }
 }
 
-/// The values of the potentials.
+/// The values of the plan that the potentials define.
 #[inline(always)]
 pub(crate) fn objective<L: Lanes<T>, T: Float>(
     _: L,
@@ -115,8 +117,8 @@ pub(crate) fn objective<L: Lanes<T>, T: Float>(
     add_up_divergence(p, potentials, w, Values { mass, cost, entropy, linear_term, divergence: 0.0 })
 }
 
-/// The first read: the factors of the rows, and per column the sums of the scaled plan, the costs
-/// and the entropies. Returns the mass of the plan.
+/// The first read: computes the factors of the rows, and for each column the sums of the scaled
+/// plan, of the costs and of the entropy. Returns the mass of the plan.
 #[inline(always)]
 fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> f64 {
     let entropy_terms = &mut *w.column_terms;
@@ -142,8 +144,8 @@ fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &
     mass
 }
 
-/// Between the reads: the factors and the deficits of the columns at the total of a. Returns the
-/// columns' share of the linear term.
+/// Between the reads: computes the factors and the deficits of the columns, for b scaled to the
+/// total of a. Returns the share of the columns in the linear term.
 #[inline(always)]
 fn scale_columns<T>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> f64 {
     let level = interleaved_sum(p.a) / interleaved_sum(p.b);
@@ -160,7 +162,7 @@ fn scale_columns<T>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut S
     linear_term
 }
 
-/// The second read: the divergence, and the rows' share of the linear term.
+/// The second read: computes the divergence, and adds the share of the rows to the linear term.
 #[inline(always)]
 fn add_up_divergence<T: Float>(
     p: &Problem<'_, T>,

@@ -7,8 +7,7 @@ use crate::kernels::lanes::Float;
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::matrix::MatMut;
 
-/// Writes the rows of the plan from row `first` on, as many as `out` has, in the units of the
-/// masses.
+/// Fills `out` with the rows of the plan from row `first` on, in the units of the masses.
 #[inline(always)]
 pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -38,8 +37,8 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
         let eval = GibbsEval::new(l, p.eta, g_high, w.g_low);
         let shift = gibbs_row(l, &eval, quantum, p.cost.row(i), u, w.gibbs);
         let (mass, scale) = (p.total_mass * a, exp2(u - shift));
-        // If the product of both would overflow `T`, its products with the exponentials may still
-        // not.
+        // If the product overflows `T`, its products with the exponentials may still be finite: the
+        // factors are then applied one after the other.
         let (mass, scale) = if mass * scale < -T::MIN.to_f64() { (1.0, mass * scale) } else { (mass, scale) };
         let (mass, scale): (T, T) = (T::from_f64(mass), at_most_finite(scale));
         for (out, &e) in out.row_mut(at).iter_mut().zip(&*w.gibbs) {

@@ -1,4 +1,4 @@
-//! The potentials in base-2 units, and their split into an exact and a remaining part.
+//! The potentials in base-2 units, with their split into multiples of a quantum and remainders.
 
 use super::Problem;
 use crate::kernels::lanes::Float;
@@ -6,7 +6,7 @@ use crate::kernels::lanes::Float;
 /// Potentials in base-2 units, to read.
 #[derive(Clone, Copy)]
 pub struct PotentialsRef<'a> {
-    /// The potentials of the rows with mass, relative to it: `U = eta f - log2(a)`.
+    /// The potentials of the rows with mass, relative to their mass: `U = eta f - log2(a)`.
     pub(crate) u: &'a [f64],
     /// The potentials of all columns, `G = eta g`; -inf without mass.
     pub(crate) g: &'a [f64],
@@ -52,15 +52,16 @@ pub(crate) fn max_abs_potential(u: &[f64], g: &[f64], b: &[f64]) -> f64 {
     f64::from_bits(bits)
 }
 
-/// Whether column potentials have a low part: a sum in `f64` is precise enough without one.
+/// Whether column potentials have a low part: those of `f32` do, and sums in `f64` are precise
+/// enough without one.
 #[inline(always)]
 pub(super) fn has_low_part<T: Float>() -> bool {
     T::EPSILON > f64::EPSILON
 }
 
-/// The power of two of which both shifts and high parts are multiples. Two multiples of magnitude
-/// up to `max_abs` have a sum that is exact in `T`: 2^24 quanta reach twice the next power of two.
-/// It is 0, and nothing is rounded, if there is no low part.
+/// The power of two of which both shifts and high parts are multiples. The sum of two multiples of
+/// magnitude up to `max_abs` is exact in `T`, because it is at most 2^24 quanta. The quantum is 0,
+/// and nothing is rounded, if there is no low part.
 #[inline(always)]
 pub(super) fn quantum<T: Float>(max_abs: f64) -> f64 {
     let above = 2.0 * f64::from_bits(max_abs.to_bits() & f64::INFINITY.to_bits());
@@ -88,8 +89,8 @@ pub(super) fn split_columns<T: Float>(potentials: PotentialsRef<'_>, g_high: &mu
     g_low[g.len()..].fill(T::ZERO);
 }
 
-/// The potential after the update from `old` to `new`, moved beyond it by the factor (1: `new`
-/// itself).
+/// The over-relaxed potential: `old` moved by `factor` times the update to `new`. With the factor 1
+/// it is `new`.
 #[inline(always)]
 pub(super) fn over_relax(old: f64, new: f64, factor: f64) -> f64 {
     if factor == 1.0 { new } else { old + factor * (new - old) }

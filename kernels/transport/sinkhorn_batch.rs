@@ -12,12 +12,12 @@
 //! See Cuturi 2013. The plan is `P_ij = s_i K_ij v_j`. There are neither exponentials nor sums over
 //! lanes.
 //!
-//! 1. Range. K underflows where a cost is large. This is negligible while every sum of a row or
+//! 1. Range. K underflows if a cost is large. This is negligible while every sum of a row or
 //!    column with mass is at least [`BatchLayout::min_sum`]: masses are at most about 1, so
 //!    scalings are at most `1 / min_sum`, and a sum loses at most `terms / min_sum * 2^-BIAS`,
 //!    below 2^-28 of it for 2^20 terms (`f32`). [`LaneArrays::min_sums`] and
-//!    [`LaneArrays::min_scalings`] show which problems are out of range; they belong in the log
-//!    domain.
+//!    [`LaneArrays::min_scalings`] show which problems are out of range: the caller solves those in
+//!    the log domain.
 //! 2. Order of sums. Terms are added in the order of their indices, and the partial sum is added to
 //!    the total every [`SUM_GROUP`](super::tuning::SUM_GROUP) indices of the cost matrix. A term
 //!    without mass adds exactly 0, so leaving out rows or columns without mass changes no bit. The
@@ -33,11 +33,11 @@ use crate::kernels::math::ln::log2;
 pub(crate) struct BatchLayout {
     /// The number of problems that are iterated together.
     pub(crate) width: usize,
-    /// The rows of a block of the Gibbs matrix.
+    /// The number of rows in a block of the Gibbs matrix.
     pub(crate) block_rows: usize,
     /// The smallest accurate sum of a row or column with mass; a power of two.
     pub(crate) min_sum: f64,
-    /// The smallest scaling, far above the numbers that lose bits; a power of two.
+    /// The smallest accurate scaling, far above the subnormal numbers; a power of two.
     pub(crate) min_scaling: f64,
 }
 
@@ -59,7 +59,7 @@ impl BatchLayout {
     }
 }
 
-/// The rows of a block: 8 if there are registers for their sums.
+/// The number of rows in a block: 8 if there are registers for their sums.
 #[inline(always)]
 fn block_rows<L: ExpLanes<T>, T: Float>() -> usize {
     if L::IN_FLIGHT >= 4 { 8 } else { 4 }
@@ -80,7 +80,7 @@ pub struct GibbsBlocks<'a, T> {
 /// The problems of all lanes. Arrays of rows or columns have [`BatchLayout::width`] numbers for
 /// each row or column of the Gibbs matrix.
 pub struct LaneArrays<'a, T> {
-    /// The masses of the rows, divided by their total; 0 for rows that only fill up a block.
+    /// The masses of the rows, divided by their total; 0 for rows that pad a block.
     pub(crate) a: &'a [T],
     /// The masses of the columns, divided by the total of the rows.
     pub(crate) b: &'a [T],
@@ -116,7 +116,7 @@ pub(crate) fn batch_iteration<L: ExpLanes<T>, T: Float>(
     }
 }
 
-/// What one iteration finds out about the problems.
+/// The statistics of one iteration, one number per problem.
 struct LaneStats<V> {
     /// The L1 errors of the row marginals.
     errors: [V; BATCH_VECTORS],
@@ -127,7 +127,7 @@ struct LaneStats<V> {
 }
 
 impl<V: Copy> LaneStats<V> {
-    /// `mass / sum`, 0 without mass.
+    /// Returns the scaling `mass / sum`, or 0 without mass, and updates both minima.
     #[inline(always)]
     fn scaling<L: Lanes<T, V = V>, T: Float>(&mut self, l: L, vector: usize, mass: V, sum: V) -> V {
         let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
@@ -250,8 +250,8 @@ fn row_scalings<L: Lanes<T>, T: Float, const R: usize>(
     scalings
 }
 
-/// Adds a block of rows, each times its scaling, to the column sums. For the `FIRST` block of a
-/// group the old contents count as 0.
+/// Adds a block of rows, each times its scaling, to the column sums. The `FIRST` block of a group
+/// replaces them.
 #[inline(always)]
 fn add_to_columns<L: Lanes<T>, T: Float, const R: usize, const FIRST: bool>(
     l: L,
@@ -278,8 +278,8 @@ fn add_to_columns<L: Lanes<T>, T: Float, const R: usize, const FIRST: bool>(
     }
 }
 
-/// Replaces scalings by the potentials `(log2(scaling) + shift) / eta + offset`, and 0 by -inf. The
-/// length must be a multiple of [`POTENTIALS_STEP`].
+/// Replaces each scaling by the potential `(log2(scaling) + shift) / eta + offset`, and 0 by -inf.
+/// The length must be a multiple of [`POTENTIALS_STEP`].
 #[inline(always)]
 pub(crate) fn scalings_to_potentials<L: Lanes<T>, T: Float>(
     _l: L,
@@ -288,7 +288,7 @@ pub(crate) fn scalings_to_potentials<L: Lanes<T>, T: Float>(
     offsets: &[f64],
     in_out: &mut [T],
 ) {
-    // Without intrinsics: the compiler makes vectors of this loop.
+    // Without intrinsics, because the compiler vectorizes this loop.
     let steps = in_out.chunks_exact_mut(POTENTIALS_STEP).zip(offsets.chunks_exact(POTENTIALS_STEP));
     for (in_out, offsets) in steps {
         for i in 0..POTENTIALS_STEP {

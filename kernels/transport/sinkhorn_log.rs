@@ -15,7 +15,7 @@ use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::{ln, log2};
 
 /// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the
-/// column sums. Otherwise rows are taken one at a time.
+/// column sums. Otherwise rows are taken one by one.
 #[inline(always)]
 pub(super) fn takes_blocks<T: Float>(cols: usize) -> bool {
     BLOCK_ROWS * gibbs_stride(cols) * size_of::<T>() <= BLOCK_BYTES
@@ -27,7 +27,7 @@ struct RowBlock<'a, T, const R: usize> {
     rows: [&'a [T]; R],
     /// The potentials of the rows as multiples of the quantum.
     shifts: [T; R],
-    /// See [`quantum`].
+    /// The [`quantum`] of the potentials.
     quantum: f64,
 }
 
@@ -67,7 +67,8 @@ impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
 }
 
 /// The rows of the next block, to be prefetched; none if the matrix is in the caches.
-// Not a part of `RowBlock`, whose arrays would then be in memory, because this one is indexed.
+// Not a part of `RowBlock`: this array is indexed by a variable, which would keep all arrays of the
+// struct in memory.
 struct NextRows<'a, T, const R: usize> {
     /// The rows.
     rows: [&'a [T]; R],
@@ -97,8 +98,8 @@ impl<'a, T: Float, const R: usize> NextRows<'a, T, R> {
     }
 }
 
-/// Normalizes the rows of a block and adds them to the column sums: rows that sum to their mass, or
-/// beyond it by the factor. Leaves the shifts and the sums of the rows in the workspace.
+/// Normalizes the rows of a block to their mass, over-relaxed by the factor, and adds them to the
+/// column sums. Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
 fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
@@ -167,10 +168,11 @@ fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>)
     w.column_sums.fill(0.0);
 }
 
-/// One iteration in the log domain: the new U, then the new G, both moved beyond the update by the
-/// factor (1: the update itself). Returns the L1 error of the row marginals *before* it, which
-/// costs nothing. The iteration before has met the column marginals. With another factor it has
-/// not, and the error of the columns between both updates is added.
+/// One iteration in the log domain: the new U, then the new G, both over-relaxed by the factor (1:
+/// the update itself). Returns the marginal error *before* the iteration, without a pass of its
+/// own. With the factor 1 that is the L1 error of the row marginals, because the last iteration met
+/// the column marginals. With another factor, the L1 error of the columns between both updates is
+/// added.
 #[inline(always)]
 pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     l: L,
@@ -203,7 +205,7 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     error
 }
 
-/// The new U. Returns the L1 error of the row marginals with the old one.
+/// Computes the new U. Returns the L1 error of the row marginals with the old U.
 #[inline(always)]
 fn update_rows<L: Lanes<f64>, T: Float>(
     l: L,
@@ -233,7 +235,7 @@ fn is_accurate<T: Float>(column_sum: f64) -> bool {
     column_sum >= column_floor::<T>() && column_sum < f64::INFINITY
 }
 
-/// The new G.
+/// Computes the new G.
 #[inline(always)]
 fn update_columns<L: Lanes<f64>, T: Float>(
     l: L,
@@ -253,7 +255,7 @@ fn update_columns<L: Lanes<f64>, T: Float>(
     }
     let mut count = 0;
     for (j, (&sum, &b)) in w.column_sums.iter().zip(p.b).enumerate() {
-        // Counting without a branch: few columns are unstable, or none.
+        // Without a branch on the sum: every index is written, and those of unstable columns stay.
         w.unstable[count] = j;
         count += usize::from(b > 0.0 && !is_accurate::<T>(sum));
         if count == w.unstable.len() {
@@ -265,7 +267,7 @@ fn update_columns<L: Lanes<f64>, T: Float>(
     }
 }
 
-/// The logarithm to base 2 of each number, all of them positive and normal.
+/// Replaces each number by its logarithm to base 2; all numbers are positive and normal.
 #[inline(always)]
 fn log2_each<L: Lanes<f64>>(l: L, x: &mut [f64]) {
     let log2_e = l.splat(core::f64::consts::LOG2_E);
@@ -281,7 +283,8 @@ fn column_error(column_sums: &[f64], b: &[f64]) -> f64 {
     column_sums.iter().zip(b).map(|(sum, b)| (sum - b).abs()).sum()
 }
 
-/// The new G of the first `count` unstable columns, by sums relative to the maximum of each column.
+/// Computes the new G of the first `count` unstable columns, by sums relative to the maximum of
+/// each column, and without over-relaxation.
 #[inline(always)]
 fn stabilized_columns<T: Float>(
     p: &Problem<'_, T>,

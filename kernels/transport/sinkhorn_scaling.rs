@@ -6,7 +6,7 @@
 //! repeat                                         scaling_iteration
 //!     s_i <- 1 / sum_j K_ij v_j                  sum_block
 //!     v_j <- b_j / sum_i a_i s_i K_ij            add_block, while the rows of K are in the cache
-//! U_i <- U_i + log2(s_i), G_j <- G_j + log2(v_j)     absorb_scalings, to leave
+//! U_i <- U_i + log2(s_i), G_j <- G_j + log2(v_j)     absorb_scalings, before the log domain
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
@@ -19,8 +19,8 @@ use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
 
-/// The elements of a Gibbs matrix of `rows` rows, filled up with rows of 0 to whole blocks; `None`
-/// if their number exceeds `usize`.
+/// The number of elements of a Gibbs matrix of `rows` rows, padded with rows of 0 to whole blocks;
+/// `None` if it exceeds `usize`.
 pub(crate) fn scaled_gibbs_len(rows: usize, cols: usize) -> Option<usize> {
     rows.checked_next_multiple_of(BLOCK_ROWS)?.checked_mul(gibbs_stride(cols))
 }
@@ -36,8 +36,8 @@ pub struct ScaledGibbs<'a, T> {
     pub(crate) column_scalings: &'a mut [f64],
 }
 
-/// Builds the Gibbs matrix of the potentials. U becomes the shifts of its rows, and the row
-/// scalings what is left of it. One read of the cost matrix.
+/// Builds the Gibbs matrix of the potentials in one read of the cost matrix. U becomes the shifts
+/// of the rows; the row scalings take the difference.
 #[inline(always)]
 pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -109,7 +109,7 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
         let update = b / sum;
         let relaxed = if factor == 1.0 { update } else { old * exp2(factor * log2(update / old)) };
-        // The column of the matrix is 0 without mass, and its scaling does not matter.
+        // Without mass the column of the matrix is 0, and its scaling does not matter.
         *new = if b > 0.0 { relaxed } else { 1.0 };
         accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
     }
@@ -121,10 +121,11 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     Some(error)
 }
 
-/// Computes the new row scalings, to [`Workspace::row_scratch`], and the column sums with them but
-/// without the column scalings. Returns the L1 error of the row marginals before. Out of cache, the
-/// rows of a block are summed while those of the block before, still in the cache, are added to the
-/// column sums, so that memory is always at work.
+/// Writes the new row scalings to [`Workspace::row_scratch`], and the column sums with the new row
+/// scalings but without column scalings. Returns the L1 error of the row marginals before the
+/// iteration, or `None` if a row is out of range. If the matrix is out of cache, one loop sums a
+/// block and adds the block before it, which is still in the cache, to the column sums. Memory then
+/// never idles.
 #[inline(always)]
 fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
@@ -148,7 +149,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     let blocks = scaled.gibbs.chunks_exact(R * gibbs_stride(cols)).take(p.support.len().div_ceil(R));
     for (block, gibbs) in blocks.enumerate() {
         let first = block * R;
-        // Out of cache, with the next block behind it, which is prefetched.
+        // Out of cache, the slice extends beyond the block, because the next block is prefetched.
         let gibbs = if in_cache { gibbs } else { &scaled.gibbs[first * gibbs_stride(cols)..] };
         let sums = if before.is_empty() {
             sum_block::<L, T, R>(l, gibbs, column_scalings)

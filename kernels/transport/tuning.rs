@@ -1,52 +1,56 @@
-//! Every constant of the transport family that was chosen for speed, with its measurement.
+//! The tuned constants of the transport family, each with its measurement or the reason for its
+//! value.
 //!
 //! "Zen 4" is one core of a virtual server (AMD EPYC, 1 MiB of second-level cache, AVX-512),
 //! measured on 2026-11-25 by `cargo bench --bench transport -- ratios`.
 
-/// Rows that share one load of the column potentials and one load, add and store of the column
-/// sums. On Zen 4, loops over 8 rows are half as fast: they are not unrolled, or keep addresses on
-/// the stack.
+/// The number of rows that share one load of the column potentials, and one load and one store of
+/// the column sums. On Zen 4, loops over 8 rows are half as fast: they are not unrolled, or keep
+/// addresses on the stack.
 pub(crate) const BLOCK_ROWS: usize = 4;
 
 /// The largest matrix in bytes that is taken to be in the caches, so that nothing is prefetched.
 /// Not measured: about the last-level cache that one core of a server has to itself. Beyond it, on
-/// Zen 4 and for 4096 x 4096 f32, a scaling iteration takes 0.18 ns per entry with prefetches, 0.25
-/// without; a read alone takes 0.15.
+/// Zen 4 and for 4096 x 4096 f32, a scaling iteration takes 0.18 ns per entry with prefetches and
+/// 0.25 without; a read alone takes 0.15.
 pub(crate) const CACHED_BYTES: usize = 16 << 20;
 
-/// The largest block of [`BLOCK_ROWS`] rows in bytes. Larger rows are taken one at a time. Not
+/// The largest block of [`BLOCK_ROWS`] rows in bytes. Longer rows are taken one by one. Not
 /// measured: a third of the second-level cache of Zen 4, beside the costs that stream through it.
 pub(crate) const BLOCK_BYTES: usize = 320 << 10;
 
-/// Vectors that are summed in `T` before a row sum is continued in `f64`.
+/// The number of vectors that are summed in `T` before a row sum is continued in `f64`.
 /// Not measured: chosen for accuracy, large enough that the additions in `f64` take no time.
 pub(crate) const FLUSH_VECTORS: usize = 64;
 
-/// Rows that are summed in `T` before the column sums are continued in `f64`.
+/// The number of rows that are summed in `T` before the column sums are continued in `f64`.
 /// Not measured: as [`FLUSH_VECTORS`].
 pub(crate) const FLUSH_ROWS: usize = 64;
 
-/// Rows or columns of the cost matrix that a batch sums before it adds them to the total.
+/// The number of rows or columns of the cost matrix that a batch sums before it adds the sum to the
+/// total.
 /// Not measured: chosen for accuracy, as the partial sums of a group stay in registers or in L1.
 pub(crate) const SUM_GROUP: usize = 64;
 
-/// Vectors of problems side by side in a batch, which share each load of an entry.
+/// The number of vectors of problems in a batch, which share each load of an entry.
 /// Not measured: with 8 rows, two vectors fill half of the 32 registers of AVX-512.
 pub(crate) const BATCH_VECTORS: usize = 2;
 
-/// The numbers that `scalings_to_potentials` converts at a time: a vector of `f64` on AVX-512.
+/// The number of scalings that `scalings_to_potentials` converts at a time: a vector of `f64` on
+/// AVX-512.
 /// Not measured: the compiler makes vectors of a loop of this length on every instruction set.
 pub(crate) const POTENTIALS_STEP: usize = 8;
 
-/// Log-domain iterations before the first Gibbs matrix is built with `Method::Auto`.
+/// The number of log-domain iterations before `Method::Auto` builds the first Gibbs matrix.
 /// Not measured: potentials move far in the first iterations, which soon invalidates the matrix.
 pub(crate) const INITIAL_LOG_ITERATIONS: usize = 3;
 
-/// Scaling iterations that pay for building a Gibbs matrix. Derived: building costs a log iteration
-/// and a store of K, and each iteration saves half a log iteration.
+/// The number of scaling iterations that pay for building a Gibbs matrix. Derived: building costs a
+/// log iteration and a store of K, and each scaling iteration saves half a log iteration.
 pub(crate) const BREAK_EVEN_ITERATIONS: f64 = 4.0;
 
-/// The most log-domain iterations between two Gibbs matrices, when each was soon left.
+/// The largest number of log-domain iterations between two Gibbs matrices, if each matrix served
+/// few iterations.
 /// Not measured: with 64 of them the cost of one wasted matrix is below 2%.
 pub(crate) const MAX_MIN_LOG_ITERATIONS: usize = 64;
 
@@ -54,7 +58,7 @@ pub(crate) const MAX_MIN_LOG_ITERATIONS: usize = 64;
 /// Not measured: the next stage changes the plan by more.
 pub(crate) const STAGE_TOLERANCE: f64 = 0.02;
 
-/// The most iterations of a stage of epsilon scaling.
+/// The largest number of iterations in a stage of epsilon scaling.
 /// Not measured: a bound for problems whose stages converge slowly.
 pub(crate) const MAX_STAGE_ITERATIONS: usize = 100;
 
@@ -62,16 +66,16 @@ pub(crate) const MAX_STAGE_ITERATIONS: usize = 100;
 /// converge.
 pub(crate) const MAX_FACTOR: f64 = 1.98;
 
-/// The shortest window of iterations, over which a rate of convergence is measured. Not measured.
+/// The shortest window, in iterations, over which a rate of convergence is estimated. Not measured.
 pub(crate) const MIN_RATE_WINDOW: f64 = 8.0;
 
-/// Iterations that are left out of the next window after the factor changed. Not measured.
+/// The number of iterations after a change of the factor that no window includes. Not measured.
 pub(crate) const SETTLING_ITERATIONS: usize = 2;
 
-/// Rows that a plan iterator evaluates per call of the kernel, at least.
+/// The smallest number of rows that a plan iterator evaluates per call of the kernel.
 /// Not measured: the fixed cost of a call is about that of several rows.
 pub(crate) const MIN_PLAN_ROWS: usize = 8;
 
-/// Entries that a plan iterator evaluates per call of the kernel, at least.
+/// The smallest number of entries that a plan iterator evaluates per call of the kernel.
 /// Not measured: the fixed cost of a call is about that of several thousand entries.
 pub(crate) const MIN_PLAN_ENTRIES: usize = 4096;

@@ -7,15 +7,15 @@
 //! - a function that calls the body of a given instruction set (`f32::on::softmax`);
 //! - a function that runs [`Isa::best`] (`f32::best::softmax`). If the line begins with `call`, it
 //!   calls the body. If the line begins with `inline`, it is a `#[multiversion]` function with one
-//!   clone per instruction set, picked once, and the kernel inlined into each: this saves calls of
-//!   a few elements the detour, and costs a second copy of the code;
+//!   clone per instruction set, picked once, and the kernel is inlined into each clone. That spares
+//!   calls with few elements a second call, and costs a second copy of the code;
 //! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
 //!   best and a given one.
 //!
-//! A clone checks that it is what [`Isa::best`] says, and otherwise calls the body that is. That
-//! covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512
-//! multiversion passes over: it adds the features of Ice Lake (VBMI2 and others) to any target with
-//! an `avx512` feature.
+//! A clone checks that it is the one for [`Isa::best`], and otherwise calls the body for that
+//! instruction set. The two differ with `MANTEX_ISA`, in builds with `MANTEX_BUILD_ISAS`, and on
+//! CPUs like Skylake-X. There multiversion does not pick the AVX-512 clone, because it adds the
+//! features of Ice Lake (VBMI2 and others) to any target with an `avx512` feature.
 
 use crate::Isa;
 
@@ -30,22 +30,22 @@ mod transport;
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
-    /// [`Isa::best`].
+    /// The best one, [`Isa::best`].
     Best,
-    /// This one.
+    /// The given one.
     On(Isa),
 }
 
 impl From<Option<Isa>> for Road {
-    /// The road of a builder, on which an instruction set may have been set.
+    /// Returns the road of a builder whose caller may have set an instruction set.
     fn from(isa: Option<Isa>) -> Self {
         isa.map_or(Self::Best, Self::On)
     }
 }
 
 impl Road {
-    /// The instruction set that this road leads to.
-    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of it ask.
+    /// The instruction set that runs.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of transport ask.
     pub(crate) fn isa(self) -> Isa {
         match self {
             Self::Best => Isa::best(),
@@ -68,8 +68,9 @@ pub trait EntryPoints<T>:
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
 
-/// The function that runs an entry point on [`Isa::best`]. For `inline` lines it has one clone per
-/// instruction set, picked once, with the kernel inlined; for `call` lines it calls the body.
+/// Makes the function that runs an entry point on [`Isa::best`]. For a `call` line the function
+/// calls the body. For an `inline` line it has one clone per instruction set with the kernel
+/// inlined; see the module's documentation.
 macro_rules! best_function {
     (
         call $features:tt
@@ -133,6 +134,8 @@ macro_rules! entry_points {
 }
 use entry_points;
 
+/// The rules of `entry_points`: the trait, then `@type` for each element type, then `@bodies` for
+/// each vector instruction set.
 macro_rules! entry_points_for {
     (
         $features:tt
@@ -213,8 +216,8 @@ macro_rules! entry_points_for {
             // multiversion expands to `unsafe` calls of its clones, each behind the check of the
             // CPU's features.
             #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
-            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere
-            // scalar may be all.
+            // On aarch64, which always has NEON, the default clone is the NEON one. Other builds
+            // may have no instruction set but scalar.
             #[allow(dead_code, irrefutable_let_patterns)]
             mod best {
                 use super::*;
@@ -261,8 +264,8 @@ macro_rules! entry_points_for {
 use entry_points_for;
 
 /// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from
-/// one body each. The body sees the [`Road`] under the name that is given between bars. Functions
-/// that are not at the root of the crate are in the module that `in module;` names.
+/// one body each. The name between bars is the body's [`Road`]. If the functions are in a module of
+/// the crate, a first line `in module;` names it.
 macro_rules! functions_and_isa_methods {
     (in medoids; $($functions:tt)*) => {
         crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }

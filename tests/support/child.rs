@@ -9,8 +9,8 @@ pub(crate) fn child(module: &str, test: &str, variable: Option<(&str, &str)>) ->
     let program = std::env::current_exe().expect("the program's path");
     let (_crate, module) = module.split_once("::").expect("a module of the program");
     let test = format!("{module}::{test}");
-    // Under an emulator the child needs the emulator, too. Cargo's setting for the target names it,
-    // which the test inherits.
+    // Under an emulator the child needs the emulator, too. Cargo's setting for the target, which
+    // the test inherits, names it.
     let runner = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
     let runner = std::env::var(runner).unwrap_or_default();
     let mut words = runner.split_whitespace();
@@ -27,7 +27,7 @@ pub(crate) fn child(module: &str, test: &str, variable: Option<(&str, &str)>) ->
     child.output().expect("the test starts again")
 }
 
-/// What a child printed.
+/// The output of a child.
 pub(crate) fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -15,7 +15,7 @@ pub(crate) fn normal<T: Float>(len: usize, scale: f64, offset: f64, rng: &mut St
     (0..len).map(|_| T::of(offset + scale * rng.sample::<f64, _>(StandardNormal))).collect()
 }
 
-/// Numbers from [low, high).
+/// Uniform random numbers from [low, high).
 pub(crate) fn uniform<T: Float>(len: usize, low: f64, high: f64, rng: &mut StdRng) -> Vec<T> {
     (0..len).map(|_| T::of(rng.random_range(low..high))).collect()
 }

@@ -33,7 +33,7 @@ pub(crate) fn reference<T: Float>(metric: Metric, x: &[T], y: &[T]) -> f64 {
 /// The error that the documentation allows.
 pub(crate) fn tolerance<T: Float>(metric: Metric, dimensions: usize, expected: f64) -> f64 {
     let sum = (dimensions.min(256) as f64 + dimensions as f64 / 256.0 + 4.0) * T::EPSILON / 2.0;
-    // The reference of the cosine cancels down to an absolute error of about 1e-30.
+    // Cancellation leaves the reference of the cosine an absolute error of about 1e-30.
     match metric {
         Metric::SquaredEuclidean | Metric::Manhattan => sum * expected,
         Metric::Euclidean => (sum / 2.0 + T::EPSILON / 2.0) * expected,

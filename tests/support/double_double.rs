@@ -31,7 +31,7 @@ fn two_product(a: f64, b: f64) -> Dd {
     Dd(p, ((ah * bh - p) + ah * bl + al * bh) + al * bl)
 }
 
-/// 2^e for any e, as far as f64 has it.
+/// 2^e for e up to 1023; 0 below the range of f64.
 pub(crate) fn power_of_two(e: i32) -> f64 {
     if e >= -1022 {
         f64::from_bits(((e + 1023) as u64) << 52)
@@ -46,8 +46,8 @@ impl Dd {
     pub(crate) const ZERO: Dd = Dd(0.0, 0.0);
     pub(crate) const ONE: Dd = Dd(1.0, 0.0);
 
-    /// The exact difference of two numbers. The larger goes first: in Knuth's sum a step can
-    /// overflow by itself.
+    /// The exact difference of two numbers. The larger one is the first operand, because a step of
+    /// Knuth's sum could overflow otherwise.
     pub(crate) fn difference(a: f64, b: f64) -> Dd {
         if a.abs() > b.abs() { quick_two_sum(a, -b) } else { quick_two_sum(-b, a) }
     }

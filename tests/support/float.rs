@@ -6,12 +6,12 @@ use mantex::Real;
 /// An element type under test.
 pub(crate) trait Float: Real + bytemuck::Pod {
     const NAME: &'static str;
-    /// Bits of the significand, the hidden one included.
+    /// The number of bits of the significand, with the hidden one.
     const DIGITS: i32;
-    /// Exponent of the smallest normal number.
+    /// The exponent of the smallest normal number.
     const MIN_EXPONENT: i32;
-    /// The contract's accuracy holds for softmax outputs from here on: 2^26 times the smallest
-    /// normal number, as 2^-100 is for f32.
+    /// The smallest softmax output for which the contract's accuracy holds: 2^26 times the smallest
+    /// normal number, which is 2^-100 for f32.
     const SMALLEST: f64;
     /// Machine epsilon.
     const EPSILON: f64;

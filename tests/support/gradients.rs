@@ -10,14 +10,15 @@ use super::{
 };
 use mantex::{Error, Isa, MatMut, MatRef};
 
-/// The documented bounds, in EPSILON of the sizes of the terms: chains of four additions, one more,
-/// the sum's rounding to the type, and the rounding of the operations after it; for log-softmax
-/// also that of the exponential.
+/// The documented bound for softmax, in EPSILON times the magnitudes of the terms: chains of four
+/// additions, one more addition, and the roundings of the sum to the type and of the operations
+/// after it.
 const SOFTMAX_EPSILONS: f64 = 5.0;
+/// The documented bound for log-softmax: one more, for the exponential.
 const LOG_SOFTMAX_EPSILONS: f64 = 6.0;
-/// Losses have log-softmax's bound.
+/// The bound for losses, which is that of log-softmax.
 const LOSS_ULPS: f64 = 4.0;
-/// Softmax's 4 ulp, and one for the weight.
+/// The bound for the gradient of losses: the 4 ulp of softmax, and one for the weight.
 const GRADIENT_ULPS: f64 = 5.0;
 
 fn epsilon<T: Float>() -> f64 {
@@ -39,8 +40,8 @@ fn guarded<T: Float>(
     dx.check().to_vec()
 }
 
-/// Both gradients at the softmax and log-softmax of finite `x` within the bounds, and with the same
-/// bits at every alignment.
+/// Checks that both gradients at the softmax and log-softmax of finite `x` are within the bounds,
+/// and have the same bits at every alignment.
 pub(crate) fn check_backward<T: Float>(
     report: &mut Report,
     isa: Isa,
@@ -56,7 +57,7 @@ pub(crate) fn check_backward<T: Float>(
     let wide = |x: &[T]| -> Vec<Dd> { x.iter().map(|x| Dd::from(x.wide())).collect() };
     let (wide_y, wide_dy) = (wide(&y), wide(dy));
     let add = |sum: Dd, x: Dd| sum + x;
-    // Nothing is exact to less than the smallest number.
+    // Errors of at most the smallest number count as 0: no smaller unit exists.
     let relative = |error: f64, unit: f64| if error <= ulp::<T>(0.0) { 0.0 } else { error / unit };
     let dot = wide_y.iter().zip(&wide_dy).map(|(&y, &dy)| y * dy).fold(Dd::ZERO, add);
     let size: f64 = y.iter().zip(dy).map(|(y, dy)| (y.wide() * dy.wide()).abs()).sum();
@@ -74,7 +75,7 @@ pub(crate) fn check_backward<T: Float>(
     let log_dx = run_log(offsets[0]);
     for i in 0..n {
         let e = T::reference_exp(Dd::from(log_y[i].wide()));
-        // An exponential that is not a normal number is off by the smallest of those at most.
+        // If an exponential is not a normal number, its error is at most the smallest normal one.
         let smallest = power_of_two(T::MIN_EXPONENT);
         let underflow = if e.0 < smallest { smallest * size } else { 0.0 };
         let error = (Dd::from(log_dx[i].wide()) - (wide_dy[i] - e * sum)).0.abs();
@@ -89,8 +90,8 @@ pub(crate) fn check_backward<T: Float>(
     }
 }
 
-/// Losses and gradients of a matrix; with weight 1 the gradient has the bits of the softmax but for
-/// the class.
+/// Checks losses and gradients of a matrix. With weight 1 the gradient has the bits of the softmax,
+/// except at the class.
 pub(crate) fn check_cross_entropy<T: Float>(
     report: &mut Report,
     isa: Isa,

@@ -2,10 +2,10 @@
 
 use super::float::Float;
 
-/// More than any vector has lanes.
+/// At least the number of lanes of any vector.
 pub(crate) const LANES: usize = 16;
 
-/// Guards on either side, in elements: more than a kernel's unrolled step.
+/// The length of the guard on each side, in elements: more than an unrolled step of a kernel.
 const GUARD: usize = 128;
 
 /// A slice at a chosen misalignment with guards on both sides. The guards are NaN: reading them
@@ -29,7 +29,7 @@ impl<T: Float> Guarded<T> {
         guarded
     }
 
-    /// As [`Guarded::new`], all guard.
+    /// A slice of `len` elements that are all guards, aligned as by [`Guarded::new`].
     pub(crate) fn unwritten(len: usize, offset: usize) -> Self {
         let buffer = vec![Self::guard(); len + 2 * GUARD + 64 + offset];
         let start = buffer.as_ptr().align_offset(64) + GUARD + offset;

@@ -16,7 +16,7 @@ pub(crate) fn isas() -> Vec<Isa> {
     isas
 }
 
-/// The check of [`isas`].
+/// Panics if `required` names an instruction set that is not among `isas`.
 pub(crate) fn require(required: &str, isas: &[Isa]) {
     for name in required.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         assert!(
@@ -26,8 +26,8 @@ pub(crate) fn require(required: &str, isas: &[Isa]) {
     }
 }
 
-/// Whether large cases should be smaller: `MANTEX_SMALL_CASES` asks for that, because the CPU is an
-/// emulated one or time is short.
+/// Whether large cases should be smaller: always on aarch64, whose CPUs are emulated here, and if
+/// `MANTEX_SMALL_CASES` is set.
 pub(crate) fn small_cases() -> bool {
     cfg!(target_arch = "aarch64") || std::env::var_os("MANTEX_SMALL_CASES").is_some()
 }

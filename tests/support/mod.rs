@@ -1,4 +1,4 @@
-//! The tools that the test programs and the fuzzers share, a file for each.
+//! The tools that the test programs and the fuzzers share, one file each.
 
 #![allow(dead_code)] // Every program uses a part.
 

@@ -1,4 +1,4 @@
-//! A record of the largest errors that a test observes, and the lines that tell them to
+//! A record of the largest errors that a test observes, and the lines that report them to
 //! `ci/matrix`.
 
 use super::float::Float;
@@ -29,7 +29,7 @@ impl Report {
         }
     }
 
-    /// As [`Report::run`] without a word, for one of many cases.
+    /// As [`Report::run`] without any output, for one of many cases.
     pub(crate) fn check(test: impl FnOnce(&mut Report)) {
         let mut report = Report(BTreeMap::new());
         test(&mut report);
@@ -63,7 +63,7 @@ impl Report {
         self.observe_worst::<T>(function, isa, (ulps, 1), limit, case);
     }
 
-    /// The largest of `count` errors.
+    /// Records the largest of `count` errors.
     pub(crate) fn observe_worst<T: Float>(
         &mut self,
         function: &'static str,
@@ -86,16 +86,16 @@ impl Report {
     }
 }
 
-/// Writes a line for `ci/matrix`, if it asks for such lines (`MANTEX_REPORT`). The output is one
-/// that the test harness does not capture; the line begins anew, because the harness may have begun
-/// one.
+/// Writes a line for `ci/matrix`, if it asks for such lines (`MANTEX_REPORT`). The test harness
+/// does not capture this kind of output. A newline comes first, because the harness may have begun
+/// a line.
 pub(crate) fn tell(line: &str) {
     if std::env::var_os("MANTEX_REPORT").is_some() {
         writeln!(std::io::stdout(), "\n{line}").expect("standard output");
     }
 }
 
-/// The largest error of a function, in the unit of its limit.
+/// Writes the largest error of a function, in the unit of its limit, for `ci/matrix`.
 pub(crate) fn tell_ulps(function: &str, ty: &str, isa: &str, ulps: f64, limit: f64) {
     tell(&format!("ulp: {function} {ty} {isa} {ulps:.3} of {limit}"));
 }

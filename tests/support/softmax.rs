@@ -13,12 +13,12 @@ use mantex::{Error, Isa};
 
 /// Softmax: within 4 ulp, at any length.
 pub(crate) const SOFTMAX_ULPS: f64 = 4.0;
-/// Log-sum-exp: within 2 ulp, or 2 ulp of 1 where the result is near 0.
+/// Log-sum-exp: within 2 ulp, or 2 ulp of 1 if the result is below 1.
 pub(crate) const LOG_SUM_EXP_ULPS: f64 = 2.0;
 /// Log-softmax: within 4 ulp of max(1, |result|).
 pub(crate) const LOG_SOFTMAX_ULPS: f64 = 4.0;
 
-/// What the functions over one row gave.
+/// The results of the functions over one row.
 pub(crate) struct Outputs<T> {
     pub(crate) softmax: Vec<T>,
     pub(crate) in_place: Vec<T>,
@@ -43,7 +43,7 @@ type RowFunction<'a, T> = dyn Fn(&[T], &mut [T]) -> Result<(), Error> + 'a;
 /// nothing is written outside of them and the input is left alone.
 pub(crate) fn run_row<T: Float>(isa: Isa, x: &[T], offset: usize) -> Outputs<T> {
     let input = Guarded::new(x, offset);
-    // In and out are misaligned differently, in all pairs as offset goes round.
+    // The misalignment of the output differs from that of the input.
     let mut out = Guarded::<T>::unwritten(x.len(), (offset * 7 + 3) % LANES);
     let mut take = |f: &RowFunction<'_, T>| {
         out.get_mut().fill(T::of(f64::NAN));
@@ -67,7 +67,7 @@ pub(crate) fn softmax_error<T: Float>(actual: T, x: T, expected: Dd, case: &dyn 
         assert_eq!(actual.bits(), T::of(0.0).bits(), "softmax of -inf is {actual} in {}", case());
         None
     } else if expected.0 < T::SMALLEST {
-        // Here results may be flushed to 0, but are nothing else.
+        // Such results may be flushed to 0, but must be neither negative nor too large.
         assert!((0.0..=T::SMALLEST).contains(&actual.wide()), "softmax is {actual} for {expected:?} in {}", case());
         None
     } else {
@@ -75,7 +75,7 @@ pub(crate) fn softmax_error<T: Float>(actual: T, x: T, expected: Dd, case: &dyn 
     }
 }
 
-/// All outputs against the reference.
+/// Checks all outputs against the reference.
 pub(crate) fn check_outputs<T: Float>(
     report: &mut Report,
     isa: Isa,
@@ -89,7 +89,7 @@ pub(crate) fn check_outputs<T: Float>(
     let mut observe = |function, limit, error: &dyn Fn(usize) -> Option<f64>| {
         let mut worst = (-1.0, 0);
         let mut count = 0;
-        // Small cases: a sample of the longest rows, with both ends.
+        // With small cases, a sample of the longest rows is checked, with both ends.
         let sampled = |i: usize| !sample || n < 1 << 20 || i.is_multiple_of(17) || i < 1000 || n - i < 1000;
         for i in (0..n).filter(|&i| sampled(i)) {
             if let Some(ulps) = error(i) {

@@ -17,9 +17,9 @@ const GRADIENT_EPSILONS: f64 = 16.0;
 const INF: f64 = f64::INFINITY;
 
 /// StableMax, the logarithms of u and of the sum, and the sums over the upstream gradient.
-/// Everything is scaled by powers of two where double-double would leave the range of f64.
+/// Numbers that would leave the range of f64 are scaled by powers of two.
 struct Reference {
-    /// u * 2^-60; infinite for -inf.
+    /// u times 2^-60; infinite for -inf.
     u: Vec<Dd>,
     y: Vec<Dd>,
     log_y: Vec<Dd>,
@@ -35,7 +35,7 @@ impl Reference {
         if x.iter().any(|x| x.wide().is_nan()) || max.is_infinite() {
             return None;
         }
-        // Weights are scaled by 2^shift: the largest is not far from 1, or from what f64 holds.
+        // Weights are scaled by 2^shift, so that the largest one and their sum are in range.
         let shift = if max >= power_of_two(500) { -60 } else { 60 * i32::from(max < -power_of_two(500)) };
         let u: Vec<Dd> = (x.iter().map(|x| x.wide().abs()))
             .map(|x| if x == INF { Dd::from(INF) } else { Dd::difference(x * half, -half) })
@@ -68,10 +68,10 @@ impl Reference {
         Some(Self { u, y, log_y, sums })
     }
 
-    /// The gradients and the sizes of what they are made of: in both, `s'_j / S` is `y_j / u_j`.
+    /// The gradients and the magnitudes of their terms: in both, `s'_j / S` is `y_j / u_j`.
     fn gradients(&self, j: usize, dy: f64) -> [(Dd, f64); 2] {
         let ([mean, mean_size, sum, size], y, half) = (self.sums, self.y[j], power_of_two(-60));
-        // Whichever of both scaled by 2^-60 underflows least.
+        // x / u from u times 2^-60: u is scaled back, or x is scaled, whichever stays in range.
         let over_u = |x: Dd| match self.u[j] {
             Dd(INF, _) => Dd::ZERO,
             u if u.0 < 1.0 => x / Dd(u.0 / half, u.1 / half),
@@ -105,8 +105,8 @@ pub(crate) fn run<T: Float>(isa: Isa, x: &[T], dy: &[T], offset: usize) -> [Vec<
     outputs
 }
 
-/// All outputs of one row at the first of the alignments against the reference, and the same bits
-/// at the others.
+/// Checks all outputs of one row at the first alignment against the reference, and that the others
+/// give the same bits.
 pub(crate) fn check_row<T: Float>(report: &mut Report, name: &str, x: &[T], dy: &[T], offsets: &[usize]) {
     let reference = Reference::new(x, dy);
     let (epsilon, smallest) = (ulp::<T>(1.0), power_of_two(T::MIN_EXPONENT));
@@ -138,7 +138,7 @@ pub(crate) fn check_row<T: Float>(report: &mut Report, name: &str, x: &[T], dy: 
             let gradients = r.gradients(i, dy[i].wide()).into_iter().zip([dx[i], log_dx[i]]);
             for (function, ((expected, size), dx)) in ["backward", "log_backward"].into_iter().zip(gradients) {
                 let error = (distance(dx, expected.0, expected.1) - smallest).max(0.0);
-                // 0 if the error is below the smallest normal number, whatever the size.
+                // Errors below the smallest normal number count as 0 at any magnitude.
                 let epsilons = if error == 0.0 { 0.0 } else { error / (epsilon * size) };
                 report.observe::<T>(function, isa, epsilons, GRADIENT_EPSILONS, case);
             }

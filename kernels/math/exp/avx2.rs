@@ -13,7 +13,8 @@ impl ExpLanes<f32> for V3 {
 
     #[inline(always)]
     fn exp_table(self) -> __m256 {
-        // Every other power, minus its own index and the bias: the shifted integer adds both again.
+        // Every other power, minus its own index and the bias: `exp_finish` adds the shifted
+        // integer, which contains both.
         let t = |i: usize| {
             let power = (POWERS_OF_TWO_16[2 * i] as f32).to_bits();
             f32::from_bits(power.wrapping_sub(((i as u32) << 20) + (127 << 23)))

@@ -19,7 +19,8 @@ impl ExpLanes<f32> for V4 {
     }
     #[inline(always)]
     fn exp_finish(self, table: __m512, shifted: __m512, exponent: __m512, p: __m512) -> __m512 {
-        // The permutation uses the low four bits of each index, scalef the floor of the exponent.
+        // The permutation uses the low four bits of each index; scalef uses the floor of the
+        // exponent.
         let power = self.avx512f._mm512_permutexvar_ps(self.avx512f._mm512_castps_si512(shifted), table);
         self.avx512f._mm512_scalef_ps(Lanes::<f32>::mul_add(self, power, p, power), exponent)
     }

@@ -5,15 +5,15 @@ use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 
 /// The number that exponentials are relative to: results are `e^(x - shift) * 2^-exponent`.
 ///
-/// Moderate arguments have `shift = 0` and are reduced exactly against an integer exponent. The
-/// pair would lose bits of huge arguments. Then `shift` is an element of the row itself and the
-/// exponent is 0: `x - shift` is exact if the result is not negligible (Sterbenz: such x and shift
-/// are within a factor of two of each other).
+/// For moderate arguments `shift` is 0, and they are reduced exactly against an integer exponent.
+/// Huge arguments would lose bits in that reduction. For them `shift` is an element of the row and
+/// the exponent is 0: `x - shift` is exact if the result is not negligible (Sterbenz: such x and
+/// shift are within a factor of two of each other).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Base<T> {
-    /// 0, or a huge element of the row.
+    /// The shift: 0, or a huge element of the row.
     pub(crate) shift: T,
-    /// An integer.
+    /// The exponent, an integer.
     pub(crate) exponent: f64,
 }
 
@@ -28,7 +28,8 @@ impl<T: Float> Base<T> {
         // shifted integers fit.
         let y = x.to_f64();
         if y.abs() < 32768.0 {
-            // `Base::ONE` would mean that the row needs no clamp; the exponent 1 is as good as 0.
+            // The exponent 1 instead of 0, because callers take `Base::ONE` to mean that the row
+            // needs no clamp.
             let exponent = rint(y * core::f64::consts::LOG2_E);
             Self { shift: T::ZERO, exponent: if exponent == 0.0 { 1.0 } else { exponent } }
         } else {

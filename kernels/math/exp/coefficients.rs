@@ -1,4 +1,4 @@
-//! The schemes of the exponential: how many table entries, which exponents, which polynomials.
+//! The schemes of the exponential: table sizes, exponents, polynomials.
 //!
 //! The polynomials are `fpminimax((expm1(x))/x, n, [|SG...|] or [|D...|], [-r;r], absolute)` of
 //! sollya 8.0 with `r = 1.001 * ln 2 / 2^(b+1)`, and of `(2^x - 1)/x` with `r = 1.001 / 2^(b+1)`.
@@ -8,15 +8,15 @@
 // Coefficients are written with the digits that make them exact, also where one is close to ln 2.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 
-/// How an instruction set computes `e^x = 2^(k / 2^bits) * e^t`. A table of `2^bits` powers of two
-/// in registers makes the remainder `t` short and its polynomial short, too.
+/// The way in which an instruction set computes `e^x = 2^(k / 2^bits) * e^t`. A table of `2^bits`
+/// powers of two in registers makes the remainder `t` small, and its polynomial short.
 #[derive(Clone, Copy)]
 pub(crate) struct ExpScheme<T: 'static> {
     /// log2 of the number of table entries; 0 means no table.
     pub(super) bits: u32,
     /// An offset of the exponent: the bias of the format if integer arithmetic makes the exponent.
     pub(super) bias: f64,
-    /// The exponent, relative to the base, below which the result is 0.
+    /// The exponent, relative to the base, at and below which the result is 0.
     pub(super) lowest: f64,
     /// The exponent, relative to the base, above which arguments are clamped.
     pub(super) highest: f64,
@@ -49,8 +49,8 @@ pub(super) const F32_TABLE8: ExpScheme<f32> = ExpScheme {
 
 /// f32, table of 16, exponent by `scalef` (AVX-512). Bounds 2.4e-9 and 2.4e-9.
 ///
-/// The last coefficient of `expm1` is one unit smaller than sollya's: without a clamp e^237645230
-/// was 0 with sollya's, and with this one no overflow is lost.
+/// The last coefficient of `expm1` is one unit in the last place below sollya's. With sollya's, an
+/// overflow was lost without a clamp: e^237645230 was 0. With this one none is.
 #[cfg(mantex_avx512)]
 pub(super) const F32_TABLE16: ExpScheme<f32> = ExpScheme {
     bits: 4,

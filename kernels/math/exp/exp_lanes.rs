@@ -17,27 +17,28 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     /// `(1 + p) * 2^(k / 2^EXP.bits)`. `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in
     /// its low bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
-    /// `x` within `[low, high]`, NaN kept. `high` also matters if [`ExpLanes::exp_finish`]
-    /// saturates: the reduced argument is not small far out of range.
+    /// `x` clamped to `[low, high]`; NaN stays NaN. `high` is needed even if
+    /// [`ExpLanes::exp_finish`] saturates, because far out of range the reduced argument is not
+    /// small.
     #[inline(always)]
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
         self.min(high, self.max(low, x))
     }
-    /// `x`, or `low` if that is larger and [`ExpLanes::exp_finish`] does not saturate by itself. If
-    /// it does, as on AVX-512, -inf gives 0, and finite arguments give 0, or +inf below -1e26 (f32)
-    /// or -1e67 (f64).
+    /// `x`, or `low` if that is larger. If [`ExpLanes::exp_finish`] saturates, as on AVX-512, it is
+    /// `x` itself: the exponential of -inf is then 0, and that of a finite number below `low` is 0,
+    /// or +inf below -1e26 (f32) or -1e67 (f64).
     #[inline(always)]
     fn exp_clamp_low(self, x: Self::V, low: Self::V) -> Self::V {
         self.max(low, x)
     }
-    /// [`ExpLanes::exp_clamp`] for powers of two. Their argument is reduced without an error
-    /// whatever its size, so `y` itself will do if [`ExpLanes::exp_finish`] saturates.
+    /// [`ExpLanes::exp_clamp`] for powers of two. It is `y` itself if [`ExpLanes::exp_finish`]
+    /// saturates, because the argument of a power of two is reduced without an error at any size.
     #[inline(always)]
     fn exp2_clamp(self, y: Self::V, low: Self::V, high: Self::V) -> Self::V {
         self.exp_clamp(y, low, high)
     }
-    /// `overflow_bits` or `shifted`, bit by bit, if overflow does not show in the results. A bit
-    /// that was set is never cleared. [`ExpLanes::exp_overflowed`] looks at these bits.
+    /// The bitwise or of `overflow_bits` and `shifted`, for [`ExpLanes::exp_overflowed`]. A bit
+    /// that was set is never cleared. If overflow shows in the results, it is `overflow_bits`.
     ///
     /// The bits of `shifted` are those of the shift constant, 1.5 * 2^(mantissa bits - EXP.bits),
     /// with the biased exponent and the table's index added at the low end. Arguments are clamped
@@ -48,8 +49,8 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     fn record_exponent(self, overflow_bits: Self::V, _shifted: Self::V) -> Self::V {
         overflow_bits
     }
-    /// Whether an exponent was too large or no number: some bit is set above those of the biased
-    /// exponents that [`ExpLanes::exp_finish`] can handle.
+    /// Whether an exponent was NaN or too large: a bit is set above those of the biased exponents
+    /// that [`ExpLanes::exp_finish`] can handle.
     #[inline(always)]
     fn exp_overflowed(self, _overflow_bits: Self::V) -> bool {
         false

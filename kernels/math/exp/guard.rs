@@ -1,10 +1,10 @@
-//! Types for how much an exponential has to guard against.
+//! The guards of an exponential against arguments out of range.
 
 use super::{Exp, ExpLanes};
 use crate::kernels::lanes::Float;
 
-/// How an exponential guards against arguments out of range. Each of the four types is an
-/// instruction or two cheaper than the next, with the same result if its condition holds.
+/// The guard of an exponential against arguments out of range. Each of the four types takes one or
+/// two instructions less than the next, and has the same results if its condition holds.
 pub(crate) trait Guard: Copy {
     /// Whether the base is [`Base::ONE`](super::Base::ONE) and overflow is recorded instead of
     /// prevented.
@@ -18,12 +18,12 @@ pub(crate) trait Guard: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded;
 
-/// For bases without shift, if the row's sum relative to [`Base::ONE`](super::Base::ONE) was in
+/// For bases without a shift, if the row's sum relative to [`Base::ONE`](super::Base::ONE) was in
 /// range.
 #[derive(Clone, Copy)]
 pub(crate) struct InRange;
 
-/// For bases without shift.
+/// For bases without a shift.
 #[derive(Clone, Copy)]
 pub(crate) struct Clamped;
 

@@ -40,8 +40,8 @@ pub(crate) struct Exp<L: ExpLanes<T>, T: Float> {
     low: L::V,
     /// The highest argument.
     high: L::V,
-    /// The shift constant (it rounds to multiples of 2^-bits) minus the base's exponent plus the
-    /// bias.
+    /// The shift constant, which rounds to multiples of 2^-bits, minus the base's exponent, plus
+    /// the bias.
     round: L::V,
     /// The shift constant plus the bias.
     unbias: L::V,
@@ -61,7 +61,7 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
     /// The exponential relative to a base.
     #[inline(always)]
     pub(crate) fn new(l: L, base: Base<T>) -> Self {
-        // Kernels hold as many vectors of exponentials in arrays of 4.
+        // Kernels hold the exponentials in flight in arrays of 4 vectors.
         const { assert!(L::IN_FLIGHT <= 4, "at most 4 exponentials in flight") };
         let e = base.exponent;
         let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
@@ -79,21 +79,22 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         }
     }
 
-    /// The exponentials of `x`, with the guard that fits the base. They saturate at 0 (at or below
-    /// the smallest normal number) and far above every sensible sum; NaN gives NaN.
+    /// The exponentials of `x`, with a guard that fits the base. Results saturate: at 0 near the
+    /// smallest normal number, and far above any sum that fits the base. NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval<G: Guard>(&self, l: L, x: L::V) -> L::V {
         self.eval_guarded::<G>(l, G::guard(l, self, x)).0
     }
 
-    /// The exponentials of `x` relative to [`Base::ONE`], and the argument for
-    /// [`ExpLanes::record_exponent`]. The results are worthless if overflow turns up there.
+    /// The exponentials of `x` relative to [`Base::ONE`], and the vector for
+    /// [`ExpLanes::record_exponent`]. If that records overflow, the exponentials are meaningless.
     #[inline(always)]
     pub(crate) fn eval_recorded(&self, l: L, x: L::V) -> (L::V, L::V) {
         self.eval_guarded::<Recorded>(l, Recorded::guard(l, self, x))
     }
 
-    /// The exponentials of arguments in range, and the shifted exponents.
+    /// The exponentials of arguments that the guard `G` has brought into range, and the shifted
+    /// exponents.
     #[inline(always)]
     fn eval_guarded<G: Guard>(&self, l: L, x: L::V) -> (L::V, L::V) {
         let shifted = l.mul_add(x, self.log2_e, self.round);
@@ -113,7 +114,7 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
     }
 }
 
-/// `2^y`: arguments in base-2 units need no argument reduction.
+/// `2^y`. The remainder `y - k / 2^bits` is exact: there is no product with ln 2.
 #[derive(Clone, Copy)]
 pub(crate) struct Exp2<L: ExpLanes<T>, T: Float> {
     /// The lowest argument.
@@ -122,7 +123,7 @@ pub(crate) struct Exp2<L: ExpLanes<T>, T: Float> {
     high: L::V,
     /// The shift constant that rounds to a multiple of 2^-bits, plus the bias.
     round: L::V,
-    /// The shift constant plus the bias: the same number, by its other use.
+    /// The same number, which turns the shifted exponent back into a number.
     unbias: L::V,
     /// The coefficients of (2^t - 1)/t.
     coefficients: [L::V; MAX_COEFFICIENTS],
@@ -131,7 +132,7 @@ pub(crate) struct Exp2<L: ExpLanes<T>, T: Float> {
 }
 
 impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
-    /// The power of two.
+    /// Puts the constants into vectors.
     #[inline(always)]
     pub(crate) fn new(l: L) -> Self {
         let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
@@ -145,7 +146,7 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
         }
     }
 
-    /// The powers of `y`. They saturate as those of [`Exp::eval`] do; NaN gives NaN.
+    /// `2^y`. Results saturate as those of [`Exp::eval`] do; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
         let y = l.exp2_clamp(y, self.low, self.high);
@@ -154,7 +155,7 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
         let k = l.sub(shifted, self.unbias);
         let t = l.sub(y, k);
         let c = &self.coefficients[..L::EXP.exp2m1.len()];
-        // For a long polynomial a shorter chain is worth one more product.
+        // A long polynomial is evaluated in a shorter chain, for the price of one more product.
         let q = if c.len() > 8 { even_odd(l, t, l.mul(t, t), c) } else { horner(l, t, c) };
         l.exp_finish(self.table, shifted, k, l.mul(t, q))
     }
@@ -170,7 +171,7 @@ fn splats<L: Lanes<T>, T: Float>(l: L, numbers: &[T]) -> [L::V; MAX_COEFFICIENTS
     vectors
 }
 
-/// 2^y, saturating at 0 and 2^1023; NaN gives NaN.
+/// 2^y, saturating at 0 and 2^1023.4; NaN gives NaN.
 #[inline(always)]
 pub(crate) fn exp2(y: f64) -> f64 {
     let l = pulp::Scalar;

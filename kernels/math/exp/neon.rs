@@ -53,7 +53,7 @@ impl ExpLanes<f64> for Neon {
     }
     #[inline(always)]
     fn exp_clamp(self, x: float64x2_t, low: float64x2_t, high: float64x2_t) -> float64x2_t {
-        // As for f32.
+        // As for f32, these instructions keep NaN.
         self.neon.vminq_f64(self.neon.vmaxq_f64(x, low), high)
     }
     #[inline(always)]

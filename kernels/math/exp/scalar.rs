@@ -1,4 +1,4 @@
-//! The exponential in plain Rust: no table, exponents by integer arithmetic.
+//! The exponential without intrinsics: no table, exponents by integer arithmetic.
 
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_INTEGER, F64_INTEGER};

@@ -1,4 +1,4 @@
-//! k-medoids against textbook references, which recompute the loss of every choice.
+//! k-medoids against textbook references, which recompute the loss for every choice.
 
 mod alternating;
 mod assignment;
@@ -44,7 +44,7 @@ impl Square {
         (0..self.n).map(|o| self.weight(o) * nearest(o)).sum()
     }
 
-    /// The values that a matrix of `T` would hold.
+    /// The matrix with its values rounded to `T`.
     fn rounded<T: Float>(&self) -> Self {
         let round = |x: &[f64]| x.iter().map(|&x| T::of(x).wide()).collect::<Vec<f64>>();
         Self { n: self.n, d: round(&self.d), weights: self.weights.as_deref().map(round) }
@@ -54,7 +54,7 @@ impl Square {
         self.d.iter().map(|&x| T::of(x)).collect()
     }
 
-    /// `options` on this matrix in a view with `gap` elements of NaN between the rows.
+    /// The result of `options` on this matrix, in a view with `gap` elements of NaN between rows.
     fn fit<T: Float>(&self, options: &KMedoids, gap: usize) -> Clustering {
         let mut data = Vec::new();
         for row in self.to::<T>().chunks(self.n) {
@@ -84,8 +84,8 @@ fn euclidean(p: &[[f64; 2]]) -> Square {
     Square::from_fn(p.len(), |a, b| (p[a][0] - p[b][0]).hypot(p[a][1] - p[b][1]))
 }
 
-/// Random matrices of every kind; sums of all but "random" and "asymmetric" are exact, so that ties
-/// are ties.
+/// Random matrices of every kind. Sums of all but "random" and "asymmetric" are exact, so that
+/// equal losses are computed as equal.
 fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
     let mut r = rng(seed);
     let normal = Normal::new(0.0, 10.0).unwrap();
@@ -113,7 +113,7 @@ fn cases(n: usize, seed: u64) -> Vec<(&'static str, Square)> {
     ]
 }
 
-/// The same with weights: fractions where sums are not exact anyway.
+/// The same with weights: integers, or fractions if sums are not exact anyway.
 fn weighted(cases: Vec<(&'static str, Square)>, seed: u64) -> Vec<(&'static str, Square)> {
     let mut r = rng(seed);
     let mut weigh = |name: &str, n: usize| -> Vec<f64> {
@@ -123,7 +123,7 @@ fn weighted(cases: Vec<(&'static str, Square)>, seed: u64) -> Vec<(&'static str,
     cases.into_iter().map(|(name, d)| (name, Square { weights: Some(weigh(name, d.n)), ..d })).collect()
 }
 
-/// The best swap: of equally good ones the lowest candidate, then the lowest position.
+/// The best swap. Of equally good ones it has the lowest candidate, then the lowest cluster.
 fn best_swap(d: &Square, medoids: &[usize]) -> Option<(usize, usize, f64)> {
     let before = d.loss(medoids);
     let mut best: Option<(usize, usize, f64)> = None;
@@ -132,7 +132,7 @@ fn best_swap(d: &Square, medoids: &[usize]) -> Option<(usize, usize, f64)> {
             let mut swapped = medoids.to_vec();
             swapped[i] = c;
             let loss = d.loss(&swapped);
-            // Another order of summation is no improvement.
+            // A difference that the order of summation makes is no improvement.
             if loss < best.map_or(before, |b| b.2) - 1e-12 * before {
                 best = Some((c, i, loss));
             }
@@ -151,12 +151,13 @@ fn pam(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize) {
     (medoids, swaps)
 }
 
-/// One rounding to `T`, and the reference's own: n additions in `f64`.
+/// The tolerance: one rounding to `T`, and the reference's own error of n additions in `f64`.
 fn tolerance<T: Float>(n: usize, expected: f64) -> f64 {
     (T::EPSILON + n as f64 * f64::EPSILON) * expected
 }
 
-/// The result is a clustering of this matrix: labels are nearest medoids, the loss is theirs.
+/// Checks that the result is a clustering of this matrix: labels are nearest medoids, and the loss
+/// is the sum of their distances.
 fn check_consistent(d: &Square, k: usize, got: &Clustering, what: &str) {
     let medoids = got.medoids();
     assert_eq!(medoids.len(), k, "{what}");
@@ -170,8 +171,8 @@ fn check_consistent(d: &Square, k: usize, got: &Clustering, what: &str) {
     assert!((got.loss() - loss).abs() <= tolerance::<f64>(d.n, loss), "{what}: {} {loss}", got.loss());
 }
 
-/// Of every object its nearest medoid's position, the distance to it, and that to the second
-/// nearest.
+/// For every object the cluster of its nearest medoid, the distance to that medoid, and the
+/// distance to the second nearest.
 fn nearest(d: &Square, medoids: &[usize]) -> Vec<(usize, f64, f64)> {
     let of = |o: usize| {
         let mut order: Vec<usize> = (0..medoids.len()).collect();
@@ -214,7 +215,7 @@ fn random_matrix<T: Float>(n: usize, cols: usize, gap: usize, r: &mut impl Rng) 
 
 #[track_caller]
 fn assert_close<T: Float>(got: T, expected: f64, what: &str) {
-    // One rounding to the type; sums in f64 of at most 1100 terms beside it.
+    // One rounding to the type, and the errors of sums in f64 of at most 1100 terms.
     let error = (got.wide() - expected).abs();
     assert!(error <= T::EPSILON + 2000.0 * f64::EPSILON, "{what}: {got} {expected}");
 }

@@ -25,8 +25,8 @@ use crate::support::{
 use mantex::Isa;
 use rand::rngs::StdRng;
 
-/// Accuracy at the first of the alignments, and the same bits at the others. An alignment that is
-/// named twice is run twice.
+/// Checks the accuracy at the first alignment, and that the others give the same bits. An alignment
+/// that is listed twice runs twice.
 fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], offsets: &[usize]) {
     let reference = Reference::new(x);
     for &isa in isas {
@@ -39,18 +39,19 @@ fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], o
     }
 }
 
-/// Past the 16 MiB from which rows are read twice and streamed out.
+/// The length of a row of more than 16 MiB: such rows are read twice and written past the caches.
 fn streamed_length<T>() -> usize {
     (16 << 20) / size_of::<T>() + 37
 }
 
-/// A row of that length; small cases: one that repeats itself, because the reference is slow.
+/// A row of [`streamed_length`]. With small cases it repeats a short row, because the reference is
+/// slow.
 fn streamed_row<T: Float>(kind: &str, rng: &mut StdRng) -> Vec<T> {
     let n = streamed_length::<T>();
     if small_cases() { row::<T>(kind, 999, rng).into_iter().cycle().take(n).collect() } else { row::<T>(kind, n, rng) }
 }
 
-/// Whether softmax (both) and log-softmax are all NaN.
+/// Whether softmax, in place and not, and log-softmax are all NaN.
 fn all_nan<T: Float>(out: &Outputs<T>) -> bool {
     let rows = [&out.softmax, &out.in_place, &out.log_softmax];
     rows.iter().all(|row| row.iter().all(|x| x.wide().is_nan()))

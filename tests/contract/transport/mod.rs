@@ -24,10 +24,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An element type, with the accuracy that is expected of it.
 trait Num: Float {
-    /// Relative to the largest cost, of a potential after the same iterations: `f32` rounds epsilon
-    /// (6e-8) and every cost times log2(e) / epsilon once.
+    /// The error of a potential after the same iterations, relative to the largest cost: `f32`
+    /// rounds epsilon (6e-8) and every cost times log2(e) / epsilon once.
     const POTENTIAL: f64;
-    /// Of the potentials / epsilon besides that, and of the entries of the plan.
+    /// The relative error of the entries of the plan, and the additional error of the potentials
+    /// divided by epsilon.
     const ENTRY: f64;
 }
 
@@ -43,7 +44,7 @@ impl Num for f64 {
 
 const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
 
-/// Every instruction set with every method; small cases: with one method, another at each call.
+/// Every instruction set with every method. With small cases each call gives one method, in turn.
 fn isas_and_methods() -> Vec<(Isa, Method)> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
@@ -86,7 +87,7 @@ impl<T: Num> Case<T> {
         case
     }
 
-    /// Both sides with a total of 1.
+    /// Sets the masses, scaled so that each side has a total of 1.
     fn set_masses(&mut self, a: Vec<f64>, b: Vec<f64>) {
         let normalized = |x: Vec<f64>| {
             let total: f64 = x.iter().sum();
@@ -95,7 +96,7 @@ impl<T: Num> Case<T> {
         (self.a, self.b) = (normalized(a), normalized(b));
     }
 
-    /// Every third mass of a and every fourth of b to 0.
+    /// The same problem with every third mass of a and every fourth of b set to 0.
     fn with_zeros(mut self) -> Self {
         let thin = |x: &[T], step: usize| {
             let keep = |i: usize| if i % step == 1 { 0.0 } else { 1.0 };
@@ -105,7 +106,8 @@ impl<T: Num> Case<T> {
         self
     }
 
-    /// About a quarter of the pairs forbidden, but none in the first row and column.
+    /// The same problem with about a quarter of the pairs forbidden, but none in the first row and
+    /// column.
     fn with_forbidden(mut self) -> Self {
         for i in 1..self.n {
             for j in 1..self.m {
@@ -136,13 +138,13 @@ impl<T: Num> Case<T> {
     }
 }
 
-/// `ln sum exp(x)`, -inf for nothing.
+/// `ln sum exp(x)`, -inf for an empty sum.
 fn log_sum_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
     let max = x.clone().fold(f64::NEG_INFINITY, f64::max);
     if max == f64::NEG_INFINITY { max } else { max + x.map(|x| (x - max).exp()).sum::<f64>().ln() }
 }
 
-/// What the textbook iteration gives: potentials, the plan, its marginal error and cost.
+/// The result of the textbook iteration: potentials, the plan, its marginal error and cost.
 struct Reference {
     f: Vec<f64>,
     g: Vec<f64>,
@@ -151,12 +153,12 @@ struct Reference {
     cost: f64,
 }
 
-/// f = eps (ln a - lse((g - C)/eps)), then g likewise, from g = 0.
+/// The textbook iteration from g = 0: f = eps (ln a - lse((g - C)/eps)), then g likewise.
 fn reference<T: Num>(case: &Case<T>, iterations: usize) -> Reference {
     relaxed_reference(case, iterations, 1.0)
 }
 
-/// From f = 0 and g = 0, each moved by `w` times its update.
+/// The over-relaxed iteration from f = 0 and g = 0: each moves by `w` times its update.
 fn relaxed_reference<T: Num>(case: &Case<T>, iterations: usize, w: f64) -> Reference {
     let (n, m, epsilon) = (case.n, case.m, case.epsilon);
     let (cost, a, b) = (wide(&case.cost), wide(&case.a), wide(&case.b));
@@ -198,7 +200,7 @@ fn primal(plan: &[f64], cost: &[f64], epsilon: f64) -> f64 {
     plan.iter().zip(cost).map(|(&p, c)| if p > 0.0 { p * c } else { 0.0 } + epsilon * negative_entropy(p)).sum()
 }
 
-/// The plan rounded to the marginals as Algorithm 2 of Altschuler et al. says, word for word.
+/// The plan rounded to the marginals, by algorithm 2 of Altschuler et al. without shortcuts.
 fn rounded(plan: &[f64], a: &[f64], b: &[f64]) -> Vec<f64> {
     let (n, m) = (a.len(), b.len());
     let mut plan = plan.to_vec();
