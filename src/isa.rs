@@ -27,6 +27,9 @@ use core::str::FromStr;
 pub struct Isa(Token);
 
 impl Isa {
+    /// The instruction set that every CPU has.
+    pub(crate) const SCALAR: Isa = Isa(Token::SCALAR);
+
     /// The instruction set that functions run by default: the best available one, or the one that
     /// the environment variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The
     /// variable is read once.
@@ -70,7 +73,7 @@ impl Isa {
 
     fn detect() -> Isa {
         // Scalar is always available.
-        Self::available().next().unwrap_or(Isa(Token::SCALAR))
+        Self::available().next().unwrap_or(Isa::SCALAR)
     }
 
     #[inline]

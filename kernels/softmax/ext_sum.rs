@@ -1,7 +1,7 @@
 //! Sums of exponentials as (mantissa, exponent): compensated, and relative to a base.
 
 use crate::kernels::lanes::{Float, Lanes, split_exponent};
-use crate::kernels::math::compensated::{fast_two_sum, two_sum};
+use crate::kernels::math::compensated::{div_residual, fast_two_sum, two_sum};
 use crate::kernels::math::exp::{Base, Clamped, Exp};
 use crate::kernels::math::ln::ln_parts;
 
@@ -61,9 +61,8 @@ impl<T: Float> ExtSum<T> {
     /// Adds `high + low`, relative to the base, and keeps the rounding error (Knuth's two-sum).
     #[inline(always)]
     pub(super) fn add(&mut self, high: f64, low: f64) {
-        let sum = self.high + high;
-        let part = sum - self.high;
-        self.low += (self.high - (sum - part)) + (high - part);
+        let (sum, error) = two_sum(self.high, high);
+        self.low += error;
         self.high = sum;
         self.low += low;
     }
@@ -98,15 +97,7 @@ impl<T: Float> ExtSum<T> {
         let mut low = 0.0;
         if T::EPSILON == f64::EPSILON {
             r = weight / self.high;
-            // weight - r * high without an error, from Dekker's split of both into halves.
-            let split = |x: f64| {
-                let t = 134_217_729.0 * x; // 2^27 + 1
-                let high = t - (t - x);
-                (high, x - high)
-            };
-            let ((r1, r2), (h1, h2)) = (split(r), split(self.high));
-            let residual = (((weight - r1 * h1) - r1 * h2) - r2 * h1) - r2 * h2;
-            low = (residual - r * self.low) / self.high;
+            low = (div_residual(weight, self.high, r) - r * self.low) / self.high;
         }
         let first = T::from_f64(r);
         (first, T::from_f64((r - first.to_f64()) + low))

@@ -5,6 +5,9 @@ use crate::kernels::softmax as kernels;
 use crate::{Isa, Real};
 use core::iter::Sum;
 
+/// What works on a few numbers runs scalar code on every CPU, and does not choose an instruction set.
+const NUMBERS: Road = Road::On(Isa::SCALAR);
+
 /// A sum of exponentials, `sum_i exp(x[i])`, that streams, merges and never overflows.
 ///
 /// The sum of a whole is the merged sum of its parts, which can be computed on several threads or
@@ -39,13 +42,13 @@ impl<T: Real> ExtSum<T> {
     /// The sum of both. Merging is commutative, and associative up to rounding.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        Self(T::merge_ext_sums(Road::Best, self.0, other.0))
+        Self(T::merge_ext_sums(NUMBERS, self.0, other.0))
     }
 
     /// The logarithm of the sum; -inf if it is empty.
     #[must_use]
     pub fn ln(self) -> T {
-        T::ext_sum_ln(Road::Best, self.0)
+        T::ext_sum_ln(NUMBERS, self.0)
     }
 }
 
@@ -61,7 +64,7 @@ impl Isa {
 impl<T: Real> Default for ExtSum<T> {
     /// The empty sum.
     fn default() -> Self {
-        Self(T::ext_sum(Road::Best, &[]))
+        Self(T::ext_sum(NUMBERS, &[]))
     }
 }
 
