@@ -35,7 +35,7 @@ pub fn read<T: Real>(isa: Isa, x: &[T]) -> f64 {
     T::read(Road::On(isa), x)
 }
 
-/// Copies through the caches. As all functions with an output, it panics if the lengths differ.
+/// Copies through the caches. Panics if the lengths differ, as do the functions below.
 pub fn copy<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::copy(Road::On(isa), x, out);
 }

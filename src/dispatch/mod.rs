@@ -1,21 +1,21 @@
-//! The entry points: every kernel that the public functions reach, one line each, in a list per
-//! family.
+//! The entry points: a list per family, with a line for every kernel that public functions call.
 //!
 //! From each line the macro `entry_points` makes, for f32 and for f64:
-//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the
-//!   kernel with the target features of the set;
+//! - one body per instruction set (`f32::avx512::softmax`): a function that is not inlined, with
+//!   the kernel and the target features of the set;
 //! - a function that calls the body of a given instruction set (`f32::on::softmax`);
-//! - a function that runs [`Isa::best`] (`f32::best::softmax`). If the line begins with `call`, it
-//!   calls the body. If the line begins with `inline`, it is a `#[multiversion]` function with one
-//!   clone per instruction set, picked once, and the kernel inlined into each: this saves calls of
-//!   a few elements the detour, and costs a second copy of the code;
+//! - a function that runs [`Isa::best`] (`f32::best::softmax`). In lines that begin with `call`,
+//!   the function calls the body. In lines that begin with `inline`, the function is a
+//!   `#[multiversion]` function: it has one clone per instruction set, picked at the first call,
+//!   with the kernel inlined. This saves two jumps, which count in calls of a few elements, and
+//!   costs a second copy of the code;
 //! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
-//!   best and a given one.
+//!   best and a given instruction set.
 //!
-//! A clone checks that it is what [`Isa::best`] says, and otherwise calls the body that is. That
-//! covers `MANTEX_ISA`, builds with `MANTEX_BUILD_ISAS`, and CPUs like Skylake-X, whose AVX-512
-//! multiversion passes over: it adds the features of Ice Lake (VBMI2 and others) to any target with
-//! an `avx512` feature.
+//! A clone checks that its instruction set is [`Isa::best`], and otherwise calls the body of
+//! [`Isa::best`]. This matters with `MANTEX_ISA`, with `MANTEX_BUILD_ISAS`, and on CPUs like
+//! Skylake-X: multiversion adds the features of Ice Lake (VBMI2 and others) to any target with an
+//! `avx512` feature, and therefore does not pick the AVX-512 clone there.
 
 use crate::Isa;
 
@@ -25,27 +25,28 @@ mod pairwise;
 mod softmax;
 mod transport;
 
-/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it
-/// cannot reach a kernel past the checks of the public functions.
+/// The choice of the instruction set that runs an entry point. Code outside the crate can neither
+/// name nor construct a `Road`, so it cannot reach a kernel past the checks of the public
+/// functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
     /// [`Isa::best`].
     Best,
-    /// This one.
+    /// The given instruction set.
     On(Isa),
 }
 
 impl From<Option<Isa>> for Road {
-    /// The road of a builder, on which an instruction set may have been set.
+    /// Returns the road of a builder: [`Isa::best`] unless an instruction set was given.
     fn from(isa: Option<Isa>) -> Self {
         isa.map_or(Self::Best, Self::On)
     }
 }
 
 impl Road {
-    /// The instruction set that this road leads to.
-    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of it ask.
+    /// Returns the instruction set that this road selects.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches call it.
     pub(crate) fn isa(self) -> Isa {
         match self {
             Self::Best => Isa::best(),
@@ -68,8 +69,8 @@ pub trait EntryPoints<T>:
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
 
-/// The function that runs an entry point on [`Isa::best`]. For `inline` lines it has one clone per
-/// instruction set, picked once, with the kernel inlined; for `call` lines it calls the body.
+/// Defines the function that runs an entry point on [`Isa::best`]. For `inline` lines it has one
+/// clone per instruction set, with the kernel inlined. For `call` lines it calls the body.
 macro_rules! best_function {
     (
         call ($avx512:tt) ($avx2:tt) ($neon:tt)
@@ -208,11 +209,11 @@ macro_rules! entry_points_for {
             }
 
             /// The entry points on [`Isa::best`].
-            // multiversion expands to `unsafe` calls of its clones, each behind the check of the
+            // multiversion expands to `unsafe` calls of its clones, each behind a check of the
             // CPU's features.
             #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
-            // On aarch64, where NEON is always there, the default clone is the NEON one. Elsewhere
-            // scalar may be all.
+            // On aarch64 every CPU has NEON, so the default clone is the NEON clone. In other
+            // builds, scalar may be the only instruction set.
             #[allow(dead_code, irrefutable_let_patterns)]
             mod best {
                 use super::*;
@@ -258,9 +259,9 @@ macro_rules! entry_points_for {
 }
 use entry_points_for;
 
-/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from
-/// one body each. The body sees the [`Road`] under the name that is given between bars. Functions
-/// that are not at the root of the crate are in the module that `in module;` names.
+/// Defines a function that runs [`Isa::best`] and the method of [`Isa`] of the same name, both from
+/// one body. The body sees the [`Road`] under the name that is given between bars. `in module;`
+/// names the public module of the functions, if it is not the root of the crate.
 macro_rules! functions_and_isa_methods {
     (in medoids; $($functions:tt)*) => {
         crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }
