@@ -14,7 +14,7 @@ functions_and_isa_methods! {
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
     /// - Cost and source: 1 exp per element, 2 if the maximum exceeds about 44 or the first 4096
-    ///   logits are all below about -14. Slices of 16 MiB and more take 2 where exponentials are
+    ///   logits are all below about -14. Slices of 16 MiB and more take 2 if exponentials are
     ///   cheap (AVX-512; f32 on AVX2 and NEON): these slices are read twice and written once, past
     ///   the caches. Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3.
     ///
@@ -38,7 +38,7 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: none.
     /// - Cost and source: a pass for the maximum and 1 exp per element; slices of 16 MiB and more
-    ///   as [`softmax`] where exponentials are cheap.
+    ///   as [`softmax`] if exponentials are cheap.
     ///
     /// ```
     /// let mut x = [5.0_f64; 4];
