@@ -35,8 +35,8 @@ pub struct Progress {
 /// The result of [`KMedoids::fit`](crate::KMedoids::fit): k medoids, and the cluster of each
 /// object.
 ///
-/// Two clusterings are equal if they have the same medoids, labels, loss and counts, whatever
-/// instruction sets computed them.
+/// Two clusterings are equal if they have the same medoids, labels, loss and counts, even if
+/// different instruction sets computed them.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Clustering {

@@ -27,8 +27,8 @@ impl<T: Real> Dissimilarities<'_, T> {
         self.weights.get(object).map_or(1.0, |w| w.to_f64())
     }
 
-    /// Returns the largest difference between two losses of this size that the order of summation
-    /// alone can make.
+    /// Returns the largest difference between two losses of this size that can come from the order
+    /// of summation.
     pub(super) fn rounding_bound(&self, loss: f64) -> f64 {
         // One rounding per addition, and one for the product with a weight.
         (self.objects() + 1) as f64 * (f64::EPSILON / 2.0) * loss

@@ -134,8 +134,9 @@ fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], 
     Ok(write_with_mean(out, silhouettes))
 }
 
-/// Returns for every object a and b: its mean dissimilarity to the other members of its cluster,
-/// NaN if it is alone, and the smallest of its mean dissimilarities to another cluster.
+/// Returns a and b for every object. The first is its mean dissimilarity to the other members of
+/// its cluster, NaN if there are none. The second is the smallest of its mean dissimilarities to
+/// the members of each other cluster.
 fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize]) -> (Vec<f64>, Vec<f64>) {
     let n = labels.len();
     let (members, ends) = members(labels, n);
