@@ -11,23 +11,23 @@ const PAGE_BYTES: usize = 4096;
 /// A slice on the heap that begins at a cache line, so that no vector of 64 bytes lies in two
 /// lines.
 pub(crate) struct AlignedVec<T> {
-    /// The slice, with some elements before or behind it.
+    /// The slice, with spare elements around it.
     memory: Vec<T>,
-    /// The index of its first element.
+    /// The index of the slice's first element.
     start: usize,
-    /// Its length.
+    /// The length of the slice.
     len: usize,
 }
 
 impl<T: Copy + Default> AlignedVec<T> {
-    /// `len` numbers, all 0; `None` if there is no memory for them.
+    /// Allocates `len` zeros. Returns `None` if there is not enough memory.
     pub(crate) fn try_zeros(len: usize) -> Option<Self> {
         Self::within(len, LINE_BYTES, |_| 0)
     }
 
-    /// `len` numbers, all 0, that begin half a page away from the place of `x` in its page. A load
-    /// that follows a store to the same place of another page looks to the CPU like a load of what
-    /// was stored.
+    /// Allocates `len` zeros whose offset in a page differs from the offset of `x` by half a page.
+    /// At equal offsets the CPU would suspect that a load from one page reads what was just stored
+    /// to the other (4K aliasing), and delay the load.
     pub(crate) fn try_zeros_away_from(x: &[T], len: usize) -> Option<Self> {
         let x = x.as_ptr().addr();
         Self::within(len, 2 * PAGE_BYTES, |start| {
@@ -35,8 +35,8 @@ impl<T: Copy + Default> AlignedVec<T> {
         })
     }
 
-    /// `len` numbers, all 0, with `spare_bytes` around them; `skip_bytes` maps the address of the
-    /// first cache line to the bytes from there to the slice.
+    /// Allocates `len` zeros with `spare_bytes` around them. `skip_bytes` maps the address of the
+    /// first cache line to the distance from there to the slice.
     fn within(len: usize, spare_bytes: usize, skip_bytes: impl Fn(usize) -> usize) -> Option<Self> {
         let spare = spare_bytes / size_of::<T>();
         let mut memory = Vec::new();

@@ -1,10 +1,10 @@
-//! The checks of arguments, each written once.
+//! The checks of lengths and shapes that all families share.
 
 use crate::{Error, MatMut, MatRef};
 
 /// Anything with rows and columns.
 pub(crate) trait Shape {
-    /// Its rows and columns.
+    /// Returns the number of rows and the number of columns.
     fn shape(&self) -> (usize, usize);
 }
 
@@ -20,7 +20,7 @@ impl<T> Shape for MatMut<'_, T> {
     }
 }
 
-/// Fails unless `argument`, which has `actual` elements, has `expected`.
+/// Fails unless `actual`, the number of elements of `argument`, is `expected`.
 pub(crate) fn length(argument: &'static str, actual: usize, expected: usize) -> Result<(), Error> {
     if actual == expected { Ok(()) } else { Err(Error::LengthMismatch { argument, actual, expected }) }
 }
@@ -31,7 +31,7 @@ pub(crate) fn shape(argument: &'static str, matrix: &impl Shape, expected: (usiz
     if actual == expected { Ok(()) } else { Err(Error::ShapeMismatch { argument, actual, expected }) }
 }
 
-/// Fails unless `argument` is square; returns its size.
+/// Fails unless `argument` is square. Returns the number of rows.
 #[cfg(feature = "medoids")]
 pub(crate) fn square<T>(argument: &'static str, matrix: MatRef<'_, T>) -> Result<usize, Error> {
     let (rows, cols) = matrix.shape();

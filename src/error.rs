@@ -35,8 +35,8 @@ pub enum Error {
         /// The rows and columns it must have.
         expected: (usize, usize),
     },
-    /// A matrix view does not match its slice. It has more or, without a stride, fewer elements
-    /// than the slice, its rows overlap (`row_stride < cols`), or its size exceeds `usize`.
+    /// A matrix view does not match its slice: it has more elements than the slice or, without a
+    /// stride, fewer; or its rows overlap (`row_stride < cols`); or its size exceeds `usize`.
     ViewMismatch {
         /// The number of elements in the slice.
         len: usize,
@@ -67,9 +67,9 @@ pub enum Error {
         argument: &'static str,
         /// The name of the parts, in the plural.
         parts: &'static str,
-        /// Their number.
+        /// The number of parts.
         actual: usize,
-        /// The least number that the function needs.
+        /// The smallest number of parts that the function takes.
         minimum: usize,
     },
     /// A number is outside the range of its argument.
@@ -113,12 +113,12 @@ pub enum Error {
         /// The total of `b`.
         b: f64,
     },
-    /// A row or column of a transport problem has mass, but no permitted partner: its potential
-    /// cannot be finite.
+    /// A row or column of a transport problem has mass, but no permitted partner with mass: its
+    /// potential cannot be finite.
     Infeasible {
-        /// Whether it is a row or a column.
+        /// Whether the index is that of a row or of a column.
         axis: Axis,
-        /// Its index.
+        /// The index of the row or column.
         index: usize,
     },
     /// The class of a row is not the index of a column.
@@ -160,7 +160,7 @@ pub enum Error {
     },
     /// The number of condensed dissimilarities is not n (n - 1) / 2 for any n.
     NotCondensed {
-        /// Their number.
+        /// The number of condensed dissimilarities.
         len: usize,
     },
     /// The cosine of a point is undefined, because all its coordinates are 0.
@@ -168,13 +168,13 @@ pub enum Error {
         /// The row of the point.
         point: usize,
     },
-    /// A name is not one of those that its argument can have.
+    /// A name is not among the names that its argument can have.
     UnknownName {
         /// The argument's name.
         argument: &'static str,
         /// The name that was given.
         name: IsaName,
-        /// The names that it can have.
+        /// The names that the argument can have.
         expected: &'static str,
     },
     /// No instruction set has this name.
@@ -208,8 +208,8 @@ impl fmt::Display for Axis {
     }
 }
 
-/// The name of an instruction set as the caller gave it, cut to 16 bytes, because errors do not
-/// allocate.
+/// The name of an instruction set or of an option as the caller gave it, cut to at most 16 bytes,
+/// because errors do not allocate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IsaName {
     bytes: [u8; 16],
@@ -229,7 +229,7 @@ impl IsaName {
         Self { bytes, len: len as u8 }
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.bytes[..self.len as usize]).unwrap_or_default()
     }

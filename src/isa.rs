@@ -5,8 +5,8 @@ use crate::kernels::lanes::Token;
 use core::fmt;
 use core::str::FromStr;
 
-/// An instruction set that kernels can run on. A value exists only if the CPU has it and the build
-/// contains it, so holding one proves that its kernels can run.
+/// An instruction set that kernels can run on. A value exists only if the CPU has the instruction
+/// set and the build contains it: the value proves that its kernels can run.
 ///
 /// Every function of the crate that runs a kernel is also a method: `isa.softmax(x, out)` is
 /// [`softmax`](crate::softmax()) on that instruction set instead of [`Isa::best`].
@@ -30,19 +30,19 @@ impl Isa {
     /// The instruction set that every CPU has.
     pub(crate) const SCALAR: Isa = Isa(Token::SCALAR);
 
-    /// The instruction set that functions run by default: the best available one, or the one that
-    /// the environment variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`). The
-    /// variable is read once.
+    /// Returns the instruction set that functions run on by default: the best available one, or the
+    /// one that the environment variable `MANTEX_ISA` names (`scalar`, `avx2`, `avx512`, `neon`).
+    /// The variable is read once, and only with the feature `std`.
     ///
     /// # Panics
-    /// On first use, if `MANTEX_ISA` is set to a name that is unknown or not available here. A
+    /// At the first call, if `MANTEX_ISA` is set to a name that is unknown or not available here. A
     /// silent fallback would falsify the measurement or test that the variable was set for.
     #[inline]
     pub fn best() -> Isa {
         #[cfg(feature = "std")]
         {
             static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-            // The first call is a function of its own, so that the others take only a load.
+            // The first call runs a function of its own, so that later calls only load the result.
             #[cold]
             #[inline(never)]
             fn choose() -> Isa {
@@ -60,13 +60,13 @@ impl Isa {
         Self::detect()
     }
 
-    /// Every instruction set that this CPU and this build have, best first and scalar last,
-    /// whatever `MANTEX_ISA` says.
+    /// Returns every instruction set that this CPU and this build have, best first and scalar last.
+    /// `MANTEX_ISA` does not change the list.
     pub fn available() -> impl Iterator<Item = Isa> {
         Token::available().map(Isa)
     }
 
-    /// `"avx512"`, `"avx2"`, `"neon"` or `"scalar"`.
+    /// Returns the name: `"avx512"`, `"avx2"`, `"neon"` or `"scalar"`.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
@@ -111,7 +111,7 @@ impl fmt::Display for Isa {
 impl FromStr for Isa {
     type Err = Error;
 
-    /// The available instruction set of that name, in upper or lower case.
+    /// Returns the available instruction set of that name, in upper or lower case.
     ///
     /// # Errors
     /// - [`Error::UnknownIsa`] if no instruction set has the name.

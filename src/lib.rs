@@ -2,17 +2,17 @@
 //! that passes the same tests.
 //!
 //! Exponentials are kept as a mantissa and an exponent. Their sums then never overflow and need no
-//! pass for the maximum. This saves memory traffic, and out of cache memory traffic is the time.
+//! pass for the maximum. This saves memory traffic, which takes most of the time out of cache.
 //!
 //! # Softmax
-//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`], [`log_sum_exp`]; the same over
-//!   the rows of a matrix ([`softmax_rows`] and others), with a scale and a mask by the builder
-//!   [`Softmax`].
+//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`] and [`log_sum_exp`].
+//! - Rows of a matrix: [`softmax_rows`], [`log_softmax_rows`] and [`log_sum_exp_rows`]. The builder
+//!   [`Softmax`] adds a scale and a mask.
 //! - Training: gradients ([`softmax_backward`], [`log_softmax_backward`]) and cross-entropy from
 //!   logits and classes ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]).
 //! - [`ExtSum`], a sum of exponentials that streams and merges.
-//! - StableMax, an alternative to softmax without exponentials ([`stablemax`], [`log_stablemax`],
-//!   their gradients).
+//! - StableMax, an alternative to softmax without exponentials: [`stablemax`], [`log_stablemax`]
+//!   and their gradients.
 #![cfg_attr(feature = "softmax", doc = "```")]
 #![cfg_attr(not(feature = "softmax"), doc = "```ignore")]
 //! use mantex::{MatMut, MatRef};
@@ -54,10 +54,11 @@
 //! ```
 //!
 //! # Instruction sets
-//! Functions and builders run [`Isa::best`], which is chosen once. Every function is also a method
-//! of [`Isa`], and every builder has a method `isa`: both run the given instruction set. A value of
-//! [`Isa`] exists only if the CPU can run it. With the feature `std`, the environment variable
-//! `MANTEX_ISA=scalar|avx2|avx512|neon` replaces the best one.
+//! Functions and builders run on [`Isa::best`], which is chosen at the first call. Every function
+//! that runs a kernel is also a method of [`Isa`], and every builder has a method `isa`: both
+//! select an instruction set. A value of [`Isa`] exists only if the CPU can run it. With the
+//! feature `std`, the environment variable `MANTEX_ISA=scalar|avx2|avx512|neon` replaces the best
+//! one.
 //!
 //! The same input on the same instruction set gives the same bits, whatever its alignment.
 //!
@@ -85,29 +86,30 @@
 //! | any NaN | NaN in the whole row | NaN | NaN |
 //! | empty | no-op | no-op | -inf |
 //!
-//! StableMax treats special values as softmax does. A masked entry counts as -inf whatever its
-//! logit is. Fully masked rows can give 0 instead of NaN ([`Softmax::masked_rows_are_zero`]).
+//! StableMax treats special values as softmax does. A masked entry counts as -inf, whatever its
+//! logit. [`Softmax::masked_rows_are_zero`] makes fully masked rows 0 instead of NaN.
 //!
 //! # Errors
-//! Functions with arguments that can be wrong return [`Error`], which names the argument, its value
+//! A function whose arguments can be invalid returns [`Error`], which names the argument, its value
 //! and the rule for it. On an error all outputs are unchanged.
 //!
 //! # Memory and stack
-//! Functions of slices and rows do not allocate. The solvers allocate before they iterate, when
-//! they measure a result, and for the results themselves; their iterations do not allocate, nor do
-//! the swaps of FasterPAM and FastPAM1.
+//! The softmax family does not allocate. The iterations of [`Sinkhorn`] and the swaps of FasterPAM
+//! and FastPAM1 do not allocate either: the memory is allocated before the first iteration, and for
+//! the result. A batch also allocates for each problem that [`Sinkhorn::solve`] takes over.
 //!
 //! Every function needs at most 64 KiB of stack, or 1 MiB without optimization.
 //!
 //! # Features
 //! | feature | default | content |
 //! |---|---|---|
-//! | `softmax` | yes | the softmax family, without allocation |
-//! | `transport` | yes | [`Sinkhorn`] and its module; needs `std` |
-//! | `medoids` | yes | [`KMedoids`] and its module; needs `std` |
+//! | `softmax` | yes | the softmax family; works without `std` and without an allocator |
+//! | `transport` | yes | [`Sinkhorn`], its module and [`distance_matrix`]; turns `std` on |
+//! | `medoids` | yes | [`KMedoids`], its module and [`distance_matrix`]; turns `std` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA` |
 //!
-//! Without `std` the dispatcher is static, and functions still run what [`Isa::best`] detects.
+//! Without `std`, multiversion chooses its clones at build time. Functions still run on
+//! [`Isa::best`], the best instruction set that the CPU is found to have.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -116,7 +118,7 @@ mod aligned;
 #[cfg(feature = "baselines")]
 #[doc(hidden)]
 pub mod baselines;
-#[allow(dead_code)] // Each family uses some of them.
+#[allow(dead_code)] // Each family uses only some of the checks.
 mod check;
 #[cfg_attr(
     not(any(feature = "softmax", feature = "transport", feature = "medoids")),
@@ -129,8 +131,9 @@ mod error;
     allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod isa;
-// Every block has its SAFETY reason. The only other `unsafe` code is what multiversion expands in
-// `dispatch`. Types that the entry points take are public, but nobody outside can call one.
+// Every `unsafe` block has its SAFETY reason. The only other `unsafe` code is the expansion of
+// multiversion in `dispatch`. The types that entry points take are public, but code outside the
+// crate cannot call an entry point.
 #[allow(unsafe_code, unnameable_types)]
 #[path = "../kernels/mod.rs"]
 mod kernels;

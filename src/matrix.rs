@@ -29,7 +29,8 @@ pub struct MatMut<'a, T> {
     row_stride: usize,
 }
 
-/// The checks of every constructor. With `exact` the slice must hold nothing but the rows.
+/// Checks the arguments of a constructor. With `exact`, the slice must have no elements beyond the
+/// rows.
 fn check(len: usize, rows: usize, cols: usize, row_stride: usize, exact: bool) -> Result<(), Error> {
     // The last row needs only its columns, not a whole stride.
     let needed = match rows.checked_sub(1) {
@@ -41,7 +42,7 @@ fn check(len: usize, rows: usize, cols: usize, row_stride: usize, exact: bool) -
 }
 
 impl<'a, T> MatRef<'a, T> {
-    /// All of `data` as `rows` rows of `cols` elements.
+    /// Views all of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
     /// [`Error::ViewMismatch`] unless `data.len() == rows * cols`.
@@ -50,7 +51,7 @@ impl<'a, T> MatRef<'a, T> {
         Ok(Self { data, rows, cols, row_stride: cols })
     }
 
-    /// `rows` rows of `cols` elements whose starts are `row_stride` elements apart.
+    /// Views `rows` rows of `cols` elements whose starts are `row_stride` elements apart.
     ///
     /// # Errors
     /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.
@@ -59,22 +60,22 @@ impl<'a, T> MatRef<'a, T> {
         Ok(Self { data, rows, cols, row_stride })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     #[inline]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Number of columns.
+    /// Returns the number of columns.
     #[inline]
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// Row `i`.
+    /// Returns row `i`.
     ///
     /// # Panics
-    /// If `i >= rows()`, as indexing a slice does.
+    /// If `i >= rows()`.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(i < self.rows, "row {i} of a matrix with {} rows", self.rows);
@@ -82,14 +83,14 @@ impl<'a, T> MatRef<'a, T> {
         &self.data[start..start + self.cols]
     }
 
-    /// The rows in order.
+    /// Returns the rows in order.
     pub fn iter_rows(self) -> impl ExactSizeIterator<Item = &'a [T]> + DoubleEndedIterator {
         (0..self.rows).map(move |i| self.row(i))
     }
 }
 
 impl<'a, T> MatMut<'a, T> {
-    /// All of `data` as `rows` rows of `cols` elements.
+    /// Views all of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
     /// [`Error::ViewMismatch`] unless `data.len() == rows * cols`.
@@ -98,8 +99,8 @@ impl<'a, T> MatMut<'a, T> {
         Ok(Self { data, rows, cols, row_stride: cols })
     }
 
-    /// `rows` rows of `cols` elements whose starts are `row_stride` elements apart; what lies
-    /// between is left alone.
+    /// Views `rows` rows of `cols` elements whose starts are `row_stride` elements apart. The
+    /// elements between the rows stay unchanged.
     ///
     /// # Errors
     /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.
@@ -108,22 +109,22 @@ impl<'a, T> MatMut<'a, T> {
         Ok(Self { data, rows, cols, row_stride })
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     #[inline]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Number of columns.
+    /// Returns the number of columns.
     #[inline]
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// Row `i`.
+    /// Returns row `i`.
     ///
     /// # Panics
-    /// If `i >= rows()`, as indexing a slice does.
+    /// If `i >= rows()`.
     #[inline(always)]
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "row {i} of a matrix with {} rows", self.rows);
@@ -131,7 +132,7 @@ impl<'a, T> MatMut<'a, T> {
         &mut self.data[start..start + self.cols]
     }
 
-    /// The rows in order.
+    /// Returns the rows in order.
     pub fn iter_rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
         let (rows, cols, stride) = (self.rows, self.cols, self.row_stride);
         let mut rest = &mut *self.data;
@@ -142,25 +143,25 @@ impl<'a, T> MatMut<'a, T> {
         })
     }
 
-    /// The same matrix, borrowed for a shorter time.
+    /// Returns the same matrix, borrowed for a shorter time.
     #[inline]
     pub fn reborrow(&mut self) -> MatMut<'_, T> {
         MatMut { data: self.data, rows: self.rows, cols: self.cols, row_stride: self.row_stride }
     }
 
-    /// The rows before row `i`, and those from it on.
+    /// Returns the rows before row `i`, and the rows from row `i` on.
     ///
     /// # Panics
-    /// If `i > rows()`, as splitting a slice does.
+    /// If `i > rows()`.
     pub fn split_at_row(self, i: usize) -> (Self, Self) {
         let Self { data, rows, cols, row_stride } = self;
         assert!(i <= rows, "split at row {i} of a matrix with {rows} rows");
-        // The last row may end before its stride does, so a split behind it takes all there is.
+        // The last row may be shorter than the stride, so a split behind it takes all of the slice.
         let (top, bottom) = data.split_at_mut(if i < rows { i * row_stride } else { data.len() });
         (Self { data: top, rows: i, cols, row_stride }, Self { data: bottom, rows: rows - i, cols, row_stride })
     }
 
-    /// The same matrix, read only.
+    /// Returns a read-only view of the same matrix.
     #[inline]
     pub fn as_ref(&self) -> MatRef<'_, T> {
         MatRef { data: self.data, rows: self.rows, cols: self.cols, row_stride: self.row_stride }

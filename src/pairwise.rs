@@ -9,10 +9,10 @@ use crate::{Error, MatMut, MatRef, Real, check};
 use core::fmt;
 use core::str::FromStr;
 
-/// How the distance of two points is measured.
+/// A measure of the distance between two points.
 ///
-/// EPSILON is that of the type, D the number of dimensions. The errors hold as long as no square
-/// overflows or is subnormal.
+/// In the bounds of errors, EPSILON is the machine epsilon of the type and D the number of
+/// dimensions. The bounds hold if no square overflows or is subnormal.
 ///
 /// ```
 /// use mantex::Metric;
@@ -33,9 +33,10 @@ pub enum Metric {
     /// 1 minus the cosine of the angle between the points as vectors: 0 for equal directions, 2 for
     /// opposite ones.
     ///
-    /// It is computed as half the squared Euclidean distance x of the points scaled to length 1. So
-    /// nearly parallel points have accurate distances, too: within a relative error of (min(D, 256)
-    /// + D / 256 + 30) EPSILON / 2 plus an absolute one of 3 EPSILON sqrt(x) + 100 EPSILON².
+    /// The result is half the squared Euclidean distance x of the points scaled to length 1. The
+    /// distances of nearly parallel points are therefore accurate, too: their relative error is at
+    /// most `(min(D, 256) + D / 256 + 30) EPSILON / 2`, plus an absolute error of at most
+    /// `3 EPSILON sqrt(x) + 100 EPSILON²`.
     Cosine,
 }
 
@@ -74,20 +75,20 @@ impl FromStr for Metric {
 }
 
 functions_and_isa_methods! {
-    /// Writes the distances of all pairs of points.
+    /// Computes the distances of all pairs of points.
     ///
     /// `out[i][j]` is the distance of the points in rows i and j of `points`, by the given metric.
-    /// For n points, `out` is n x n; it is exactly symmetric and its diagonal is 0, as
-    /// [`KMedoids::fit`](crate::KMedoids::fit) takes it.
+    /// For n points, `out` is n x n. It is exactly symmetric with a diagonal of 0, and
+    /// [`KMedoids::fit`](crate::KMedoids::fit) takes it as input.
     ///
-    /// - Accuracy: given with each [`Metric`]. Differences are taken before they are squared, so
-    ///   near points far from the origin lose no digits.
-    /// - Special values: distances that overflow are +inf. Squares overflow from differences of
-    ///   1e19 (f64: 1e154) on.
+    /// - Accuracy: as stated at each [`Metric`]. Coordinates are subtracted before they are
+    ///   squared, so near points far from the origin lose no digits.
+    /// - Special values: distances that overflow are +inf. Squares of differences above about 1e19
+    ///   (f64: 1e154) overflow.
     /// - Errors: as listed below; `out` is then unchanged.
     /// - Cost and source: n² D / 2 multiply-adds for D dimensions, at half the CPU's rate or more
-    ///   from 64 dimensions on. Allocates a copy of at most 2048 dimensions of the points; with
-    ///   [`Metric::Cosine`], a copy of the points, too.
+    ///   from 64 dimensions on; from the definition. Allocates a copy of at most 2048 dimensions of
+    ///   the points; with [`Metric::Cosine`], also a copy of all points.
     ///
     /// # Errors
     /// - [`Error::Empty`] if there are no points or no dimensions.
@@ -110,7 +111,7 @@ functions_and_isa_methods! {
     }
 }
 
-/// [`distance_matrix`] on a given road.
+/// Computes [`distance_matrix`] on a given road.
 fn distance_matrix_via<T: Real>(
     road: Road,
     points: MatRef<'_, T>,
@@ -152,7 +153,8 @@ fn directions<T: Real>(points: MatRef<'_, T>) -> Result<Vec<T>, Error> {
         if largest == 0.0 {
             return Err(Error::UndefinedCosine { point: row });
         }
-        // A power of two, so that no square overflows and no square that matters is subnormal.
+        // The scale is a power of two with which no square overflows, and no square that
+        // contributes to the sum is subnormal.
         let scale = if largest > 2.0_f64.powi(400) {
             2.0_f64.powi(-600)
         } else if largest < 2.0_f64.powi(-400) {
@@ -166,8 +168,8 @@ fn directions<T: Real>(points: MatRef<'_, T>) -> Result<Vec<T>, Error> {
     Ok(directions)
 }
 
-/// Returns the sum of `(x * scale)^2`, added up in halves: rounding grows with the logarithm of the
-/// length only.
+/// Returns the sum of `(x * scale)^2` by pairwise summation: the rounding error grows only with the
+/// logarithm of the length.
 fn sum_of_squares<T: Real>(x: &[T], scale: f64) -> f64 {
     if x.len() <= 16 {
         return x.iter().map(|x| (x.to_f64() * scale).powi(2)).sum();

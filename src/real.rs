@@ -7,8 +7,8 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The element types of the crate: `f32` and `f64`. The trait is sealed.
 ///
-/// It has the arithmetic that generic code around the crate needs and two conversions, `Into<f64>`
-/// and [`Real::rounded`], under names that do not clash with those of num-traits.
+/// The trait has the arithmetic that generic code around the crate needs, and two conversions:
+/// `Into<f64>` and [`Real::rounded`]. Its names do not clash with those of num-traits.
 ///
 /// ```
 /// use mantex::Real;
@@ -43,7 +43,8 @@ pub trait Real:
     + dispatch::EntryPoints<Self>
     + 'static
 {
-    /// The value of the type that is nearest to `x`, ties to even; infinite beyond its range.
+    /// Returns the value of the type that is nearest to `x`, ties to even; infinite beyond the
+    /// range of the type.
     fn rounded(x: f64) -> Self;
 }
 
@@ -61,9 +62,9 @@ impl Real for f64 {
     }
 }
 
-/// What the crate itself needs of an element type beyond [`Real`]. It is a trait of its own, so
-/// that none of it is in reach of generic code outside.
-#[allow(dead_code)] // Each family uses some of it.
+/// The operations that the crate needs of an element type beyond [`Real`]. They are a trait of
+/// their own, which generic code outside the crate cannot reach.
+#[allow(dead_code)] // Each family uses only some of the operations.
 pub(crate) trait Element: Real {
     /// Machine epsilon: the distance from 1 to the next larger number.
     const EPSILON: f64 = if size_of::<Self>() == 4 { f32::EPSILON as f64 } else { f64::EPSILON };
@@ -72,25 +73,25 @@ pub(crate) trait Element: Real {
     /// The smallest positive normal number.
     const MIN_POSITIVE: f64 = if size_of::<Self>() == 4 { f32::MIN_POSITIVE as f64 } else { f64::MIN_POSITIVE };
 
-    /// 0.
+    /// Returns 0.
     #[inline(always)]
     fn zero() -> Self {
         Self::default()
     }
 
-    /// 1.
+    /// Returns 1.
     #[inline(always)]
     fn one() -> Self {
         Self::rounded(1.0)
     }
 
-    /// Positive infinity.
+    /// Returns positive infinity.
     #[inline(always)]
     fn infinity() -> Self {
         Self::rounded(f64::INFINITY)
     }
 
-    /// The same value as `f64`.
+    /// Returns the same value as `f64`.
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self.into()

@@ -1,4 +1,4 @@
-//! The entry points of the passes that benches compare with.
+//! The entry points of the baselines that benches compare with.
 
 #[cfg(feature = "baselines")]
 use crate::kernels::baselines;

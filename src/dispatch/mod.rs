@@ -1,21 +1,21 @@
-//! The entry points: every kernel that the public functions reach, one line each, in a list per
-//! family.
+//! The entry points: a list per family, with a line for every kernel that public functions call.
 //!
 //! From each line the macro `entry_points` makes, for f32 and for f64:
-//! - one body per instruction set (`f32::avx512::softmax`), a function that is not inlined: the
-//!   kernel with the target features of the set;
+//! - one body per instruction set (`f32::avx512::softmax`): a function that is not inlined, with
+//!   the kernel and the target features of the set;
 //! - a function that calls the body of a given instruction set (`f32::on::softmax`);
-//! - a function that runs [`Isa::best`] (`f32::best::softmax`). If the line begins with `call`, it
-//!   calls the body. If the line begins with `inline`, it is a `#[multiversion]` function with one
-//!   clone per instruction set, picked once, and the kernel is inlined into each clone. That spares
-//!   calls with few elements a second call, and costs a second copy of the code;
+//! - a function that runs [`Isa::best`] (`f32::best::softmax`). In lines that begin with `call`,
+//!   the function calls the body. In lines that begin with `inline`, the function is a
+//!   `#[multiversion]` function: it has one clone per instruction set, picked at the first call,
+//!   with the kernel inlined. This saves two jumps, which count in calls of a few elements, and
+//!   costs a second copy of the code;
 //! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
-//!   best and a given one.
+//!   best and a given instruction set.
 //!
-//! A clone checks that it is the one for [`Isa::best`], and otherwise calls the body for that
-//! instruction set. The two differ with `MANTEX_ISA`, in builds with `MANTEX_BUILD_ISAS`, and on
-//! CPUs like Skylake-X. There multiversion does not pick the AVX-512 clone, because it adds the
-//! features of Ice Lake (VBMI2 and others) to any target with an `avx512` feature.
+//! A clone checks that its instruction set is [`Isa::best`], and otherwise calls the body of
+//! [`Isa::best`]. This matters with `MANTEX_ISA`, with `MANTEX_BUILD_ISAS`, and on CPUs like
+//! Skylake-X: multiversion adds the features of Ice Lake (VBMI2 and others) to any target with an
+//! `avx512` feature, and therefore does not pick the AVX-512 clone there.
 
 use crate::Isa;
 
@@ -25,27 +25,28 @@ mod pairwise;
 mod softmax;
 mod transport;
 
-/// Which instruction set runs an entry point. Outside code can neither name nor make one, so it
-/// cannot reach a kernel past the checks of the public functions.
+/// The choice of the instruction set that runs an entry point. Code outside the crate can neither
+/// name nor construct a `Road`, so it cannot reach a kernel past the checks of the public
+/// functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Road {
     /// The best one, [`Isa::best`].
     Best,
-    /// The given one.
+    /// The given instruction set.
     On(Isa),
 }
 
 impl From<Option<Isa>> for Road {
-    /// Returns the road of a builder whose caller may have set an instruction set.
+    /// Returns the road of a builder: [`Isa::best`] unless an instruction set was given.
     fn from(isa: Option<Isa>) -> Self {
         isa.map_or(Self::Best, Self::On)
     }
 }
 
 impl Road {
-    /// The instruction set that runs.
-    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches of transport ask.
+    /// Returns the instruction set that this road selects.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches call it.
     pub(crate) fn isa(self) -> Isa {
         match self {
             Self::Best => Isa::best(),
@@ -68,9 +69,8 @@ pub trait EntryPoints<T>:
 impl EntryPoints<f32> for f32 {}
 impl EntryPoints<f64> for f64 {}
 
-/// Makes the function that runs an entry point on [`Isa::best`]. For a `call` line the function
-/// calls the body. For an `inline` line it has one clone per instruction set with the kernel
-/// inlined; see the module's documentation.
+/// Defines the function that runs an entry point on [`Isa::best`]. For `inline` lines it has one
+/// clone per instruction set, with the kernel inlined. For `call` lines it calls the body.
 macro_rules! best_function {
     (
         call $features:tt
@@ -213,11 +213,11 @@ macro_rules! entry_points_for {
             }
 
             /// The entry points on [`Isa::best`].
-            // multiversion expands to `unsafe` calls of its clones, each behind the check of the
+            // multiversion expands to `unsafe` calls of its clones, each behind a check of the
             // CPU's features.
             #[allow(unsafe_code, unused_unsafe, clippy::undocumented_unsafe_blocks)]
-            // On aarch64, which always has NEON, the default clone is the NEON one. Other builds
-            // may have no instruction set but scalar.
+            // On aarch64 every CPU has NEON, so the default clone is the NEON clone. In other
+            // builds, scalar may be the only instruction set.
             #[allow(dead_code, irrefutable_let_patterns)]
             mod best {
                 use super::*;
@@ -263,9 +263,9 @@ macro_rules! entry_points_for {
 }
 use entry_points_for;
 
-/// Defines functions, which run [`Isa::best`], and the methods of [`Isa`] of the same names, from
-/// one body each. The name between bars is the body's [`Road`]. If the functions are in a module of
-/// the crate, a first line `in module;` names it.
+/// Defines a function that runs [`Isa::best`] and the method of [`Isa`] of the same name, both from
+/// one body. The body sees the [`Road`] under the name that is given between bars. `in module;`
+/// names the public module of the functions, if it is not the root of the crate.
 macro_rules! functions_and_isa_methods {
     (in medoids; $($functions:tt)*) => {
         crate::dispatch::functions_and_isa_methods! { @at "crate::medoids::" $($functions)* }

@@ -11,15 +11,16 @@ functions_and_isa_methods! {
     /// Finds the nearest of k medoids for each of n new objects.
     ///
     /// `dissimilarities` is n x k: one row per new object, one column per medoid, in the order of
-    /// [`Clustering::medoids`](crate::medoids::Clustering::medoids). `labels` receives the column
-    /// of the smallest element of each row, `distances` that element. Of equally near medoids the
-    /// first is chosen.
+    /// [`Clustering::medoids`](crate::medoids::Clustering::medoids). For each row, `labels`
+    /// receives the column of the smallest element, and `distances` receives the element. Of
+    /// equally near medoids the first is chosen.
     ///
     /// - Accuracy: exact.
-    /// - Special values: NaN, infinite and negative dissimilarities are errors; without rows it is
-    ///   a no-op.
+    /// - Special values: NaN, infinite and negative dissimilarities are errors; a matrix without
+    ///   rows is a no-op.
     /// - Errors: as listed below; `labels` and `distances` are then unchanged.
-    /// - Cost and source: two reads of the matrix, one to check it; no allocation.
+    /// - Cost and source: two reads of the matrix, one of them to check it; from the definition. No
+    ///   allocation.
     ///
     /// # Errors
     /// - [`Error::Empty`] if there are no columns.
@@ -39,7 +40,7 @@ functions_and_isa_methods! {
     }
 }
 
-/// [`assign`] on a given road.
+/// Runs [`assign`] on a given road.
 pub(super) fn assign_via<T: Real>(
     road: Road,
     dissimilarities: MatRef<'_, T>,

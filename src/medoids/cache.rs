@@ -1,5 +1,4 @@
-//! What is kept for every object between swaps: its nearest and second nearest medoid, and a few
-//! more.
+//! The state of a search: the medoids, and for every object its nearest medoids.
 
 use super::dissimilarities::Dissimilarities;
 use super::ranking::{Ranking, max_ranked};
@@ -13,7 +12,7 @@ use crate::kernels::medoids::{
 use crate::real::Element;
 use crate::{MatRef, Real};
 
-/// The candidates that were last scanned together, with their sums: see [`CandidateSums`].
+/// The candidates that were last scanned together, with their sums; see [`CandidateSums`].
 #[derive(Default)]
 struct Scanned {
     candidates: [usize; SCAN_ROWS],
@@ -22,7 +21,7 @@ struct Scanned {
     ready: usize,
 }
 
-/// The medoids and, for every object, its nearest ones.
+/// The medoids and, for every object, its nearest medoids.
 pub(super) struct Cache<'a, T> {
     dissimilarities: Dissimilarities<'a, T>,
     medoids: Vec<usize>,
@@ -34,27 +33,27 @@ pub(super) struct Cache<'a, T> {
     n2: Vec<u32>,
     /// The ranked medoids of every object. Some may no longer be medoids.
     rankings: Vec<Ranking<T>>,
-    /// For every object a lower bound of the distances to the medoids that are not ranked.
+    /// For every object, a lower bound of its distances to the medoids that are not ranked.
     bounds: Vec<T>,
-    /// The loss of removing each medoid; see [`Cache::update_sums`].
+    /// The increase of the loss if each medoid is removed; see [`Cache::update_sums`].
     removal_losses: Vec<f64>,
-    /// The number of changes to `removal_losses` since it was last summed.
+    /// The number of changes to `removal_losses` since they were last summed anew.
     changes: usize,
     loss: f64,
     scanned: Scanned,
     /// The swap whose affected objects are listed, unless a swap has been made since: its candidate
     /// and cluster.
     listed: Option<(usize, usize)>,
-    /// The objects that the listed swap affects, then scratch: see [`Cache::list_affected`].
+    /// The objects that the listed swap affects, then scratch; see [`Cache::list_affected`].
     affected: Vec<u32>,
     /// The number of affected objects.
     affected_count: usize,
-    /// Scratch: the affected objects whose rankings have less than two medoids left.
+    /// Scratch: the affected objects whose rankings have fewer than two medoids left.
     unranked: Vec<u32>,
 }
 
 impl<'a, T: Real> Cache<'a, T> {
-    /// A cache without medoids: everything is infinitely far.
+    /// Returns a cache without medoids, in which all distances are infinite.
     pub(super) fn new(dissimilarities: Dissimilarities<'a, T>) -> Self {
         let n = dissimilarities.objects();
         let padded = n.next_multiple_of(MAX_LANES);
@@ -83,7 +82,7 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// A cache with these medoids.
+    /// Returns a cache with these medoids.
     pub(super) fn with_medoids(dissimilarities: Dissimilarities<'a, T>, medoids: &[usize]) -> Self {
         let mut cache = Self::new(dissimilarities);
         cache.add(medoids);
@@ -130,14 +129,14 @@ impl<'a, T: Real> Cache<'a, T> {
         let Dissimilarities { road, weights, .. } = self.dissimilarities;
         let n = self.dissimilarities.objects();
         let mut loss = [0.0];
-        // A medoid at the distances that objects already have changes no loss.
+        // With one more medoid at the distances d1, the loss stays the sum of d1.
         if let Ok(row) = MatRef::new(&self.d1[..n], 1, n) {
             T::losses_with(road, row, &self.d1, weights, &mut loss);
         }
         loss[0]
     }
 
-    /// Writes for every object the loss with that object as one more medoid.
+    /// Writes for every object the loss if that object were one more medoid.
     pub(super) fn losses_with(&self, losses: &mut [f64]) {
         let Dissimilarities { road, matrix, weights } = self.dissimilarities;
         T::losses_with(road, matrix, &self.d1, weights, losses);
@@ -179,8 +178,8 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Gives the new medoid `candidate` its place in the rankings of the affected objects, and
-    /// drops the object that it replaced.
+    /// Inserts the new medoid `candidate` into the rankings of the affected objects, and removes
+    /// the medoid that it replaced.
     fn update_rankings(&mut self, candidate: usize) {
         let row = self.dissimilarities.matrix.row(candidate);
         let most = max_ranked(self.medoids.len());
@@ -248,7 +247,7 @@ impl<'a, T: Real> Cache<'a, T> {
             self.rankings[o as usize] = Ranking::empty();
             self.bounds[o as usize] = T::infinity();
         }
-        // Medoid by medoid, so that the objects of one row are read together.
+        // Medoid by medoid, so that the reads of one row follow each other.
         for i in 0..self.medoids.len() {
             for j in 0..self.unranked.len() {
                 self.rank(self.medoids[i], self.unranked[j] as usize);
@@ -256,8 +255,7 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Gives a medoid its place in the ranking of an object, to which the medoids are added in
-    /// order.
+    /// Inserts a medoid into the ranking of an object. Medoids must be inserted in their order.
     #[inline]
     fn rank(&mut self, medoid: usize, object: usize) {
         let (d, most) = (self.dissimilarities.matrix.row(medoid)[object], max_ranked(self.medoids.len()));
@@ -298,8 +296,8 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Sums what the scan needs beside the caches: the loss of removing each medoid, and the loss
-    /// itself.
+    /// Computes the sums that the scan reads: the increase of the loss if each medoid is removed,
+    /// and the loss.
     pub(super) fn update_sums(&mut self) {
         let k = self.medoids.len();
         self.scanned.t.resize(scratch_len(k), 0.0);
@@ -313,11 +311,11 @@ impl<'a, T: Real> Cache<'a, T> {
         self.loss = self.sum_of_d1();
     }
 
-    /// Returns what the scan reads.
+    /// Returns the caches and sums that the scan reads.
     fn nearest(&self) -> NearestRef<'_, T> {
         NearestRef {
-            // Four times: losses of removal and the sums of candidates have been changed at most as
-            // often as they have terms.
+            // Four times the bound of one sum: since they were summed, the losses of removal and
+            // the sums of candidates have been changed at most as often as they have terms.
             rounding_bound: 4.0 * self.dissimilarities.rounding_bound(self.loss),
             d1: &self.d1,
             d2: &self.d2,
@@ -327,8 +325,9 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Returns the best swap of the first candidate that has one below `limit`, as far as the
-    /// scan's sums can tell. The next call must be for the candidates that follow it.
+    /// Returns the best swap of the first candidate with a swap that changes the loss by less than
+    /// `limit`, up to the rounding of the scan's sums. The next call must be for the candidates
+    /// that follow the one found.
     pub(super) fn first_improving_swap(&mut self, candidates: &[usize], limit: f64, validated: bool) -> FoundSwap {
         let Dissimilarities { road, matrix: d, .. } = self.dissimilarities;
         let mut scanned = core::mem::take(&mut self.scanned);

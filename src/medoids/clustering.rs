@@ -6,7 +6,7 @@ use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};
 
-/// The course of a search, in numbers.
+/// The counts of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
     /// See [`Clustering::swaps`].
@@ -23,19 +23,20 @@ pub(super) struct Counts {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// The number of iterations until now, including this one.
+    /// The number of iterations so far, including this one.
     pub iteration: usize,
-    /// The number of swaps until now.
+    /// The number of swaps so far.
     pub swaps: usize,
-    /// The sum of the dissimilarities to the nearest medoids, as they are now.
+    /// The current loss: the sum of the dissimilarities to the nearest medoids, times the weights
+    /// if there are weights.
     pub loss: f64,
 }
 
 /// The result of [`KMedoids::fit`](crate::KMedoids::fit): k medoids, and the cluster of each
 /// object.
 ///
-/// Two clusterings are equal if they have the same medoids, labels, loss and counts, whatever
-/// instruction sets computed them.
+/// Two clusterings are equal if they have the same medoids, labels, loss and counts, even if
+/// different instruction sets computed them.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Clustering {
@@ -55,7 +56,7 @@ impl PartialEq for Clustering {
 }
 
 impl Clustering {
-    /// Returns the clustering of these caches; fails if its loss overflows.
+    /// Returns the clustering of this cache. Fails if the loss overflows.
     pub(super) fn of<T: Real>(cache: &Cache<'_, T>, counts: Counts) -> Result<Self, Error> {
         let loss = cache.loss();
         if loss == f64::INFINITY {
@@ -71,8 +72,8 @@ impl Clustering {
         &self.medoids
     }
 
-    /// Returns for each of the n objects the index in [`Clustering::medoids`] of its nearest
-    /// medoid; of equally near medoids the first.
+    /// Returns the label of each of the n objects: the index in [`Clustering::medoids`] of the
+    /// nearest medoid; of equally near medoids the first.
     #[must_use]
     pub fn labels(&self) -> &[usize] {
         &self.labels
@@ -84,38 +85,39 @@ impl Clustering {
         (self.medoids, self.labels)
     }
 
-    /// Returns the sum of the dissimilarities of all objects to their nearest medoid, times their
-    /// weights if they have any.
+    /// Returns the loss: the sum of the dissimilarities of all objects to their nearest medoids,
+    /// times the weights if there are weights.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss
     }
 
-    /// Returns the number of swaps; with [`Algorithm::Alternating`](super::Algorithm::Alternating),
-    /// of medoids that were moved.
+    /// Returns the number of swaps. With [`Algorithm::Alternating`](super::Algorithm::Alternating),
+    /// it is the number of moves of a medoid.
     #[must_use]
     pub fn swaps(&self) -> usize {
         self.counts.swaps
     }
 
-    /// Returns the number of iterations. An iteration is a pass over all candidates, of which the
-    /// last may have ended early, or over all clusters. With FastPAM1 and Alternating, the
-    /// iteration that found nothing to change counts, too.
+    /// Returns the number of iterations. An iteration is a pass over all candidates; with
+    /// [`Algorithm::Alternating`](super::Algorithm::Alternating), over all clusters. The last pass
+    /// of FasterPAM may end early. With FastPAM1 and Alternating, the iteration that finds nothing
+    /// to change counts.
     #[must_use]
     pub fn iterations(&self) -> usize {
         self.counts.iterations
     }
 
-    /// Returns the number of candidates whose swaps were evaluated, over all iterations. Each takes
-    /// one read of a row; with [`Algorithm::Alternating`](super::Algorithm::Alternating), of the
-    /// part of a row that belongs to the candidate's cluster.
+    /// Returns the number of candidates that were evaluated, over all iterations. An evaluation
+    /// reads the candidate's row once; with
+    /// [`Algorithm::Alternating`](super::Algorithm::Alternating), only the elements of its cluster.
     #[must_use]
     pub fn evaluated(&self) -> usize {
         self.counts.evaluated
     }
 
-    /// Returns whether the search ended at a local optimum, and not at the limit of iterations or
-    /// by the callback.
+    /// Returns whether the search ended because nothing was left to improve, rather than at the
+    /// limit of iterations or by the callback.
     #[must_use]
     pub fn converged(&self) -> bool {
         self.counts.converged
@@ -126,14 +128,14 @@ impl Clustering {
     ///
     /// `dissimilarities` is n x k: one row per new object, one column per medoid. A label is the
     /// index in [`Clustering::medoids`] of the nearest medoid; of equally near medoids the first.
-    /// [`assign`](super::assign()) does the same into given slices. It runs the instruction set
-    /// that the clustering was computed on.
+    /// [`assign`](super::assign()) writes the same results to given slices. `predict` runs on the
+    /// instruction set of the builder.
     ///
     /// - Accuracy: exact.
     /// - Special values: NaN, infinite and negative dissimilarities are errors.
     /// - Errors: [`Error::ShapeMismatch`] unless there is one column per medoid;
     ///   [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
-    /// - Cost and source: two reads of the matrix, one to check it.
+    /// - Cost and source: two reads of the matrix, one of them to check it; from the definition.
     ///
     /// ```
     /// use mantex::{KMedoids, MatRef, medoids::Init};

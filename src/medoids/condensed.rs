@@ -1,4 +1,4 @@
-//! Dissimilarities given as the upper triangle only.
+//! Dissimilarities that are given as the upper triangle only.
 
 use crate::kernels::medoids::tuning::TILE_SIDE;
 use crate::real::Element;
@@ -26,10 +26,10 @@ fn pair_index(n: usize, i: usize, j: usize) -> usize {
 /// d(1,2), .. `out` is n x n, as [`KMedoids::fit`] takes it.
 ///
 /// - Accuracy: exact.
-/// - Special values: any value is copied; [`KMedoids::fit`] checks them.
+/// - Special values: any value is copied. [`KMedoids::fit`] checks the values.
 /// - Errors: [`Error::NotSquare`] if `out` is not square; [`Error::LengthMismatch`] if `condensed`
 ///   does not have n (n - 1) / 2 elements; `out` is then unchanged.
-/// - Cost and source: about as long as two copies of `out`; no allocation.
+/// - Cost and source: about the time of two copies of `out`; from the definition. No allocation.
 ///
 /// ```
 /// use mantex::{MatMut, medoids::expand_condensed};

@@ -12,7 +12,7 @@ pub(super) struct Dissimilarities<'a, T> {
     pub(super) road: Road,
     /// Row c holds the dissimilarity of every object to object c.
     pub(super) matrix: MatRef<'a, T>,
-    /// As [`NearestRef::weights`](crate::kernels::medoids::NearestRef::weights).
+    /// The weights, as [`NearestRef::weights`](crate::kernels::medoids::NearestRef::weights).
     pub(super) weights: &'a [T],
 }
 
@@ -27,22 +27,23 @@ impl<T: Real> Dissimilarities<'_, T> {
         self.weights.get(object).map_or(1.0, |w| w.to_f64())
     }
 
-    /// Returns the largest difference between two losses of this size that the order of summation
-    /// alone can make.
+    /// Returns the largest difference between two losses of this size that can come from the order
+    /// of summation.
     pub(super) fn rounding_bound(&self, loss: f64) -> f64 {
         // One rounding per addition, and one for the product with a weight.
         (self.objects() + 1) as f64 * (f64::EPSILON / 2.0) * loss
     }
 
     /// Returns whether a loss falls by more than rounding can account for: the rounding of the
-    /// sums, and that of the dissimilarities, each of which is off by up to half a unit in its last
-    /// place. `changed_sum` is the sum of the dissimilarities that changed.
+    /// sums, and the rounding of each dissimilarity by up to half a unit in its last place.
+    /// `changed_sum` is the weighted sum of the dissimilarities that change, each the larger of old
+    /// and new.
     pub(super) fn is_real_decrease(&self, change: f64, changed_sum: f64) -> bool {
         change < -(T::EPSILON * changed_sum + self.rounding_bound(changed_sum))
     }
 }
 
-/// Returns the weights padded as kernels need them.
+/// Returns the weights, filled up with zeros to a multiple of [`MAX_LANES`].
 pub(super) fn pad_weights<T: Real>(weights: &[T]) -> Vec<T> {
     let mut padded = weights.to_vec();
     padded.resize(weights.len().next_multiple_of(MAX_LANES), T::zero());

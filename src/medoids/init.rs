@@ -6,7 +6,7 @@ use super::kmedoids::Init;
 use crate::Real;
 use crate::real::Element;
 
-/// SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
+/// The generator SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
 pub(super) struct Rng(pub(super) u64);
 
 impl Rng {
@@ -23,7 +23,7 @@ impl Rng {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
-    /// Moves `count` elements, drawn without replacement, to the front.
+    /// Draws `count` elements without replacement and moves them to the front.
     pub(super) fn draw(&mut self, items: &mut [usize], count: usize) {
         for i in 0..count {
             let j = i + self.below(items.len() - i);
@@ -42,8 +42,8 @@ pub(super) fn initial_medoids<T: Real>(init: &Init, d: Dissimilarities<'_, T>, k
     }
 }
 
-/// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
-/// lowers the loss most; of equally good objects the first.
+/// Runs BUILD: chooses the object with the lowest sum of dissimilarities, then one at a time the
+/// object that lowers the loss most; of equally good objects the first.
 fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
     let n = d.objects();
     let mut cache = Cache::new(d);
@@ -59,8 +59,8 @@ fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
     cache.medoids().to_vec()
 }
 
-/// LAB: BUILD in which each medoid is chosen from and for a random sample of 10 + ceil(sqrt(n))
-/// objects.
+/// Runs LAB: BUILD in which each medoid is one object of a random sample of 10 + ceil(sqrt(n))
+/// objects, the one with the lowest loss of that sample.
 fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
     let n = d.objects();
     let size = 10 + (n as f64).sqrt().ceil() as usize;
@@ -84,7 +84,7 @@ fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
     cache.medoids().to_vec()
 }
 
-/// Returns `k` objects; all sets are equally likely.
+/// Returns `k` random objects; all sets of `k` are equally likely.
 fn random(n: usize, k: usize, seed: u64) -> Vec<usize> {
     let mut objects: Vec<usize> = (0..n).collect();
     Rng(seed).draw(&mut objects, k);

@@ -5,7 +5,7 @@ use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};
 
-/// Checks everything but the dissimilarities themselves; returns the number of objects.
+/// Checks everything except the values of the dissimilarities. Returns the number of objects.
 pub(super) fn check_input<T: Real>(
     options: &KMedoids,
     matrix: MatRef<'_, T>,
@@ -37,7 +37,7 @@ fn check_weights<T: Real>(n: usize, weights: &[T]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Fails unless the medoids are distinct objects of `n`.
+/// Fails unless the medoids are distinct and below `n`.
 pub(super) fn check_medoids(n: usize, medoids: &[usize]) -> Result<(), Error> {
     let mut seen = vec![false; n];
     for &medoid in medoids {
@@ -57,7 +57,7 @@ pub(super) fn check_elements<T: Real>(road: Road, matrix: MatRef<'_, T>) -> Resu
     matrix.iter_rows().enumerate().try_for_each(|(row, elements)| check_row(road, row, elements))
 }
 
-/// [`check_elements`] of one row.
+/// Fails unless every dissimilarity of one row is finite and not negative.
 pub(super) fn check_row<T: Real>(road: Road, row: usize, elements: &[T]) -> Result<(), Error> {
     if T::all_finite_non_negative(road, elements) {
         return Ok(());
@@ -74,6 +74,7 @@ pub(super) fn first_invalid<T: Real>(road: Road, matrix: MatRef<'_, T>) -> Error
     check_elements(road, matrix).err().unwrap_or(invalid(0, 0, f64::NAN))
 }
 
+/// Returns the error for an invalid dissimilarity.
 fn invalid(row: usize, col: usize, value: f64) -> Error {
     Error::InvalidElement { argument: "dissimilarities", row, col, value, expected: "finite and not negative" }
 }

@@ -9,23 +9,23 @@ use crate::{Error, Isa, MatMut, MatRef, Real};
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// How the medoids are improved.
+/// The algorithm that improves the medoids.
 ///
-/// All algorithms but [`Algorithm::Alternating`] end at a local optimum: no swap of a medoid for
+/// All algorithms except [`Algorithm::Alternating`] end at a local optimum: no swap of a medoid for
 /// another object lowers the loss.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Algorithm {
-    /// FasterPAM: walks the candidates cyclically and makes the best swap of each candidate at once
-    /// if it lowers the loss. Ends after as many candidates without a swap as there are objects.
-    /// O(n²) per pass over the candidates, usually few passes (Schubert & Rousseeuw 2021, section
-    /// 4).
+    /// FasterPAM: goes through the candidates cyclically. If the best swap of a candidate lowers
+    /// the loss, makes that swap at once. Ends after n candidates in a row without a swap. Takes
+    /// O(n²) per pass over the candidates, and usually few passes (Schubert & Rousseeuw 2021,
+    /// section 4).
     #[default]
     FasterPam,
-    /// [`Algorithm::FasterPam`] with the candidates in a random order, the same in every pass. The
-    /// result then does not depend on the order of the objects.
+    /// [`Algorithm::FasterPam`] with the candidates in a random order, which is the same in every
+    /// pass. A special order of the objects then does not bias the result.
     RandomFasterPam {
-        /// Determines the order.
+        /// The seed of the order.
         seed: u64,
     },
     /// FastPAM1: makes the best of all k (n - k) swaps in each iteration. These are the swaps of
@@ -34,11 +34,11 @@ pub enum Algorithm {
     /// candidate, then the lowest cluster.
     FastPam1,
     /// Voronoi iteration: assigns every object to its nearest medoid, then moves each medoid to the
-    /// member of its cluster with the lowest sum of dissimilarities to the others, as k-means does
-    /// with its means (Maranzana 1963; Park & Jun, "A simple and fast algorithm for K-medoids
-    /// clustering", 2009, section 2). O(n²/k) per iteration if clusters are equally large, O(n²) at
-    /// worst. Ends if no cluster has a better medoid. Its losses are usually higher than at a local
-    /// optimum.
+    /// member of its cluster with the lowest sum of dissimilarities to the others, much as k-means
+    /// moves its means (Maranzana 1963; Park & Jun, "A simple and fast algorithm for K-medoids
+    /// clustering", 2009, section 2). Takes O(n²/k) per iteration if clusters are equally large,
+    /// O(n²) at worst. Ends when no cluster has a better medoid. The loss is usually higher than at
+    /// a local optimum.
     Alternating,
 }
 
@@ -58,20 +58,22 @@ impl fmt::Display for Algorithm {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Init {
     /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
-    /// lowers the loss most; of equally good objects the first. Deterministic, and the lowest
-    /// initial loss, in O(k n²) (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw 2021, section 2).
+    /// lowers the loss most; of equally good objects the first. Deterministic, with the lowest
+    /// initial loss of these methods, in O(k n²) (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw
+    /// 2021, section 2).
     #[default]
     Build,
-    /// Linear approximative BUILD: each medoid is chosen from and for a random sample of 10 +
-    /// ceil(sqrt(n)) objects, in O(k n) (Schubert & Rousseeuw 2019, section 3.3; 2021, section 5).
+    /// LAB, linear approximative BUILD: each medoid is one object of a random sample of 10 +
+    /// ceil(sqrt(n)) objects, the one with the lowest loss of that sample, in O(k n) (Schubert &
+    /// Rousseeuw 2019, section 3.3; 2021, section 5).
     Lab {
-        /// Determines the samples.
+        /// The seed of the samples.
         seed: u64,
     },
-    /// k objects, all sets equally likely, in O(n). FasterPAM then finds losses as low as from
-    /// BUILD, in less time (Schubert & Rousseeuw 2021, section 5).
+    /// k random objects, all sets equally likely, in O(n). FasterPAM then finds losses as low as
+    /// from BUILD, in less time (Schubert & Rousseeuw 2021, section 5).
     Random {
-        /// Determines the objects.
+        /// The seed of the objects.
         seed: u64,
     },
     /// These k objects, in this order.
@@ -83,8 +85,8 @@ pub enum Init {
 ///
 /// The input is a square matrix of n x n dissimilarities, finite and not negative. **Row c holds
 /// the dissimilarity of every object to candidate c.** The matrix need not be symmetric, and its
-/// diagonal need not be 0. One read of a candidate's row gives the loss changes of all k swaps that
-/// it can be part of.
+/// diagonal need not be 0. One read of a candidate's row gives the changes of the loss for all k
+/// swaps of that candidate.
 ///
 /// - Accuracy: losses and their changes are summed in `f64`. A swap is made only if the loss falls
 ///   by more than rounding can account for: the rounding of the sums, and half a unit in the last
@@ -92,14 +94,15 @@ pub enum Init {
 ///   ends.
 /// - Special values: NaN, infinite and negative dissimilarities are errors.
 /// - Errors: as listed at [`KMedoids::fit`].
-/// - Cost and source: [`Algorithm`] and [`Init`] state their running times; a swap costs another
-///   O(n). Memory beyond the matrix is O(n + k), at most 160 bytes per object: of each object's
-///   nearest medoids, k / 16 are kept, at least 2 and at most 6, so that the loss of one seldom
-///   needs a search of all k. Schubert & Rousseeuw, "Fast and Eager k-Medoids Clustering",
-///   Information Systems 101 (2021), 101804; "Faster k-Medoids Clustering", SISAP 2019.
+/// - Cost and source: [`Algorithm`] and [`Init`] state their running times; a swap takes O(n) more.
+///   Memory beyond the matrix is O(n + k), at most 320 bytes per object, of which about 200 are
+///   written. For each object the k / 16 nearest medoids are kept, at least 2 and at most 6: if one
+///   of them is swapped out, a search among all k medoids is seldom needed. Schubert & Rousseeuw,
+///   "Fast and Eager k-Medoids Clustering", Information Systems 101 (2021), 101804; "Faster
+///   k-Medoids Clustering", SISAP 2019.
 ///
-/// The result depends on the input and the options only. Instruction sets agree unless two choices
-/// are equally good.
+/// The result depends only on the input, the options and the instruction set. Instruction sets
+/// agree unless two choices are equally good up to rounding.
 ///
 /// ```
 /// use mantex::{KMedoids, MatRef};
@@ -124,12 +127,13 @@ pub struct KMedoids {
 }
 
 impl KMedoids {
-    /// `k` clusters by [`Algorithm::FasterPam`] from [`Init::Build`], in at most 100 iterations.
+    /// Returns the builder for `k` clusters by [`Algorithm::FasterPam`] from [`Init::Build`], in at
+    /// most 100 iterations.
     pub fn new(k: usize) -> Self {
         Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: 100, road: Road::Best }
     }
 
-    /// Sets how the medoids are improved.
+    /// Sets the algorithm that improves the medoids.
     pub fn algorithm(self, algorithm: Algorithm) -> Self {
         Self { algorithm, ..self }
     }
@@ -139,38 +143,47 @@ impl KMedoids {
         Self { init, ..self }
     }
 
-    /// Sets the largest number of iterations. An iteration is a pass over all candidates, in which
-    /// FastPAM1 makes one swap; with [`Algorithm::Alternating`], over all clusters. With 0 the
-    /// initial medoids stay.
+    /// Sets the largest number of iterations. An iteration is a pass over all candidates; with
+    /// [`Algorithm::Alternating`], over all clusters. FastPAM1 makes one swap per iteration. With
+    /// 0, the result has the initial medoids.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
 
-    /// Sets the instruction set, instead of [`Isa::best`].
+    /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
         Self { road: Road::On(isa), ..self }
     }
 
-    /// Clusters n objects by their n x n dissimilarities; row c holds the dissimilarity of every
-    /// object to object c.
+    /// Clusters n objects by their n x n dissimilarities: finds k medoids m with a low loss
+    /// `sum_j min_c d[m_c][j]`. Row i of `d` holds the dissimilarity of every object to object i.
     ///
-    /// Reaching the limit of iterations is not an error: [`Clustering::converged`] is then false.
+    /// - Accuracy: as the [builder](KMedoids). Reaching the limit of iterations is not an error:
+    ///   [`Clustering::converged`] is then false.
+    /// - Special values: NaN, infinite and negative dissimilarities are errors.
+    /// - Errors: as listed below.
+    /// - Cost and source: as the [builder](KMedoids).
     ///
     /// # Errors
     /// - [`Error::NotSquare`] if the matrix is not square.
     /// - [`Error::MedoidCountOutOfRange`] if k is 0 or exceeds the number of objects.
     /// - [`Error::LengthMismatch`] if [`Init::Given`] does not have k medoids.
-    /// - [`Error::MedoidOutOfRange`], [`Error::DuplicateMedoid`] if [`Init::Given`] has such a
-    ///   medoid.
+    /// - [`Error::MedoidOutOfRange`] if [`Init::Given`] has a medoid that is not below n;
+    ///   [`Error::DuplicateMedoid`] if it has a medoid twice.
     /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
     /// - [`Error::SumOverflow`] if the loss overflows `f64`.
     pub fn fit<T: Real>(&self, dissimilarities: MatRef<'_, T>) -> Result<Clustering, Error> {
         search(self, dissimilarities, None, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// [`KMedoids::fit`] with a weight for every object, by which its dissimilarities are
-    /// multiplied in all losses: an object of weight 2 counts like two equal objects. It costs one
-    /// more read of a number per object and row, from L1 or L2.
+    /// Clusters as [`KMedoids::fit`] does, with a weight for every object: finds medoids m with a
+    /// low loss `sum_j w[j] min_c d[m_c][j]`. An object of weight 2 counts like two equal objects.
+    ///
+    /// - Accuracy: as [`KMedoids::fit`].
+    /// - Special values: weights must be positive and finite; otherwise as [`KMedoids::fit`].
+    /// - Errors: as listed below.
+    /// - Cost and source: as [`KMedoids::fit`], plus one read of a weight per object and row, from
+    ///   L1 or L2.
     ///
     /// # Errors
     /// Those of [`KMedoids::fit`], and:
@@ -190,8 +203,15 @@ impl KMedoids {
         search(self, dissimilarities, Some(weights), &mut |_| ControlFlow::Continue(()))
     }
 
-    /// [`KMedoids::fit`], or [`KMedoids::fit_weighted`] if there are weights, with a callback after
-    /// every iteration. If it breaks, the search ends with the medoids of that iteration.
+    /// Clusters as [`KMedoids::fit`] does, or as [`KMedoids::fit_weighted`] if there are weights,
+    /// and calls `on_iteration` after every iteration. If the callback breaks, the search ends with
+    /// the medoids of that iteration.
+    ///
+    /// - Accuracy: as [`KMedoids::fit`].
+    /// - Special values: as [`KMedoids::fit_weighted`].
+    /// - Errors: as listed below.
+    /// - Cost and source: as [`KMedoids::fit_weighted`], plus one sum over all objects per
+    ///   iteration.
     ///
     /// # Errors
     /// Those of [`KMedoids::fit_weighted`].
@@ -224,14 +244,20 @@ impl KMedoids {
         search(self, dissimilarities, weights, &mut on_iteration)
     }
 
-    /// [`KMedoids::fit`] of condensed dissimilarities: the upper triangle without the diagonal, row
-    /// by row, as SciPy's `pdist` returns it. They are expanded first, by [`expand_condensed`]; the
-    /// matrix takes twice their memory.
+    /// Clusters as [`KMedoids::fit`] does, from condensed dissimilarities: the upper triangle
+    /// without the diagonal, row by row, as SciPy's `pdist` returns it. An empty slice belongs to
+    /// one object.
+    ///
+    /// - Accuracy: as [`KMedoids::fit`].
+    /// - Special values: as [`KMedoids::fit`].
+    /// - Errors: as listed below.
+    /// - Cost and source: as [`KMedoids::fit`] after [`expand_condensed`]. The expanded matrix
+    ///   takes twice the memory of `condensed`.
     ///
     /// # Errors
-    /// Those of [`KMedoids::fit`], where [`Error::InvalidElement`] names the place in the expanded
-    /// matrix, and [`Error::NotCondensed`] if there are not n (n - 1) / 2 dissimilarities for any
-    /// n. An empty slice belongs to one object.
+    /// - Those of [`KMedoids::fit`]. [`Error::InvalidElement`] names the place in the expanded
+    ///   matrix.
+    /// - [`Error::NotCondensed`] if the number of dissimilarities is not n (n - 1) / 2 for any n.
     ///
     /// ```
     /// use mantex::KMedoids;

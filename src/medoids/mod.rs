@@ -1,9 +1,9 @@
-//! k-medoids clustering of dissimilarities, with the quality of clusters and the clusters of new
-//! objects.
+//! k-medoids clustering: everything around [`KMedoids`].
 //!
-//! [`KMedoids`] clusters a matrix of dissimilarities. [`distance_matrix`](crate::distance_matrix)
-//! computes one from points, [`expand_condensed`] from its upper triangle. [`Clustering`] is the
-//! result; [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality.
+//! [`KMedoids`] clusters objects by a matrix of dissimilarities.
+//! [`distance_matrix`](crate::distance_matrix) computes such a matrix from points, and
+//! [`expand_condensed`] expands its upper triangle. [`Clustering`] is the result.
+//! [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality.
 //! [`Clustering::predict`] and [`assign`](assign()) find the clusters of new objects.
 
 mod assign;

@@ -1,4 +1,4 @@
-//! The nearest medoids of one object, as far as they are known.
+//! The ranking of the nearest medoids of one object.
 
 use crate::Real;
 use crate::kernels::medoids::UNKNOWN_CLUSTER;
@@ -10,17 +10,17 @@ use crate::real::Element;
 #[derive(Clone, Copy)]
 pub(super) struct Ranking<T> {
     len: usize,
-    /// The distance, and the object that is the medoid.
+    /// The distance and the object of every ranked medoid.
     entries: [(T, u32); MAX_RANKED],
 }
 
-/// Returns the number of medoids that are ranked if there are `k`.
+/// Returns the number of medoids that are ranked if there are `k` medoids.
 pub(super) fn max_ranked(k: usize) -> usize {
     (k / MEDOIDS_PER_RANKED).clamp(2, MAX_RANKED)
 }
 
 impl<T: Real> Ranking<T> {
-    /// A ranking without medoids.
+    /// Returns a ranking without medoids.
     pub(super) fn empty() -> Self {
         Self { len: 0, entries: [(T::infinity(), UNKNOWN_CLUSTER); MAX_RANKED] }
     }
@@ -30,14 +30,14 @@ impl<T: Real> Ranking<T> {
         &self.entries[..self.len]
     }
 
-    /// Returns the entry at an index below [`MAX_RANKED`]: infinitely far and [`UNKNOWN_CLUSTER`]
-    /// if it has no medoid.
+    /// Returns the entry at an index below [`MAX_RANKED`]. An entry without a medoid has an
+    /// infinite distance and [`UNKNOWN_CLUSTER`].
     pub(super) fn entry(&self, index: usize) -> (T, u32) {
         self.entries[index]
     }
 
-    /// Inserts a medoid. If there are more than `most` medoids then, drops the farthest one and
-    /// returns its distance.
+    /// Inserts a medoid. If the ranking then has more than `most` medoids, removes the farthest one
+    /// and returns its distance.
     pub(super) fn insert(&mut self, distance: T, medoid: u32, most: usize) -> Option<T> {
         let mut entry = (distance, medoid);
         let mut index = 0;

@@ -11,8 +11,8 @@ use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use std::ops::ControlFlow;
 
-/// Clusters the objects: improves the initial medoids until no iteration does, the iterations are
-/// used up, or the callback breaks.
+/// Clusters the objects: improves the initial medoids until an iteration finds no improvement, the
+/// limit of iterations is reached, or the callback breaks.
 pub(super) fn search<T: Real>(
     options: &KMedoids,
     matrix: MatRef<'_, T>,
@@ -58,15 +58,14 @@ pub(super) fn search<T: Real>(
             break;
         }
     }
-    // From scratch: labels then name the first of equally near medoids, and the loss is summed
-    // anew.
+    // A new cache: its labels name the first of equally near medoids, and its loss is summed anew.
     let mut cache = Cache::with_medoids(d, cache.medoids());
     cache.update_sums();
     Clustering::of(&cache, counts)
 }
 
-/// Returns whether the search need not validate the matrix first, because it begins with a pass
-/// over the whole matrix that does.
+/// Returns whether the search begins with a pass that reads and validates the whole matrix, so that
+/// no other check is needed before.
 fn is_validated_by_first_pass(options: &KMedoids) -> bool {
     options.max_iterations > 0
         && matches!(options.init, Init::Random { .. } | Init::Given(_))
@@ -82,9 +81,9 @@ fn candidates(algorithm: Algorithm, n: usize) -> Vec<usize> {
     candidates
 }
 
-/// One pass over the candidates, swapping at once. It ends early after as many `unsuccessful`
-/// candidates in a row, over passes, as there are. Returns the swaps and the candidates that were
-/// evaluated.
+/// Runs one pass over the n candidates, and makes an improving swap at once. `unsuccessful` counts
+/// the candidates in a row without a swap, over all passes; the pass ends early if it reaches n.
+/// Returns the number of swaps and the number of candidates that were evaluated.
 fn fasterpam_pass<T: Real>(
     cache: &mut Cache<'_, T>,
     candidates: &[usize],
@@ -109,8 +108,8 @@ fn fasterpam_pass<T: Real>(
     Ok((swaps, at))
 }
 
-/// Makes the best of all swaps if it lowers the loss. Returns the swaps and the candidates that
-/// were evaluated.
+/// Makes the best of all swaps if it lowers the loss. Returns the number of swaps and the number of
+/// candidates that were evaluated.
 fn fastpam1_iteration<T: Real>(
     cache: &mut Cache<'_, T>,
     candidates: &[usize],
@@ -131,7 +130,7 @@ fn fastpam1_iteration<T: Real>(
 }
 
 /// Moves every medoid to the best member of its cluster, then finds the clusters anew. Returns the
-/// medoids that were moved and the candidates that were evaluated.
+/// number of medoids that were moved and the number of candidates that were evaluated.
 fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize, usize) {
     let d = cache.dissimilarities();
     let k = cache.medoids().len();
@@ -146,8 +145,8 @@ fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize, usize) {
         let losses = &mut losses[start..end];
         start = end;
         T::member_losses(d.road, d.matrix, members, d.weights, losses);
-        // An object may be a medoid and yet nearer to another medoid: it remains the medoid that it
-        // is.
+        // A medoid may be nearer to another medoid, and so a member of the other cluster. It stays
+        // the medoid of its own cluster and is no candidate here.
         let is_free = |&at: &usize| members[at] as usize == *medoid || !cache.is_medoid(members[at] as usize);
         let is_better = |at: usize, best: usize| losses[at] < losses[best] - d.rounding_bound(losses[best]);
         let best = (0..members.len()).filter(is_free).reduce(|best, at| if is_better(at, best) { at } else { best });
@@ -194,7 +193,7 @@ pub(super) fn members(labels: &[usize], k: usize) -> (Vec<u32>, Vec<usize>) {
         *end = starts;
         starts += size;
     }
-    // Each end, now a start, moves up while its objects are filled in.
+    // Each element of `ends` is now a start, and becomes an end as its objects are filled in.
     let mut members = vec![0; labels.len()];
     for (object, &label) in labels.iter().enumerate() {
         members[ends[label]] = object as u32;

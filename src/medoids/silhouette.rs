@@ -15,23 +15,23 @@ use crate::{Error, MatRef, Real};
 functions_and_isa_methods! {
     in medoids;
 
-    /// Writes the silhouette of every object, (b - a) / max(a, b), and returns their mean.
+    /// Writes the silhouette of every object, `(b - a) / max(a, b)`, and returns the mean.
     ///
     /// Here a is the object's mean dissimilarity to the other members of its cluster, and b the
-    /// smallest of its mean dissimilarities to the members of another cluster. So 1 is well inside
-    /// a cluster, 0 between two, and -1 in the wrong one. `dissimilarities` is n x n, as for
-    /// [`KMedoids::fit`](crate::KMedoids::fit); `labels` are any numbers below n, and labels
-    /// without an object do not count.
+    /// smallest of its mean dissimilarities to the members of each other cluster. The silhouette is
+    /// near 1 well inside a cluster, near 0 between two clusters, and near -1 in the wrong cluster.
+    /// `dissimilarities` is n x n, as for [`KMedoids::fit`](crate::KMedoids::fit). `labels` are any
+    /// numbers below n; not every number must occur.
     ///
     /// - Accuracy: sums are kept in `f64`; each result is rounded once.
-    /// - Special values: 0 for an object alone in its cluster and if a = b = 0.
+    /// - Special values: the silhouette is 0 for an object alone in its cluster, and if a = b = 0.
     /// - Errors: as listed below; `out` is then unchanged.
-    /// - Cost and source: two reads of the matrix, one to check it; allocates O(n). Rousseeuw,
-    ///   "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis",
-    ///   1987, section 2.
+    /// - Cost and source: two reads of the matrix, one of them to check it; allocates O(n).
+    ///   Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster
+    ///   analysis", 1987, section 2.
     ///
     /// # Errors
-    /// - [`Error::NotSquare`], [`Error::Empty`] for the matrix.
+    /// - [`Error::NotSquare`] or [`Error::Empty`] if the matrix is not square or is empty.
     /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
     /// - [`Error::LengthMismatch`] if `labels` or `out` does not have n elements.
     /// - [`Error::LabelOutOfRange`] if a label is not below n.
@@ -56,23 +56,25 @@ functions_and_isa_methods! {
 functions_and_isa_methods! {
     in medoids;
 
-    /// Writes the medoid silhouette of every object, 1 - d1 / d2, and returns their mean.
+    /// Writes the medoid silhouette of every object, `1 - d1 / d2`, and returns the mean.
     ///
-    /// Here d1 and d2 are the object's dissimilarities to its nearest and second nearest medoid. So
-    /// 1 is at a medoid, and 0 between two. `dissimilarities` is n x n, as for
-    /// [`KMedoids::fit`](crate::KMedoids::fit); only the rows of the k medoids are read.
+    /// Here d1 and d2 are the object's dissimilarities to its nearest and second nearest medoid.
+    /// The medoid silhouette is 1 if d1 is 0, as at a medoid, and 0 midway between two medoids.
+    /// `dissimilarities` is n x n, as for [`KMedoids::fit`](crate::KMedoids::fit); only the rows of
+    /// the k medoids are read.
     ///
     /// - Accuracy: each result is computed in `f64` and rounded once.
-    /// - Special values: 0 if d1 = d2 = 0.
+    /// - Special values: the medoid silhouette is 0 if d1 = d2 = 0.
     /// - Errors: as listed below; `out` is then unchanged.
-    /// - Cost and source: two reads of k rows, one to check them; allocates O(n). Van der Laan,
-    ///   Pollard & Bryan, "A new partitioning around medoids algorithm", 2003; Lenssen & Schubert,
-    ///   "Clustering by Direct Optimization of the Medoid Silhouette", SISAP 2022.
+    /// - Cost and source: two reads of k rows, one of them to check them; allocates O(n). Van der
+    ///   Laan, Pollard & Bryan, "A new partitioning around medoids algorithm", 2003; Lenssen &
+    ///   Schubert, "Clustering by Direct Optimization of the Medoid Silhouette", SISAP 2022.
     ///
     /// # Errors
-    /// - [`Error::NotSquare`] for the matrix.
+    /// - [`Error::NotSquare`] if the matrix is not square.
     /// - [`Error::InvalidElement`] if a dissimilarity to a medoid is NaN, infinite or negative.
-    /// - [`Error::MedoidOutOfRange`], [`Error::DuplicateMedoid`] if there is such a medoid.
+    /// - [`Error::MedoidOutOfRange`] if a medoid is not below n; [`Error::DuplicateMedoid`] if a
+    ///   medoid is given twice.
     /// - [`Error::TooFew`] if there are fewer than 2 medoids.
     /// - [`Error::LengthMismatch`] if `out` does not have n elements.
     ///
@@ -95,7 +97,7 @@ functions_and_isa_methods! {
     }
 }
 
-/// Writes the silhouettes and returns their mean.
+/// Writes the silhouettes and returns the mean.
 fn write_with_mean<T: Real>(out: &mut [T], silhouettes: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, n) = (0.0, out.len() as f64);
     for (out, s) in out.iter_mut().zip(silhouettes) {
@@ -105,7 +107,7 @@ fn write_with_mean<T: Real>(out: &mut [T], silhouettes: impl Iterator<Item = f64
     sum / n
 }
 
-/// [`silhouette`] on a given road.
+/// Runs [`silhouette`] on a given road.
 fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<f64, Error> {
     let n = check::square("dissimilarities", matrix)?;
     if n == 0 {
@@ -132,8 +134,9 @@ fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], 
     Ok(write_with_mean(out, silhouettes))
 }
 
-/// Returns for every object a and b: its mean dissimilarity to the other members of its cluster,
-/// NaN if it is alone, and the smallest of its mean dissimilarities to another cluster.
+/// Returns a and b for every object. The first is its mean dissimilarity to the other members of
+/// its cluster, NaN if there are none. The second is the smallest of its mean dissimilarities to
+/// the members of each other cluster.
 fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize]) -> (Vec<f64>, Vec<f64>) {
     let n = labels.len();
     let (members, ends) = members(labels, n);
@@ -168,8 +171,8 @@ fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[us
 fn sum_without_itself<T: Real>(matrix: MatRef<'_, T>, members: &[u32], object: usize, sum: f64) -> f64 {
     let own = matrix.row(object)[object].to_f64();
     if own > sum / 2.0 {
-        // The difference would cancel: a large dissimilarity to itself leaves no digit of the
-        // others.
+        // The difference would cancel: next to a large dissimilarity of the object to itself, the
+        // sum has no digits of the others.
         let others = members.iter().map(|&p| p as usize).filter(|&p| p != object);
         others.map(|p| matrix.row(p)[object].to_f64()).sum()
     } else {
@@ -177,7 +180,7 @@ fn sum_without_itself<T: Real>(matrix: MatRef<'_, T>, members: &[u32], object: u
     }
 }
 
-/// [`medoid_silhouette`] on a given road.
+/// Runs [`medoid_silhouette`] on a given road.
 fn medoid_silhouette_via<T: Real>(
     road: Road,
     matrix: MatRef<'_, T>,

@@ -5,14 +5,14 @@ use crate::dispatch::functions_and_isa_methods;
 use crate::{Error, MatMut, MatRef};
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits of a softmax, given the softmax `y` and
-    /// the gradient `dy` with respect to it: `dx[j] = y[j] * (dy[j] - sum_i y[i] * dy[i])`.
+    /// Computes the gradient of a loss with respect to the logits of a softmax, given the softmax
+    /// `y` and the gradient `dy` with respect to it: `dx[j] = y[j] * (dy[j] - sum_i y[i] * dy[i])`.
     ///
     /// - Accuracy: 5 EPSILON of `y[j] * (|dy[j]| + sum_i y[i] * |dy[i]|)`; any length.
-    /// - Special values: where `y` is 0, as in masked entries, `dx` is 0 if all `dy` are finite.
+    /// - Special values: `dx` is 0 where `y` is 0, as in masked entries, if all `dy` are finite.
     /// - Errors: [`Error::LengthMismatch`] if `dy` or `dx` and `y` differ in length; `dx` is then
     ///   unchanged.
-    /// - Cost and source: 2 passes, the second one over what is in the cache; from the definition.
+    /// - Cost and source: 2 passes, the second over data in the cache; from the definition.
     ///
     /// ```
     /// // The loss is the probability of the first class.
@@ -32,16 +32,18 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits of a log-softmax, given the log-softmax
-    /// `y` and the gradient `dy` with respect to it: `dx[j] = dy[j] - exp(y[j]) * sum_i dy[i]`.
+    /// Computes the gradient of a loss with respect to the logits of a log-softmax, given the
+    /// log-softmax `y` and the gradient `dy` with respect to it:
+    /// `dx[j] = dy[j] - exp(y[j]) * sum_i dy[i]`.
     ///
     /// - Accuracy: 6 EPSILON of `|dy[j]| + exp(y[j]) * sum_i |dy[i]|`; any length. An exponential
-    ///   below the smallest normal number may count as any number from 0 to that one.
-    /// - Special values: where `y` is -inf, `dx` is `dy` if all `dy` are finite.
+    ///   below the smallest normal number may count as any number from 0 to the smallest normal
+    ///   number.
+    /// - Special values: `dx` is `dy` where `y` is -inf, if all `dy` are finite.
     /// - Errors: [`Error::LengthMismatch`] if `dy` or `dx` and `y` differ in length; `dx` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element, 2 passes, the second one over what is in the cache;
-    ///   from the definition.
+    /// - Cost and source: 1 exp per element; 2 passes, the second over data in the cache; from the
+    ///   definition.
     ///
     /// ```
     /// // The loss is the negative log-likelihood of the first class.
@@ -61,8 +63,8 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits of a softmax, for every row of a matrix:
-    /// `dx[i][j] = y[i][j] * (dy[i][j] - sum_k y[i][k] * dy[i][k])`.
+    /// Computes the gradient of a loss with respect to the logits of a softmax, for every row of a
+    /// matrix: `dx[i][j] = y[i][j] * (dy[i][j] - sum_k y[i][k] * dy[i][k])`.
     ///
     /// - Accuracy: as [`softmax_backward`].
     /// - Special values: as [`softmax_backward`], row by row.
@@ -92,8 +94,8 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits of a log-softmax, for every row of a
-    /// matrix: `dx[i][j] = dy[i][j] - exp(y[i][j]) * sum_k dy[i][k]`.
+    /// Computes the gradient of a loss with respect to the logits of a log-softmax, for every row
+    /// of a matrix: `dx[i][j] = dy[i][j] - exp(y[i][j]) * sum_k dy[i][k]`.
     ///
     /// - Accuracy: as [`log_softmax_backward`].
     /// - Special values: as [`log_softmax_backward`], row by row.

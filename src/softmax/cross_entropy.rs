@@ -16,14 +16,14 @@ fn check_classes<T>(logits: &MatRef<'_, T>, classes: &[usize], losses: &[T]) -> 
 }
 
 functions_and_isa_methods! {
-    /// The cross-entropy of the softmax of every row with the class of the row:
+    /// Computes the cross-entropy of the softmax of every row with the class of the row:
     /// `losses[i] = ln(sum_k exp(logits[i][k])) - logits[i][classes[i]]`.
     ///
     /// - Accuracy: 4 ulp of the larger of 1 and the result; any length, also with a large common
     ///   offset of the logits.
     /// - Special values: +inf if the logit of the class is -inf; NaN for a row without a softmax
     ///   (see the [table](crate#special-values)).
-    /// - Errors: as listed below.
+    /// - Errors: as listed below; `losses` is then unchanged.
     /// - Cost and source: 1 exp and 1 read per element; from the definition.
     ///
     /// ```
@@ -36,7 +36,7 @@ functions_and_isa_methods! {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::LengthMismatch`] if `classes` or `losses` does not have an element per row.
+    /// - [`Error::LengthMismatch`] if `classes` or `losses` does not have one element per row.
     /// - [`Error::ClassOutOfRange`] if a class is not below the number of columns.
     fn cross_entropy_rows(
         logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
@@ -48,16 +48,17 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// [`cross_entropy_rows`], and the gradient of `weight` times the sum of the losses with
-    /// respect to the logits: `gradient[i][j] = weight * (softmax(logits_i)[j] - (j ==
-    /// classes[i]))`. For the mean of the losses, `weight` is 1 / rows.
+    /// Computes [`cross_entropy_rows`], and the gradient of `weight` times the sum of the losses
+    /// with respect to the logits:
+    /// `gradient[i][j] = weight * (softmax(logits_i)[j] - (j == classes[i]))`. For the mean of the
+    /// losses, `weight` is 1 / rows.
     ///
     /// - Accuracy: the losses as [`cross_entropy_rows`]; the gradient 5 ulp of
-    ///   `weight * softmax(logits_i)[j]` if this is a normal number, plus an ulp of `weight` in the
-    ///   column of the class.
+    ///   `weight * softmax(logits_i)[j]` if this product is a normal number, plus 1 ulp of `weight`
+    ///   in the column of the class.
     /// - Special values: NaN in the whole row if it has no softmax (see the
     ///   [table](crate#special-values)).
-    /// - Errors: as listed below.
+    /// - Errors: as listed below; `losses` and `gradient` are then unchanged.
     /// - Cost and source: as [`softmax_rows`](crate::softmax_rows), whose exponentials both results
     ///   share; from the definition.
     ///

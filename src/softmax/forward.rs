@@ -6,17 +6,17 @@ use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
 
 functions_and_isa_methods! {
-    /// Softmax of a slice: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
+    /// Computes the softmax of a slice: `out[i] = exp(x[i]) / sum_j exp(x[j])`.
     ///
     /// - Accuracy: 4 ulp for results >= 2^-100 (f64: 2^-996), smaller ones 2^-100 (f64: 2^-996)
     ///   absolute; any length.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element, 2 if the maximum is outside of about -14..44 or the
-    ///   first logits are -inf. Slices of 16 MiB and more take 2 if exponentials are cheap
-    ///   (AVX-512, f32 on AVX2 and NEON): they are read twice and written once, past the caches;
-    ///   Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3.
+    /// - Cost and source: 1 exp per element, 2 if the maximum exceeds about 44 or the first 4096
+    ///   logits are all below about -14. Slices of 16 MiB and more take 2 if exponentials are
+    ///   cheap (AVX-512; f32 on AVX2 and NEON): these slices are read twice and written once, past
+    ///   the caches. Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3.
     ///
     /// ```
     /// let mut p = [0.0_f32; 3];
@@ -32,13 +32,13 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// Softmax of a slice in place: `x[i] = exp(x[i]) / sum_j exp(x[j])`.
+    /// Computes the softmax of a slice in place: `x[i] = exp(x[i]) / sum_j exp(x[j])`.
     ///
     /// - Accuracy: as [`softmax`]; the bits may differ from its results.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: none.
-    /// - Cost and source: as [`softmax`], plus a pass for the maximum unless the slice is read
-    ///   twice.
+    /// - Cost and source: a pass for the maximum and 1 exp per element; slices of 16 MiB and more
+    ///   as [`softmax`] if exponentials are cheap.
     ///
     /// ```
     /// let mut x = [5.0_f64; 4];
@@ -49,14 +49,16 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// Log-softmax of a slice: `out[i] = x[i] - ln(sum_j exp(x[j]))`.
+    /// Computes the log-softmax of a slice: `out[i] = x[i] - ln(sum_j exp(x[j]))`.
     ///
     /// - Accuracy: 4 ulp of the larger of 1 and the result; any length. A large common offset of
     ///   the inputs costs no accuracy, because the logarithm is subtracted in two parts.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element; 2 reads and 1 write, past the caches from 16 MiB on.
+    /// - Cost and source: 1 exp per element, 2 in blocks of 4096 elements that need a new base; 2
+    ///   reads and 1 write, past the caches from 16 MiB on; as [`log_sum_exp`], then the
+    ///   definition.
     ///
     /// ```
     /// let mut y = [0.0_f32; 2];
@@ -72,13 +74,13 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// Log-sum-exp of a slice: `ln(sum_i exp(x[i]))`, without overflow or underflow.
+    /// Returns the log-sum-exp of a slice: `ln(sum_i exp(x[i]))`, without overflow or underflow.
     ///
     /// - Accuracy: 2 ulp, or 2 ulp of 1 if the result is between -1 and 1; any length.
     /// - Special values: as in the [table](crate#special-values); an empty slice gives -inf.
     /// - Errors: none.
-    /// - Cost and source: 1 exp and 1 read per element; Dukhan & Ablavatski 2020, algorithm 3, pass
-    ///   1.
+    /// - Cost and source: 1 exp and 1 read per element, 2 exp in blocks of 4096 elements that need
+    ///   a new base; Dukhan & Ablavatski 2020, algorithm 3, pass 1.
     ///
     /// ```
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
@@ -88,15 +90,16 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// Softmax of every row of a matrix: `out[i][j] = exp(x[i][j]) / sum_k exp(x[i][k])`.
+    /// Computes the softmax of every row of a matrix:
+    /// `out[i][j] = exp(x[i][j]) / sum_k exp(x[i][k])`.
     ///
     /// - Accuracy: as [`softmax`].
     /// - Special values: as in the [table](crate#special-values), row by row.
     /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
     ///   unchanged.
-    /// - Cost and source: as [`softmax`]; short rows are worked on in groups.
+    /// - Cost and source: as [`softmax`]; short rows are processed in groups.
     ///
-    /// A scale, a mask and in-place results: [`Softmax`](crate::Softmax).
+    /// [`Softmax`](crate::Softmax) adds a scale, a mask and in-place results.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -108,7 +111,7 @@ functions_and_isa_methods! {
     /// ```
     fn softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, (x.rows(), x.cols()))?;
-        // Rows without columns take no memory: their number has no limit.
+        // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             T::softmax_rows(road, Logits::unmasked(x, T::one()), out);
         }
@@ -117,15 +120,16 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// Log-softmax of every row of a matrix: `out[i][j] = x[i][j] - ln(sum_k exp(x[i][k]))`.
+    /// Computes the log-softmax of every row of a matrix:
+    /// `out[i][j] = x[i][j] - ln(sum_k exp(x[i][k]))`.
     ///
     /// - Accuracy: as [`log_softmax`].
     /// - Special values: as in the [table](crate#special-values), row by row.
     /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
     ///   unchanged.
-    /// - Cost and source: as [`log_softmax`]; short rows are worked on in groups.
+    /// - Cost and source: as [`log_softmax`]; short rows are processed in groups.
     ///
-    /// A scale and a mask: [`Softmax`](crate::Softmax).
+    /// [`Softmax`](crate::Softmax) adds a scale and a mask.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -137,7 +141,7 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, (x.rows(), x.cols()))?;
-        // Rows without columns take no memory: their number has no limit.
+        // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             T::log_softmax_rows(road, Logits::unmasked(x, T::one()), out);
         }
@@ -146,15 +150,15 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// Log-sum-exp of every row of a matrix: `out[i] = ln(sum_j exp(x[i][j]))`.
+    /// Computes the log-sum-exp of every row of a matrix: `out[i] = ln(sum_j exp(x[i][j]))`.
     ///
     /// - Accuracy: as [`log_sum_exp`].
     /// - Special values: as in the [table](crate#special-values), row by row.
     /// - Errors: [`Error::LengthMismatch`] if `out` does not have an element per row of `x`; `out`
     ///   is then unchanged.
-    /// - Cost and source: as [`log_sum_exp`]; short rows are worked on in groups.
+    /// - Cost and source: as [`log_sum_exp`]; short rows are processed in groups.
     ///
-    /// A scale and a mask: [`Softmax`](crate::Softmax).
+    /// [`Softmax`](crate::Softmax) adds a scale and a mask.
     ///
     /// ```
     /// let mut y = [0.0_f64; 2];

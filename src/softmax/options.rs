@@ -6,15 +6,16 @@ use crate::kernels::softmax::Logits;
 use crate::real::Element;
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
-/// Softmax, log-softmax and log-sum-exp of rows of logits `scale * x + mask`.
+/// A builder for the softmax, log-softmax and log-sum-exp of rows of logits `scale * x + mask`.
 ///
 /// - Accuracy: that of [`softmax_rows`], [`log_softmax_rows`] and [`log_sum_exp_rows`] for the
-///   logits `scale * x + mask`, which are rounded to `T` once (on scalar twice: product and sum).
-/// - Special values: where the mask is -inf the logit is -inf, even if `x` is NaN or +inf. Other
+///   logits `scale * x + mask`. These are rounded to `T` once, on scalar twice: the product and the
+///   sum.
+/// - Special values: a logit is -inf where the mask is -inf, even if `x` is NaN or +inf. Other
 ///   logits are as in the [table](crate#special-values).
 /// - Errors: [`Error::InvalidParameter`] if the scale is 0 or not finite; [`Error::ShapeMismatch`]
 ///   if the mask has neither the shape of `x` nor one row of its length; those of each method.
-/// - Cost and source: that of the functions without options, plus 1 read of a mask per pass.
+/// - Cost and source: as the functions without options, plus 1 read of the mask per pass.
 ///
 /// ```
 /// use mantex::{MatMut, MatRef, Softmax};
@@ -51,41 +52,44 @@ impl<T: Real> Default for Softmax<'_, T> {
 }
 
 impl<'a, T: Real> Softmax<'a, T> {
-    /// Scale 1, no mask, NaN for fully masked rows, and [`Isa::best`].
+    /// Returns the builder with scale 1, no mask, NaN for fully masked rows, and [`Isa::best`].
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The factor of the logits, for example 1 / temperature: finite and not 0.
+    /// Sets the factor of the logits, for example 1 / temperature: finite and not 0.
     pub fn scale(self, scale: T) -> Self {
         Self { scale, ..self }
     }
 
-    /// The term that is added to the scaled logits: a matrix of their shape, or one row for all
-    /// rows. An entry of -inf masks a logit.
+    /// Sets the matrix that is added to the scaled logits: it has their shape, or one row that is
+    /// added to every row. An entry of -inf masks a logit.
     pub fn mask(self, mask: MatRef<'a, T>) -> Self {
         Self { mask: Some(mask), ..self }
     }
 
-    /// Whether the softmax of a row whose logits are all -inf, masked or given, is 0, and its
-    /// log-softmax -inf, instead of NaN.
+    /// Sets the results of rows whose logits are all -inf, whether masked or given. With `true`
+    /// their softmax is 0 and their log-softmax -inf; otherwise both are NaN.
     pub fn masked_rows_are_zero(self, yes: bool) -> Self {
         Self { masked_rows_are_zero: yes, ..self }
     }
 
-    /// The instruction set to run instead of [`Isa::best`].
+    /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
         Self { isa: Some(isa), ..self }
     }
 
-    /// Softmax of every row: `out[i][j] = exp(z[i][j]) / sum_k exp(z[i][k])` with
+    /// Computes the softmax of every row: `out[i][j] = exp(z[i][j]) / sum_k exp(z[i][k])` with
     /// `z = scale * x + mask`.
     ///
-    /// Accuracy, special values and cost are those of the [builder](Softmax).
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax).
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
     ///
     /// # Errors
     /// - [`Error::ShapeMismatch`] if `out` and `x` differ in shape.
-    /// - Those of the options (see [`Softmax`]). `out` is unchanged on every error.
+    /// - Those of the options (see [`Softmax`]).
     pub fn rows(&self, x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
         check::shape("out", &out, x.shape())?;
         let logits = self.logits(x)?;
@@ -95,10 +99,14 @@ impl<'a, T: Real> Softmax<'a, T> {
         Ok(())
     }
 
-    /// Softmax of every row in place, with the results of [`Softmax::rows`] to the bit.
+    /// Computes the softmax of every row in place, with the results of [`Softmax::rows`] to the
+    /// bit.
     ///
-    /// Accuracy and special values are those of the [builder](Softmax). Rows of more than a vector
-    /// take 2 exp per element instead of 1, because their logits must outlast the sum.
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax).
+    /// - Errors: as listed below; `x` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax), but rows of more than a vector take 2 exp per
+    ///   element instead of 1, because their logits are needed again after the sum.
     ///
     /// ```
     /// use mantex::{MatMut, Softmax};
@@ -109,7 +117,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// ```
     ///
     /// # Errors
-    /// Those of the options (see [`Softmax`]). `x` is unchanged on every error.
+    /// Those of the options (see [`Softmax`]).
     pub fn rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
         let logits = self.logits(x)?;
         if logits.x.cols() > 0 {
@@ -118,14 +126,17 @@ impl<'a, T: Real> Softmax<'a, T> {
         Ok(())
     }
 
-    /// Log-softmax of every row: `out[i][j] = z[i][j] - ln(sum_k exp(z[i][k]))` with
+    /// Computes the log-softmax of every row: `out[i][j] = z[i][j] - ln(sum_k exp(z[i][k]))` with
     /// `z = scale * x + mask`.
     ///
-    /// Accuracy, special values and cost are those of the [builder](Softmax).
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax).
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
     ///
     /// # Errors
     /// - [`Error::ShapeMismatch`] if `out` and `x` differ in shape.
-    /// - Those of the options (see [`Softmax`]). `out` is unchanged on every error.
+    /// - Those of the options (see [`Softmax`]).
     pub fn log_rows(&self, x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
         check::shape("out", &out, x.shape())?;
         let logits = self.logits(x)?;
@@ -135,14 +146,17 @@ impl<'a, T: Real> Softmax<'a, T> {
         Ok(())
     }
 
-    /// Log-sum-exp of every row: `out[i] = ln(sum_j exp(z[i][j]))` with `z = scale * x + mask`.
+    /// Computes the log-sum-exp of every row: `out[i] = ln(sum_j exp(z[i][j]))` with
+    /// `z = scale * x + mask`.
     ///
-    /// Accuracy, special values and cost are those of the [builder](Softmax). A fully masked row
-    /// gives -inf.
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax); a fully masked row gives -inf.
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
     ///
     /// # Errors
-    /// - [`Error::LengthMismatch`] if `out` does not have an element per row of `x`.
-    /// - Those of the options (see [`Softmax`]). `out` is unchanged on every error.
+    /// - [`Error::LengthMismatch`] if `out` does not have one element per row of `x`.
+    /// - Those of the options (see [`Softmax`]).
     pub fn log_sum_exp_rows(&self, x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> {
         check::length("out", out.len(), x.rows())?;
         T::log_sum_exp_rows(self.road(), self.logits(x)?, out);
@@ -153,7 +167,7 @@ impl<'a, T: Real> Softmax<'a, T> {
         self.isa.into()
     }
 
-    /// The matrix `x` with the options, which are checked.
+    /// Checks the options. Returns the logits that they make of `x`.
     fn logits<M: Shape>(&self, x: M) -> Result<Logits<'a, T, M>, Error> {
         let scale = self.scale.to_f64();
         if !scale.is_finite() || scale == 0.0 {

@@ -5,11 +5,11 @@ use crate::dispatch::functions_and_isa_methods;
 use crate::{Error, MatMut, MatRef};
 
 functions_and_isa_methods! {
-    /// StableMax of a slice: `out[i] = s(x[i]) / sum_j s(x[j])` with `s(x) = 1 + x` for x >= 0 and
-    /// `1 / (1 - x)` below.
+    /// Computes the StableMax of a slice: `out[i] = s(x[i]) / sum_j s(x[j])` with `s(x) = 1 + x`
+    /// for x >= 0 and `s(x) = 1 / (1 - x)` for x < 0.
     ///
-    /// - Accuracy: 4 ulp for normal results, smaller ones the smallest normal number absolute; any
-    ///   length.
+    /// - Accuracy: 4 ulp for normal results; smaller results have an absolute error of at most the
+    ///   smallest normal number; any length.
     /// - Special values: as softmax in the [table](crate#special-values); an empty slice is a
     ///   no-op.
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
@@ -31,8 +31,8 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The logarithm of the [`stablemax`] of a slice: `out[i] = ±ln(1 + |x[i]|) - ln(sum_j
-    /// s(x[j]))`, with the sign of `x[i]`.
+    /// Computes the logarithm of the [`stablemax`] of a slice:
+    /// `out[i] = ±ln(1 + |x[i]|) - ln(sum_j s(x[j]))`, with the sign of `x[i]`.
     ///
     /// - Accuracy: 4 ulp of the larger of 1 and the result; any length.
     /// - Special values: as log-softmax in the [table](crate#special-values); an empty slice is a
@@ -55,7 +55,8 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// [`stablemax`] of every row of a matrix: `out[i][j] = s(x[i][j]) / sum_k s(x[i][k])`.
+    /// Computes the [`stablemax`] of every row of a matrix:
+    /// `out[i][j] = s(x[i][j]) / sum_k s(x[i][k])`.
     ///
     /// - Accuracy: as [`stablemax`].
     /// - Special values: as softmax in the [table](crate#special-values), row by row.
@@ -73,7 +74,7 @@ functions_and_isa_methods! {
     /// ```
     fn stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, x.shape())?;
-        // Rows without columns take no memory: their number has no limit.
+        // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             T::stablemax_rows(road, x, out);
         }
@@ -82,7 +83,7 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// [`log_stablemax`] of every row of a matrix:
+    /// Computes the [`log_stablemax`] of every row of a matrix:
     /// `out[i][j] = ±ln(1 + |x[i][j]|) - ln(sum_k s(x[i][k]))`.
     ///
     /// - Accuracy: as [`log_stablemax`].
@@ -109,9 +110,9 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits `x` of `y = stablemax(x)`, given the
-    /// gradient `dy` with respect to y: `dx[j] = (s'(x[j]) / S) (dy[j] - sum_i dy[i] y[i])` with `S
-    /// = sum_i s(x[i])`, and `s'(x) = 1` for x >= 0 and `1 / (1 - x)^2` below.
+    /// Computes the gradient of a loss with respect to the logits `x` of `y = stablemax(x)`, given
+    /// the gradient `dy` with respect to y: `dx[j] = (s'(x[j]) / S) (dy[j] - sum_i dy[i] y[i])`.
+    /// Here `S = sum_i s(x[i])`; `s'(x) = 1` for x >= 0 and `s'(x) = 1 / (1 - x)^2` for x < 0.
     ///
     /// - Accuracy: `16 EPSILON (s'(x[j]) / S) (|dy[j]| + sum_i |dy[i]| y[i])` plus the smallest
     ///   normal number; any length, if the results are finite.
@@ -137,9 +138,10 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// The gradient of a loss with respect to the logits `x` of `y = log_stablemax(x)`, given the
-    /// gradient `dy` with respect to y: `dx[j] = dy[j] / (1 + |x[j]|) - (s'(x[j]) / S) sum_i
-    /// dy[i]`, with s' and S as for [`stablemax_backward`].
+    /// Computes the gradient of a loss with respect to the logits `x` of `y = log_stablemax(x)`,
+    /// given the gradient `dy` with respect to y:
+    /// `dx[j] = dy[j] / (1 + |x[j]|) - (s'(x[j]) / S) sum_i dy[i]`, with s' and S as for
+    /// [`stablemax_backward`].
     ///
     /// - Accuracy: `16 EPSILON (|dy[j]| / (1 + |x[j]|) + (s'(x[j]) / S) sum_i |dy[i]|)` plus the
     ///   smallest normal number; any length, if the results and the sum of `dy` are finite.
@@ -164,7 +166,7 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// [`stablemax_backward`] of every row of a matrix:
+    /// Computes the [`stablemax_backward`] of every row of a matrix:
     /// `dx[i][j] = (s'(x[i][j]) / S_i) (dy[i][j] - sum_k dy[i][k] y[i][k])`.
     ///
     /// - Accuracy: as [`stablemax_backward`].
@@ -195,7 +197,7 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
-    /// [`log_stablemax_backward`] of every row of a matrix:
+    /// Computes the [`log_stablemax_backward`] of every row of a matrix:
     /// `dx[i][j] = dy[i][j] / (1 + |x[i][j]|) - (s'(x[i][j]) / S_i) sum_k dy[i][k]`.
     ///
     /// - Accuracy: as [`log_stablemax_backward`].

@@ -10,7 +10,8 @@ use core::fmt;
 use core::mem::replace;
 use core::str::FromStr;
 
-/// The way in which [`Sinkhorn`] iterates. The potentials agree to the stated accuracy.
+/// The domain in which [`Sinkhorn`] iterates. All methods find the same potentials, to the stated
+/// accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Method {
@@ -18,13 +19,14 @@ pub enum Method {
     /// size.
     Log,
     /// By scaling a stored Gibbs matrix `exp((f_i + g_j - C_ij) / epsilon)`, which has absorbed the
-    /// potentials of the time when it was built (Schmitzer 2019, section 3.1): two multiply-adds
-    /// per entry and iteration. It takes one more matrix of the size of the cost matrix, whatever
-    /// [`Sinkhorn::memory_limit`] is. If the scalings leave the range in which this is accurate,
-    /// the solver continues in the log domain and later builds another matrix.
+    /// potentials from the iteration when it was built (Schmitzer 2019, section 3.1): two
+    /// multiply-adds per entry and iteration. The Gibbs matrix is about as large as the cost
+    /// matrix; [`Sinkhorn::memory_limit`] does not apply. If there is no memory for it, the solver
+    /// stays in the log domain. If the scalings leave the range in which they are accurate, the
+    /// solver continues in the log domain and later builds another matrix.
     Scaling,
-    /// In the log domain at first; by scaling if enough iterations are to come and the matrix is
-    /// within [`Sinkhorn::memory_limit`].
+    /// In the log domain at first. Then by scaling, if enough iterations are expected and the Gibbs
+    /// matrix is within [`Sinkhorn::memory_limit`].
     #[default]
     Auto,
 }
@@ -54,18 +56,19 @@ impl FromStr for Method {
     }
 }
 
-/// The domain that a solve iterates in now.
+/// The current domain of a solve.
 pub(super) enum Domain<T> {
     /// The log domain: kernels update the potentials.
     Log {
-        /// The iterations since the start, the last change of epsilon, or the last scaling.
+        /// The number of iterations since the start, the last change of epsilon, or the last
+        /// scaling.
         iterations: usize,
         /// The memory of a Gibbs matrix, if one may be built.
         memory: Option<GibbsMemory<T>>,
     },
     /// Scaling: kernels update the scalings of a Gibbs matrix that has absorbed the potentials.
     Scaling {
-        /// The iterations since the matrix was built.
+        /// The number of iterations since the matrix was built.
         iterations: usize,
         /// The matrix and its scalings.
         gibbs: GibbsMemory<T>,
@@ -73,7 +76,7 @@ pub(super) enum Domain<T> {
 }
 
 impl<T: Real> Domain<T> {
-    /// The log domain, with the memory of a Gibbs matrix if the settings allow it.
+    /// Returns the log domain, with the memory of a Gibbs matrix if the settings allow it.
     pub(super) fn new(settings: &Sinkhorn, problem: &Problem<'_, T>) -> Self {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
         let memory = match settings.method {
@@ -84,7 +87,7 @@ impl<T: Real> Domain<T> {
         Self::Log { iterations: 0, memory }
     }
 
-    /// Builds the Gibbs matrix of the potentials. Nothing happens without memory for it.
+    /// Builds the Gibbs matrix of the potentials. Does nothing if there is no memory for it.
     pub(super) fn enter_scaling(
         &mut self,
         settings: &Sinkhorn,
@@ -108,8 +111,8 @@ impl<T: Real> Domain<T> {
         };
     }
 
-    /// Moves the scalings into the potentials, if there are any, and keeps both the domain and the
-    /// scalings.
+    /// Adds the scalings to the potentials, if there are scalings. The domain and the scalings stay
+    /// as they are.
     pub(super) fn absorb_scalings(
         &mut self,
         settings: &Sinkhorn,

@@ -1,24 +1,25 @@
-//! The schedule of larger epsilons before the one that is asked for.
+//! The schedule of larger epsilons before the requested one.
 
 use crate::real::Element;
 use crate::{MatRef, Real};
 
-/// The schedule of epsilons of [`Sinkhorn`](super::Sinkhorn): problems with larger epsilons are
+/// The schedule of epsilons of [`Sinkhorn`](super::Sinkhorn). Problems with larger epsilons are
 /// solved roughly first, and each passes its potentials on to the next (Schmitzer 2019, section
 /// 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum EpsilonScaling {
-    /// No schedule: only the epsilon that is asked for.
+    /// No schedule: only the requested epsilon.
     #[default]
     Off,
-    /// From the range of the finite costs down to epsilon, each the last divided by this factor,
-    /// which is above 1 and usually 2 to 10. Useful if epsilon is small against the costs.
+    /// Epsilons from the range of the finite costs down to the requested one. Each is the last one
+    /// divided by this factor, which must be above 1 and is usually from 2 to 10. Useful if epsilon
+    /// is small relative to the costs.
     Factor(f64),
 }
 
-/// The first epsilon of a schedule: the largest finite cost minus the smallest cost, 0 if there is
-/// none.
+/// Returns the first epsilon of a schedule: the largest finite cost minus the smallest cost, or 0
+/// if no cost is finite.
 pub(super) fn cost_range<T: Real>(cost: MatRef<'_, T>) -> f64 {
     let (mut min, mut max) = (T::infinity(), T::rounded(-T::MAX));
     for row in cost.iter_rows() {

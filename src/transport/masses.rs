@@ -11,26 +11,26 @@ use crate::{Error, MatRef, Real};
 pub(super) struct Masses {
     /// The total of `a`.
     pub(super) total: f64,
-    /// The number of rows, with and without mass.
+    /// The number of rows, including those without mass.
     pub(super) rows: usize,
     /// The indices of the rows with mass.
     pub(super) support: Vec<usize>,
     /// The masses of the rows in `support`.
     pub(super) a: Vec<f64>,
-    /// Their logarithms to base 2.
+    /// The logarithms of `a` to base 2.
     pub(super) log2_a: Vec<f64>,
     /// The masses of all columns.
     pub(super) b: Vec<f64>,
-    /// Their logarithms to base 2.
+    /// The logarithms of `b` to base 2.
     log2_b: Vec<f64>,
 }
 
 impl Masses {
-    /// Checks the masses. Their totals may differ by `max_mismatch` of the larger.
+    /// Checks the masses. The totals may differ by at most `max_mismatch` times the larger total.
     pub(super) fn new<T: Real>(a: &[T], b: &[T], max_mismatch: f64) -> Result<Self, Error> {
         let (total, total_b) = (total_mass("a", a, None)?, total_mass("b", b, None)?);
         check_totals(total, total_b, max_mismatch)?;
-        // A mass that vanishes against the total stays positive.
+        // A positive mass stays positive, even if its share of the total underflows.
         let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::zero() { f64::MIN_POSITIVE } else { 0.0 });
         let rows = a.len();
         let support: Vec<usize> = (0..rows).filter(|&i| a[i] > T::zero()).collect();
@@ -40,7 +40,7 @@ impl Masses {
         Ok(Self { total, rows, support, log2_a: log2(&a), a, log2_b: log2(&b), b })
     }
 
-    /// The problem of these masses, for the kernels.
+    /// Returns the problem with these masses, for the kernels.
     pub(super) fn problem<'a, T: Real>(&'a self, cost: MatRef<'a, T>, eta: T) -> Problem<'a, T> {
         Problem {
             cost,
@@ -55,13 +55,13 @@ impl Masses {
     }
 }
 
-/// Fails if the totals differ by more than `max_mismatch` of the larger.
+/// Fails if the totals differ by more than `max_mismatch` times the larger total.
 pub(super) fn check_totals(a: f64, b: f64, max_mismatch: f64) -> Result<(), Error> {
     if (a - b).abs() > max_mismatch * a.max(b) { Err(Error::MassMismatch { a, b }) } else { Ok(()) }
 }
 
-/// The total of the masses. Fails unless all are finite and not negative and the total is finite
-/// and positive. In a batch, the masses are the row `problem` of a matrix.
+/// Returns the total of the masses. Fails unless all masses are finite and not negative and the
+/// total is finite and positive. In a batch, the masses are the row `problem` of a matrix.
 pub(super) fn total_mass<T: Real>(argument: &'static str, masses: &[T], problem: Option<usize>) -> Result<f64, Error> {
     for (i, mass) in masses.iter().enumerate() {
         let value = mass.to_f64();

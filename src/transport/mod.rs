@@ -6,11 +6,11 @@
 //!
 //! - [`Sinkhorn`] holds the settings and solves one problem ([`Sinkhorn::solve`]) or many on one
 //!   cost matrix ([`Sinkhorn::solve_batch`]).
-//! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. [`Progress`] is what it
-//!   tells a callback.
-//! - [`Transport`] is the solution: potentials, cost, marginal error, and from them the plan
-//!   ([`PlanRows`], [`PlanEntries`]) and the [`Objective`]. [`TransportBatch`] has the solutions of
-//!   a batch.
+//! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. It passes [`Progress`]
+//!   to a callback.
+//! - [`Transport`] is the solution: potentials, cost and marginal error. The plan ([`PlanRows`],
+//!   [`PlanEntries`]) and the [`Objective`] are computed from it. [`TransportBatch`] has the
+//!   solutions of a batch.
 
 mod batch;
 mod domain;

@@ -1,4 +1,4 @@
-//! The values of a problem at a solution, among them the duality gap.
+//! The primal and dual values of a problem at a solution, including the duality gap.
 
 use super::solution::Transport;
 use crate::kernels::transport::objective::Scratch;
@@ -9,10 +9,10 @@ use core::f64::consts::{LN_2, LOG2_E};
 /// The values of a problem at a [`Transport`], from [`Transport::objective`].
 ///
 /// P is the plan of the potentials f and g, which meets the marginals up to
-/// [`Transport::marginal_error`]. Terms that are 0, of pairs that are forbidden or without mass,
-/// are left out of sums. Epsilon is the solver's, for `f32` as [rounded](super::Sinkhorn#accuracy).
-/// In the dual value and in the gap, b is scaled to the total of a, because totals that differ by
-/// rounding would leave no feasible plan.
+/// [`Transport::marginal_error`]. Pairs that are forbidden or without mass contribute 0. Epsilon is
+/// that of the solver, for `f32` as [rounded](super::Sinkhorn#accuracy). In the dual value and in
+/// the gap, b is scaled to the total of a: if the totals differed by rounding, no plan would be
+/// feasible.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
@@ -20,26 +20,26 @@ pub struct Objective {
     pub cost: f64,
     /// The entropy `-sum_ij P_ij (ln P_ij - 1)`.
     pub entropy: f64,
-    /// The primal value of P, `cost - epsilon * entropy`. P is not quite feasible, so it may lie on
-    /// either side of the optimum; `primal - dual` is `<f, P 1 - a> + <g, P^T 1 - b>`.
+    /// The primal value of P, `cost - epsilon * entropy`. P is not quite feasible, so the value may
+    /// lie on either side of the optimum. `primal - dual` is `<f, P 1 - a> + <g, P^T 1 - b>`.
     pub primal: f64,
     /// The dual value `<f, a> + <g, b> - epsilon * sum_ij P_ij`: a lower bound of the optimum.
     pub dual: f64,
     /// The duality gap: the primal value of a feasible plan minus [`dual`](Self::dual), so that
     /// `dual + gap` is an upper bound of the optimum. The feasible plan is P rounded to its
     /// marginals (Altschuler, Weed & Rigollet 2017, algorithm 2). The gap is at least 0, and 0 at
-    /// the optimum. It is +inf if that rounding puts mass on a forbidden pair: with forbidden pairs
-    /// it is finite only if the marginals are met to about 1e-13.
+    /// the optimum. The gap is +inf if that rounding puts mass on a forbidden pair: with forbidden
+    /// pairs, the gap is finite only if the marginals are met to about 1e-13.
     pub gap: f64,
 }
 
 impl<T: Real> Transport<T> {
-    /// `<C, P>`, the entropy, the primal and the dual value of the problem, and the
+    /// Computes `<C, P>`, the entropy, the primal and the dual value of the problem, and the
     /// [duality gap](Objective::gap), which bounds the distance from the optimum.
     ///
-    /// - Accuracy: about 1e-13 relative to the magnitudes of the terms of each value, or 1e-16
-    ///   times the largest potential / epsilon if that is more. The gap is computed without
-    ///   cancellation.
+    /// - Accuracy: for each value, a relative error of about the larger of 1e-13 and 1e-16 times
+    ///   the largest potential / epsilon, relative to the sum of the magnitudes of its terms. The
+    ///   gap is computed without cancellation.
     /// - Special values: forbidden pairs and pairs without mass count 0; see [`Objective::gap`].
     /// - Errors: [`Error::ShapeMismatch`] if `cost` does not have the shape of the problem.
     /// - Cost and source: two reads of the cost matrix, two exponentials and one logarithm per

@@ -1,9 +1,9 @@
-//! Over-relaxation: how far potentials move beyond their updates.
+//! Over-relaxation: the factor by which potentials move beyond their updates.
 
 use crate::kernels::transport::tuning::{MAX_FACTOR, MIN_RATE_WINDOW, SETTLING_ITERATIONS};
 
 /// The factor by which [`Sinkhorn`](super::Sinkhorn) moves potentials beyond their updates. It cuts
-/// the number of iterations where convergence is slow (Thibault, Chizat, Dossal & Papadakis 2021,
+/// the number of iterations when convergence is slow (Thibault, Chizat, Dossal & Papadakis 2021,
 /// "Overrelaxed Sinkhorn-Knopp Algorithm for Regularized Optimal Transport").
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
@@ -14,35 +14,36 @@ pub enum OverRelaxation {
     /// The best factor for the measured rate of convergence. It starts at 1 and backs off if the
     /// error does not fall.
     Auto,
-    /// A factor between 0 and 2, where 1 is none. Above 1 the iteration may not converge.
+    /// A factor between 0 and 2; 1 is no over-relaxation. Above 1 the iteration may not converge.
     Factor(f64),
 }
 
-/// The current factor, adapted to the rate of convergence if that is asked for.
+/// The current factor, adapted to the rate of convergence with [`OverRelaxation::Auto`].
 ///
 /// Near the solution, Sinkhorn's iteration is linear: the error falls by a factor `rate` each time.
 /// Over-relaxation makes it a successive over-relaxation (Thibault et al. 2021; Lehmann, von
-/// Renesse, Sambale & Uschmajew 2022). Young's theory gives the best factor,
-/// `2 / (1 + sqrt(1 - rate))`, and the rate without over-relaxation from the rate under some
-/// factor. Far from the solution a factor above 1 can do harm: if the error does not fall, the part
-/// above 1 is halved, and it grows again slowly.
+/// Renesse, Sambale & Uschmajew 2022). Young's theory gives the rate without
+/// over-relaxation from the rate under a factor, and from it the best factor,
+/// `2 / (1 + sqrt(1 - rate))`. Far from the solution a factor above 1 can slow or stop convergence:
+/// if the error does not fall, the part of the factor above 1 is halved, and its limit grows again
+/// slowly.
 pub(super) struct AdaptiveFactor {
     /// The current factor.
     pub(super) factor: f64,
     /// Whether the factor is adapted.
     is_adaptive: bool,
-    /// The largest factor that may be chosen now.
+    /// The current limit of the factor.
     limit: f64,
     /// The error at the start of the window.
     window_error: f64,
-    /// The iterations since the start of the window.
+    /// The number of iterations since the start of the window.
     window: usize,
-    /// The iterations to leave out after a change.
+    /// The number of iterations still to be left out after a change of the factor.
     settling: usize,
 }
 
 impl AdaptiveFactor {
-    /// The factor at the start of a solve, or of a stage of epsilon scaling.
+    /// Returns the factor at the start of a solve, or of a stage of epsilon scaling.
     pub(super) fn new(setting: OverRelaxation) -> Self {
         let factor = if let OverRelaxation::Factor(factor) = setting { factor } else { 1.0 };
         let is_adaptive = setting == OverRelaxation::Auto;

@@ -1,4 +1,4 @@
-//! The plan of a solution: all of it, row by row, or its large entries.
+//! The plan of a solution: the whole plan, its rows, or its large entries.
 
 use super::solution::Transport;
 use super::workspace::Memory;
@@ -12,12 +12,13 @@ impl<T: Real> Transport<T> {
     /// Writes the plan `P_ij = exp((f_i + g_j - C_ij) / epsilon)`, n x m, in the units of the
     /// masses.
     ///
-    /// - Accuracy: entries are evaluated from the solver's `f64` potentials. With `f32` costs, a
-    ///   relative error of about 1e-6 for entries that are not negligible.
-    /// - Special values: 0 for forbidden pairs, and in rows and columns without mass.
+    /// - Accuracy: entries are evaluated from the solver's `f64` potentials. With `f32` costs,
+    ///   entries that are not negligible have a relative error of about 1e-6.
+    /// - Special values: entries are 0 for forbidden pairs and in rows and columns without mass.
     /// - Errors: [`Error::ShapeMismatch`] if `cost` or `out` does not have the shape of the
     ///   problem; `out` is then unchanged.
-    /// - Cost and source: one read of the cost matrix, one exponential per entry; Cuturi 2013.
+    /// - Cost and source: one read of the cost matrix, one exponential per entry, and O(n + m)
+    ///   memory; Cuturi 2013.
     ///
     /// `cost` must be the matrix that was solved.
     ///
@@ -37,13 +38,13 @@ impl<T: Real> Transport<T> {
         Ok(())
     }
 
-    /// The rows of the plan in order, as [`plan_into`](Self::plan_into) writes them, without the
-    /// whole plan.
+    /// Computes the rows of the plan in order, with the values of [`plan_into`](Self::plan_into),
+    /// without storing the whole plan.
     ///
     /// - Accuracy: that of [`plan_into`](Self::plan_into).
     /// - Special values: those of [`plan_into`](Self::plan_into).
     /// - Errors: [`Error::ShapeMismatch`] if `cost` does not have the shape of the problem.
-    /// - Cost and source: that of [`plan_into`](Self::plan_into) for all rows, and O(n + m) memory.
+    /// - Cost and source: those of [`plan_into`](Self::plan_into) for all rows.
     ///
     /// `cost` must be the matrix that was solved.
     ///
@@ -65,14 +66,14 @@ impl<T: Real> Transport<T> {
         Ok(PlanRows { transport: self, cost, memory, block: Vec::new(), start: 0, next: 0 })
     }
 
-    /// The entries of the plan above `threshold`, in the units of the masses, row by row, without
-    /// the whole plan. With 0, all entries that are not 0.
+    /// Computes the entries of the plan above `threshold`, in the units of the masses, row by row,
+    /// without storing the whole plan. With a threshold of 0, these are all entries that are not 0.
     ///
     /// - Accuracy: that of [`plan_into`](Self::plan_into).
     /// - Special values: those of [`plan_into`](Self::plan_into).
     /// - Errors: [`Error::ShapeMismatch`] if `cost` does not have the shape of the problem;
     ///   [`Error::InvalidParameter`] if the threshold is negative or NaN.
-    /// - Cost and source: that of [`plan_rows`](Self::plan_rows).
+    /// - Cost and source: those of [`plan_rows`](Self::plan_rows).
     ///
     /// `cost` must be the matrix that was solved.
     ///
@@ -101,16 +102,16 @@ pub struct PlanRows<'a, T: Real> {
     transport: &'a Transport<T>,
     cost: MatRef<'a, T>,
     memory: Memory<T>,
-    /// Some rows of the plan, from row `start` on.
+    /// Consecutive rows of the plan, from row `start` on.
     block: Vec<T>,
     /// The first row of `block`.
     start: usize,
-    /// The row that comes next.
+    /// The index of the next row.
     next: usize,
 }
 
 impl<T: Real> PlanRows<'_, T> {
-    /// The next row and its index. The row lies in a buffer that the next call overwrites, so this
+    /// Returns the next row and its index. The next call overwrites the row's buffer, so `PlanRows`
     /// cannot be an [`Iterator`].
     pub fn next_row(&mut self) -> Option<(usize, &[T])> {
         let (rows, cols) = (self.cost.rows(), self.cost.cols());
@@ -128,7 +129,7 @@ impl<T: Real> PlanRows<'_, T> {
         Some((self.next - 1, self.last_row()))
     }
 
-    /// The row that came last; empty before the first.
+    /// Returns the last row that was returned; an empty slice before the first.
     fn last_row(&self) -> &[T] {
         match self.next.checked_sub(self.start + 1) {
             Some(at) => &self.block[at * self.cost.cols()..][..self.cost.cols()],
@@ -136,7 +137,7 @@ impl<T: Real> PlanRows<'_, T> {
         }
     }
 
-    /// Writes the rows from row `first` on, as many as `out` has.
+    /// Fills `out` with consecutive rows of the plan, from row `first` on.
     fn write(&mut self, first: usize, out: MatMut<'_, T>) {
         let Transport { road, masses, potentials, eta, .. } = self.transport;
         let problem = masses.problem(self.cost, *eta);
@@ -167,7 +168,7 @@ pub struct PlanEntry<T> {
 pub struct PlanEntries<'a, T: Real> {
     rows: PlanRows<'a, T>,
     threshold: T,
-    /// The column of the last row that comes next.
+    /// The next column of the current row.
     column: usize,
 }
 

@@ -18,8 +18,8 @@ use core::ops::ControlFlow;
 /// For costs C (n x m) and masses a (n) and b (m), it finds the plan P that minimizes
 /// `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. That plan is
 /// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g. Sinkhorn's iteration finds
-/// them from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019, "Stabilized Sparse Scaling
-/// Algorithms for Entropy Regularized Transport Problems").
+/// the potentials, starting from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019,
+/// "Stabilized Sparse Scaling Algorithms for Entropy Regularized Transport Problems").
 ///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
@@ -36,19 +36,20 @@ use core::ops::ControlFlow;
 /// # Speed and memory
 /// An iteration is one update of f and one of g. It reads the cost matrix once and takes one
 /// exponential per entry, or it reads a stored Gibbs matrix once and takes none: see [`Method`].
-/// The checks before the first iteration read the cost matrix once more. Building a Gibbs matrix
-/// also takes its exponentials, and so does the measurement that follows when the reported error is
-/// within the tolerance. Besides the input, the solver holds about `10 n + 15 m` numbers, and with
-/// a Gibbs matrix, whose rows are filled up to cache lines, `n m` more. It never stores the plan.
+/// Three more steps read the cost matrix once each: the checks before the first iteration, building
+/// a Gibbs matrix, and measuring the marginal error when the reported error is within the
+/// tolerance. The last two also take one exponential per entry. Besides the input, the solver holds
+/// about `10 n + 15 m` numbers. A Gibbs matrix is `n m` more, with rows filled up to cache lines.
+/// The plan is never stored.
 ///
 /// # Accuracy
-/// Potentials are iterated in `f64` and sums are continued in `f64` for both element types. With
-/// `f32` costs, an entry of the plan that is not negligible has a relative error of about 1e-6,
-/// even if cost / epsilon is 1e6. The marginal error is therefore limited by the iterations and not
-/// by rounding. Kernels take `log2(e) / epsilon` rounded to the element type, which for `f32`
-/// changes epsilon by at most 6e-8 of it. Epsilon may be as small as 1e-12 of the potentials, which
-/// are of the size of the costs (except nearly forbidden ones that no mass has to use); a small
-/// epsilon needs many iterations.
+/// For both element types, potentials are `f64`, and sums are continued in `f64`. With `f32` costs,
+/// an entry of the plan that is not negligible has a relative error of about 1e-6, even if cost /
+/// epsilon is 1e6. The marginal error is therefore limited by the iterations and not by rounding.
+/// Kernels take `log2(e) / epsilon` rounded to the element type; for `f32` this is a relative
+/// change of epsilon of at most 6e-8. Epsilon may be as small as 1e-12 times the largest potential.
+/// Potentials are about as large as the costs that mass has to pay. A small epsilon needs many
+/// iterations.
 ///
 /// # Special values
 /// A cost of +inf forbids a pair: its entry of the plan is 0. Masses may be 0: the row or column of
@@ -59,7 +60,7 @@ use core::ops::ControlFlow;
 pub struct Sinkhorn {
     epsilon: f64,
     pub(super) max_iterations: usize,
-    /// The default of the element type if `None`.
+    /// The tolerance; `None` is the default of the element type.
     tolerance: Option<f64>,
     pub(super) road: Road,
     pub(super) method: Method,
@@ -69,18 +70,20 @@ pub struct Sinkhorn {
     pub(super) warm_start: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-/// log2(e) / epsilon in the element type.
+/// Returns log2(e) / epsilon in the element type.
 pub(super) fn eta<T: Real>(epsilon: f64) -> T {
     T::rounded(core::f64::consts::LOG2_E / epsilon)
 }
 
-/// The default tolerance. It is also the largest relative difference of the totals of the masses.
+/// Returns the default tolerance. It is also the largest relative difference between the totals of
+/// the masses that is not an error.
 pub(super) fn default_tolerance<T: Real>() -> f64 {
     if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
 }
 
 impl Sinkhorn {
-    /// A solver with the regularization `epsilon`, absolute, in the units of the cost.
+    /// Returns a solver with the regularization `epsilon`, an absolute value in the units of the
+    /// cost.
     pub fn new(epsilon: f64) -> Self {
         Self {
             epsilon,
@@ -95,49 +98,51 @@ impl Sinkhorn {
         }
     }
 
-    /// Sets the way in which the solver iterates. Default [`Method::Auto`].
+    /// Sets the domain in which the solver iterates. Default [`Method::Auto`].
     pub fn method(self, method: Method) -> Self {
         Self { method, ..self }
     }
 
-    /// Sets the most bytes that [`Method::Auto`] may take for a Gibbs matrix, which is about as
-    /// large as the cost matrix. Default 1 GiB.
+    /// Sets the largest size in bytes of a Gibbs matrix with [`Method::Auto`]. The Gibbs matrix is
+    /// about as large as the cost matrix. Default 1 GiB.
     pub fn memory_limit(self, bytes: usize) -> Self {
         Self { memory_limit: bytes, ..self }
     }
 
-    /// Sets how far potentials move beyond their updates. Default [`OverRelaxation::Off`].
+    /// Sets the factor by which potentials move beyond their updates. Default
+    /// [`OverRelaxation::Off`].
     pub fn over_relaxation(self, over_relaxation: OverRelaxation) -> Self {
         Self { over_relaxation, ..self }
     }
 
-    /// Sets the schedule of larger epsilons that are solved roughly first. Their iterations count,
-    /// too. Default [`EpsilonScaling::Off`].
+    /// Sets the schedule of larger epsilons that are solved roughly first. The iterations at all
+    /// epsilons count. Default [`EpsilonScaling::Off`].
     pub fn epsilon_scaling(self, epsilon_scaling: EpsilonScaling) -> Self {
         Self { epsilon_scaling, ..self }
     }
 
-    /// Starts from the given potentials, in the units of the cost, instead of g = 0: those of a
-    /// similar problem, or [`Transport::f`] and [`Transport::g`]. They do not matter without mass.
+    /// Sets the potentials to start from instead of g = 0, in the units of the cost: those of a
+    /// similar problem, or [`Transport::f`] and [`Transport::g`]. Potentials of rows and columns
+    /// without mass are ignored.
     pub fn warm_start(self, f: Vec<f64>, g: Vec<f64>) -> Self {
         Self { warm_start: Some((f, g)), ..self }
     }
 
-    /// Sets the number of iterations after which the solver stops in any case. An iteration is one
-    /// update of f and one of g. Default 1000. After 0 iterations the potentials are those of the
-    /// start.
+    /// Sets the largest number of iterations. An iteration is one update of f and one of g. Default
+    /// 1000. With 0, the result has the potentials of the start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
 
-    /// Stops when the L1 error of the marginals, [`Transport::marginal_error`], is at most `tol`,
-    /// in the units of the masses. The check costs nothing while iterating. Default 1e-6 for `f64`,
-    /// 1e-4 for `f32`. With 0, the solver runs exactly [`max_iterations`](Self::max_iterations).
+    /// Sets the tolerance: the solver stops when the L1 error of the marginals,
+    /// [`Transport::marginal_error`], is at most `tol`, in the units of the masses. Iterations
+    /// report the error at no cost. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0, the solver runs
+    /// exactly [`max_iterations`](Self::max_iterations) iterations, unless the callback stops it.
     pub fn tolerance(self, tol: f64) -> Self {
         Self { tolerance: Some(tol), ..self }
     }
 
-    /// Runs on the given instruction set instead of [`Isa::best`].
+    /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
         Self { road: Road::On(isa), ..self }
     }
@@ -161,24 +166,25 @@ impl Sinkhorn {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidParameter`] if epsilon is not positive and finite, or so small against the
-    ///   costs (1e-12 of the potentials) or so large that it cannot be computed with; if the
-    ///   tolerance is negative or not finite; if the factor of over-relaxation is not between 0 and
-    ///   2, or that of epsilon scaling not above 1 and finite.
+    /// - [`Error::InvalidParameter`] if epsilon is not positive and finite, if its inverse
+    ///   overflows or underflows in `T`, or if epsilon is below 1e-12 times the largest potential.
+    /// - [`Error::InvalidParameter`] if the tolerance is negative or not finite, if the factor of
+    ///   over-relaxation is not between 0 and 2, or if the factor of epsilon scaling is not above 1
+    ///   and finite.
     /// - [`Error::Empty`] if the cost matrix has no rows or no columns.
     /// - [`Error::LengthMismatch`] if `a`, `b` or the potentials of a warm start do not have one
     ///   number per row or column.
     /// - [`Error::InvalidElement`] if a mass is negative or not finite, if a cost is NaN or -inf,
-    ///   or if a potential of a warm start is not finite where there is mass.
+    ///   or if a potential of a warm start is not finite in a row or column with mass.
     /// - [`Error::InvalidTotalMass`] if the masses of a marginal sum to 0, or their sum overflows.
-    /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f64`) or
-    ///   1e-4 (`f32`, whose totals have the rounding errors of their masses) of the larger. A
-    ///   smaller difference is a lower bound of the marginal error.
+    /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f32`:
+    ///   1e-4, because of the rounding errors of the masses) times the larger total. A smaller
+    ///   difference is a lower bound of the marginal error.
     /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are
     ///   forbidden.
     pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
-        // The same lines as in `solve_with_progress`: a detour would be one more function to read
-        // through.
+        // The lines repeat those of `solve_with_progress`: a shared function would be one more step
+        // between the public call and the inner loop.
         let (eta, masses, start) = self.validated(cost, a, b)?;
         let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
         let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
@@ -187,8 +193,8 @@ impl Sinkhorn {
         Transport::new(self, masses, eta, solution)
     }
 
-    /// As [`solve`](Self::solve), and calls `on_iteration` after every iteration. The callback can
-    /// stop the solve; the result is then that of the iterations done.
+    /// Solves as [`solve`](Self::solve) does, and calls `on_iteration` after every iteration. If
+    /// the callback breaks, the solve stops, and the result is that of the iterations done.
     ///
     /// - Accuracy: that of [`solve`](Self::solve).
     /// - Special values: those of [`solve`](Self::solve).
@@ -236,7 +242,7 @@ impl Sinkhorn {
         let row_minima = check_feasible(self.road, cost, a, b)?;
         let start = match &self.warm_start {
             None => {
-                // Any U would do. With this one, the largest entry of every row is 1.
+                // The start of U is arbitrary. With this one, the largest entry of every row is 1.
                 let u = masses.support.iter().map(|&i| eta.to_f64() * row_minima[i].to_f64());
                 let g = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY });
                 Potentials::new(u.collect(), g.collect(), &masses.b)
@@ -246,8 +252,7 @@ impl Sinkhorn {
         Ok((eta, masses, start))
     }
 
-    /// Fails unless the settings can be computed with and the cost matrix is not empty. Returns
-    /// eta.
+    /// Fails unless all settings are in range and the cost matrix is not empty. Returns eta.
     pub(super) fn checked_settings<T: Real>(&self, cost: MatRef<'_, T>) -> Result<T, Error> {
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         let eta: T = eta(self.epsilon);
@@ -277,18 +282,18 @@ impl Sinkhorn {
         Ok(eta)
     }
 
-    /// The tolerance for problems of an element type.
+    /// Returns the tolerance for problems of an element type.
     pub(super) fn tolerance_for<T: Real>(&self) -> f64 {
         self.tolerance.unwrap_or(default_tolerance::<T>())
     }
 
-    /// The same solver without over-relaxation, epsilon scaling and warm start.
+    /// Returns the same solver without over-relaxation, epsilon scaling and warm start.
     pub(super) fn unaccelerated(&self) -> Self {
         let (over_relaxation, epsilon_scaling) = (OverRelaxation::Off, EpsilonScaling::Off);
         Self { over_relaxation, epsilon_scaling, warm_start: None, ..self.clone() }
     }
 
-    /// The error of a largest potential that is too large to compute with.
+    /// Returns the error for potentials that are too large relative to epsilon.
     pub(super) fn epsilon_too_small(&self) -> Error {
         let expected = "at least 1e-12 of the potentials, none of which may overflow";
         Error::InvalidParameter { argument: "epsilon", value: self.epsilon, expected }

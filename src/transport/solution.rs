@@ -28,7 +28,7 @@ pub struct Transport<T: Real> {
 }
 
 impl<T: Real> Transport<T> {
-    /// The solution in the units of the caller. Fails if a potential overflows there.
+    /// Converts the solution to the units of the caller. Fails if a potential overflows in them.
     pub(super) fn new(settings: &Sinkhorn, masses: Masses, eta: T, solution: Solution) -> Result<Self, Error> {
         let Solution { potentials, summary, iterations } = solution;
         let (f, g) = Units { eta: eta.to_f64(), masses: &masses }.to_caller(&potentials);
@@ -52,44 +52,47 @@ impl<T: Real> Transport<T> {
         })
     }
 
-    /// Whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance. If
-    /// forbidden pairs leave no plan with these marginals at all (Hall's condition), it never is,
-    /// and the potentials diverge.
+    /// Returns whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance.
+    /// If the forbidden pairs permit no plan with these marginals (Hall's condition), no solve
+    /// converges, and the potentials diverge.
     pub fn converged(&self) -> bool {
         self.converged
     }
 
-    /// The number of iterations done.
+    /// Returns the number of iterations done.
     pub fn iterations(&self) -> usize {
         self.iterations
     }
 
-    /// `||P 1 - a||_1 + ||P^T 1 - b||_1`, in the units of the masses, measured after the last
-    /// iteration.
+    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1`, in the units of the masses, measured after the
+    /// last iteration.
     pub fn marginal_error(&self) -> f64 {
         self.marginal_error
     }
 
-    /// The potentials of the rows, in the units of the cost, as the solver has them; -inf where
-    /// there is no mass. Only the sums `f_i + g_j` matter: a constant may be moved from f to g.
+    /// Returns the potentials of the rows, in the units of the cost; -inf in rows without mass.
+    /// Only the sums `f_i + g_j` matter: a constant may be moved from f to g.
     ///
-    /// They are `f64` for both element types, because rounding them to `f32` would change the
-    /// entries of the plan by that rounding / epsilon. [`Sinkhorn::warm_start`] takes them.
+    /// Potentials are `f64` for both element types. Rounding a potential to `f32` would change the
+    /// entries of its row by a relative error of the rounding error / epsilon.
+    /// [`Sinkhorn::warm_start`] takes potentials.
     pub fn f(&self) -> &[f64] {
         &self.f
     }
 
-    /// The potentials of the columns, in the units of the cost, as [`f`](Self::f).
+    /// Returns the potentials of the columns, in the units of the cost; -inf in columns without
+    /// mass.
     pub fn g(&self) -> &[f64] {
         &self.g
     }
 
-    /// Both potentials, [`f`](Self::f) and [`g`](Self::g).
+    /// Returns both potentials, [`f`](Self::f) and [`g`](Self::g).
     pub fn into_parts(self) -> (Vec<f64>, Vec<f64>) {
         (self.f, self.g)
     }
 
-    /// The transport cost `<C, P> = sum_ij C_ij P_ij` without the entropy; forbidden pairs count 0.
+    /// Returns the transport cost `<C, P> = sum_ij C_ij P_ij`, without the entropy. Forbidden pairs
+    /// contribute 0.
     pub fn cost(&self) -> f64 {
         self.cost
     }

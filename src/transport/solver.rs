@@ -14,8 +14,8 @@ use crate::real::Element;
 use crate::{Error, Real};
 use core::ops::ControlFlow;
 
-/// The largest potential in base-2 units: with it, arguments of exponentials still have a few
-/// correct bits after the point in both element types.
+/// The largest potential in base-2 units. Up to it, arguments of exponentials have a few correct
+/// bits after the binary point in both element types.
 const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 
 /// The progress of a solve, passed to the callback after every iteration.
@@ -24,39 +24,39 @@ const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 pub struct Progress {
     /// The number of iterations done.
     pub iteration: usize,
-    /// The L1 error of the marginals before the last iteration, in the units of the masses. It is
+    /// The L1 error of the marginals before the last iteration, in the units of the masses;
     /// infinite after the first iteration at each epsilon.
     /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
     pub error: f64,
-    /// The current epsilon, see [`EpsilonScaling`].
+    /// The current epsilon; see [`EpsilonScaling`].
     pub epsilon: f64,
 }
 
 /// The callback of a solve.
 pub(super) type OnIteration<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
-/// The end of a solve.
+/// The result of a solve, in base-2 units.
 pub(super) struct Solution {
     /// The potentials.
     pub(super) potentials: Potentials,
-    /// The error and the cost of their plan.
+    /// The marginal error and the cost of the plan.
     pub(super) summary: PlanSummary,
     /// The number of iterations done.
     pub(super) iterations: usize,
 }
 
-/// A solve under way.
+/// A running solve.
 pub(super) struct Solver<'a, T: Real> {
     settings: &'a Sinkhorn,
     /// The problem at the current epsilon.
     problem: Problem<'a, T>,
     /// The potentials, without the scalings of the current domain.
     potentials: Potentials,
-    /// Memory for the potentials with the scalings, which a measurement takes.
+    /// Memory for the sum of potentials and scalings, which a measurement evaluates.
     measured_potentials: Potentials,
     memory: Memory<T>,
     domain: Domain<T>,
-    /// The log-domain iterations that must come before the next Gibbs matrix.
+    /// The number of log-domain iterations that must come before the next Gibbs matrix.
     min_log_iterations: usize,
     factor: AdaptiveFactor,
     /// Whether no iteration was done at this epsilon yet.
@@ -65,12 +65,12 @@ pub(super) struct Solver<'a, T: Real> {
     reported_error: f64,
     /// The number of iterations done.
     iterations: usize,
-    /// The number of iterations after which the solve ends in any case.
+    /// The largest number of iterations.
     limit: usize,
 }
 
 impl<'a, T: Real> Solver<'a, T> {
-    /// A solve that starts from the given potentials.
+    /// Returns a solve that starts from the given potentials. Fails if one is too large.
     pub(super) fn new(settings: &'a Sinkhorn, problem: Problem<'a, T>, potentials: Potentials) -> Result<Self, Error> {
         let is_scaling = settings.method == Method::Scaling;
         let solver = Self {
@@ -105,20 +105,20 @@ impl<'a, T: Real> Solver<'a, T> {
                 domain.leave_scaling(settings, &problem, &mut potentials);
                 return Ok(Solution { potentials, summary, iterations });
             }
-            // The error that iterations report is not quite the one that is measured.
+            // The error that iterations report differs slightly from the measured error.
             let reported = (self.reported_error * (tolerance / summary.error)).max(f64::MIN_POSITIVE);
             target = target.min(reported);
         }
     }
 
-    /// Solves the problem roughly at the larger epsilons of the schedule, if there is one.
+    /// Solves the problem roughly at the larger epsilons of the schedule, if there is a schedule.
     pub(super) fn run_epsilon_stages(&mut self, on_iteration: &mut OnIteration<'_>) -> Result<(), Error> {
         let EpsilonScaling::Factor(factor) = self.settings.epsilon_scaling else { return Ok(()) };
         let tolerance = STAGE_TOLERANCE.max(self.relative_tolerance());
         let last_eta = self.problem.eta;
         let last = self.epsilon();
         let mut epsilon = cost_range(self.problem.cost);
-        // The limit bounds the number of stages, since the factor may be hardly above 1.
+        // The limit bounds the number of stages, because the factor may be only slightly above 1.
         while self.iterations < self.limit && epsilon > last * factor.sqrt() {
             self.set_epsilon(eta(epsilon))?;
             let limit = self.limit.min(self.iterations + MAX_STAGE_ITERATIONS);
@@ -131,7 +131,7 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Iterates until the reported error, for masses with a total of 1, is within `tolerance`,
-    /// `limit` iterations are done in all, or the callback stops the solve.
+    /// until `limit` iterations are done in all, or until the callback stops the solve.
     fn iterate_until(
         &mut self,
         tolerance: f64,
@@ -149,7 +149,7 @@ impl<'a, T: Real> Solver<'a, T> {
                 None => self.log_iteration()?,
             };
             self.iterations += 1;
-            // An iteration reports the error before it, and nothing came before the first.
+            // An iteration reports the error before it, which means nothing for the first one.
             errors = [errors[1], if self.first_at_epsilon { f64::INFINITY } else { error }];
             (self.reported_error, self.first_at_epsilon) = (error, false);
             self.factor.observe(errors[1]);
@@ -161,8 +161,9 @@ impl<'a, T: Real> Solver<'a, T> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether a Gibbs matrix may be built now and enough iterations are to come, judged by the
-    /// errors of the last two iterations and the number of iterations that are left.
+    /// Returns whether a Gibbs matrix may be built now and, with [`Method::Auto`], enough
+    /// iterations are expected to pay for it. The errors of the last two iterations and the number
+    /// of iterations that are `left` predict the iterations to come.
     fn should_enter_scaling(&self, [before, now]: [f64; 2], tolerance: f64, left: usize) -> bool {
         match self.domain {
             Domain::Log { iterations, memory: Some(_) } if iterations >= self.min_log_iterations => {}
@@ -171,14 +172,14 @@ impl<'a, T: Real> Solver<'a, T> {
         if self.settings.method != Method::Auto {
             return true;
         }
-        // Errors fall by a constant factor in the long run.
+        // In the long run, the error falls by a constant factor per iteration.
         let to_come = (tolerance / now).ln() / (now / before).ln();
         let ends_soon = tolerance > 0.0 && now < before && to_come < BREAK_EVEN_ITERATIONS;
         left as f64 >= BREAK_EVEN_ITERATIONS && !ends_soon
     }
 
-    /// One iteration on the scalings; returns the error before it. Returns `None` in the log
-    /// domain, and moves there if the scalings leave their range.
+    /// Runs one iteration on the scalings and returns the error before it. If the scalings leave
+    /// their range, moves to the log domain. Returns `None` then, and in the log domain.
     fn scaling_iteration(&mut self) -> Option<f64> {
         let Self { settings, problem, potentials, memory, domain, factor, .. } = self;
         let Domain::Scaling { iterations, gibbs } = domain else { return None };
@@ -189,7 +190,7 @@ impl<'a, T: Real> Solver<'a, T> {
             *iterations += 1;
             return error;
         }
-        // A matrix that was left too soon makes the next one wait longer.
+        // If a matrix was left too soon to pay for itself, the next one is built later.
         if (*iterations as f64) < BREAK_EVEN_ITERATIONS {
             self.min_log_iterations = (2 * self.min_log_iterations).min(MAX_MIN_LOG_ITERATIONS);
         }
@@ -197,7 +198,7 @@ impl<'a, T: Real> Solver<'a, T> {
         None
     }
 
-    /// One iteration on the potentials; returns the error before it.
+    /// Runs one iteration on the potentials and returns the error before it.
     fn log_iteration(&mut self) -> Result<f64, Error> {
         let Self { settings, problem, potentials, memory, factor, .. } = self;
         let (potentials, workspace) = (&mut potentials.as_mut(), &mut memory.workspace());
@@ -209,7 +210,7 @@ impl<'a, T: Real> Solver<'a, T> {
         Ok(error)
     }
 
-    /// The marginal error and the cost of the plan. The scalings stay as they are.
+    /// Measures the marginal error and the cost of the plan. The scalings stay as they are.
     fn evaluate_plan(&mut self) -> PlanSummary {
         let Self { settings, problem, potentials, measured_potentials, memory, domain, .. } = self;
         measured_potentials.copy_from(potentials);
@@ -217,12 +218,12 @@ impl<'a, T: Real> Solver<'a, T> {
         T::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), &mut memory.workspace())
     }
 
-    /// The tolerance for masses with a total of 1.
+    /// Returns the tolerance for masses with a total of 1.
     fn relative_tolerance(&self) -> f64 {
         (self.settings.tolerance_for::<T>() / self.problem.total_mass).min(f64::MAX)
     }
 
-    /// The current epsilon.
+    /// Returns the current epsilon.
     fn epsilon(&self) -> f64 {
         core::f64::consts::LOG2_E / self.problem.eta.to_f64()
     }
@@ -241,7 +242,7 @@ impl<'a, T: Real> Solver<'a, T> {
         self.check_potentials()
     }
 
-    /// Fails if the largest potential is too large to compute with.
+    /// Fails if the largest potential exceeds [`MAX_ABS_POTENTIAL`] or is NaN.
     fn check_potentials(&self) -> Result<(), Error> {
         let is_small = self.potentials.max_abs() <= MAX_ABS_POTENTIAL;
         if is_small { Ok(()) } else { Err(self.settings.epsilon_too_small()) }

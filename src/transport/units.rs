@@ -7,16 +7,16 @@ use crate::{Error, check};
 /// Potentials in base-2 units, the owner of [`PotentialsRef`] and [`PotentialsMut`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Potentials {
-    /// Those of the rows with mass, relative to it: `U = eta f - log2(a)`.
+    /// The potentials of the rows with mass, relative to the mass: `U = eta f - log2(a)`.
     u: Vec<f64>,
-    /// Those of all columns, `G = eta g`; -inf without mass.
+    /// The potentials of all columns: `G = eta g`; -inf without mass.
     g: Vec<f64>,
     /// The largest magnitude of a potential.
     max_abs: f64,
 }
 
 impl Potentials {
-    /// The potentials of a problem with the masses `b`.
+    /// Returns the potentials of a problem with the masses `b`.
     pub(super) fn new(u: Vec<f64>, g: Vec<f64>, b: &[f64]) -> Self {
         Self { max_abs: max_abs_potential(&u, &g, b), u, g }
     }
@@ -31,14 +31,14 @@ impl Potentials {
         PotentialsMut { u: &mut self.u, g: &mut self.g, max_abs: &mut self.max_abs }
     }
 
-    /// Takes over the potentials of the same problem, without an allocation.
+    /// Copies other potentials of the same problem, without an allocation.
     pub(super) fn copy_from(&mut self, other: &Self) {
         self.u.copy_from_slice(&other.u);
         self.g.copy_from_slice(&other.g);
         self.max_abs = other.max_abs;
     }
 
-    /// The largest magnitude of a potential; infinite or NaN if one cannot be represented.
+    /// Returns the largest magnitude of a potential; infinite or NaN if one cannot be represented.
     pub(super) fn max_abs(&self) -> f64 {
         self.max_abs
     }
@@ -53,7 +53,7 @@ impl Potentials {
     }
 }
 
-/// The units of a problem: of its costs, and of its masses.
+/// The units of a problem's costs and masses.
 pub(super) struct Units<'a> {
     /// log2(e) / epsilon.
     pub(super) eta: f64,
@@ -62,7 +62,7 @@ pub(super) struct Units<'a> {
 }
 
 impl Units<'_> {
-    /// The caller's potentials in base-2 units.
+    /// Converts the caller's potentials to base-2 units.
     pub(super) fn to_base2(&self, f: &[f64], g: &[f64]) -> Result<Potentials, Error> {
         let Self { eta, masses } = *self;
         check::length("f", f.len(), masses.rows)?;
@@ -86,7 +86,7 @@ impl Units<'_> {
         Ok(Potentials::new(base2_u, base2_g, &masses.b))
     }
 
-    /// Both potentials in the units of the cost; -inf without mass.
+    /// Converts both potentials to the units of the cost; -inf without mass.
     pub(super) fn to_caller(&self, potentials: &Potentials) -> (Vec<f64>, Vec<f64>) {
         let Self { eta, masses } = *self;
         let mut f = vec![f64::NEG_INFINITY; masses.rows];

@@ -1,4 +1,4 @@
-//! The memory of the kernels.
+//! The memory that a solver lends to its kernels.
 
 use crate::aligned::AlignedVec;
 use crate::kernels::transport::sinkhorn_scaling::{ScaledGibbs, scaled_gibbs_len};
@@ -19,7 +19,7 @@ pub(super) struct Memory<T> {
 }
 
 impl<T: Real> Memory<T> {
-    /// Memory for the cost matrix, of which `rows` rows have mass.
+    /// Allocates memory for problems with this cost matrix, of which `rows` rows have mass.
     pub(super) fn new(rows: usize, cost: MatRef<'_, T>) -> Self {
         let cols = cost.cols();
         let row = || AlignedVec::try_zeros(padded(cols)).expect("memory for a row");
@@ -61,8 +61,8 @@ pub(super) struct GibbsMemory<T> {
 }
 
 impl<T: Real> GibbsMemory<T> {
-    /// Memory for `rows` rows with mass and `cols` columns; `None` if the matrix exceeds
-    /// `limit_bytes` or the memory that there is.
+    /// Allocates memory for `rows` rows with mass and `cols` columns. Returns `None` if the matrix
+    /// exceeds `limit_bytes` or the available memory.
     pub(super) fn new(rows: usize, cols: usize, limit_bytes: usize) -> Option<Self> {
         let len = scaled_gibbs_len(rows, cols)?;
         if len.checked_mul(size_of::<T>())? > limit_bytes {

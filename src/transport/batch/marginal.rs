@@ -1,4 +1,4 @@
-//! One marginal of a batch: its masses in all problems, and its part of the lanes.
+//! One marginal of a batch: its masses in all problems, and its arrays of lanes.
 
 use super::super::masses::total_mass;
 use crate::aligned::AlignedVec;
@@ -17,7 +17,7 @@ pub(super) struct LaneIndex {
 }
 
 impl LaneIndex {
-    /// The index of the lane's number for a row or column of the Gibbs matrix.
+    /// Returns the index of the lane's number for a row or column of the Gibbs matrix.
     #[inline]
     fn at(self, row_or_column: usize) -> usize {
         row_or_column * self.width + self.lane
@@ -26,11 +26,12 @@ impl LaneIndex {
 
 /// The rows or the columns of a batch.
 pub(super) struct BatchMarginal<'a, T> {
-    /// The masses: a row for each problem, or one for all.
+    /// The masses: one row per problem, or one row for all problems.
     masses: MatRef<'a, T>,
     /// The total of each row of masses.
     totals: Vec<f64>,
-    /// The indices with mass in some problem, each with its row or column of the Gibbs matrix.
+    /// The indices with mass in at least one problem, each with its row or column of the Gibbs
+    /// matrix.
     pub(super) support: Vec<(usize, usize)>,
     /// The end of each group of [`SUM_GROUP`] indices in the Gibbs matrix.
     pub(super) ends: Vec<usize>,
@@ -40,15 +41,16 @@ pub(super) struct BatchMarginal<'a, T> {
     pub(super) scalings: AlignedVec<T>,
     /// The scalings in the lanes after the iteration.
     pub(super) next_scalings: AlignedVec<T>,
-    /// What is added to the potential of each element of `support`, filled up to whole steps.
+    /// The terms that are added to the potentials, one per element of `support`, filled up to whole
+    /// steps of [`POTENTIALS_STEP`].
     pub(super) offsets: Vec<f64>,
-    /// The scalings, then the potentials, of one problem, as long as `offsets`.
+    /// Scratch as long as `offsets`: the scalings of one problem, then its potentials.
     problem_scratch: Vec<T>,
 }
 
 impl<'a, T: Real> BatchMarginal<'a, T> {
-    /// Checks the masses, of which a matrix with a row for every problem would have the given
-    /// shape. Groups fill whole blocks of the Gibbs matrix.
+    /// Checks the masses. `shape` is that of a matrix with one row per problem. Groups of the
+    /// support are filled up to whole blocks of `block` rows or columns of the Gibbs matrix.
     pub(super) fn new(
         argument: &'static str,
         masses: MatRef<'a, T>,
@@ -95,28 +97,28 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
         })
     }
 
-    /// The number of rows or columns of the Gibbs matrix.
+    /// Returns the number of rows or columns of the Gibbs matrix.
     pub(super) fn len(&self) -> usize {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// The row of masses of problem `p`.
+    /// Returns the index of the row of masses of problem `p`.
     fn row(&self, p: usize) -> usize {
         if self.masses.rows() == 1 { 0 } else { p }
     }
 
-    /// The masses of problem `p`.
+    /// Returns the masses of problem `p`.
     pub(super) fn masses(&self, p: usize) -> &'a [T] {
         self.masses.row(self.row(p))
     }
 
-    /// The total of the masses of problem `p`.
+    /// Returns the total of the masses of problem `p`.
     pub(super) fn total(&self, p: usize) -> f64 {
         self.totals[self.row(p)]
     }
 
-    /// Puts the masses of problem `p`, divided by `total`, and scalings of 1 into a lane. Returns
-    /// whether all masses are in the range of `T`.
+    /// Fills a lane with the masses of problem `p`, divided by `total`, and with scalings of 1.
+    /// Returns false if a positive mass underflows in `T`.
     pub(super) fn start_problem(&mut self, lane: LaneIndex, p: usize, total: f64) -> bool {
         let mut in_range = true;
         let masses = self.masses(p);
@@ -131,7 +133,7 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
     }
 
     /// Writes the potentials of a lane to `out`: `(log2(scaling) + shift) / eta` plus the offsets.
-    /// Returns their sum, each times its mass.
+    /// Returns the sum of the potentials, each times its mass.
     pub(super) fn write_potentials(&mut self, road: Road, eta: f64, shift: f64, lane: LaneIndex, out: &mut [T]) -> f64 {
         let scalings = &mut self.problem_scratch;
         // The numbers that fill up the last step have no mass.
@@ -141,8 +143,8 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
         }
         T::scalings_to_potentials(road, eta, shift, &self.offsets, scalings);
         let potentials = scalings;
-        // The index alone decides which sum a term is added to, not what the other problems leave
-        // out.
+        // The index alone decides which sum a term is added to, so that the result does not depend
+        // on the support of the other problems.
         let mut sums = [0.0; 4];
         for (&potential, &(i, at)) in potentials.iter().zip(&self.support) {
             out[i] = potential;

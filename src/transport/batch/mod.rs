@@ -17,10 +17,10 @@ impl Sinkhorn {
     /// `cost` is n x m, `a` is problems x n, and `b` is problems x m. A marginal that all problems
     /// share may be given as one row.
     ///
-    /// - Accuracy: scalings are iterated in `T`. A sum has a relative error of about
-    ///   `EPSILON * (8 + sqrt(terms / 64))`; potentials are off by that times epsilon, and the
-    ///   marginal error by that times the mass. [`solve`](Self::solve) takes over problems that
-    ///   need more, see below.
+    /// - Accuracy: scalings are iterated in `T`. A sum has a relative error r of about
+    ///   `EPSILON * (8 + sqrt(terms / 64))`. Potentials have an absolute error of r times epsilon,
+    ///   and the marginal error has an absolute error of r times the total mass.
+    ///   [`solve`](Self::solve) takes over problems that need more accuracy; see below.
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
     /// - Cost and source: per iteration, two multiply-adds of a lane per entry and problem, and one
@@ -47,32 +47,35 @@ impl Sinkhorn {
     ///
     /// # Speed and memory
     /// The matrix `exp(-C / epsilon)` is computed once. Then every lane of two vectors iterates one
-    /// problem: 32 problems together for `f32` on AVX-512, 2 without vectors. The lane of a
-    /// finished problem takes the next one. Rows and columns without mass in any problem of the
-    /// call are left out, so problems with the same support belong together. For fewer problems
-    /// than lanes, [`solve`](Self::solve) may be faster. Besides input and results, it holds about
-    /// `n m + lanes (3 n + 4 m)` numbers.
+    /// problem: 32 problems at a time for `f32` on AVX-512, 2 on scalar. The lane of a finished
+    /// problem takes the next one. Rows and columns that have no mass in all problems of the call
+    /// are left out, so it pays to solve problems with the same support in one call. With fewer
+    /// problems than lanes, [`solve`](Self::solve) may be faster. Besides input and results, the
+    /// batch holds about `n m + lanes (3 n + 4 m)` numbers.
     ///
     /// # Results
-    /// The iterations are those of [`solve`](Self::solve) from g = 0, without the settings of
-    /// over-relaxation, epsilon scaling and warm start. The result of a problem is the same to the
-    /// bit whatever the other problems are. A problem stops at the first iterate within the
-    /// tolerance, where [`solve`](Self::solve) may do one or two iterations more. After equally
-    /// many iterations the results agree within the accuracy.
+    /// The iterations are those of [`solve`](Self::solve) from g = 0. The settings of
+    /// over-relaxation, epsilon scaling and warm start are ignored. The result of a problem does
+    /// not depend on the other problems, to the bit. A problem stops at the first iterate within
+    /// the tolerance; [`solve`](Self::solve) may do one or two iterations more. After the same
+    /// number of iterations, the results agree within the accuracy.
     ///
     /// [`solve`](Self::solve), slower but with potentials in `f64`, takes over a problem
-    /// - if the tolerance is below `EPSILON * (32 + sqrt(n + m))` of the mass;
+    /// - if the tolerance is not 0, but below `EPSILON * (32 + sqrt(n + m))` times the total mass;
+    /// - if [`max_iterations`](Self::max_iterations) is 0;
+    /// - if a positive mass divided by the total underflows in `T`;
     /// - if a sum of `exp((g_j - C_ij) / epsilon)`, relative to the smallest cost of the row, falls
-    ///   below 2^-39 (`f64`: 2^-307), or a scaling below 2^-96 (2^-768), as with a tiny epsilon or
-    ///   mass.
+    ///   below 2^-39 (`f64`: 2^-307), or a scaling below 2^-96 (`f64`: 2^-768), as with a tiny
+    ///   epsilon or mass;
+    /// - if the result overflows in `T`.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve), before anything is solved, except:
     /// - [`Error::ShapeMismatch`] if `a` or `b` does not have one column for each row or column of
     ///   the cost matrix, or has neither one row nor one for each problem.
-    /// - [`Error::InvalidElement`] has the problem as the row of a mass.
+    /// - [`Error::InvalidElement`] of a mass has the index of the problem as its row.
     /// - [`Error::InvalidParameter`] for an epsilon that is too small for the potentials of a
-    ///   problem comes while that problem is solved.
+    ///   problem is returned when that problem is solved.
     pub fn solve_batch<T: Real>(
         &self,
         cost: MatRef<'_, T>,
@@ -118,7 +121,7 @@ pub struct TransportBatch<T: Real> {
 }
 
 impl<T: Real> TransportBatch<T> {
-    /// A batch whose solutions are still to be set.
+    /// Returns a batch whose solutions are still to be set.
     fn new(problems: usize, shape: (usize, usize), tolerance: f64) -> Self {
         Self {
             shape,
@@ -131,59 +134,59 @@ impl<T: Real> TransportBatch<T> {
         }
     }
 
-    /// The potentials of problem `p`, to be set.
+    /// Returns the potentials of problem `p`, to be set.
     fn potentials_mut(&mut self, p: usize) -> (&mut [T], &mut [T]) {
         let (n, m) = self.shape;
         (&mut self.f[p * n..(p + 1) * n], &mut self.g[p * m..(p + 1) * m])
     }
 
-    /// The number of problems.
+    /// Returns the number of problems.
     pub fn len(&self) -> usize {
         self.iterations.len()
     }
 
-    /// Whether there are no problems.
+    /// Returns whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.iterations.is_empty()
     }
 
-    /// The row potentials of problem `p`, as [`Transport::f`](super::Transport::f) but rounded to
-    /// `T`.
+    /// Returns the row potentials of problem `p`, as [`Transport::f`](super::Transport::f) but
+    /// rounded to `T`.
     pub fn f(&self, p: usize) -> &[T] {
         &self.f[p * self.shape.0..(p + 1) * self.shape.0]
     }
 
-    /// The column potentials of problem `p`, as [`Transport::g`](super::Transport::g) but rounded
-    /// to `T`.
+    /// Returns the column potentials of problem `p`, as [`Transport::g`](super::Transport::g) but
+    /// rounded to `T`.
     pub fn g(&self, p: usize) -> &[T] {
         &self.g[p * self.shape.1..(p + 1) * self.shape.1]
     }
 
-    /// The potentials of all problems: f (problems x n) and g (problems x m), row-major.
+    /// Returns the potentials of all problems: f (problems x n) and g (problems x m), row-major.
     pub fn into_parts(self) -> (Vec<T>, Vec<T>) {
         (self.f, self.g)
     }
 
-    /// The number of iterations of problem `p`.
+    /// Returns the number of iterations of problem `p`.
     pub fn iterations(&self, p: usize) -> usize {
         self.iterations[p]
     }
 
-    /// The L1 error of the marginals of problem `p`, as
+    /// Returns the L1 error of the marginals of problem `p`, as
     /// [`Transport::marginal_error`](super::Transport::marginal_error). The column sums are not
-    /// measured again, because the last update has met them up to rounding.
+    /// measured, because the last update has met the column marginals up to rounding.
     pub fn marginal_error(&self, p: usize) -> f64 {
         self.marginal_errors[p]
     }
 
-    /// Whether the marginal error of problem `p` is within the solver's tolerance.
+    /// Returns whether the marginal error of problem `p` is within the solver's tolerance.
     pub fn converged(&self, p: usize) -> bool {
         self.marginal_errors[p] <= self.tolerance
     }
 
-    /// The dual value of problem `p`, `<f, a> + <g, b>` over rows and columns with mass. It differs
-    /// from the optimal `<C, P> + epsilon * sum P ln P` by an error of second order in the marginal
-    /// error.
+    /// Returns the dual value of problem `p`, `<f, a> + <g, b>` over rows and columns with mass. It
+    /// differs from the optimal `<C, P> + epsilon * sum P ln P` by an error of second order in the
+    /// marginal error.
     pub fn value(&self, p: usize) -> f64 {
         self.values[p]
     }

@@ -1,4 +1,4 @@
-//! The iterations of a batch: which problem is in which lane, and when a lane takes the next one.
+//! The iterations of a batch, with the assignment of problems to lanes.
 
 use super::super::sinkhorn::Sinkhorn;
 use super::TransportBatch;
@@ -13,9 +13,9 @@ use core::mem::swap;
 /// The problem in a lane.
 #[derive(Clone, Copy)]
 struct LaneProblem {
-    /// Its index in the batch.
+    /// The index of the problem in the batch.
     problem: usize,
-    /// The iterations that its scalings have behind them.
+    /// The number of iterations that led to the current scalings.
     iterations: usize,
 }
 
@@ -59,7 +59,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
             let block = gibbs[(row - row_in_block) * columns.len()..].chunks_exact_mut(layout.block_rows);
             for (&(j, _), entries) in columns.support.iter().zip(block) {
                 let y = eta * (min - costs[j].to_f64());
-                // Subnormal numbers may be slow.
+                // Subnormal entries may be slow: they are 0.
                 entries[row_in_block] = if y > T::MIN_POSITIVE.log2() { T::rounded(exp2(y)) } else { T::zero() };
             }
         }
@@ -119,24 +119,24 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         }
     }
 
-    /// The index of a lane in the arrays.
+    /// Returns the index of a lane in the arrays.
     fn lane_index(&self, lane: usize) -> LaneIndex {
         LaneIndex { lane, width: self.layout.width }
     }
 
-    /// Puts a problem into a lane. Returns false if it belongs in the log domain.
+    /// Fills a lane with a problem. Returns false if [`Sinkhorn::solve`] must take it over.
     fn start_problem(&mut self, lane: LaneIndex, p: usize) -> bool {
         let total = self.rows.total(p);
         let terms = (self.cost.rows() + self.cost.cols()) as f64;
         let is_precise = self.tolerance == 0.0 || self.tolerance >= T::EPSILON * (32.0 + terms.sqrt()) * total;
-        // The column marginals are not met without an iteration.
+        // Without an iteration, the column marginals are not met as the marginal error assumes.
         is_precise
             && self.settings.max_iterations > 0
             && self.rows.start_problem(lane, p, total)
             && self.columns.start_problem(lane, p, total)
     }
 
-    /// One iteration of all lanes.
+    /// Runs one iteration of all lanes.
     fn batch_iteration(&mut self) {
         let Self { rows, columns, .. } = self;
         let gibbs = GibbsBlocks { entries: &self.gibbs, row_ends: &rows.ends, column_ends: &columns.ends };
@@ -155,24 +155,24 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         T::batch_iteration(self.settings.road, &gibbs, &mut lanes);
     }
 
-    /// Whether a lane's scalings before the last iteration are the result, and their marginal
-    /// error.
+    /// Returns whether a lane's scalings before the last iteration are the result, and the marginal
+    /// error of these scalings.
     fn is_done(&self, lane: usize, running: &LaneProblem) -> (bool, f64) {
         let error = self.errors[lane].to_f64() * self.rows.total(running.problem);
         let is_within = self.tolerance > 0.0 && error <= self.tolerance;
-        // Scalings of 1 meet no marginals.
+        // The initial scalings meet no marginals.
         let is_done = running.iterations > 0 && (is_within || running.iterations == self.settings.max_iterations);
         (is_done, error)
     }
 
-    /// Whether all sums and scalings of a lane are accurate.
+    /// Returns whether all sums and scalings of a lane are accurate.
     fn is_in_range(&self, lane: usize) -> bool {
         let (sum, scaling) = (self.min_sums[lane].to_f64(), self.min_scalings[lane].to_f64());
         sum >= self.layout.min_sum && scaling >= self.layout.min_scaling
     }
 
-    /// Takes the result from a lane's scalings before the last iteration. Returns false if it is
-    /// not finite.
+    /// Writes the result from a lane's scalings before the last iteration. Returns false if the
+    /// result is not finite.
     fn finish_problem(
         &mut self,
         lane: LaneIndex,
