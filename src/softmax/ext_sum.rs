@@ -5,7 +5,8 @@ use crate::kernels::softmax as kernels;
 use crate::{Isa, Real};
 use core::iter::Sum;
 
-/// What works on a few numbers runs scalar code on every CPU, and does not choose an instruction set.
+/// What works on a few numbers runs scalar code on every CPU, and does not choose an instruction
+/// set.
 const NUMBERS: Road = Road::On(Isa::SCALAR);
 
 /// A sum of exponentials, `sum_i exp(x[i])`, that streams, merges and never overflows.
