@@ -294,7 +294,7 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, 
         let base = normalized.base();
         let (first, second) = normalized.scaled_reciprocal(weight);
         let reciprocal = (l.splat(first), l.splat(second));
-        // `black_box` for the same reason as in `exp_base_one`.
+        // As in `exp_base_one`.
         let exp = core::hint::black_box(Exp::new(l, base));
         if sum.base() == Base::ONE {
             map_row::<L, T, true>(

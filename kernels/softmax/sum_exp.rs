@@ -24,13 +24,11 @@ const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 
 /// The exponential relative to [`Base::ONE`], built once for all rows.
 ///
-/// `black_box` hides its constants from the compiler, which would otherwise run out of registers
-/// and reload each of them for every vector. Functions with a loop copy the exponential first: the
-/// compiler must assume that every store may change the memory that `black_box` has seen. The copy
-/// stays in registers.
+/// Its constants are hidden from the compiler, which would otherwise run out of registers and reload
+/// each of them for every vector.
 #[inline(always)]
 pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
-    core::hint::black_box(Exp::new(l, Base::ONE))
+    Exp::new(l, Base::ONE).hide_constants()
 }
 
 /// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the

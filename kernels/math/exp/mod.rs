@@ -58,6 +58,24 @@ pub(crate) struct Exp<L: ExpLanes<T>, T: Float> {
 }
 
 impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
+    /// The same exponential with constants that the compiler does not know. Each is hidden by
+    /// itself: the memory of a struct that `black_box` has seen might change with every store, so
+    /// that loops would reload the constants from it.
+    #[inline(always)]
+    pub(crate) fn hide_constants(mut self) -> Self {
+        use core::hint::black_box;
+        self.low = black_box(self.low);
+        self.round = black_box(self.round);
+        self.log2_e = black_box(self.log2_e);
+        self.ln2_high = black_box(self.ln2_high);
+        self.ln2_low = black_box(self.ln2_low);
+        for c in &mut self.coefficients[..L::EXP.expm1.len()] {
+            *c = black_box(*c);
+        }
+        self.table = black_box(self.table);
+        self
+    }
+
     /// The exponential relative to a base.
     #[inline(always)]
     pub(crate) fn new(l: L, base: Base<T>) -> Self {
