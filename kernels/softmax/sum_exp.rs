@@ -24,8 +24,8 @@ const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 
 /// The exponential relative to [`Base::ONE`], built once for all rows.
 ///
-/// Its constants are hidden from the compiler, which would otherwise run out of registers and reload
-/// each of them for every vector.
+/// Its constants are hidden from the compiler, which would otherwise run out of registers and
+/// reload each of them for every vector.
 #[inline(always)]
 pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
     Exp::new(l, Base::ONE).hide_constants()
