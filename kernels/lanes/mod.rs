@@ -181,7 +181,7 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     /// A hint that `x[at]` is read soon, if the instruction set has one; `at` may lie past the end.
     #[inline(always)]
     fn prefetch(self, _x: &[T], _at: usize) {}
-    /// As [`Lanes::prefetch`], for a read so much later that L1 would not keep the element.
+    /// As [`Lanes::prefetch`], for a read that is so late that L1 would not keep the element.
     #[inline(always)]
     fn prefetch_far(self, _x: &[T], _at: usize) {}
 

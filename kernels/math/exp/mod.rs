@@ -164,7 +164,7 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
         }
     }
 
-    /// `2^y`. Results saturate as those of [`Exp::eval`] do; NaN gives NaN.
+    /// `2^y`. Results saturate as in [`Exp::eval`]; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
         let y = l.exp2_clamp(y, self.low, self.high);
