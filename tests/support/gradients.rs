@@ -65,7 +65,9 @@ pub(crate) fn check_backward<T: Float>(
     let dx = run(offsets[0]);
     for i in 0..n {
         let error = (Dd::from(dx[i].wide()) - wide_y[i] * (wide_dy[i] - dot)).0.abs();
-        let unit = epsilon::<T>() * y[i].wide() * (dy[i].wide().abs() + size);
+        // In this order a tiny `y` beside a huge `dy` loses nothing to underflow.
+        let unit = epsilon::<T>() * (y[i].wide() * (dy[i].wide().abs() + size));
+        let unit = unit.max(f64::from_bits(1));
         let case = || format!("{name}, n = {n}, dx[{i}]");
         report.observe::<T>("softmax_backward", isa, relative(error, unit), SOFTMAX_EPSILONS, case);
     }
