@@ -2,6 +2,8 @@
 
 use super::Problem;
 use crate::kernels::lanes::Float;
+use crate::kernels::math::exp::exp2;
+use crate::kernels::math::ln::log2;
 
 /// Potentials in base-2 units, to read.
 #[derive(Clone, Copy)]
@@ -89,9 +91,58 @@ pub(super) fn split_columns<T: Float>(potentials: PotentialsRef<'_>, g_high: &mu
     g_low[g.len()..].fill(T::ZERO);
 }
 
-/// The over-relaxed potential: `old` moved by `factor` times the update to `new`. With the factor 1
-/// it is `new`.
-#[inline(always)]
-pub(super) fn over_relax(old: f64, new: f64, factor: f64) -> f64 {
-    if factor == 1.0 { new } else { old + factor * (new - old) }
+/// How far potentials move beyond their updates: by a factor, where this cannot lower the dual
+/// value.
+///
+/// An update of a row by `t = ln(a_i / r_i)`, over-relaxed by a factor w, changes the dual value by
+/// `epsilon a_i (w t + exp(-t) - exp((w - 1) t))` (Thibault, Chizat, Dossal & Papadakis 2021). That
+/// is at least `w (2 - w) t^2 / 2` for `t <= 0`. For a positive t it becomes negative at about
+/// `t_max = 3 w (2 - w) / (1 + (w - 1)^3)`. So rows and columns whose update exceeds `t_max / 2`
+/// move by the update itself, and the dual value never falls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relaxation {
+    /// The factor; 1 is the update itself.
+    factor: f64,
+    /// The largest update, in base-2 units, that the factor is applied to.
+    max_update: f64,
+}
+
+impl Relaxation {
+    /// The relaxation by a factor between 0 and 2.
+    pub(crate) fn new(factor: f64) -> Self {
+        let beyond = factor - 1.0;
+        let t_max = 3.0 * factor * (2.0 - factor) / (1.0 + beyond * beyond * beyond);
+        let max_update = if factor > 1.0 { 0.5 * t_max * core::f64::consts::LOG2_E } else { f64::INFINITY };
+        Self { factor, max_update }
+    }
+
+    /// The factor.
+    pub(crate) fn factor(self) -> f64 {
+        self.factor
+    }
+
+    /// Whether potentials move to their updates.
+    #[inline(always)]
+    pub(super) fn is_off(self) -> bool {
+        self.factor == 1.0
+    }
+
+    /// The factor for an update in base-2 units.
+    #[inline(always)]
+    fn factor_for(self, update: f64) -> f64 {
+        if update <= self.max_update { self.factor } else { 1.0 }
+    }
+
+    /// The potential `old`, moved beyond its update to `new`.
+    #[inline(always)]
+    pub(super) fn apply(self, old: f64, new: f64) -> f64 {
+        if self.is_off() { new } else { old + self.factor_for(new - old) * (new - old) }
+    }
+
+    /// The scaling `old`, moved beyond its update to `old * ratio`.
+    #[inline(always)]
+    pub(super) fn scaling(self, old: f64, ratio: f64) -> f64 {
+        let update = log2(ratio);
+        old * exp2(self.factor_for(update) * update)
+    }
 }

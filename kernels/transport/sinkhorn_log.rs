@@ -7,7 +7,7 @@ use super::gibbs::{
     GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
     row_range, stabilized_row,
 };
-use super::potentials::{PotentialsMut, PotentialsRef, over_relax, quantum, round_to_quantum, split_columns};
+use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, quantum, round_to_quantum, split_columns};
 use super::tuning::{BLOCK_BYTES, BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS};
 use super::{PlanSummary, Problem, Workspace, gibbs_stride};
 use crate::kernels::lanes::{Float, Lanes};
@@ -98,14 +98,13 @@ impl<'a, T: Float, const R: usize> NextRows<'a, T, R> {
     }
 }
 
-/// Normalizes the rows of a block to their mass, over-relaxed by the factor, and adds them to the
-/// column sums. Leaves the shifts and the sums of the rows in the workspace.
+/// Normalizes the rows of a block to their mass, over-relaxed, and adds them to the column sums. Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
 fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
-    factor: f64,
+    relaxation: Relaxation,
     w: &mut Workspace<'_, T>,
     first: usize,
 ) {
@@ -119,7 +118,8 @@ fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     let mut weights = [T::ZERO; R];
     for i in 0..R {
         let (a, u, shift, sum) = (p.a[first + i], potentials.u[first + i], shifts[i], totals[i].sum);
-        let weight = if factor == 1.0 { a / sum } else { a * exp2(over_relax(u, shift - log2(sum), factor) - shift) };
+        let relaxed = || exp2(relaxation.apply(u, shift - log2(sum)) - shift);
+        let weight = if relaxation.is_off() { a / sum } else { a * relaxed() };
         weights[i] = at_most_finite(weight);
         w.shifts[first + i] = shift;
         row_sums[first + i] = sum;
@@ -168,16 +168,15 @@ fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>)
     w.column_sums.fill(0.0);
 }
 
-/// One iteration in the log domain: the new U, then the new G, both over-relaxed by the factor (1:
-/// the update itself). Returns the marginal error *before* the iteration, without a pass of its
-/// own. With the factor 1 that is the L1 error of the row marginals, because the last iteration met
-/// the column marginals. With another factor, the L1 error of the columns between both updates is
-/// added.
+/// One iteration in the log domain: the new U, then the new G, both over-relaxed. Returns the
+/// marginal error *before* the iteration, without a pass of its own. Without over-relaxation that
+/// is the L1 error of the row marginals, because the last iteration met the column marginals. With
+/// it, the L1 error of the columns between both updates is added.
 #[inline(always)]
 pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
-    factor: f64,
+    relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
 ) -> f64 {
@@ -186,21 +185,21 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
     let mut at = 0;
     while at < p.support.len() {
         if takes_blocks && p.support.len() - at >= BLOCK_ROWS {
-            normalize_block::<L, T, BLOCK_ROWS>(l, p, potentials.as_ref(), factor, w, at);
+            normalize_block::<L, T, BLOCK_ROWS>(l, p, potentials.as_ref(), relaxation, w, at);
             at += BLOCK_ROWS;
         } else {
-            normalize_block::<L, T, 1>(l, p, potentials.as_ref(), factor, w, at);
+            normalize_block::<L, T, 1>(l, p, potentials.as_ref(), relaxation, w, at);
             at += 1;
         }
         if at.is_multiple_of(FLUSH_ROWS) || at == p.support.len() {
             flush_partial_sums(w.column_sums, w.partial_sums);
         }
     }
-    let mut error = update_rows(l, p, factor, potentials, w);
-    if factor != 1.0 {
+    let mut error = update_rows(l, p, relaxation, potentials, w);
+    if !relaxation.is_off() {
         error += column_error(w.column_sums, p.b);
     }
-    update_columns(l, p, factor, potentials, w);
+    update_columns(l, p, relaxation, potentials, w);
     potentials.update_max_abs(p);
     error
 }
@@ -210,7 +209,7 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
 fn update_rows<L: Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
-    factor: f64,
+    relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
 ) -> f64 {
@@ -224,7 +223,7 @@ fn update_rows<L: Lanes<f64>, T: Float>(
     log2_each(l, row_sums);
     let log2_row_sums = row_sums;
     for ((u, &shift), &log2_sum) in potentials.u.iter_mut().zip(&*w.shifts).zip(&*log2_row_sums) {
-        *u = over_relax(*u, shift - log2_sum, factor);
+        *u = relaxation.apply(*u, shift - log2_sum);
     }
     error
 }
@@ -240,7 +239,7 @@ fn is_accurate<T: Float>(column_sum: f64) -> bool {
 fn update_columns<L: Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
-    factor: f64,
+    relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
 ) {
@@ -251,7 +250,7 @@ fn update_columns<L: Lanes<f64>, T: Float>(
     log2_each(l, log2_sums);
     let sums = log2_sums.iter().zip(&*w.column_sums);
     for ((g, (&log2_sum, &sum)), &log2_b) in potentials.g.iter_mut().zip(sums).zip(p.log2_b) {
-        *g = if is_accurate::<T>(sum) { over_relax(*g, *g + (log2_b - log2_sum), factor) } else { *g };
+        *g = if is_accurate::<T>(sum) { relaxation.apply(*g, *g + (log2_b - log2_sum)) } else { *g };
     }
     let mut count = 0;
     for (j, (&sum, &b)) in w.column_sums.iter().zip(p.b).enumerate() {

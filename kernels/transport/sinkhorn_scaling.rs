@@ -11,7 +11,7 @@
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
 use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
-use super::potentials::{PotentialsMut, quantum, split_columns};
+use super::potentials::{PotentialsMut, Relaxation, quantum, split_columns};
 use super::sinkhorn_log::takes_blocks;
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS};
 use super::{Problem, Workspace, gibbs_stride};
@@ -88,18 +88,18 @@ pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
 pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
-    factor: f64,
+    relaxation: Relaxation,
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<f64> {
     let row_error = if takes_blocks::<T>(p.cost.cols()) {
-        scale_rows::<L, T, BLOCK_ROWS>(l, p, factor, scaled, w)
+        scale_rows::<L, T, BLOCK_ROWS>(l, p, relaxation, scaled, w)
     } else {
-        scale_rows::<L, T, 1>(l, p, factor, scaled, w)
+        scale_rows::<L, T, 1>(l, p, relaxation, scaled, w)
     };
     let mut error = row_error?;
     let (row_scalings, column_scalings) = (&*w.row_scratch, &mut *w.wide_column_scratch);
-    if factor != 1.0 {
+    if !relaxation.is_off() {
         let sums = w.column_sums.iter().zip(&*scaled.column_scalings);
         error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
     }
@@ -108,7 +108,7 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     let sums = scaled.column_scalings.iter().zip(&*w.column_sums);
     for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
         let update = b / sum;
-        let relaxed = if factor == 1.0 { update } else { old * exp2(factor * log2(update / old)) };
+        let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
         // Without mass the column of the matrix is 0, and its scaling does not matter.
         *new = if b > 0.0 { relaxed } else { 1.0 };
         accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
@@ -130,7 +130,7 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
 fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     p: &Problem<'_, T>,
-    factor: f64,
+    relaxation: Relaxation,
     scaled: &ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<f64> {
@@ -162,7 +162,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
         weights = [T::ZERO; R];
         for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(p.support.len() - first) {
             let (a, old) = (p.a[first + i], scaled.row_scalings[first + i]);
-            let new = if factor == 1.0 { 1.0 / sum } else { old * exp2(-factor * log2(old * sum)) };
+            let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
             if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
                 return None;
             }

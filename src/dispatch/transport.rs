@@ -5,7 +5,7 @@ use crate::kernels::transport::{
     PlanSummary, Problem, Workspace, costs,
     objective::{self, Scratch, Values},
     plan,
-    potentials::{PotentialsMut, PotentialsRef},
+    potentials::{PotentialsMut, PotentialsRef, Relaxation},
     sinkhorn_batch::{self, GibbsBlocks, LaneArrays},
     sinkhorn_log,
     sinkhorn_scaling::{self, ScaledGibbs},
@@ -19,7 +19,7 @@ crate::dispatch::entry_points! {
         cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]
     ) -> Option<usize>;
     call sinkhorn_log::log_iteration(
-        p: &Problem<'_, T>, factor: f64, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
+        p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
     ) -> f64;
     call sinkhorn_log::evaluate_plan(
         p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>
@@ -28,7 +28,7 @@ crate::dispatch::entry_points! {
         p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, to: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
     );
     call sinkhorn_scaling::scaling_iteration(
-        p: &Problem<'_, T>, factor: f64, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
     ) -> Option<f64>;
     call sinkhorn_scaling::absorb_scalings(
         p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, from: &ScaledGibbs<'_, T>

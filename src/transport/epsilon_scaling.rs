@@ -1,7 +1,9 @@
 //! The schedule of larger epsilons before the requested one.
 
+use crate::Real;
+use crate::kernels::transport::Problem;
+use crate::kernels::transport::tuning::SAMPLED_ROWS;
 use crate::real::Element;
-use crate::{MatRef, Real};
 
 /// The schedule of epsilons of [`Sinkhorn`](super::Sinkhorn). Problems with larger epsilons are
 /// solved roughly first, and each passes its potentials on to the next (Schmitzer 2019, section
@@ -9,24 +11,60 @@ use crate::{MatRef, Real};
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum EpsilonScaling {
-    /// No schedule: only the requested epsilon.
+    /// A schedule if epsilon is small relative to the costs and the first iterations are slow. None
+    /// after a [warm start](super::Sinkhorn::warm_start).
     #[default]
+    Auto,
+    /// No schedule: only the requested epsilon.
     Off,
-    /// Epsilons from the range of the finite costs down to the requested one. Each is the last one
-    /// divided by this factor, which must be above 1 and is usually from 2 to 10. Useful if epsilon
-    /// is small relative to the costs.
+    /// Epsilons from a quarter of the range of the costs down to the requested one. Each is the last
+    /// one divided by this factor, which must be above 1 and is usually from 2 to 10. The range is
+    /// that of [`Auto`](Self::Auto): of some rows, relative to the smallest costs of rows and
+    /// columns, and without costs that are 1000 times larger than all others, which stand for
+    /// forbidden pairs.
     Factor(f64),
 }
 
-/// Returns the first epsilon of a schedule: the largest finite cost minus the smallest cost, or 0
-/// if no cost is finite.
-pub(super) fn cost_range<T: Real>(cost: MatRef<'_, T>) -> f64 {
-    let (mut min, mut max) = (T::infinity(), T::rounded(-T::MAX));
-    for row in cost.iter_rows() {
-        for &c in row {
-            min = if c < min { c } else { min };
-            max = if c > max && c < T::infinity() { c } else { max };
+/// The number of empty binades above which costs are taken to stand for forbidden pairs.
+const GAP: usize = 10;
+
+/// Returns the range of the costs between rows and columns with mass: the largest of some rows,
+/// relative to the smallest of the row and then of the column among these rows. Costs above a gap
+/// of [`GAP`] binades do not count, nor do costs below a 16th of `epsilon`.
+pub(super) fn cost_range<T: Real>(problem: &Problem<'_, T>, epsilon: f64) -> f64 {
+    let step = problem.support.len().div_ceil(SAMPLED_ROWS).max(1);
+    let rows = || problem.support.iter().step_by(step).map(|&i| problem.cost.row(i));
+    // The finite costs of a row in columns with mass, each with its column.
+    let permitted = |row: &'_ [T]| -> Vec<(usize, f64)> {
+        let costs = row.iter().zip(problem.b).enumerate().filter(|(_, (c, b))| **b > 0.0 && **c < T::infinity());
+        let costs: Vec<(usize, f64)> = costs.map(|(j, (c, _))| (j, c.to_f64())).collect();
+        let min = costs.iter().fold(f64::INFINITY, |min, (_, c)| min.min(*c));
+        costs.into_iter().map(|(j, c)| (j, c - min)).collect()
+    };
+    let mut column_minima = vec![f64::INFINITY; problem.b.len()];
+    for row in rows() {
+        for (j, c) in permitted(row) {
+            column_minima[j] = column_minima[j].min(c);
         }
     }
-    (max.to_f64() - min.to_f64()).clamp(0.0, f64::MAX)
+    // The largest reduced cost of each binade.
+    let mut binades = vec![0.0_f64; 1 << 11];
+    for row in rows() {
+        for (j, c) in permitted(row) {
+            let reduced = c - column_minima[j];
+            if reduced.is_finite() && reduced > epsilon / 16.0 {
+                let binade = &mut binades[(reduced.to_bits() >> 52) as usize];
+                *binade = binade.max(reduced);
+            }
+        }
+    }
+    let mut range = 0.0;
+    let mut last = None;
+    for (at, &largest) in binades.iter().enumerate().filter(|(_, largest)| **largest > 0.0) {
+        if last.is_some_and(|last| at - last > GAP) {
+            break;
+        }
+        (range, last) = (largest, Some(at));
+    }
+    range
 }

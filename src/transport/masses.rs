@@ -6,10 +6,10 @@ use crate::kernels::transport::{Problem, padded};
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 
-/// The masses of both marginals, divided by the total of `a`.
+/// The masses of both marginals, each divided by its total.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Masses {
-    /// The total of `a`.
+    /// The total of `a`, to which `b` is scaled.
     pub(super) total: f64,
     /// The number of rows, including those without mass.
     pub(super) rows: usize,
@@ -31,11 +31,12 @@ impl Masses {
         let (total, total_b) = (total_mass("a", a, None)?, total_mass("b", b, None)?);
         check_totals(total, total_b, max_mismatch)?;
         // A positive mass stays positive, even if its share of the total underflows.
-        let share = |mass: &T| (mass.to_f64() / total).max(if *mass > T::zero() { f64::MIN_POSITIVE } else { 0.0 });
+        let share =
+            |mass: &T, total: f64| (mass.to_f64() / total).max(if *mass > T::zero() { f64::MIN_POSITIVE } else { 0.0 });
         let rows = a.len();
         let support: Vec<usize> = (0..rows).filter(|&i| a[i] > T::zero()).collect();
-        let a: Vec<f64> = support.iter().map(|&i| share(&a[i])).collect();
-        let b: Vec<f64> = b.iter().map(share).collect();
+        let a: Vec<f64> = support.iter().map(|&i| share(&a[i], total)).collect();
+        let b: Vec<f64> = b.iter().map(|mass| share(mass, total_b)).collect();
         let log2 = |masses: &[f64]| masses.iter().map(|mass| mass.log2()).collect();
         Ok(Self { total, rows, support, log2_a: log2(&a), a, log2_b: log2(&b), b })
     }

@@ -13,6 +13,8 @@
 //!   solutions of a batch.
 
 mod batch;
+mod block_step;
+mod convergence;
 mod domain;
 mod epsilon_scaling;
 mod masses;
@@ -32,5 +34,5 @@ pub use objective::Objective;
 pub use over_relaxation::OverRelaxation;
 pub use plan::{PlanEntries, PlanEntry, PlanRows};
 pub use sinkhorn::Sinkhorn;
-pub use solution::Transport;
+pub use solution::{Status, Transport};
 pub use solver::Progress;

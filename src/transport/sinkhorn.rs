@@ -75,9 +75,13 @@ pub(super) fn eta<T: Real>(epsilon: f64) -> T {
     T::rounded(core::f64::consts::LOG2_E / epsilon)
 }
 
-/// Returns the default tolerance. It is also the largest relative difference between the totals of
-/// the masses that is not an error.
-pub(super) fn default_tolerance<T: Real>() -> f64 {
+/// Returns the largest relative difference between the totals of the masses that is not an error.
+pub(super) fn max_mismatch<T: Real>() -> f64 {
+    if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
+}
+
+/// Returns the default tolerance.
+fn default_tolerance<T: Real>() -> f64 {
     if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
 }
 
@@ -187,9 +191,7 @@ impl Sinkhorn {
         // between the public call and the inner loop.
         let (eta, masses, start) = self.validated(cost, a, b)?;
         let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
-        let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
-        solver.run_epsilon_stages(on_iteration)?;
-        let solution = solver.solve_at_epsilon(on_iteration)?;
+        let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(on_iteration)?;
         Transport::new(self, masses, eta, solution)
     }
 
@@ -226,9 +228,7 @@ impl Sinkhorn {
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
         let (eta, masses, start) = self.validated(cost, a, b)?;
-        let mut solver = Solver::new(self, masses.problem(cost, eta), start)?;
-        solver.run_epsilon_stages(&mut on_iteration)?;
-        let solution = solver.solve_at_epsilon(&mut on_iteration)?;
+        let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(&mut on_iteration)?;
         Transport::new(self, masses, eta, solution)
     }
 
@@ -238,7 +238,7 @@ impl Sinkhorn {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
-        let masses = Masses::new(a, b, default_tolerance::<T>())?;
+        let masses = Masses::new(a, b, max_mismatch::<T>())?;
         let row_minima = check_feasible(self.road, cost, a, b)?;
         let start = match &self.warm_start {
             None => {
@@ -287,10 +287,15 @@ impl Sinkhorn {
         self.tolerance.unwrap_or(default_tolerance::<T>())
     }
 
-    /// Returns the same solver without over-relaxation, epsilon scaling and warm start.
-    pub(super) fn unaccelerated(&self) -> Self {
-        let (over_relaxation, epsilon_scaling) = (OverRelaxation::Off, EpsilonScaling::Off);
-        Self { over_relaxation, epsilon_scaling, warm_start: None, ..self.clone() }
+    /// Returns the error that a measurement must not exceed.
+    pub(super) fn measured_tolerance<T: Real>(&self) -> f64 {
+        let tolerance = self.tolerance_for::<T>();
+        if tolerance > 0.0 { tolerance } else { default_tolerance::<T>() }
+    }
+
+    /// Returns the same solver without a warm start.
+    pub(super) fn without_warm_start(&self) -> Self {
+        Self { warm_start: None, ..self.clone() }
     }
 
     /// Returns the error for potentials that are too large relative to epsilon.

@@ -8,12 +8,50 @@ use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, Real, check};
+use core::fmt;
+
+/// Why a solve ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// The marginal error, measured after the last iteration, is within the tolerance; with a
+    /// tolerance of 0, within the default of the element type.
+    Converged,
+    /// All iterations are done.
+    IterationLimit,
+    /// The error is near what rounding leaves, and has not fallen for many iterations. It takes a
+    /// larger tolerance, or `f64` costs.
+    Stagnated,
+    /// The forbidden pairs permit no plan with these marginals within the tolerance (Hall's
+    /// condition): some rows have more mass than the columns that they may use, or the reverse. The
+    /// potentials of these rows and columns drift without a limit.
+    Infeasible,
+    /// The callback has stopped the solve.
+    Stopped,
+}
+
+impl Status {
+    /// All states with their names.
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::Converged, "converged"),
+        (Self::IterationLimit, "iteration limit"),
+        (Self::Stagnated, "stagnated"),
+        (Self::Infeasible, "infeasible"),
+        (Self::Stopped, "stopped"),
+    ];
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(Self::NAMES.iter().find(|(status, _)| status == self).map_or("", |(_, name)| name))
+    }
+}
 
 /// The solution of a problem, from [`Sinkhorn::solve`].
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Transport<T: Real> {
-    converged: bool,
+    status: Status,
     iterations: usize,
     marginal_error: f64,
     cost: f64,
@@ -30,18 +68,17 @@ pub struct Transport<T: Real> {
 impl<T: Real> Transport<T> {
     /// Converts the solution to the units of the caller. Fails if a potential overflows in them.
     pub(super) fn new(settings: &Sinkhorn, masses: Masses, eta: T, solution: Solution) -> Result<Self, Error> {
-        let Solution { potentials, summary, iterations } = solution;
+        let Solution { potentials, summary, iterations, status } = solution;
         let (f, g) = Units { eta: eta.to_f64(), masses: &masses }.to_caller(&potentials);
         let all_finite = masses.support.iter().all(|&i| f[i].is_finite())
             && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || g.is_finite());
         if !all_finite {
             return Err(settings.epsilon_too_small());
         }
-        let marginal_error = summary.error * masses.total;
         Ok(Self {
-            converged: marginal_error <= settings.tolerance_for::<T>(),
+            status,
             iterations,
-            marginal_error,
+            marginal_error: summary.error,
             cost: summary.cost * masses.total,
             f,
             g,
@@ -52,11 +89,16 @@ impl<T: Real> Transport<T> {
         })
     }
 
-    /// Returns whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance.
-    /// If the forbidden pairs permit no plan with these marginals (Hall's condition), no solve
-    /// converges, and the potentials diverge.
+    /// Returns why the solve ended.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns whether [`marginal_error`](Self::marginal_error) is within the solver's tolerance,
+    /// or, with a tolerance of 0, within the default of the element type. The status is then
+    /// [`Status::Converged`], and only then.
     pub fn converged(&self) -> bool {
-        self.converged
+        self.status == Status::Converged
     }
 
     /// Returns the number of iterations done.
@@ -64,8 +106,8 @@ impl<T: Real> Transport<T> {
         self.iterations
     }
 
-    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1`, in the units of the masses, measured after the
-    /// last iteration.
+    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1` relative to the total mass, measured after the last
+    /// iteration; b counts scaled to the total of a.
     pub fn marginal_error(&self) -> f64 {
         self.marginal_error
     }

@@ -1,13 +1,19 @@
-//! The iterations of a solve: their domain, their over-relaxation, and when they stop.
+//! The iterations of a solve: their domain, their over-relaxation, their schedule, and when they
+//! stop.
 
+use super::block_step::{BlockStep, Drift};
+use super::convergence::Errors;
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
-use super::over_relaxation::AdaptiveFactor;
+use super::over_relaxation::{AdaptiveRelaxation, OverRelaxation};
 use super::sinkhorn::{Sinkhorn, eta};
+use super::solution::Status;
 use super::units::Potentials;
 use super::workspace::Memory;
 use crate::kernels::transport::tuning::{
-    BREAK_EVEN_ITERATIONS, INITIAL_LOG_ITERATIONS, MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, STAGE_TOLERANCE,
+    AUTO_EPSILON_FACTOR, BLOCK_STEP_DISTANCES, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS,
+    MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, MIN_BLOCK_GAIN, SCHEDULE_ERROR, SCHEDULE_PATIENCE, SCHEDULE_RANGES,
+    STAGE_TOLERANCE, STAGNATION_ITERATIONS,
 };
 use crate::kernels::transport::{PlanSummary, Problem};
 use crate::real::Element;
@@ -24,7 +30,7 @@ const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 pub struct Progress {
     /// The number of iterations done.
     pub iteration: usize,
-    /// The L1 error of the marginals before the last iteration, in the units of the masses;
+    /// The L1 error of the marginals before the last iteration, relative to the total mass;
     /// infinite after the first iteration at each epsilon.
     /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
     pub error: f64,
@@ -43,6 +49,19 @@ pub(super) struct Solution {
     pub(super) summary: PlanSummary,
     /// The number of iterations done.
     pub(super) iterations: usize,
+    /// Why the solve ended.
+    pub(super) status: Status,
+}
+
+/// Why the iterations at one epsilon end.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// The reported error is within the tolerance.
+    Converged,
+    /// As the status of that name.
+    Because(Status),
+    /// They are so slow that a schedule of epsilons should come first.
+    Slow,
 }
 
 /// A running solve.
@@ -56,11 +75,16 @@ pub(super) struct Solver<'a, T: Real> {
     measured_potentials: Potentials,
     memory: Memory<T>,
     domain: Domain<T>,
+    block_step: BlockStep,
     /// The number of log-domain iterations that must come before the next Gibbs matrix.
     min_log_iterations: usize,
-    factor: AdaptiveFactor,
-    /// Whether no iteration was done at this epsilon yet.
-    first_at_epsilon: bool,
+    relaxation: AdaptiveRelaxation,
+    /// The range of the costs, once it is needed.
+    range: Option<f64>,
+    /// Whether a slow solve may still get a schedule of epsilons.
+    may_schedule: bool,
+    /// Whether no iteration was done since the start or the last change of epsilon.
+    is_first: bool,
     /// The error that the last iteration reported.
     reported_error: f64,
     /// The number of iterations done.
@@ -76,13 +100,16 @@ impl<'a, T: Real> Solver<'a, T> {
         let solver = Self {
             settings,
             measured_potentials: potentials.clone(),
+            block_step: BlockStep::new(&potentials),
             potentials,
             memory: Memory::new(problem.support.len(), problem.cost),
             domain: Domain::new(settings, &problem),
             problem,
             min_log_iterations: if is_scaling { 1 } else { INITIAL_LOG_ITERATIONS },
-            factor: AdaptiveFactor::new(settings.over_relaxation),
-            first_at_epsilon: true,
+            relaxation: AdaptiveRelaxation::new(settings.over_relaxation),
+            range: None,
+            may_schedule: settings.epsilon_scaling == EpsilonScaling::Auto && settings.warm_start.is_none(),
+            is_first: true,
             reported_error: f64::INFINITY,
             iterations: 0,
             limit: settings.max_iterations,
@@ -91,19 +118,32 @@ impl<'a, T: Real> Solver<'a, T> {
         Ok(solver)
     }
 
-    /// Iterates at the epsilon of the problem until the measured error is within the tolerance, the
-    /// limit is reached, or the callback stops the solve.
-    pub(super) fn solve_at_epsilon(mut self, on_iteration: &mut OnIteration<'_>) -> Result<Solution, Error> {
-        let tolerance = self.relative_tolerance();
+    /// Iterates, after the stages of the schedule if there is one, until the measured error is
+    /// within the tolerance, the limit is reached, nothing more can be gained, or the callback stops
+    /// the solve.
+    pub(super) fn solve(mut self, on_iteration: &mut OnIteration<'_>) -> Result<Solution, Error> {
+        if let EpsilonScaling::Factor(factor) = self.settings.epsilon_scaling {
+            self.run_epsilon_stages(factor, on_iteration)?;
+        }
+        let tolerance = self.settings.tolerance_for::<T>();
         let mut target = tolerance;
         loop {
-            let flow = self.iterate_until(target, self.limit, on_iteration)?;
+            let end = self.iterate_until(target, self.limit, on_iteration)?;
+            if end == End::Slow {
+                self.run_epsilon_stages(AUTO_EPSILON_FACTOR, on_iteration)?;
+                continue;
+            }
             let summary = self.evaluate_plan();
-            let met = summary.error * self.problem.total_mass <= self.settings.tolerance_for::<T>();
-            if flow.is_break() || self.iterations >= self.limit || met {
+            let is_met = summary.error <= self.settings.measured_tolerance::<T>();
+            if is_met && tolerance > 0.0 || end != End::Converged {
                 let Self { settings, problem, mut potentials, mut domain, iterations, .. } = self;
                 domain.leave_scaling(settings, &problem, &mut potentials);
-                return Ok(Solution { potentials, summary, iterations });
+                let status = match end {
+                    _ if is_met => Status::Converged,
+                    End::Because(status) => status,
+                    End::Converged | End::Slow => Status::IterationLimit,
+                };
+                return Ok(Solution { potentials, summary, iterations, status });
             }
             // The error that iterations report differs slightly from the measured error.
             let reported = (self.reported_error * (tolerance / summary.error)).max(f64::MIN_POSITIVE);
@@ -111,18 +151,18 @@ impl<'a, T: Real> Solver<'a, T> {
         }
     }
 
-    /// Solves the problem roughly at the larger epsilons of the schedule, if there is a schedule.
-    pub(super) fn run_epsilon_stages(&mut self, on_iteration: &mut OnIteration<'_>) -> Result<(), Error> {
-        let EpsilonScaling::Factor(factor) = self.settings.epsilon_scaling else { return Ok(()) };
-        let tolerance = STAGE_TOLERANCE.max(self.relative_tolerance());
+    /// Solves the problem roughly at the larger epsilons of a schedule.
+    fn run_epsilon_stages(&mut self, factor: f64, on_iteration: &mut OnIteration<'_>) -> Result<(), Error> {
+        self.may_schedule = false;
+        let tolerance = STAGE_TOLERANCE.max(self.settings.tolerance_for::<T>());
         let last_eta = self.problem.eta;
         let last = self.epsilon();
-        let mut epsilon = cost_range(self.problem.cost);
+        let mut epsilon = self.range() / 4.0;
         // The limit bounds the number of stages, because the factor may be only slightly above 1.
         while self.iterations < self.limit && epsilon > last * factor.sqrt() {
             self.set_epsilon(eta(epsilon))?;
             let limit = self.limit.min(self.iterations + MAX_STAGE_ITERATIONS);
-            if self.iterate_until(tolerance, limit, on_iteration)?.is_break() {
+            if self.iterate_until(tolerance, limit, on_iteration)? == End::Because(Status::Stopped) {
                 self.limit = self.iterations;
             }
             epsilon /= factor;
@@ -130,17 +170,19 @@ impl<'a, T: Real> Solver<'a, T> {
         self.set_epsilon(last_eta)
     }
 
-    /// Iterates until the reported error, for masses with a total of 1, is within `tolerance`,
-    /// until `limit` iterations are done in all, or until the callback stops the solve.
+    /// Iterates until the reported error is within `tolerance`, until `limit` iterations are done
+    /// in all, until nothing more can be gained, or until the callback stops the solve.
     fn iterate_until(
         &mut self,
         tolerance: f64,
         limit: usize,
         on_iteration: &mut OnIteration<'_>,
-    ) -> Result<ControlFlow<()>, Error> {
-        let mut errors = [f64::INFINITY; 2];
-        while self.iterations < limit && !(tolerance > 0.0 && errors[1] <= tolerance) {
-            if self.should_enter_scaling(errors, tolerance, limit - self.iterations) {
+    ) -> Result<End, Error> {
+        let mut errors = Errors::new();
+        let start = self.iterations;
+        self.block_step.observe_from(&self.potentials);
+        while self.iterations < limit {
+            if self.should_enter_scaling(errors.last, tolerance, limit - self.iterations) {
                 let Self { settings, problem, potentials, memory, domain, .. } = self;
                 domain.enter_scaling(settings, problem, potentials, memory);
             }
@@ -148,17 +190,99 @@ impl<'a, T: Real> Solver<'a, T> {
                 Some(error) => error,
                 None => self.log_iteration()?,
             };
-            self.iterations += 1;
             // An iteration reports the error before it, which means nothing for the first one.
-            errors = [errors[1], if self.first_at_epsilon { f64::INFINITY } else { error }];
-            (self.reported_error, self.first_at_epsilon) = (error, false);
-            self.factor.observe(errors[1]);
-            let error = errors[1] * self.problem.total_mass;
-            if on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() }).is_break() {
-                return Ok(ControlFlow::Break(()));
+            errors.push(if self.is_first { f64::INFINITY } else { error });
+            (self.reported_error, self.is_first) = (error, false);
+            if self.report(errors.last[1], on_iteration).is_break() {
+                return Ok(End::Because(Status::Stopped));
+            }
+            if tolerance > 0.0 && errors.last[1] <= tolerance {
+                return Ok(End::Converged);
+            }
+            if let Some(rate) = self.relaxation.observe(errors.last[1]) {
+                let is_slow = errors.to_come(tolerance, rate) > FEW_ITERATIONS && errors.last[1] > SCHEDULE_ERROR;
+                if is_slow && self.may_schedule && self.needs_schedule(self.iterations - start) {
+                    return Ok(End::Slow);
+                }
+                if let Domain::Log { .. } = self.domain {
+                    self.potentials.center(self.problem.b);
+                }
+            }
+            if tolerance > 0.0 && errors.smallest.1 >= STAGNATION_ITERATIONS && errors.smallest.0 <= self.rounding() {
+                return Ok(End::Because(Status::Stagnated));
+            }
+            if errors.looks.0 >= errors.looks.1 && self.iterations < limit {
+                match self.look_for_blocks(&mut errors, tolerance)? {
+                    Drift::Infeasible => return Ok(End::Because(Status::Infeasible)),
+                    Drift::Step { .. } if self.report(errors.last[1], on_iteration).is_break() => {
+                        return Ok(End::Because(Status::Stopped));
+                    }
+                    Drift::Step { .. } | Drift::None => {}
+                }
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(End::Because(Status::IterationLimit))
+    }
+
+    /// Returns the range of the costs.
+    fn range(&mut self) -> f64 {
+        let epsilon = self.epsilon();
+        *self.range.get_or_insert_with(|| cost_range(&self.problem, epsilon))
+    }
+
+    /// Returns whether a slow solve needs a schedule of epsilons after so many iterations.
+    fn needs_schedule(&mut self, iterations: usize) -> bool {
+        let [moderate, large] = SCHEDULE_RANGES.map(|range| range * self.epsilon());
+        let range = self.range();
+        self.may_schedule = range > moderate;
+        let [soon, late] = SCHEDULE_PATIENCE;
+        self.may_schedule && iterations >= if range > large { soon } else { late }
+    }
+
+    /// Counts an iteration and calls the callback.
+    fn report(&mut self, error: f64, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
+        self.iterations += 1;
+        on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() })
+    }
+
+    /// Looks for a block of potentials that drifts, if many iterations are to come, and moves it if
+    /// that gains something. Returns the step that it made, or the proof that there is no plan.
+    fn look_for_blocks(&mut self, errors: &mut Errors, tolerance: f64) -> Result<Drift, Error> {
+        let tolerance = if tolerance > 0.0 { tolerance } else { self.settings.measured_tolerance::<T>() };
+        let rate = (errors.last[1] / errors.at_look).powf(1.0 / errors.looks.0 as f64);
+        let is_slow = errors.at_look.is_finite() && errors.to_come(tolerance, rate) > FEW_ITERATIONS;
+        let Self { settings, problem, potentials, measured_potentials, memory, domain, block_step, .. } = self;
+        measured_potentials.copy_from(potentials);
+        domain.absorb_scalings(settings, problem, measured_potentials);
+        let now = measured_potentials;
+        let mut drift = Drift::None;
+        if is_slow {
+            let may_move = settings.over_relaxation == OverRelaxation::Auto;
+            drift = block_step.look(settings.road, problem, now, memory, (may_move, tolerance));
+        }
+        let [shortest, longest] = BLOCK_STEP_DISTANCES;
+        let distance = match drift {
+            Drift::Step { distance, gain } if gain > MIN_BLOCK_GAIN * errors.gain => {
+                domain.leave_scaling(settings, problem, potentials);
+                block_step.apply(distance, potentials, problem.b);
+                now.copy_from(potentials);
+                shortest
+            }
+            Drift::Step { .. } | Drift::None => {
+                drift = Drift::None;
+                if is_slow { (2 * errors.looks.1).min(longest) } else { errors.looks.1 }
+            }
+            Drift::Infeasible => longest,
+        };
+        block_step.observe_from(now);
+        (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, distance), 0.0);
+        self.check_potentials()?;
+        Ok(drift)
+    }
+
+    /// Returns a bound on the error that rounding alone leaves.
+    fn rounding(&self) -> f64 {
+        8.0 * (self.potentials.max_abs() * 0.5 * f64::EPSILON + T::EPSILON.to_f64())
     }
 
     /// Returns whether a Gibbs matrix may be built now and, with [`Method::Auto`], enough
@@ -181,11 +305,11 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Runs one iteration on the scalings and returns the error before it. If the scalings leave
     /// their range, moves to the log domain. Returns `None` then, and in the log domain.
     fn scaling_iteration(&mut self) -> Option<f64> {
-        let Self { settings, problem, potentials, memory, domain, factor, .. } = self;
+        let Self { settings, problem, potentials, memory, domain, relaxation, .. } = self;
         let Domain::Scaling { iterations, gibbs } = domain else { return None };
         let mut scaled = gibbs.scaled_gibbs();
         let workspace = &mut memory.workspace();
-        let error = T::scaling_iteration(settings.road, problem, factor.factor, &mut scaled, workspace);
+        let error = T::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, workspace);
         if error.is_some() {
             *iterations += 1;
             return error;
@@ -200,9 +324,9 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// Runs one iteration on the potentials and returns the error before it.
     fn log_iteration(&mut self) -> Result<f64, Error> {
-        let Self { settings, problem, potentials, memory, factor, .. } = self;
+        let Self { settings, problem, potentials, memory, relaxation, .. } = self;
         let (potentials, workspace) = (&mut potentials.as_mut(), &mut memory.workspace());
-        let error = T::log_iteration(settings.road, problem, factor.factor, potentials, workspace);
+        let error = T::log_iteration(settings.road, problem, relaxation.relaxation, potentials, workspace);
         if let Domain::Log { iterations, .. } = &mut self.domain {
             *iterations += 1;
         }
@@ -216,11 +340,6 @@ impl<'a, T: Real> Solver<'a, T> {
         measured_potentials.copy_from(potentials);
         domain.absorb_scalings(settings, problem, measured_potentials);
         T::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), &mut memory.workspace())
-    }
-
-    /// Returns the tolerance for masses with a total of 1.
-    fn relative_tolerance(&self) -> f64 {
-        (self.settings.tolerance_for::<T>() / self.problem.total_mass).min(f64::MAX)
     }
 
     /// Returns the current epsilon.
@@ -237,8 +356,8 @@ impl<'a, T: Real> Solver<'a, T> {
             *iterations = 0;
         }
         problem.eta = eta;
-        self.first_at_epsilon = true;
-        self.factor = AdaptiveFactor::new(settings.over_relaxation);
+        self.is_first = true;
+        self.relaxation = AdaptiveRelaxation::new(settings.over_relaxation);
         self.check_potentials()
     }
 

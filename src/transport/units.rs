@@ -38,6 +38,38 @@ impl Potentials {
         self.max_abs = other.max_abs;
     }
 
+    /// Returns the potentials of the rows with mass.
+    pub(super) fn u(&self) -> &[f64] {
+        &self.u
+    }
+
+    /// Returns the potentials of all columns.
+    pub(super) fn g(&self) -> &[f64] {
+        &self.g
+    }
+
+    /// Moves the potentials of the rows of a block up and those of its columns down.
+    pub(super) fn move_block(&mut self, distance: f64, rows: &[bool], columns: &[bool], b: &[f64]) {
+        for (u, inside) in self.u.iter_mut().zip(rows) {
+            *u += if *inside { distance } else { 0.0 };
+        }
+        for (g, inside) in self.g.iter_mut().zip(columns) {
+            *g -= if *inside { distance } else { 0.0 };
+        }
+        self.max_abs = max_abs_potential(&self.u, &self.g, b);
+    }
+
+    /// Moves a constant from the columns to the rows if it takes digits: the mean of G under the
+    /// masses `b`. The plan stays the same.
+    pub(super) fn center(&mut self, b: &[f64]) {
+        let mean: f64 = self.g.iter().zip(b).map(|(g, &b)| if b > 0.0 { b * g } else { 0.0 }).sum();
+        if mean.is_finite() && mean.abs() > self.max_abs / 16.0 {
+            self.u.iter_mut().for_each(|u| *u += mean);
+            self.g.iter_mut().for_each(|g| *g -= mean);
+            self.max_abs = max_abs_potential(&self.u, &self.g, b);
+        }
+    }
+
     /// Returns the largest magnitude of a potential; infinite or NaN if one cannot be represented.
     pub(super) fn max_abs(&self) -> f64 {
         self.max_abs

@@ -35,7 +35,7 @@ pub(super) struct BatchMarginal<'a, T> {
     pub(super) support: Vec<(usize, usize)>,
     /// The end of each group of [`SUM_GROUP`] indices in the Gibbs matrix.
     pub(super) ends: Vec<usize>,
-    /// The masses in the lanes, divided by the total of `a`.
+    /// The masses in the lanes, divided by their total.
     pub(super) shares: AlignedVec<T>,
     /// The scalings in the lanes.
     pub(super) scalings: AlignedVec<T>,
@@ -117,10 +117,10 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
         self.totals[self.row(p)]
     }
 
-    /// Fills a lane with the masses of problem `p`, divided by `total`, and with scalings of 1.
+    /// Fills a lane with the masses of problem `p`, divided by their total, and with scalings of 1.
     /// Returns false if a positive mass underflows in `T`.
-    pub(super) fn start_problem(&mut self, lane: LaneIndex, p: usize, total: f64) -> bool {
-        let mut in_range = true;
+    pub(super) fn start_problem(&mut self, lane: LaneIndex, p: usize) -> bool {
+        let (total, mut in_range) = (self.total(p), true);
         let masses = self.masses(p);
         for &(i, at) in &self.support {
             let has_mass = masses[i] > T::zero();

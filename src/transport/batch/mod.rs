@@ -4,7 +4,8 @@ mod marginal;
 mod solver;
 
 use super::masses::{check_feasible, check_totals, checked_minima};
-use super::sinkhorn::{Sinkhorn, default_tolerance};
+use super::sinkhorn::{Sinkhorn, max_mismatch};
+use super::solution::Status;
 use crate::kernels::transport::sinkhorn_batch::BatchLayout;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
@@ -19,7 +20,7 @@ impl Sinkhorn {
     ///
     /// - Accuracy: scalings are iterated in `T`. A sum has a relative error r of about
     ///   `EPSILON * (8 + sqrt(terms / 64))`. Potentials have an absolute error of r times epsilon,
-    ///   and the marginal error has an absolute error of r times the total mass.
+    ///   and the marginal error has an absolute error of r.
     ///   [`solve`](Self::solve) takes over problems that need more accuracy; see below.
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
@@ -54,14 +55,17 @@ impl Sinkhorn {
     /// batch holds about `n m + lanes (3 n + 4 m)` numbers.
     ///
     /// # Results
-    /// The iterations are those of [`solve`](Self::solve) from g = 0. The settings of
-    /// over-relaxation, epsilon scaling and warm start are ignored. The result of a problem does
-    /// not depend on the other problems, to the bit. A problem stops at the first iterate within
-    /// the tolerance; [`solve`](Self::solve) may do one or two iterations more. After the same
-    /// number of iterations, the results agree within the accuracy.
+    /// The iterations are those of [`solve`](Self::solve) from g = 0 without over-relaxation and
+    /// epsilon scaling; a warm start is ignored. The result of a problem does not depend on the
+    /// other problems, to the bit. A problem stops at the first iterate within the tolerance;
+    /// [`solve`](Self::solve) may do one or two iterations more. After the same number of
+    /// iterations, the results agree within the accuracy.
     ///
-    /// [`solve`](Self::solve), slower but with potentials in `f64`, takes over a problem
-    /// - if the tolerance is not 0, but below `EPSILON * (32 + sqrt(n + m))` times the total mass;
+    /// [`solve`](Self::solve), slower but with potentials in `f64` and with these settings, takes
+    /// over a problem
+    /// - if it has not converged after 100 iterations, unless over-relaxation is off or the
+    ///   tolerance is 0;
+    /// - if the tolerance is not 0, but below `EPSILON * (32 + sqrt(n + m))`;
     /// - if [`max_iterations`](Self::max_iterations) is 0;
     /// - if a positive mass divided by the total underflows in `T`;
     /// - if a sum of `exp((g_j - C_ij) / epsilon)`, relative to the smallest cost of the row, falls
@@ -88,7 +92,7 @@ impl Sinkhorn {
         let rows = BatchMarginal::new("a", a, (problems, cost.rows()), layout.block_rows, layout.width)?;
         let columns = BatchMarginal::new("b", b, (problems, cost.cols()), 1, layout.width)?;
         for p in 0..problems {
-            check_totals(rows.total(p), columns.total(p), default_tolerance::<T>())?;
+            check_totals(rows.total(p), columns.total(p), max_mismatch::<T>())?;
         }
         let ones = |n: usize| vec![T::one(); n];
         let (row_minima, _) = checked_minima(self.road, cost, &ones(cost.rows()), &ones(cost.cols()))?;
@@ -117,12 +121,12 @@ pub struct TransportBatch<T: Real> {
     iterations: Vec<usize>,
     marginal_errors: Vec<f64>,
     values: Vec<f64>,
-    tolerance: f64,
+    statuses: Vec<Status>,
 }
 
 impl<T: Real> TransportBatch<T> {
     /// Returns a batch whose solutions are still to be set.
-    fn new(problems: usize, shape: (usize, usize), tolerance: f64) -> Self {
+    fn new(problems: usize, shape: (usize, usize)) -> Self {
         Self {
             shape,
             f: vec![-T::infinity(); problems * shape.0],
@@ -130,7 +134,7 @@ impl<T: Real> TransportBatch<T> {
             iterations: vec![0; problems],
             marginal_errors: vec![0.0; problems],
             values: vec![0.0; problems],
-            tolerance,
+            statuses: vec![Status::IterationLimit; problems],
         }
     }
 
@@ -179,9 +183,15 @@ impl<T: Real> TransportBatch<T> {
         self.marginal_errors[p]
     }
 
-    /// Returns whether the marginal error of problem `p` is within the solver's tolerance.
+    /// Returns why the solve of problem `p` ended.
+    pub fn status(&self, p: usize) -> Status {
+        self.statuses[p]
+    }
+
+    /// Returns whether the marginal error of problem `p` is within the solver's tolerance, as
+    /// [`Transport::converged`](super::Transport::converged).
     pub fn converged(&self, p: usize) -> bool {
-        self.marginal_errors[p] <= self.tolerance
+        self.statuses[p] == Status::Converged
     }
 
     /// Returns the dual value of problem `p`, `<f, a> + <g, b>` over rows and columns with mass. It

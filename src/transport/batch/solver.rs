@@ -1,11 +1,14 @@
 //! The iterations of a batch, with the assignment of problems to lanes.
 
+use super::super::over_relaxation::OverRelaxation;
 use super::super::sinkhorn::Sinkhorn;
+use super::super::solution::Status;
 use super::TransportBatch;
 use super::marginal::{BatchMarginal, LaneIndex};
 use crate::aligned::AlignedVec;
 use crate::kernels::math::exp::exp2;
 use crate::kernels::transport::sinkhorn_batch::{BatchLayout, GibbsBlocks, LaneArrays};
+use crate::kernels::transport::tuning::BATCH_PATIENCE;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use core::mem::swap;
@@ -83,7 +86,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
 
     /// Solves all problems.
     pub(super) fn solve(mut self, problems: usize) -> Result<TransportBatch<T>, Error> {
-        let mut batch = TransportBatch::new(problems, (self.cost.rows(), self.cost.cols()), self.tolerance);
+        let mut batch = TransportBatch::new(problems, (self.cost.rows(), self.cost.cols()));
         let mut waiting = 0..problems;
         let mut lanes: Vec<Option<LaneProblem>> = vec![None; self.layout.width];
         loop {
@@ -93,7 +96,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
                     if self.start_problem(self.lane_index(lane), problem) {
                         *slot = Some(LaneProblem { problem, iterations: 0 });
                     } else {
-                        self.solve_alone(problem, &mut batch)?;
+                        self.solve_alone(problem, 0, &mut batch)?;
                     }
                 }
             }
@@ -104,12 +107,13 @@ impl<'a, T: Real> BatchSolver<'a, T> {
             for (lane, slot) in lanes.iter_mut().enumerate() {
                 let Some(running) = slot else { continue };
                 let (is_done, error) = self.is_done(lane, running);
-                if !is_done && self.is_in_range(lane) {
+                let is_slow = self.is_accelerated() && running.iterations >= BATCH_PATIENCE;
+                if !is_done && !is_slow && self.is_in_range(lane) {
                     running.iterations += 1;
                     continue;
                 }
                 if !(is_done && self.finish_problem(self.lane_index(lane), running, error, &mut batch)) {
-                    self.solve_alone(running.problem, &mut batch)?;
+                    self.solve_alone(running.problem, running.iterations, &mut batch)?;
                 }
                 *slot = None;
             }
@@ -119,6 +123,12 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         }
     }
 
+    /// Returns whether [`Sinkhorn::solve`] takes over slow problems, because it is expected to need
+    /// fewer iterations.
+    fn is_accelerated(&self) -> bool {
+        self.tolerance > 0.0 && self.settings.over_relaxation != OverRelaxation::Off
+    }
+
     /// Returns the index of a lane in the arrays.
     fn lane_index(&self, lane: usize) -> LaneIndex {
         LaneIndex { lane, width: self.layout.width }
@@ -126,14 +136,13 @@ impl<'a, T: Real> BatchSolver<'a, T> {
 
     /// Fills a lane with a problem. Returns false if [`Sinkhorn::solve`] must take it over.
     fn start_problem(&mut self, lane: LaneIndex, p: usize) -> bool {
-        let total = self.rows.total(p);
         let terms = (self.cost.rows() + self.cost.cols()) as f64;
-        let is_precise = self.tolerance == 0.0 || self.tolerance >= T::EPSILON * (32.0 + terms.sqrt()) * total;
+        let is_precise = self.tolerance == 0.0 || self.tolerance >= T::EPSILON * (32.0 + terms.sqrt());
         // Without an iteration, the column marginals are not met as the marginal error assumes.
         is_precise
             && self.settings.max_iterations > 0
-            && self.rows.start_problem(lane, p, total)
-            && self.columns.start_problem(lane, p, total)
+            && self.rows.start_problem(lane, p)
+            && self.columns.start_problem(lane, p)
     }
 
     /// Runs one iteration of all lanes.
@@ -158,7 +167,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
     /// Returns whether a lane's scalings before the last iteration are the result, and the marginal
     /// error of these scalings.
     fn is_done(&self, lane: usize, running: &LaneProblem) -> (bool, f64) {
-        let error = self.errors[lane].to_f64() * self.rows.total(running.problem);
+        let error = self.errors[lane].to_f64();
         let is_within = self.tolerance > 0.0 && error <= self.tolerance;
         // The initial scalings meet no marginals.
         let is_done = running.iterations > 0 && (is_within || running.iterations == self.settings.max_iterations);
@@ -187,15 +196,19 @@ impl<'a, T: Real> BatchSolver<'a, T> {
             + self.columns.write_potentials(road, self.eta, 0.0, lane, g);
         batch.iterations[p] = running.iterations;
         batch.marginal_errors[p] = error;
+        let is_met = error <= self.settings.measured_tolerance::<T>();
+        batch.statuses[p] = if is_met { Status::Converged } else { Status::IterationLimit };
         batch.values[p] = mean * total;
         mean.is_finite()
     }
 
-    /// Solves a problem by [`Sinkhorn::solve`].
-    fn solve_alone(&self, p: usize, batch: &mut TransportBatch<T>) -> Result<(), Error> {
+    /// Solves a problem by [`Sinkhorn::solve`] after so many iterations in a lane.
+    fn solve_alone(&self, p: usize, iterations: usize, batch: &mut TransportBatch<T>) -> Result<(), Error> {
         let (a, b) = (self.rows.masses(p), self.columns.masses(p));
-        let transport = self.settings.unaccelerated().solve(self.cost, a, b)?;
-        batch.iterations[p] = transport.iterations();
+        let left = self.settings.max_iterations - iterations;
+        let transport = self.settings.without_warm_start().max_iterations(left).solve(self.cost, a, b)?;
+        batch.iterations[p] = iterations + transport.iterations();
+        batch.statuses[p] = transport.status();
         batch.marginal_errors[p] = transport.marginal_error();
         let (f, g) = batch.potentials_mut(p);
         let mut value = 0.0;

@@ -1,0 +1,41 @@
+//! What the errors of the iterations tell about those to come.
+
+use crate::kernels::transport::tuning::BLOCK_STEP_DISTANCES;
+
+/// The errors that iterations at one epsilon have reported.
+pub(super) struct Errors {
+    /// The last two.
+    pub(super) last: [f64; 2],
+    /// The smallest, and the number of iterations since then.
+    pub(super) smallest: (f64, usize),
+    /// The error at the last look for drifting blocks.
+    pub(super) at_look: f64,
+    /// The number of iterations since then, and the number after which the next look comes.
+    pub(super) looks: (usize, usize),
+    /// What the iterations since then have gained of the dual value, at least, in units of epsilon.
+    pub(super) gain: f64,
+}
+
+impl Errors {
+    /// Returns the errors of no iteration.
+    pub(super) fn new() -> Self {
+        let inf = f64::INFINITY;
+        Self { last: [inf; 2], smallest: (inf, 0), at_look: inf, looks: (0, BLOCK_STEP_DISTANCES[0]), gain: 0.0 }
+    }
+
+    /// Takes the error of an iteration.
+    pub(super) fn push(&mut self, error: f64) {
+        self.last = [self.last[1], error];
+        self.smallest =
+            if error < 0.99 * self.smallest.0 { (error, 0) } else { (self.smallest.0, self.smallest.1 + 1) };
+        self.looks.0 += 1;
+        if error.is_finite() {
+            self.gain += 0.5 * error * error;
+        }
+    }
+
+    /// Returns the number of iterations to `tolerance` if the error falls by `rate` in each.
+    pub(super) fn to_come(&self, tolerance: f64, rate: f64) -> f64 {
+        if rate < 1.0 { (tolerance / self.last[1]).ln() / rate.ln() } else { f64::INFINITY }
+    }
+}
