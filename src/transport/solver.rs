@@ -91,6 +91,8 @@ pub(super) struct Solver<'a, T: Real> {
     iterations: usize,
     /// The largest number of iterations.
     limit: usize,
+    /// Whether the callback has stopped the solve.
+    is_stopped: bool,
 }
 
 impl<'a, T: Real> Solver<'a, T> {
@@ -113,6 +115,7 @@ impl<'a, T: Real> Solver<'a, T> {
             reported_error: f64::INFINITY,
             iterations: 0,
             limit: settings.max_iterations,
+            is_stopped: false,
         };
         solver.check_potentials()?;
         Ok(solver)
@@ -136,10 +139,12 @@ impl<'a, T: Real> Solver<'a, T> {
             let summary = self.evaluate_plan();
             let is_met = summary.error <= self.settings.measured_tolerance::<T>();
             if is_met && tolerance > 0.0 || end != End::Converged {
-                let Self { settings, problem, mut potentials, mut domain, iterations, .. } = self;
+                let Self { settings, problem, mut potentials, mut domain, iterations, is_stopped, .. } = self;
                 domain.leave_scaling(settings, &problem, &mut potentials);
                 let status = match end {
                     _ if is_met => Status::Converged,
+                    // Also in a stage of a schedule.
+                    _ if is_stopped => Status::Stopped,
                     End::Because(status) => status,
                     End::Converged | End::Slow => Status::IterationLimit,
                 };
@@ -242,7 +247,9 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Counts an iteration and calls the callback.
     fn report(&mut self, error: f64, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
         self.iterations += 1;
-        on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() })
+        let flow = on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() });
+        self.is_stopped |= flow.is_break();
+        flow
     }
 
     /// Looks for a block of potentials that drifts, if many iterations are to come, and moves it if
