@@ -154,8 +154,11 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
         if let (Ok(scalar), true) = (&scalar, steady) {
             let largest = finite_costs(&cost).fold(0.0, |max: f64, c| max.max(c.abs()));
             let (potential, entry) = tolerances::<T>();
-            for (x, y) in transport.f().iter().chain(transport.g()).zip(scalar.f().iter().chain(scalar.g())) {
-                let (x, y) = (x.wide(), y.wide());
+            // A constant may be moved from g to f.
+            let sides = transport.f().iter().zip(scalar.f());
+            let level = sides.clone().find(|(_, y)| y.is_finite()).map_or(0.0, |(x, y)| x - y);
+            let sides = sides.map(|(x, y)| (x - level, *y));
+            for (x, y) in sides.chain(transport.g().iter().map(|g| g + level).zip(scalar.g().iter().copied())) {
                 let allowed = potential * (largest + y.abs()) + entry * epsilon;
                 assert!(x == y || (x - y).abs() <= allowed, "potentials {x:e} on {isa}, {y:e} on scalar");
             }
@@ -302,9 +305,12 @@ fn batch<T: Float>(bytes: &mut Bytes<'_>) {
                     solver.clone().isa(isa).method(Method::Log).solve(cost.view(), &a, &b).expect("as in batch");
                 let largest = finite_costs(&cost).fold(0.0, |max: f64, c| max.max(c.abs()));
                 let (potential, entry) = tolerances::<T>();
-                let others = single.f().iter().chain(single.g());
-                for (x, y) in batch.f(p).iter().chain(batch.g(p)).zip(others) {
-                    let (x, y) = (x.wide(), y.wide());
+                // A constant may be moved from g to f.
+                let sides = batch.f(p).iter().map(|f| f.wide()).zip(single.f());
+                let level = sides.clone().find(|(_, y)| y.is_finite()).map_or(0.0, |(x, y)| x - y);
+                let sides = sides.map(|(x, y)| (x - level, *y));
+                let others = batch.g(p).iter().map(|g| g.wide() + level).zip(single.g().iter().copied());
+                for (x, y) in sides.chain(others) {
                     let allowed = potential * (largest + y.abs()) + entry * epsilon;
                     assert!(x == y || (x - y).abs() <= allowed, "potentials {x:e} in a batch, {y:e} alone on {isa}");
                 }

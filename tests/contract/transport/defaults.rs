@@ -53,9 +53,10 @@ fn small_problems_are_solved<T: Num>() {
 
 fn few_iterations_beyond_the_best_settings<T: Num>() {
     // Problems that no settings solve say nothing.
-    let limit = 2000;
-    for seed in 10_000..10_000 + if small_cases() { 20 } else { 200 } {
-        let case = small::<T>(seed);
+    let (limit, mut slow) = (2000, Vec::new());
+    let problems = if small_cases() { 20 } else { 600 };
+    for seed in 0..problems {
+        let case = small::<T>(10_000 + seed as u64);
         let relaxations = [1.3, 1.5, 1.7, 1.8, 1.9].map(OverRelaxation::Factor);
         let relaxations = [OverRelaxation::Off].into_iter().chain(relaxations);
         let settings = relaxations.flat_map(|relaxation| {
@@ -70,10 +71,15 @@ fn few_iterations_beyond_the_best_settings<T: Num>() {
         let Some((best, relaxation, scaling)) = best else { continue };
         let automatic = case.solve(&solver).iterations();
         assert!(
-            automatic <= 2 * best + 20,
-            "seed {seed}: {automatic} iterations, but {best} by {relaxation:?} and {scaling:?}: {case:?}"
+            automatic <= best + 100,
+            "seed {seed}: {automatic}, but {best} by {relaxation:?}, {scaling:?}: {case:?}"
         );
+        if automatic > 2 * best + 20 {
+            slow.push(format!("{seed}: {automatic} iterations, but {best} by {relaxation:?}, {scaling:?}: {case:?}"));
+        }
     }
+    // Which settings are the best shows only in the end.
+    assert!(slow.len() <= problems / 100, "{} of {problems} are slow:\n{}", slow.len(), slow.join("\n"));
 }
 
 /// The objective after every number of iterations, by all iterations of one solve.

@@ -60,6 +60,23 @@ fn f32_stagnates() {
     }
 }
 
+/// Iterations may report an error of 0 where the measured error is that of rounding.
+#[test]
+fn f64_stagnates() {
+    let cost = MatRef::new(&[0.0, 1.0, 1.0, 0.0], 2, 2).unwrap();
+    for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
+        for b in [[0.5, 0.5], [0.3, 0.7]] {
+            let transport = Sinkhorn::new(0.1).isa(isa).method(method).tolerance(1e-17).solve(cost, &[0.5, 0.5], &b);
+            let transport = transport.unwrap();
+            let what = format!("{isa} {method:?}: {:e} after {}", transport.marginal_error(), transport.iterations());
+            // The error may also be 0.
+            let is_end = transport.status() == Status::Stagnated || transport.converged();
+            assert!(is_end && transport.iterations() < 500, "{what}: {}", transport.status());
+            assert!(transport.marginal_error() <= 1e-13, "{what}");
+        }
+    }
+}
+
 /// Problems of a batch have a status each.
 #[test]
 fn problems_of_a_batch_have_a_status_each() {
