@@ -127,7 +127,9 @@ fn two_equal_halves<T: Num>() {
             let transport = solved(&case, &solver);
             assert_cost(&case, &transport, 2.0, expected);
             let longer = solved(&case, &solver.tolerance(0.0).max_iterations(100));
-            for (transport, allowed) in [(transport, 0.2), (longer, 1e-9 + 100.0 * T::ENTRY)] {
+            // Entries that are not tiny do show in the marginal error.
+            let precise = if entry > 1e-9 { 1e-9 + 100.0 * T::ENTRY } else { 0.2 };
+            for (transport, allowed) in [(transport, 0.2), (longer, precise)] {
                 let plan = case.plan(&transport);
                 for p in [plan[0], plan[3]] {
                     assert!((p / entry).ln().abs() <= allowed, "{isa} {epsilon}: {p:e}, not {entry:e}");
