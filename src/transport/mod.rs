@@ -14,6 +14,7 @@
 
 mod batch;
 mod block_step;
+mod centered_costs;
 mod convergence;
 mod domain;
 mod epsilon_scaling;
@@ -21,6 +22,7 @@ mod masses;
 mod objective;
 mod over_relaxation;
 mod plan;
+mod products;
 mod sinkhorn;
 mod solution;
 mod solver;

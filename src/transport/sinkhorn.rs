@@ -1,5 +1,6 @@
 //! The solver's settings, and the solve of one problem.
 
+use super::centered_costs::CenteredCosts;
 use super::domain::Method;
 use super::epsilon_scaling::EpsilonScaling;
 use super::masses::{Masses, check_feasible};
@@ -68,6 +69,16 @@ pub struct Sinkhorn {
     pub(super) over_relaxation: OverRelaxation,
     pub(super) epsilon_scaling: EpsilonScaling,
     pub(super) warm_start: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+/// A problem that can be solved.
+struct Checked<T> {
+    eta: T,
+    masses: Masses,
+    /// The potentials to start from.
+    start: Potentials,
+    /// The costs without offsets, if they are to be solved instead.
+    centered: Option<CenteredCosts<T>>,
 }
 
 /// Returns log2(e) / epsilon in the element type.
@@ -189,10 +200,11 @@ impl Sinkhorn {
     pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
         // The lines repeat those of `solve_with_progress`: a shared function would be one more step
         // between the public call and the inner loop.
-        let (eta, masses, start) = self.validated(cost, a, b)?;
+        let Checked { eta, masses, start, centered } = self.checked(cost, a, b)?;
+        let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
         let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
         let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(on_iteration)?;
-        Transport::new(self, masses, eta, solution)
+        Transport::new(self, masses, eta, (solution, centered))
     }
 
     /// Solves as [`solve`](Self::solve) does, and calls `on_iteration` after every iteration. If
@@ -227,29 +239,38 @@ impl Sinkhorn {
         b: &[T],
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let (eta, masses, start) = self.validated(cost, a, b)?;
+        let Checked { eta, masses, start, centered } = self.checked(cost, a, b)?;
+        let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
         let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(&mut on_iteration)?;
-        Transport::new(self, masses, eta, solution)
+        Transport::new(self, masses, eta, (solution, centered))
     }
 
-    /// Checks the settings and the problem. Returns eta, the masses, and the potentials to start
-    /// from.
-    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(T, Masses, Potentials), Error> {
+    /// Checks the settings and the problem.
+    fn checked<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Checked<T>, Error> {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
         let masses = Masses::new(a, b, max_mismatch::<T>())?;
         let row_minima = check_feasible(self.road, cost, a, b)?;
+        let accuracy = (eta.to_f64(), self.measured_tolerance::<T>());
+        let centered = CenteredCosts::new(cost, &masses, &row_minima, accuracy);
         let start = match &self.warm_start {
             None => {
                 // The start of U is arbitrary. With this one, the largest entry of every row is 1.
-                let u = masses.support.iter().map(|&i| eta.to_f64() * row_minima[i].to_f64());
+                let minimum = |i: usize| if centered.is_some() { 0.0 } else { row_minima[i].to_f64() };
+                let u = masses.support.iter().map(|&i| eta.to_f64() * minimum(i));
                 let g = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY });
                 Potentials::new(u.collect(), g.collect(), &masses.b)
             }
-            Some((f, g)) => Units { eta: eta.to_f64(), masses: &masses }.to_base2(f, g)?,
+            Some((f, g)) => {
+                let mut start = Units { eta: eta.to_f64(), masses: &masses }.to_base2(f, g)?;
+                if let Some(centered) = &centered {
+                    centered.add_offsets(-eta.to_f64(), &mut start, &masses);
+                }
+                start
+            }
         };
-        Ok((eta, masses, start))
+        Ok(Checked { eta, masses, start, centered })
     }
 
     /// Fails unless all settings are in range and the cost matrix is not empty. Returns eta.

@@ -8,7 +8,9 @@ mod iterations;
 mod known_problems;
 mod objective;
 mod plan;
+mod products;
 mod properties;
+mod rounding;
 mod settings;
 
 use crate::support::{
