@@ -98,7 +98,8 @@ impl<'a, T: Float, const R: usize> NextRows<'a, T, R> {
     }
 }
 
-/// Normalizes the rows of a block to their mass, over-relaxed, and adds them to the column sums. Leaves the shifts and the sums of the rows in the workspace.
+/// Normalizes the rows of a block to their mass, over-relaxed, and adds them to the column sums.
+/// Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
 fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,

@@ -123,9 +123,9 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
 
 /// Writes the new row scalings to [`Workspace::row_scratch`], and the column sums with the new row
 /// scalings but without column scalings. Returns the L1 error of the row marginals before the
-/// iteration and the largest new row scaling, or `None` if a row is out of range. If the matrix is out of cache, one loop sums a
-/// block and adds the block before it, which is still in the cache, to the column sums. Memory then
-/// never idles.
+/// iteration and the largest new row scaling, or `None` if a row is out of range. If the matrix is
+/// out of cache, one loop sums a block and adds the block before it, which is still in the cache,
+/// to the column sums. Memory then never idles.
 #[inline(always)]
 fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,

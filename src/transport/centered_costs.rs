@@ -2,8 +2,8 @@
 //!
 //! An offset of all costs, of a row or of a column changes no plan, but potentials must pay it:
 //! arguments `U_i + G_j - eta C_ij` are then small differences of large numbers. Where their
-//! rounding would limit the marginal error, the solver takes `C_ij - alpha_i - beta_j` instead, with
-//! the smallest cost alpha of each row, and beta of what is left of each column.
+//! rounding would limit the marginal error, the solver takes `C_ij - alpha_i - beta_j` instead,
+//! with the smallest cost alpha of each row, and beta of what is left of each column.
 
 use super::masses::Masses;
 use super::units::Potentials;

@@ -8,8 +8,9 @@
 //!   cost matrix ([`Sinkhorn::solve_batch`]).
 //! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. It passes [`Progress`]
 //!   to a callback.
-//! - [`Transport`] is the solution: potentials, cost and marginal error. The plan ([`PlanRows`],
-//!   [`PlanEntries`]) and the [`Objective`] are computed from it. [`TransportBatch`] has the
+//! - [`Transport`] is the solution: potentials, cost, marginal error and [`Status`]. The plan
+//!   ([`PlanRows`], [`PlanEntries`]), its products with vectors, and the [`Objective`] are computed
+//!   from it. [`TransportBatch`] has the
 //!   solutions of a batch.
 
 mod batch;

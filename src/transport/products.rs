@@ -6,13 +6,13 @@ use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real, check};
 
 impl<T: Real> Transport<T> {
-    /// Writes `P Y` (n x d) for the plan P (n x m) and the columns of Y (m x d), in the units of the
-    /// masses: row i is `sum_j P_ij Y_j`.
+    /// Writes `P Y` (n x d) for the plan P (n x m) and the columns of Y (m x d), in the units of
+    /// the masses: row i is `sum_j P_ij Y_j`.
     ///
     /// - Accuracy: entries of the plan as [`plan_into`](Self::plan_into), and a relative error of
     ///   about `EPSILON` times the sum of the magnitudes of the terms, independent of m.
-    /// - Special values: forbidden pairs and rows and columns without mass contribute 0, but numbers
-    ///   in Y must be finite: 0 times infinity is NaN.
+    /// - Special values: forbidden pairs and rows and columns without mass contribute 0, but
+    ///   numbers in Y must be finite: 0 times infinity is NaN.
     /// - Errors: [`Error::ShapeMismatch`] if `cost`, `y` or `out` does not have its shape; `out` is
     ///   then unchanged.
     /// - Cost and source: one read of the cost matrix, one exponential per entry, d multiply-adds
@@ -65,7 +65,8 @@ impl<T: Real> Transport<T> {
     /// let cost = MatRef::new(&[0.0_f64, 1.0, 1.0, 0.0], 2, 2)?;
     /// let transport = Sinkhorn::new(0.05).solve(cost, &[0.5, 0.5], &[0.25, 0.75])?;
     /// let (ones, mut column_sums) = ([1.0; 2], [0.0; 2]);
-    /// transport.plan_transposed_times(cost, MatRef::new(&ones, 2, 1)?, MatMut::new(&mut column_sums, 2, 1)?)?;
+    /// let out = MatMut::new(&mut column_sums, 2, 1)?;
+    /// transport.plan_transposed_times(cost, MatRef::new(&ones, 2, 1)?, out)?;
     /// assert!((column_sums[1] - 0.75).abs() < 1e-6);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -98,7 +99,8 @@ impl<T: Real> Transport<T> {
     /// - Accuracy: that of [`plan_times`](Self::plan_times), twice.
     /// - Special values: rows without mass are 0.
     /// - Errors: those of [`plan_times`](Self::plan_times).
-    /// - Cost and source: that of [`plan_times`](Self::plan_times) for d + 1 columns; Ferradans,
+    /// - Cost and source: that of [`plan_times`](Self::plan_times) for d + 1 columns, and O(n d)
+    ///   memory; Ferradans,
     ///   Papadakis, Peyre & Aujol 2014, "Regularized Discrete Optimal Transport".
     ///
     /// `cost` must be the matrix that was solved.
@@ -109,7 +111,8 @@ impl<T: Real> Transport<T> {
     /// let cost = MatRef::new(&[0.0_f64, 1.0, 1.0, 0.0], 2, 2)?;
     /// let transport = Sinkhorn::new(0.05).solve(cost, &[0.25, 0.75], &[0.5, 0.5])?;
     /// let (points, mut projected) = ([0.0, 10.0], [0.0; 2]);
-    /// transport.barycentric_projection(cost, MatRef::new(&points, 2, 1)?, MatMut::new(&mut projected, 2, 1)?)?;
+    /// let out = MatMut::new(&mut projected, 2, 1)?;
+    /// transport.barycentric_projection(cost, MatRef::new(&points, 2, 1)?, out)?;
     /// assert!(projected[0].abs() < 1e-4 && (projected[1] - 20.0 / 3.0).abs() < 1e-4);
     /// # Ok::<(), mantex::Error>(())
     /// ```
@@ -120,13 +123,18 @@ impl<T: Real> Transport<T> {
         mut out: MatMut<'_, T>,
     ) -> Result<(), Error> {
         let (n, m) = (self.f().len(), self.g().len());
+        self.check_shape("cost", &cost)?;
+        check::shape("y", &y, (m, y.cols()))?;
         check::shape("out", &out, (n, y.cols()))?;
-        self.plan_times(cost, y, out.reborrow())?;
-        let (ones, mut row_sums) = (vec![T::one(); m], vec![T::zero(); n]);
-        self.plan_times(cost, MatRef::new(&ones, m, 1)?, MatMut::new(&mut row_sums, n, 1)?)?;
-        for (i, &sum) in row_sums.iter().enumerate() {
-            for out in out.row_mut(i) {
-                *out = if sum > T::zero() { *out / sum } else { T::zero() };
+        // One more column, of ones, gives the row sums.
+        let cols = y.cols() + 1;
+        let points: Vec<T> = y.iter_rows().flat_map(|row| row.iter().copied().chain([T::one()])).collect();
+        let mut sums = vec![T::zero(); n * cols];
+        self.plan_times(cost, MatRef::new(&points, m, cols)?, MatMut::new(&mut sums, n, cols)?)?;
+        for (i, sums) in sums.chunks_exact(cols).enumerate() {
+            let mass = sums[y.cols()];
+            for (out, &sum) in out.row_mut(i).iter_mut().zip(sums) {
+                *out = if mass > T::zero() { sum / mass } else { T::zero() };
             }
         }
         Ok(())

@@ -22,6 +22,10 @@ use core::ops::ControlFlow;
 /// the potentials, starting from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019,
 /// "Stabilized Sparse Scaling Algorithms for Entropy Regularized Transport Problems").
 ///
+/// `Sinkhorn::new(epsilon)` needs no other setting. It over-relaxes by the rate that it measures,
+/// moves blocks of potentials that drift against each other, and solves with larger epsilons first
+/// where that pays: see [`OverRelaxation`] and [`EpsilonScaling`].
+///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
 /// // Move one half from each of two places to three places at distances of 0 to 2.
@@ -46,7 +50,11 @@ use core::ops::ControlFlow;
 /// # Accuracy
 /// For both element types, potentials are `f64`, and sums are continued in `f64`. With `f32` costs,
 /// an entry of the plan that is not negligible has a relative error of about 1e-6, even if cost /
-/// epsilon is 1e6. The marginal error is therefore limited by the iterations and not by rounding.
+/// epsilon is 1e6. Rounding leaves a marginal error of about 1e-7 (`f64`: 1e-15) and of 1e-16 times
+/// the largest potential / epsilon. Where an offset of the costs, of all, of a row or of a column,
+/// would make potentials so large that this limits the tolerance, the solver takes a copy of the
+/// costs without the offsets; the potentials that it returns contain them again, with the rounding
+/// of their magnitude.
 /// Kernels take `log2(e) / epsilon` rounded to the element type; for `f32` this is a relative
 /// change of epsilon of at most 6e-8. Epsilon may be as small as 1e-12 times the largest potential.
 /// Potentials are about as large as the costs that mass has to pay. A small epsilon needs many
@@ -55,7 +63,12 @@ use core::ops::ControlFlow;
 /// # Special values
 /// A cost of +inf forbids a pair: its entry of the plan is 0. Masses may be 0: the row or column of
 /// the plan is then 0 and its potential -inf. The costs there do not matter, but they must not be
-/// NaN or -inf.
+/// NaN or -inf. Column masses below about 1e-29 (`f32`) of the total are met, too, but each such
+/// column takes several times the time of others.
+///
+/// If forbidden pairs permit no plan, the solve ends with
+/// [`Status::Infeasible`](crate::transport::Status::Infeasible) under every setting. Large finite
+/// costs are not infinite: a cost of 1e30 permits a pair.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Sinkhorn {
@@ -72,7 +85,7 @@ pub struct Sinkhorn {
 }
 
 /// A problem that can be solved.
-struct Checked<T> {
+struct ValidProblem<T> {
     eta: T,
     masses: Masses,
     /// The potentials to start from.
@@ -125,13 +138,13 @@ impl Sinkhorn {
     }
 
     /// Sets the factor by which potentials move beyond their updates. Default
-    /// [`OverRelaxation::Off`].
+    /// [`OverRelaxation::Auto`].
     pub fn over_relaxation(self, over_relaxation: OverRelaxation) -> Self {
         Self { over_relaxation, ..self }
     }
 
     /// Sets the schedule of larger epsilons that are solved roughly first. The iterations at all
-    /// epsilons count. Default [`EpsilonScaling::Off`].
+    /// epsilons count. Default [`EpsilonScaling::Auto`].
     pub fn epsilon_scaling(self, epsilon_scaling: EpsilonScaling) -> Self {
         Self { epsilon_scaling, ..self }
     }
@@ -143,14 +156,15 @@ impl Sinkhorn {
         Self { warm_start: Some((f, g)), ..self }
     }
 
-    /// Sets the largest number of iterations. An iteration is one update of f and one of g. Default
-    /// 1000. With 0, the result has the potentials of the start.
+    /// Sets the largest number of iterations. An iteration is one update of f and one of g; a step
+    /// of drifting blocks, which reads the cost matrix once, counts as one. Default 1000. With 0,
+    /// the result has the potentials of the start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
 
     /// Sets the tolerance: the solver stops when the L1 error of the marginals,
-    /// [`Transport::marginal_error`], is at most `tol`, in the units of the masses. Iterations
+    /// [`Transport::marginal_error`], relative to the total mass, is at most `tol`. Iterations
     /// report the error at no cost. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0, the solver runs
     /// exactly [`max_iterations`](Self::max_iterations) iterations, unless the callback stops it.
     pub fn tolerance(self, tol: f64) -> Self {
@@ -166,7 +180,7 @@ impl Sinkhorn {
     /// `P 1 = a` and `P^T 1 = b`. `cost` is n x m, `a` has n masses, and `b` has m.
     ///
     /// - Accuracy: as [above](Self#accuracy). A solve that stops before the tolerance is reached is
-    ///   not an error: [`Transport::converged`] is then false.
+    ///   not an error: [`Transport::status`] says why it ended.
     /// - Special values: as [above](Self#special-values).
     /// - Errors: as listed below.
     /// - Cost and source: per iteration, one read of the cost matrix and one exponential per entry,
@@ -193,14 +207,14 @@ impl Sinkhorn {
     ///   or if a potential of a warm start is not finite in a row or column with mass.
     /// - [`Error::InvalidTotalMass`] if the masses of a marginal sum to 0, or their sum overflows.
     /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f32`:
-    ///   1e-4, because of the rounding errors of the masses) times the larger total. A smaller
-    ///   difference is a lower bound of the marginal error.
+    ///   1e-4, because of the rounding errors of the masses) times the larger total. If they differ
+    ///   by less, b counts scaled to the total of a.
     /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are
     ///   forbidden.
     pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
         // The lines repeat those of `solve_with_progress`: a shared function would be one more step
         // between the public call and the inner loop.
-        let Checked { eta, masses, start, centered } = self.checked(cost, a, b)?;
+        let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b)?;
         let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
         let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
         let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(on_iteration)?;
@@ -239,14 +253,14 @@ impl Sinkhorn {
         b: &[T],
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let Checked { eta, masses, start, centered } = self.checked(cost, a, b)?;
+        let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b)?;
         let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
         let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(&mut on_iteration)?;
         Transport::new(self, masses, eta, (solution, centered))
     }
 
     /// Checks the settings and the problem.
-    fn checked<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Checked<T>, Error> {
+    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<ValidProblem<T>, Error> {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
@@ -270,7 +284,7 @@ impl Sinkhorn {
                 start
             }
         };
-        Ok(Checked { eta, masses, start, centered })
+        Ok(ValidProblem { eta, masses, start, centered })
     }
 
     /// Fails unless all settings are in range and the cost matrix is not empty. Returns eta.

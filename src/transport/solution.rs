@@ -117,8 +117,8 @@ impl<T: Real> Transport<T> {
         self.iterations
     }
 
-    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1` relative to the total mass, measured after the last
-    /// iteration; b counts scaled to the total of a.
+    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1` relative to the total mass, measured after the
+    /// last iteration; b counts scaled to the total of a.
     pub fn marginal_error(&self) -> f64 {
         self.marginal_error
     }

@@ -119,8 +119,8 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Iterates, after the stages of the schedule if there is one, until the measured error is
-    /// within the tolerance, the limit is reached, nothing more can be gained, or the callback stops
-    /// the solve.
+    /// within the tolerance, the limit is reached, nothing more can be gained, or the callback
+    /// stops the solve.
     pub(super) fn solve(mut self, on_iteration: &mut OnIteration<'_>) -> Result<Solution, Error> {
         if let EpsilonScaling::Factor(factor) = self.settings.epsilon_scaling {
             self.run_epsilon_stages(factor, on_iteration)?;

@@ -29,9 +29,8 @@ fn products_are_those_of_the_stored_plan<T: Num>() {
             let mut projected = vec![T::of(9.0); n * d];
             transport.barycentric_projection(case.matrix(), y, MatMut::new(&mut projected, n, d).unwrap()).unwrap();
             // All terms are at most 1 times their entry of the plan.
-            let near = |actual: T, expected: f64, size: f64| {
-                (actual.wide() - expected).abs() <= 4.0 * epsilon::<T>() * size
-            };
+            let near =
+                |actual: T, expected: f64, size: f64| (actual.wide() - expected).abs() <= 4.0 * epsilon::<T>() * size;
             for i in 0..n {
                 let row = &plan[i * m..(i + 1) * m];
                 let mass: f64 = row.iter().sum();
