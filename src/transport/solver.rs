@@ -91,6 +91,8 @@ pub(super) struct Solver<'a, T: Real> {
     iterations: usize,
     /// The largest number of iterations.
     limit: usize,
+    /// Whether the callback has stopped the solve.
+    is_stopped: bool,
 }
 
 impl<'a, T: Real> Solver<'a, T> {
@@ -113,6 +115,7 @@ impl<'a, T: Real> Solver<'a, T> {
             reported_error: f64::INFINITY,
             iterations: 0,
             limit: settings.max_iterations,
+            is_stopped: false,
         };
         solver.check_potentials()?;
         Ok(solver)
@@ -136,10 +139,11 @@ impl<'a, T: Real> Solver<'a, T> {
             let summary = self.evaluate_plan();
             let is_met = summary.error <= self.settings.measured_tolerance::<T>();
             if is_met && tolerance > 0.0 || end != End::Converged {
-                let Self { settings, problem, mut potentials, mut domain, iterations, .. } = self;
+                let Self { settings, problem, mut potentials, mut domain, iterations, is_stopped, .. } = self;
                 domain.leave_scaling(settings, &problem, &mut potentials);
                 let status = match end {
                     _ if is_met => Status::Converged,
+                    _ if is_stopped => Status::Stopped,
                     End::Because(status) => status,
                     End::Converged | End::Slow => Status::IterationLimit,
                 };
@@ -162,9 +166,7 @@ impl<'a, T: Real> Solver<'a, T> {
         while self.iterations < self.limit && epsilon > last * factor.sqrt() {
             self.set_epsilon(eta(epsilon))?;
             let limit = self.limit.min(self.iterations + MAX_STAGE_ITERATIONS);
-            if self.iterate_until(tolerance, limit, on_iteration)? == End::Because(Status::Stopped) {
-                self.limit = self.iterations;
-            }
+            self.iterate_until(tolerance, limit, on_iteration)?;
             epsilon /= factor;
         }
         self.set_epsilon(last_eta)
@@ -239,10 +241,14 @@ impl<'a, T: Real> Solver<'a, T> {
         self.may_schedule && iterations >= if range > large { soon } else { late }
     }
 
-    /// Counts an iteration and calls the callback.
+    /// Counts an iteration and calls the callback. If that breaks, no iteration follows.
     fn report(&mut self, error: f64, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
         self.iterations += 1;
-        on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() })
+        let flow = on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() });
+        if flow.is_break() {
+            (self.is_stopped, self.limit) = (true, self.iterations);
+        }
+        flow
     }
 
     /// Looks for a block of potentials that drifts, if many iterations are to come, and moves it if
