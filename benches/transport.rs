@@ -55,6 +55,11 @@ fn fill_costs<T: Real>(n: usize, m: usize, cost: &mut [T]) {
     }
 }
 
+/// A solver of iterations without over-relaxation and schedules.
+fn unaccelerated(epsilon: f64) -> Sinkhorn {
+    Sinkhorn::new(epsilon).over_relaxation(OverRelaxation::Off).epsilon_scaling(EpsilonScaling::Off)
+}
+
 /// Uniform masses with total 1.
 fn uniform<T: Real>(n: usize) -> Vec<T> {
     vec![T::rounded(1.0 / n as f64); n]
@@ -88,7 +93,7 @@ fn compare_iterations<T: Real>(isa: Isa, cost: MatRef<'_, T>, data: &[T], record
         0 => seconds(at_least, || _ = black_box(baselines::sum_exp(isa, black_box(data)))),
         1 => seconds(at_least, || _ = black_box(baselines::read(isa, black_box(data)))),
         _ => {
-            let solver = Sinkhorn::new(0.05).isa(isa).method(METHODS[i - 2].0);
+            let solver = unaccelerated(0.05).isa(isa).method(METHODS[i - 2].0);
             iteration_time(&solver, cost, many).as_secs_f64() / many as f64
         }
     }));
@@ -135,12 +140,17 @@ fn compare_solves<T: Real + bytemuck::Pod>(n: usize, buffer: &mut Buffer, record
     for &relative_epsilon in epsilons {
         // Epsilon is representable in the type of the costs, as it is for the peers.
         let epsilon: f64 = T::rounded(relative_epsilon * median).into();
-        let auto = Sinkhorn::new(epsilon).max_iterations(20_000);
+        let auto = unaccelerated(epsilon).max_iterations(20_000);
         let over_relaxed = auto.clone().over_relaxation(OverRelaxation::Auto);
         let scaled = over_relaxed.clone().epsilon_scaling(EpsilonScaling::Factor(4.0));
+        let default = Sinkhorn::new(epsilon).max_iterations(20_000);
         let [log, scaling] = METHODS.map(|(method, name)| (name, auto.clone().method(method)));
-        let others =
-            [("auto", auto), ("auto_over_relaxed", over_relaxed), ("auto_over_relaxed_epsilon_scaling", scaled)];
+        let others = [
+            ("auto", auto),
+            ("auto_over_relaxed", over_relaxed),
+            ("auto_over_relaxed_epsilon_scaling", scaled),
+            ("default", default),
+        ];
         for (name, solver) in [log, scaling].into_iter().chain(others) {
             let start = Instant::now();
             let t = solver.solve(matrix, &masses, &masses).expect("a good problem");
@@ -189,7 +199,7 @@ fn bench_iteration<T: Real>(criterion: &mut Criterion) {
         let cost = MatRef::new(&data, n, n).expect("a square matrix");
         group.throughput(Throughput::Bytes(size_of_val(&data[..]) as u64));
         for (isa, (method, name)) in Isa::available().flat_map(|isa| METHODS.map(|method| (isa, method))) {
-            let solver = Sinkhorn::new(0.01).isa(isa).method(method);
+            let solver = unaccelerated(0.01).isa(isa).method(method);
             let id = BenchmarkId::from_parameter(format_args!("{}/{isa}/{name}/n={n}", type_name::<T>()));
             group.bench_function(id, |b| b.iter_custom(|n| iteration_time(&solver, cost, n as usize)));
         }
@@ -221,7 +231,7 @@ fn bench_batch<T: Real>(criterion: &mut Criterion) {
         let [a, b] = [&a, &b].map(|masses| MatRef::<T>::new(masses, problems, n).expect("a row for each problem"));
         group.throughput(Throughput::Elements((n * n * ITERATIONS * problems) as u64));
         for isa in Isa::available() {
-            let solver = Sinkhorn::new(0.1).tolerance(0.0).max_iterations(ITERATIONS).isa(isa);
+            let solver = unaccelerated(0.1).tolerance(0.0).max_iterations(ITERATIONS).isa(isa);
             let id = |how| BenchmarkId::from_parameter(format_args!("{}/{isa}/n={n}/{how}", type_name::<T>()));
             group.bench_function(id("batch"), |bencher| {
                 bencher.iter(|| solver.solve_batch(cost, a, b).expect("good problems"));

@@ -113,6 +113,10 @@ pub(crate) const SAMPLED_ROWS: usize = 64;
 /// Not measured: longer than the windows of most factors.
 pub(crate) const STAGNATION_ITERATIONS: usize = 64;
 
+/// The number of measurements without a smaller error after which a solve has stagnated.
+/// Not measured: each comes after at least one iteration.
+pub(crate) const STAGNATION_MEASUREMENTS: usize = 8;
+
 /// The smallest number of rows that a plan iterator evaluates per call of the kernel.
 /// Not measured: the fixed cost of a call is about that of several rows.
 pub(crate) const MIN_PLAN_ROWS: usize = 8;

@@ -13,7 +13,7 @@ use super::workspace::Memory;
 use crate::kernels::transport::tuning::{
     AUTO_EPSILON_FACTOR, BLOCK_STEP_DISTANCES, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS,
     MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, MIN_BLOCK_GAIN, SCHEDULE_ERROR, SCHEDULE_PATIENCE, SCHEDULE_RANGES,
-    STAGE_TOLERANCE, STAGNATION_ITERATIONS,
+    STAGE_TOLERANCE, STAGNATION_ITERATIONS, STAGNATION_MEASUREMENTS,
 };
 use crate::kernels::transport::{PlanSummary, Problem};
 use crate::real::Element;
@@ -130,6 +130,8 @@ impl<'a, T: Real> Solver<'a, T> {
         }
         let tolerance = self.settings.tolerance_for::<T>();
         let mut target = tolerance;
+        // The smallest measured error, and the number of measurements since then.
+        let mut smallest = (f64::INFINITY, 0);
         loop {
             let end = self.iterate_until(target, self.limit, on_iteration)?;
             if end == End::Slow {
@@ -138,14 +140,19 @@ impl<'a, T: Real> Solver<'a, T> {
             }
             let summary = self.evaluate_plan();
             let is_met = summary.error <= self.settings.measured_tolerance::<T>();
-            if is_met && tolerance > 0.0 || end != End::Converged {
+            smallest =
+                if summary.error < 0.99 * smallest.0 { (summary.error, 0) } else { (smallest.0, smallest.1 + 1) };
+            let is_stagnant = smallest.1 >= STAGNATION_MEASUREMENTS && smallest.0 <= self.rounding();
+            if is_met && tolerance > 0.0 || is_stagnant || end != End::Converged {
                 let Self { settings, problem, mut potentials, mut domain, iterations, is_stopped, .. } = self;
                 domain.leave_scaling(settings, &problem, &mut potentials);
                 let status = match end {
                     _ if is_met => Status::Converged,
+                    // Also in a stage of a schedule.
                     _ if is_stopped => Status::Stopped,
                     End::Because(status) => status,
-                    End::Converged | End::Slow => Status::IterationLimit,
+                    // The reported error is within the target, but the measured one does not follow.
+                    End::Converged | End::Slow => Status::Stagnated,
                 };
                 return Ok(Solution { potentials, summary, iterations, status });
             }

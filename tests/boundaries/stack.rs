@@ -11,7 +11,7 @@ use crate::support::{
     isas::{isas, small_cases},
 };
 use mantex::medoids::Init;
-use mantex::transport::{EpsilonScaling, OverRelaxation};
+use mantex::transport::EpsilonScaling;
 use mantex::*;
 
 /// What the crate's documentation promises to be enough.
@@ -36,8 +36,9 @@ fn every_family<T: Float>(isa: Isa) {
     let [cost, a, b] = problem::<T>(n, m, 0);
     let cost = MatRef::new(&cost, n, m).expect("it fits");
     for method in METHODS {
-        let solver = Sinkhorn::new(0.05).over_relaxation(OverRelaxation::Auto).isa(isa);
-        let solver = solver.epsilon_scaling(EpsilonScaling::Factor(4.0));
+        let solver = Sinkhorn::new(0.05).isa(isa);
+        let scaled = solver.clone().epsilon_scaling(EpsilonScaling::Factor(4.0));
+        let _ = scaled.method(method).solve(cost, &a, &b).expect("a good problem");
         let t = solver.method(method).solve(cost, &a, &b).expect("a good problem");
         t.plan_into(cost, MatMut::new(&mut vec![T::of(0.0); n * m], n, m).expect("it fits")).expect("the same shape");
         t.plan_entries(cost, T::of(0.0)).expect("the same shape").for_each(drop);

@@ -18,10 +18,13 @@ for_both_types! {
 fn sinkhorn_at_fences<T: Float>() {
     let [mut cost_fence, mut a_fence, mut b_fence, mut plan_fence] = [(); 4].map(|()| Fenced::<T>::new(10_000));
     let shapes = [(1, 1, 0), (1, 5, 0), (5, 1, 2), (3, 7, 2), (8, 16, 0), (17, 33, 7), (40, 3, 0), (31, 129, 1)];
-    for (n, m, gap) in shapes {
+    let ordinary = Sinkhorn::new(0.1).max_iterations(7).tolerance(0.0);
+    // With a schedule of epsilons and looks for drifting blocks.
+    let slow = Sinkhorn::new(0.002).max_iterations(60).tolerance(1e-12);
+    for ((n, m, gap), solver) in shapes.into_iter().flat_map(|shape| [(shape, &ordinary), (shape, &slow)]) {
         let [cost, a, b] = problem::<T>(n, m, gap);
         for (isa, method) in fenced_isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
-            let solver = Sinkhorn::new(0.1).max_iterations(7).tolerance(0.0).isa(isa).method(method);
+            let solver = solver.clone().isa(isa).method(method);
             let solve = |cost: &[T], a: &[T], b: &[T], plan: &mut [T]| {
                 let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
                 let t = solver.solve(cost, a, b).expect("a good problem");

@@ -113,7 +113,9 @@ impl<'a, T: Real> BatchSolver<'a, T> {
                     continue;
                 }
                 if !(is_done && self.finish_problem(self.lane_index(lane), running, error, &mut batch)) {
-                    self.solve_alone(running.problem, running.iterations, &mut batch)?;
+                    // Iterations that left the range of a lane are lost, and do not count.
+                    let counted = if is_slow && !is_done { running.iterations } else { 0 };
+                    self.solve_alone(running.problem, counted, &mut batch)?;
                 }
                 *slot = None;
             }
@@ -202,7 +204,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         mean.is_finite()
     }
 
-    /// Solves a problem by [`Sinkhorn::solve`] after so many iterations in a lane.
+    /// Solves a problem by [`Sinkhorn::solve`] after so many iterations in a lane that count.
     fn solve_alone(&self, p: usize, iterations: usize, batch: &mut TransportBatch<T>) -> Result<(), Error> {
         let (a, b) = (self.rows.masses(p), self.columns.masses(p));
         let left = self.settings.max_iterations - iterations;

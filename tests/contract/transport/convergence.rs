@@ -1,6 +1,6 @@
 //! Solves that run until the tolerance is met, by every method and relaxation.
 
-use super::{Case, Num, isas_and_methods, marginal_error, wide};
+use super::{Case, Num, isas_and_methods, marginal_error, textbook, wide};
 use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
@@ -19,7 +19,7 @@ fn converges_to_the_tolerance<T: Num>() {
     for (n, m, epsilon) in [(20, 30, 0.5), (31, 17, 0.05), (64, 64, 0.02)] {
         let case = Case::<T>::random(n, m, epsilon, 11);
         for (isa, method) in isas_and_methods() {
-            let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method).max_iterations(20_000);
+            let solver = textbook(case.epsilon).isa(isa).method(method).max_iterations(20_000);
             for (solver, tolerance) in [(solver.clone(), default), (solver.tolerance(tight), tight)] {
                 let transport = case.solve(&solver);
                 assert!(transport.converged(), "{isa} {n}x{m}: {:?}", transport.marginal_error());
@@ -42,18 +42,21 @@ fn every_method_and_relaxation_finds_the_same_potentials<T: Num>() {
         (Case::random(n, m, 0.05, 12).with_zeros().with_forbidden(), 0.05),
         (Case::random(m, n, 1e-3, 13).with_zeros(), 1e-3),
     ] {
-        let solver = Sinkhorn::new(case.epsilon).max_iterations(200_000).tolerance(100.0 * T::ENTRY);
+        let solver = textbook(case.epsilon).max_iterations(200_000).tolerance(100.0 * T::ENTRY);
         let expected = case.solve(&solver.clone().method(Method::Log));
         assert!(expected.converged(), "{epsilon}");
         let tolerance = 5e4 * T::ENTRY * case.epsilon / f64::sqrt(epsilon);
         for (isa, method) in isas_and_methods() {
             let solver = solver.clone().isa(isa).method(method);
-            for (relaxation, scaling) in
-                [(OverRelaxation::Off, None), (OverRelaxation::Auto, None), (OverRelaxation::Auto, Some(3.0))]
-            {
-                let solver = solver.clone().over_relaxation(relaxation);
-                let solver =
-                    scaling.map_or(solver.clone(), |factor| solver.epsilon_scaling(EpsilonScaling::Factor(factor)));
+            for (relaxation, scaling) in [
+                (OverRelaxation::Off, EpsilonScaling::Off),
+                (OverRelaxation::Off, EpsilonScaling::Auto),
+                (OverRelaxation::Auto, EpsilonScaling::Off),
+                (OverRelaxation::Auto, EpsilonScaling::Factor(3.0)),
+                (OverRelaxation::Auto, EpsilonScaling::Auto),
+                (OverRelaxation::Factor(1.6), EpsilonScaling::Off),
+            ] {
+                let solver = solver.clone().over_relaxation(relaxation).epsilon_scaling(scaling);
                 let transport = case.solve(&solver);
                 let what = format!("{isa} {method:?} {relaxation:?} {scaling:?} epsilon {epsilon}");
                 assert!(transport.converged(), "{what}: {}", transport.marginal_error());
@@ -74,14 +77,15 @@ fn every_method_and_relaxation_finds_the_same_potentials<T: Num>() {
 fn relaxation_and_epsilon_scaling_save_iterations() {
     let mut case = Case::<f64>::random(60, 50, 0.005, 15);
     case.set_masses(vec![1.0; 60], vec![1.0; 50]);
-    let solver = Sinkhorn::new(case.epsilon).max_iterations(100_000).tolerance(1e-9);
+    let solver = textbook(case.epsilon).max_iterations(100_000).tolerance(1e-9);
     let unaccelerated = case.solve(&solver);
     let relaxed = case.solve(&solver.clone().over_relaxation(OverRelaxation::Auto));
     assert!(unaccelerated.converged() && relaxed.converged());
     let (unaccelerated, relaxed) = (unaccelerated.iterations(), relaxed.iterations());
     assert!(3 * relaxed < unaccelerated, "{relaxed} of {unaccelerated}");
 
-    // From the range of the costs down by the factor each time, and then the epsilon itself.
+    // From a quarter of the range of the costs down by the factor each time, and then the epsilon
+    // itself.
     let mut epsilons = Vec::new();
     let solver = solver.epsilon_scaling(EpsilonScaling::Factor(4.0)).tolerance(1e-6);
     let on_iteration = |progress: &Progress| {
@@ -92,9 +96,14 @@ fn relaxation_and_epsilon_scaling_save_iterations() {
     };
     let transport = solver.solve_with_progress(case.matrix(), &case.a, &case.b, on_iteration).unwrap();
     assert!(transport.converged());
-    let finite: Vec<f64> = wide(&case.cost);
-    let range = finite.iter().fold(0.0_f64, |max, &c| max.max(c)) - finite.iter().fold(1e9_f64, |min, &c| min.min(c));
-    assert!((epsilons[0] - range).abs() < 1e-12 * range, "{epsilons:?} {range}");
+    // Relative to the smallest costs of rows and then of columns.
+    let min = |costs: &mut dyn Iterator<Item = f64>| costs.fold(f64::INFINITY, f64::min);
+    let rows = case.cost.chunks(50).map(|row| (row, min(&mut row.iter().copied())));
+    let reduced: Vec<f64> = rows.flat_map(|(row, least)| row.iter().map(move |c| c - least)).collect();
+    let column = |j: usize| reduced.iter().copied().skip(j).step_by(50);
+    let ranges = (0..50).map(|j| column(j).fold(0.0, f64::max) - min(&mut column(j)));
+    let first = ranges.fold(0.0, f64::max) / 4.0;
+    assert!((epsilons[0] - first).abs() < 1e-12 * first, "{epsilons:?} {first}");
     assert!(epsilons.len() >= 4, "{epsilons:?}");
     for pair in epsilons[..epsilons.len() - 1].windows(2) {
         assert!((pair[0] / pair[1] - 4.0).abs() < 1e-12, "{epsilons:?}");

@@ -2,7 +2,7 @@
 //! answer or an error that says what is wrong.
 
 use crate::support::{float::Float, for_both_types, isas::isas};
-use mantex::transport::Transport;
+use mantex::transport::{Status, Transport};
 use mantex::{Axis, Error, Isa, MatMut, MatRef, Sinkhorn};
 
 for_both_types! {
@@ -47,7 +47,7 @@ fn good() -> Problem {
 struct Solution<T: Float> {
     transport: Transport<T>,
     plan: Vec<f64>,
-    /// The L1 error of both marginals of `plan`.
+    /// The L1 error of both marginals of `plan` relative to their total, to which b is scaled.
     error: f64,
 }
 
@@ -62,8 +62,9 @@ impl Problem {
         transport.plan_into(cost, MatMut::new(&mut plan, n, m)?)?;
         let plan: Vec<f64> = plan.iter().map(|p| p.wide()).collect();
         let rows = (0..n).map(|i| plan[i * m..(i + 1) * m].iter().sum::<f64>() - self.a[i]);
-        let columns = (0..m).map(|j| plan.iter().skip(j).step_by(m).sum::<f64>() - self.b[j]);
-        let error = rows.chain(columns).map(f64::abs).sum();
+        let [total, total_b] = [&self.a, &self.b].map(|masses| masses.iter().sum::<f64>());
+        let columns = (0..m).map(|j| plan.iter().skip(j).step_by(m).sum::<f64>() - self.b[j] * (total / total_b));
+        let error = rows.chain(columns).map(f64::abs).sum::<f64>() / total;
         Ok(Solution { transport, plan, error })
     }
 
@@ -216,9 +217,11 @@ fn a_large_constant_on_every_cost<T: Float>() {
         for (p, q) in x.plan.iter().zip(&y.plan) {
             assert!((p - q).abs() <= 1e-5 * p + 1e-30, "{p:e} {q:e}");
         }
+        // A constant may be moved from g to f.
+        let level = x.transport.g()[0] - y.transport.g()[0];
         for (f, moved) in x.transport.f().iter().zip(y.transport.f()) {
             // As near as the type comes to 1000.
-            assert!((moved - f - 1000.0).abs() <= 1e-4, "{f} {moved}");
+            assert!((moved - level - f - 1000.0).abs() <= 1e-4, "{f} {moved}");
         }
     }
 }
@@ -262,15 +265,17 @@ fn no_plan_exists<T: Float>() {
     let problem = Problem { shape: (3, 3), cost, a: thirds.clone(), b: thirds, ..good() };
     for isa in isas() {
         let Solution { transport, plan, error } = problem.solve::<T>(isa).unwrap();
-        assert!(!transport.converged() && transport.iterations() == 1000, "{isa}");
-        assert!(transport.marginal_error() > 0.3 && error > 0.3, "{isa} {error}");
+        assert!(!transport.converged() && transport.status() == Status::Infeasible, "{isa} {:?}", transport.status());
+        // The two rows have a third more than their column takes, which then is missing elsewhere.
+        let least = 2.0 / 3.0 - 1e-6;
+        assert!(transport.marginal_error() >= least && error >= least, "{isa} {error}");
         assert!(plan.iter().all(|p| p.is_finite()) && transport.f().iter().all(|f| f.is_finite()), "{isa}");
     }
 }
 
 fn totals_that_differ_by_rounding<T: Float>() {
-    let problem = Problem { b: vec![0.5, 0.5 + 5e-7], ..good() };
-    for solution in problem.solutions::<T>() {
-        assert!(solution.error >= 4e-7, "{:e}", solution.error);
-    }
+    // b counts scaled to the total of a.
+    let tolerance = if T::NAME == "f32" { 4.0 * T::EPSILON } else { 1e-13 };
+    let problem = Problem { b: vec![0.5, 0.5 + 5e-7], tolerance, ..good() };
+    problem.solutions::<T>();
 }

@@ -3,6 +3,8 @@
 mod batch;
 mod batch_errors;
 mod convergence;
+mod defaults;
+mod exact;
 mod ill_conditioned;
 mod iterations;
 mod known_problems;
@@ -10,14 +12,16 @@ mod objective;
 mod plan;
 mod products;
 mod properties;
+mod reported;
 mod rounding;
 mod settings;
+mod status;
 
 use crate::support::{
     float::Float,
     isas::{isas, small_cases},
 };
-use mantex::transport::{Method, Transport};
+use mantex::transport::{EpsilonScaling, Method, OverRelaxation, Transport};
 use mantex::{Isa, MatMut, MatRef, Sinkhorn};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -42,6 +46,11 @@ impl Num for f32 {
 impl Num for f64 {
     const POTENTIAL: f64 = 1e-14;
     const ENTRY: f64 = 1e-12;
+}
+
+/// A solver that iterates as the textbook does, without over-relaxation and schedules.
+fn textbook(epsilon: f64) -> Sinkhorn {
+    Sinkhorn::new(epsilon).over_relaxation(OverRelaxation::Off).epsilon_scaling(EpsilonScaling::Off)
 }
 
 const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
@@ -125,6 +134,13 @@ impl<T: Num> Case<T> {
         MatRef::new(&self.cost, self.n, self.m).unwrap()
     }
 
+    /// The masses b as they count: scaled to the total of a.
+    fn scaled_b(&self) -> Vec<f64> {
+        let (total, b) = (wide(&self.a).iter().sum::<f64>(), wide(&self.b));
+        let total_b: f64 = b.iter().sum();
+        b.iter().map(|b| b / total_b * total).collect()
+    }
+
     fn largest(&self) -> f64 {
         self.cost.iter().map(|c| c.wide()).filter(|c| c.is_finite()).fold(0.0, |max, c| max.max(c.abs()))
     }
@@ -160,22 +176,26 @@ fn reference<T: Num>(case: &Case<T>, iterations: usize) -> Reference {
     relaxed_reference(case, iterations, 1.0)
 }
 
-/// The over-relaxed iteration from f = 0 and g = 0: each moves by `w` times its update.
+/// The over-relaxed iteration from f = 0 and g = 0: each potential moves by `w` times its update.
+/// With a factor above 1, one whose update is beyond half of `t_max` moves by the update itself.
 fn relaxed_reference<T: Num>(case: &Case<T>, iterations: usize, w: f64) -> Reference {
     let (n, m, epsilon) = (case.n, case.m, case.epsilon);
-    let (cost, a, b) = (wide(&case.cost), wide(&case.a), wide(&case.b));
+    let (cost, a, b) = (wide(&case.cost), wide(&case.a), case.scaled_b());
+    let t_max = 3.0 * w * (2.0 - w) / (1.0 + (w - 1.0).powi(3));
+    let moved = |old: f64, new: f64| {
+        let is_update = w == 1.0 || w > 1.0 && new - old > 0.5 * t_max * epsilon;
+        if is_update { new } else { old + w * (new - old) }
+    };
     let mut f = vec![0.0; n];
     let mut g: Vec<f64> = b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY }).collect();
     for _ in 0..iterations {
         for i in 0..n {
             let lse = log_sum_exp((0..m).map(|j| (g[j] - cost[i * m + j]) / epsilon));
-            let old = if w == 1.0 { 0.0 } else { (1.0 - w) * f[i] };
-            f[i] = if a[i] > 0.0 { old + w * epsilon * (a[i].ln() - lse) } else { f64::NEG_INFINITY };
+            f[i] = if a[i] > 0.0 { moved(f[i], epsilon * (a[i].ln() - lse)) } else { f64::NEG_INFINITY };
         }
         for j in 0..m {
             let lse = log_sum_exp((0..n).map(|i| (f[i] - cost[i * m + j]) / epsilon));
-            let old = if w == 1.0 { 0.0 } else { (1.0 - w) * g[j] };
-            g[j] = if b[j] > 0.0 { old + w * epsilon * (b[j].ln() - lse) } else { f64::NEG_INFINITY };
+            g[j] = if b[j] > 0.0 { moved(g[j], epsilon * (b[j].ln() - lse)) } else { f64::NEG_INFINITY };
         }
     }
     let entry = |i: usize, j: usize| ((f[i] + g[j] - cost[i * m + j]) / epsilon).exp();

@@ -1,6 +1,6 @@
 //! The values of the objective and its gap, against their definitions.
 
-use super::{Case, Num, negative_entropy, primal, reference, rounded, wide};
+use super::{Case, Num, negative_entropy, primal, reference, rounded, textbook, wide};
 use crate::support::{for_both_types, isas::isas};
 use mantex::{Isa, Sinkhorn};
 
@@ -33,7 +33,7 @@ fn check_objective<T: Num>(case: &Case<T>, iterations: usize) {
         expected.f.iter().chain(&expected.g).filter(|x| x.is_finite()).fold(0.0, |max: f64, x| max.max(x.abs()));
     let linear = 4.0 * total * (potential + T::POTENTIAL * spread);
     for isa in isas() {
-        let solver = Sinkhorn::new(case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa);
+        let solver = textbook(case.epsilon).max_iterations(iterations).tolerance(0.0).isa(isa);
         let objective = case.solve(&solver).objective(case.matrix()).unwrap();
         let what = format!("{isa} {}x{} epsilon {epsilon:e} after {iterations}", case.n, case.m);
         let entropy = -expected.plan.iter().map(|&p| negative_entropy(p)).sum::<f64>();
