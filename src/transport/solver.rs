@@ -274,7 +274,7 @@ impl<'a, T: Real> Solver<'a, T> {
             drift = block_step.look(settings.road, problem, now, memory, (may_move, tolerance));
         }
         let [shortest, longest] = BLOCK_STEP_DISTANCES;
-        let distance = match drift {
+        let next_look = match drift {
             Drift::Step { distance, gain } if gain > MIN_BLOCK_GAIN * errors.gain => {
                 domain.leave_scaling(settings, problem, potentials);
                 block_step.apply(distance, potentials, problem.b);
@@ -288,7 +288,7 @@ impl<'a, T: Real> Solver<'a, T> {
             Drift::Infeasible => longest,
         };
         block_step.observe_from(now);
-        (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, distance), 0.0);
+        (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, next_look), 0.0);
         self.check_potentials()?;
         Ok(drift)
     }
