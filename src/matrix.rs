@@ -87,6 +87,18 @@ impl<'a, T> MatRef<'a, T> {
     pub fn iter_rows(self) -> impl ExactSizeIterator<Item = &'a [T]> + DoubleEndedIterator {
         (0..self.rows).map(move |i| self.row(i))
     }
+
+    /// Returns the rows before row `i`, and the rows from row `i` on.
+    ///
+    /// # Panics
+    /// If `i > rows()`.
+    pub fn split_at_row(self, i: usize) -> (Self, Self) {
+        let Self { data, rows, cols, row_stride } = self;
+        assert!(i <= rows, "split at row {i} of a matrix with {rows} rows");
+        // The last row may be shorter than the stride, so a split behind it takes all of the slice.
+        let (top, bottom) = data.split_at(if i < rows { i * row_stride } else { data.len() });
+        (Self { data: top, rows: i, cols, row_stride }, Self { data: bottom, rows: rows - i, cols, row_stride })
+    }
 }
 
 impl<'a, T> MatMut<'a, T> {

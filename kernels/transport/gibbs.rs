@@ -7,19 +7,20 @@ use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
 
 /// The range of accurate row sums, which are about 1 near convergence. In it no exponential
-/// overflows, and those that underflow change neither the row sum nor a column sum of at least
-/// [`column_floor`].
+/// overflows, and those that underflow do not change the row sum.
 #[inline(always)]
 pub(super) fn row_range<T: Float>() -> core::ops::RangeInclusive<f64> {
     let high = pow2(T::BIAS * 0.25);
     1.0 / high..=high
 }
 
-/// The smallest accurate column sum: 2^31 (f64: 2^255) times the largest amount that underflow in
-/// all rows may have taken from it.
+/// The smallest accurate column sum, if rows of the Gibbs matrix have been added with up to
+/// `largest_factor` times their mass: 2^31 times the largest amount that entries which underflow
+/// may have taken from it. Near convergence factors are about 1, and so columns of tiny masses stay
+/// accurate.
 #[inline(always)]
-pub(super) fn column_floor<T: Float>() -> f64 {
-    pow2(-T::BIAS * 0.5)
+pub(super) fn column_floor<T: Float>(largest_factor: f64) -> f64 {
+    pow2(32.0 - T::BIAS) * largest_factor.max(1.0)
 }
 
 /// The nearest number of the type, or the largest finite one instead of +inf, whose product with an
@@ -268,11 +269,13 @@ pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(
     let mut at = 0;
     while len - at >= L::N {
         prefetch_rows(l, next, at);
-        let mut sum = l.load(&sums[at..]);
-        for i in 0..R {
-            sum = l.mul_add(weight[i], l.load(&row[i][at..]), sum);
+        let sum = l.load(&sums[at..]);
+        // First the sum of the block: fewer additions to a large sum round less.
+        let mut added = l.mul(weight[0], l.load(&row[0][at..]));
+        for i in 1..R {
+            added = l.mul_add(weight[i], l.load(&row[i][at..]), added);
         }
-        l.store(&mut sums[at..], sum);
+        l.store(&mut sums[at..], l.add(sum, added));
         at += L::N;
     }
 }

@@ -26,7 +26,7 @@
 //! | [`ScaledGibbs`](sinkhorn_scaling::ScaledGibbs) | a stored K and the scalings of its rows and columns |
 //! | [`GibbsBlocks`](sinkhorn_batch::GibbsBlocks), [`LaneArrays`](sinkhorn_batch::LaneArrays) | a stored K and many problems on it, one per lane |
 //!
-//! Deviations, 1, 4 and 5 to be fast, 2 and 3 to be accurate:
+//! Deviations, 1, 4, 5 and 6 to be fast, 2 and 3 to be accurate:
 //! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a
 //!    block of rows of K stays in the second-level cache until it is added to the column sums.
 //! 2. U and G are `f64` for both element types. An `f32` kernel takes U_i and the leading part of
@@ -40,7 +40,9 @@
 //!    and columns: no exponentials, one read of K. Entries of K that underflow are negligible while
 //!    factors and sums stay within [`gibbs::row_range`] and [`gibbs::column_floor`]. Otherwise the
 //!    iteration is refused and the solver returns to potentials.
-//! 5. A matrix that is not in the caches is prefetched one block ahead, all the time, because
+//! 5. Over-relaxation ([`potentials::Relaxation`]) is decided for each row and column, so that the
+//!    dual value never falls.
+//! 6. A matrix that is not in the caches is prefetched one block ahead, all the time, because
 //!    memory would otherwise idle while a block is added to the column sums.
 
 pub(crate) mod costs;

@@ -3,9 +3,10 @@
 use super::gibbs::{GibbsEval, at_most_finite, gibbs_row};
 use super::potentials::{PotentialsRef, quantum, split_columns};
 use super::{Problem, Workspace};
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
-use crate::matrix::MatMut;
+use crate::kernels::rows::fold_zip;
+use crate::matrix::{MatMut, MatRef};
 
 /// Fills `out` with the rows of the plan from row `first` on, in the units of the masses.
 #[inline(always)]
@@ -47,5 +48,46 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
     }
     for without_mass in written..out.rows() {
         out.row_mut(without_mass).fill(T::ZERO);
+    }
+}
+
+/// Fills `out` with the products of rows of a plan and of `vectors`: one row per row of the plan,
+/// and one column per vector, which has a number for each column of the plan.
+#[inline(always)]
+pub(crate) fn times_vectors<L: WideLanes<T>, T: Float>(
+    l: L,
+    plan: MatRef<'_, T>,
+    vectors: MatRef<'_, T>,
+    mut out: MatMut<'_, T>,
+) {
+    for i in 0..plan.rows() {
+        for (k, out) in out.row_mut(i).iter_mut().enumerate() {
+            *out = T::from_f64(fold_zip(
+                l,
+                plan.row(i),
+                vectors.row(k),
+                #[inline(always)]
+                |p, x, sum| l.mul_add(p, x, sum),
+            ));
+        }
+    }
+}
+
+/// Adds the rows of a plan, times the rows of `weights`, to `sums`: one row per column of the
+/// weights, and one column per column of the plan.
+#[inline(always)]
+pub(crate) fn add_weighted_rows<L: Lanes<T>, T: Float>(
+    _: L,
+    plan: MatRef<'_, T>,
+    weights: MatRef<'_, T>,
+    sums: &mut [f64],
+) {
+    // Without intrinsics, because the compiler vectorizes the inner loop.
+    for i in 0..plan.rows() {
+        for (weight, sums) in weights.row(i).iter().zip(sums.chunks_exact_mut(plan.cols())) {
+            for (sum, p) in sums.iter_mut().zip(plan.row(i)) {
+                *sum += weight.to_f64() * p.to_f64();
+            }
+        }
     }
 }

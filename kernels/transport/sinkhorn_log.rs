@@ -11,7 +11,7 @@ use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, quantum, round
 use super::tuning::{BLOCK_BYTES, BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS};
 use super::{PlanSummary, Problem, Workspace, gibbs_stride};
 use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{ExpLanes, exp2};
+use crate::kernels::math::exp::{ExpLanes, exp2, pow2};
 use crate::kernels::math::ln::{ln, log2};
 
 /// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the
@@ -98,7 +98,8 @@ impl<'a, T: Float, const R: usize> NextRows<'a, T, R> {
     }
 }
 
-/// Normalizes the rows of a block to their mass, over-relaxed, and adds them to the column sums. Leaves the shifts and the sums of the rows in the workspace.
+/// Normalizes the rows of a block to their mass, over-relaxed, and adds them to the column sums.
+/// Leaves the shifts and the sums of the rows in the workspace.
 #[inline(always)]
 fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
     l: L,
@@ -195,16 +196,17 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
             flush_partial_sums(w.column_sums, w.partial_sums);
         }
     }
-    let mut error = update_rows(l, p, relaxation, potentials, w);
+    let (mut error, largest_factor) = update_rows(l, p, relaxation, potentials, w);
     if !relaxation.is_off() {
         error += column_error(w.column_sums, p.b);
     }
-    update_columns(l, p, relaxation, potentials, w);
+    update_columns(l, p, (relaxation, column_floor::<T>(largest_factor)), potentials, w);
     potentials.update_max_abs(p);
     error
 }
 
-/// Computes the new U. Returns the L1 error of the row marginals with the old U.
+/// Computes the new U. Returns the L1 error of the row marginals with the old U, and the largest
+/// factor by which a row of the Gibbs matrix was added to the column sums, relative to its mass.
 #[inline(always)]
 fn update_rows<L: Lanes<f64>, T: Float>(
     l: L,
@@ -212,7 +214,7 @@ fn update_rows<L: Lanes<f64>, T: Float>(
     relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
-) -> f64 {
+) -> (f64, f64) {
     let row_sums = &mut *w.row_scratch;
     let mut error = 0.0;
     for (((&u, &shift), &sum), &a) in potentials.u.iter().zip(&*w.shifts).zip(&*row_sums).zip(p.a) {
@@ -222,41 +224,38 @@ fn update_rows<L: Lanes<f64>, T: Float>(
     }
     log2_each(l, row_sums);
     let log2_row_sums = row_sums;
+    let mut largest = 0.0;
     for ((u, &shift), &log2_sum) in potentials.u.iter_mut().zip(&*w.shifts).zip(&*log2_row_sums) {
         *u = relaxation.apply(*u, shift - log2_sum);
+        largest = if *u - shift > largest { *u - shift } else { largest };
     }
-    error
+    (error, exp2(largest))
 }
 
-/// Whether a column sum is accurate.
-#[inline(always)]
-fn is_accurate<T: Float>(column_sum: f64) -> bool {
-    column_sum >= column_floor::<T>() && column_sum < f64::INFINITY
-}
-
-/// Computes the new G.
+/// Computes the new G. Column sums below the floor are not accurate.
 #[inline(always)]
 fn update_columns<L: Lanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
-    relaxation: Relaxation,
+    (relaxation, floor): (Relaxation, f64),
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
 ) {
+    let accurate = floor..f64::INFINITY;
     let log2_sums = &mut *w.wide_column_scratch;
     for (x, &sum) in log2_sums.iter_mut().zip(&*w.column_sums) {
-        *x = if is_accurate::<T>(sum) { sum } else { 1.0 };
+        *x = if accurate.contains(&sum) { sum } else { 1.0 };
     }
     log2_each(l, log2_sums);
     let sums = log2_sums.iter().zip(&*w.column_sums);
     for ((g, (&log2_sum, &sum)), &log2_b) in potentials.g.iter_mut().zip(sums).zip(p.log2_b) {
-        *g = if is_accurate::<T>(sum) { relaxation.apply(*g, *g + (log2_b - log2_sum)) } else { *g };
+        *g = if accurate.contains(&sum) { relaxation.apply(*g, *g + (log2_b - log2_sum)) } else { *g };
     }
     let mut count = 0;
     for (j, (&sum, &b)) in w.column_sums.iter().zip(p.b).enumerate() {
         // Without a branch on the sum: every index is written, and those of unstable columns stay.
         w.unstable[count] = j;
-        count += usize::from(b > 0.0 && !is_accurate::<T>(sum));
+        count += usize::from(b > 0.0 && !accurate.contains(&sum));
         if count == w.unstable.len() {
             break;
         }
@@ -282,8 +281,9 @@ fn column_error(column_sums: &[f64], b: &[f64]) -> f64 {
     column_sums.iter().zip(b).map(|(sum, b)| (sum - b).abs()).sum()
 }
 
-/// Computes the new G of the first `count` unstable columns, by sums relative to the maximum of
-/// each column, and without over-relaxation.
+/// Computes the new G of the first `count` unstable columns in `f64`, and without over-relaxation:
+/// by sums relative to what they should be, or, where these are out of range, relative to the
+/// largest term of each column.
 #[inline(always)]
 fn stabilized_columns<T: Float>(
     p: &Problem<'_, T>,
@@ -292,25 +292,54 @@ fn stabilized_columns<T: Float>(
     count: usize,
 ) {
     let unstable = &w.unstable[..count];
-    let (maxima, sums) = (&mut w.wide_column_scratch[..count], &mut w.column_sums[..count]);
+    let (shifts, sums) = (&mut w.wide_column_scratch[..count], &mut w.column_sums[..count]);
+    let costs = &mut w.partial_sums[..count];
+    for (shift, &j) in shifts.iter_mut().zip(unstable) {
+        *shift = potentials.g[j] - p.log2_b[j];
+    }
+    add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
+    let range = pow2(-500.0)..=pow2(500.0);
+    let mut in_range = true;
+    for sum in &*sums {
+        in_range &= range.contains(sum);
+    }
+    if !in_range {
+        shifts.fill(f64::INFINITY);
+        for ((&i, u), log2_a) in p.support.iter().zip(&*potentials.u).zip(p.log2_a) {
+            let row = p.cost.row(i);
+            for (shift, &j) in shifts.iter_mut().zip(unstable) {
+                let y = (u + log2_a) - p.eta.to_f64() * row[j].to_f64();
+                *shift = if -y < *shift { -y } else { *shift };
+            }
+        }
+        add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
+    }
+    for ((&sum, &shift), &j) in sums.iter().zip(&*shifts).zip(unstable) {
+        potentials.g[j] = p.log2_b[j] + shift - log2(sum);
+    }
+}
+
+/// Computes `sum_i a_i 2^(U_i - eta C_ij + shift)` for some columns. The `costs` are memory for as
+/// many numbers.
+#[inline(always)]
+fn add_up_columns<T: Float>(
+    p: &Problem<'_, T>,
+    u: &[f64],
+    columns: &[usize],
+    costs: &mut [T],
+    (shifts, sums): (&[f64], &mut [f64]),
+) {
     let eta = p.eta.to_f64();
-    maxima.fill(f64::NEG_INFINITY);
-    for ((&i, u), log2_a) in p.support.iter().zip(&*potentials.u).zip(p.log2_a) {
-        let row = p.cost.row(i);
-        for (max, &j) in maxima.iter_mut().zip(unstable) {
-            let y = (u + log2_a) - eta * row[j].to_f64();
-            *max = if y > *max { y } else { *max };
-        }
-    }
     sums.fill(0.0);
-    for ((&i, u), log2_a) in p.support.iter().zip(&*potentials.u).zip(p.log2_a) {
+    for ((&i, u), log2_a) in p.support.iter().zip(u).zip(p.log2_a) {
         let row = p.cost.row(i);
-        for ((sum, &max), &j) in sums.iter_mut().zip(&*maxima).zip(unstable) {
-            *sum += exp2((u + log2_a) - eta * row[j].to_f64() - max);
+        for (cost, &j) in costs.iter_mut().zip(columns) {
+            *cost = row[j];
         }
-    }
-    for ((&sum, &max), &j) in sums.iter().zip(&*maxima).zip(unstable) {
-        potentials.g[j] = p.log2_b[j] - max - log2(sum);
+        // Without an index the compiler vectorizes this loop.
+        for ((sum, &shift), cost) in sums.iter_mut().zip(shifts).zip(&*costs) {
+            *sum += exp2((u + log2_a) - eta * cost.to_f64() + shift);
+        }
     }
 }
 

@@ -97,13 +97,13 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     } else {
         scale_rows::<L, T, 1>(l, p, relaxation, scaled, w)
     };
-    let mut error = row_error?;
+    let (mut error, largest_factor) = row_error?;
     let (row_scalings, column_scalings) = (&*w.row_scratch, &mut *w.wide_column_scratch);
     if !relaxation.is_off() {
         let sums = w.column_sums.iter().zip(&*scaled.column_scalings);
         error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
     }
-    let (range, floor) = (row_range::<T>(), column_floor::<T>());
+    let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
     let mut accurate = true;
     let sums = scaled.column_scalings.iter().zip(&*w.column_sums);
     for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
@@ -123,9 +123,9 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
 
 /// Writes the new row scalings to [`Workspace::row_scratch`], and the column sums with the new row
 /// scalings but without column scalings. Returns the L1 error of the row marginals before the
-/// iteration, or `None` if a row is out of range. If the matrix is out of cache, one loop sums a
-/// block and adds the block before it, which is still in the cache, to the column sums. Memory then
-/// never idles.
+/// iteration and the largest new row scaling, or `None` if a row is out of range. If the matrix is
+/// out of cache, one loop sums a block and adds the block before it, which is still in the cache,
+/// to the column sums. Memory then never idles.
 #[inline(always)]
 fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
@@ -133,7 +133,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     relaxation: Relaxation,
     scaled: &ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
-) -> Option<f64> {
+) -> Option<(f64, f64)> {
     let cols = p.cost.cols();
     let (column_scalings, row_scalings) = (&mut *w.column_scratch, &mut *w.row_scratch);
     for (x, &v) in column_scalings.iter_mut().zip(&*scaled.column_scalings) {
@@ -142,7 +142,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     column_scalings[cols..].fill(T::ZERO);
     w.partial_sums.fill(T::ZERO);
     w.column_sums.fill(0.0);
-    let mut error = 0.0;
+    let (mut error, mut largest) = (0.0, 0.0);
     let mut weights = [T::ZERO; R];
     let mut before: &[T] = &[];
     let in_cache = size_of_val(scaled.gibbs) <= CACHED_BYTES;
@@ -168,6 +168,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
             }
             error += (a * (old * sum) - a).abs();
             row_scalings[first + i] = new;
+            largest = if new > largest { new } else { largest };
             *weight = T::from_f64(a * new);
         }
         if in_cache {
@@ -181,7 +182,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
         add_block(l, WeightedRows { gibbs: before, weights }, w.partial_sums, &[]);
     }
     flush_partial_sums(w.column_sums, w.partial_sums);
-    Some(error)
+    Some((error, largest))
 }
 
 /// The columns from `start` to `end` of R rows at the distance `stride`.
@@ -273,11 +274,12 @@ fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
             for i in 0..R {
                 sums[i] = l.mul_add(l.load(&rows[i][at..]), v, sums[i]);
             }
-            let mut column_sum = l.load(&column_sums[at..]);
-            for i in 0..R {
-                column_sum = l.mul_add(l.load(&added[i][at..]), weight[i], column_sum);
+            let column_sum = l.load(&column_sums[at..]);
+            let mut block_sum = l.mul(l.load(&added[0][at..]), weight[0]);
+            for i in 1..R {
+                block_sum = l.mul_add(l.load(&added[i][at..]), weight[i], block_sum);
             }
-            l.store(&mut column_sums[at..], column_sum);
+            l.store(&mut column_sums[at..], l.add(column_sum, block_sum));
             at += L::N;
         }
         for i in 0..R {

@@ -38,6 +38,8 @@ crate::dispatch::entry_points! {
     call plan::plan_rows(
         p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>, first: usize, out: MatMut<'_, T>
     );
+    call plan::times_vectors(plan: MatRef<'_, T>, vectors: MatRef<'_, T>, out: MatMut<'_, T>);
+    call plan::add_weighted_rows(plan: MatRef<'_, T>, weights: MatRef<'_, T>, sums: &mut [f64]);
     call objective::objective(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> Values;
 }
 

@@ -87,7 +87,7 @@ impl BlockStep {
         };
         let excess = mass(problem.a, &self.rows) - mass(problem.b, &self.columns);
         let surely = 2.0 * excess.abs() > tolerance.max(1e-12);
-        if surely && !self.exchanges(problem, excess > 0.0) {
+        if surely && !self.can_exchange(problem, excess > 0.0) {
             return Drift::Infeasible;
         }
         if !may_move {
@@ -132,9 +132,10 @@ impl BlockStep {
         !threshold.is_nan()
     }
 
-    /// The pairs that a step of the block changes: those of its rows and the other columns, or those
-    /// of the other rows and its columns. Each row comes with its index among those with mass.
-    fn changed<'a, T: Real>(
+    /// The pairs that a step of the block changes: those of its rows and the other columns, or
+    /// those of the other rows and its columns. Each row comes with its index among those with
+    /// mass.
+    fn exchanged<'a, T: Real>(
         &'a self,
         problem: &'a Problem<'_, T>,
         of_block: bool,
@@ -149,11 +150,11 @@ impl BlockStep {
 
     /// Whether a pair is permitted between the rows of the block and the other columns, or between
     /// the other rows and its columns.
-    fn exchanges<T: Real>(&self, problem: &Problem<'_, T>, of_block: bool) -> bool {
-        self.changed(problem, of_block).any(|(_, _, c)| c < T::infinity())
+    fn can_exchange<T: Real>(&self, problem: &Problem<'_, T>, of_block: bool) -> bool {
+        self.exchanged(problem, of_block).any(|(_, _, c)| c < T::infinity())
     }
 
-    /// Returns the logarithm to base 2 of the sum of the plan over [`changed`](Self::changed).
+    /// Returns the logarithm to base 2 of the sum of the plan over [`exchanged`](Self::exchanged).
     fn log2_exchange<T: Real>(
         &mut self,
         road: Road,
@@ -185,7 +186,7 @@ impl BlockStep {
         let eta = problem.eta.to_f64();
         let argument =
             |at: usize, j: usize, c: T| potentials.u()[at] + problem.log2_a[at] + potentials.g()[j] - eta * c.to_f64();
-        let pairs = || self.changed(problem, of_block).map(|(at, j, c)| argument(at, j, c));
+        let pairs = || self.exchanged(problem, of_block).map(|(at, j, c)| argument(at, j, c));
         let max = pairs().fold(f64::NEG_INFINITY, f64::max);
         if max > f64::NEG_INFINITY { max + log2(pairs().map(|y| exp2(y - max)).sum()) } else { max }
     }

@@ -17,10 +17,10 @@ pub enum EpsilonScaling {
     Auto,
     /// No schedule: only the requested epsilon.
     Off,
-    /// Epsilons from a quarter of the range of the costs down to the requested one. Each is the last
-    /// one divided by this factor, which must be above 1 and is usually from 2 to 10. The range is
-    /// that of [`Auto`](Self::Auto): of some rows, relative to the smallest costs of rows and
-    /// columns, and without costs that are 1000 times larger than all others, which stand for
+    /// Epsilons from a quarter of the range of the costs down to the requested one. Each is the
+    /// last one divided by this factor, which must be above 1 and is usually from 2 to 10. The
+    /// range is that of [`Auto`](Self::Auto): of some rows, relative to the smallest costs of rows
+    /// and columns, and without costs that are 1000 times larger than all others, which stand for
     /// forbidden pairs.
     Factor(f64),
 }

@@ -8,12 +8,14 @@
 //!   cost matrix ([`Sinkhorn::solve_batch`]).
 //! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. It passes [`Progress`]
 //!   to a callback.
-//! - [`Transport`] is the solution: potentials, cost and marginal error. The plan ([`PlanRows`],
-//!   [`PlanEntries`]) and the [`Objective`] are computed from it. [`TransportBatch`] has the
+//! - [`Transport`] is the solution: potentials, cost, marginal error and [`Status`]. The plan
+//!   ([`PlanRows`], [`PlanEntries`]), its products with vectors, and the [`Objective`] are computed
+//!   from it. [`TransportBatch`] has the
 //!   solutions of a batch.
 
 mod batch;
 mod block_step;
+mod centered_costs;
 mod convergence;
 mod domain;
 mod epsilon_scaling;
@@ -21,6 +23,7 @@ mod masses;
 mod objective;
 mod over_relaxation;
 mod plan;
+mod products;
 mod sinkhorn;
 mod solution;
 mod solver;

@@ -29,7 +29,8 @@ pub struct Objective {
     /// `dual + gap` is an upper bound of the optimum. The feasible plan is P rounded to its
     /// marginals (Altschuler, Weed & Rigollet 2017, algorithm 2). The gap is at least 0, and 0 at
     /// the optimum. The gap is +inf if that rounding puts mass on a forbidden pair: with forbidden
-    /// pairs, the gap is finite only if the marginals are met to about 1e-13.
+    /// pairs, the gap is finite only if the marginals are met to about 1e-13. It is +inf, too, if
+    /// the values overflow.
     pub gap: f64,
 }
 
@@ -95,7 +96,8 @@ impl<T: Real> Transport<T> {
             entropy,
             primal: cost - epsilon * entropy,
             dual: total * ((values.linear_term + total.log2() * mass_of_a) / eta - epsilon * values.mass),
-            gap: epsilon * total * values.divergence.max(0.0),
+            // Values beyond `f64` have no difference.
+            gap: if values.divergence.is_nan() { f64::INFINITY } else { epsilon * total * values.divergence.max(0.0) },
         })
     }
 }

@@ -13,7 +13,8 @@ use crate::kernels::transport::tuning::MIN_RATE_WINDOW;
 #[non_exhaustive]
 pub enum OverRelaxation {
     /// The best factor for the measured rate of convergence, from 1 on. Where blocks of the plan
-    /// hardly exchange mass, potentials also move by whole blocks: see [`Sinkhorn`](super::Sinkhorn).
+    /// hardly exchange mass, potentials also move by whole blocks: see
+    /// [`Sinkhorn`](super::Sinkhorn).
     #[default]
     Auto,
     /// The factor 1: potentials move to their updates.

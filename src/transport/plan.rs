@@ -138,7 +138,7 @@ impl<T: Real> PlanRows<'_, T> {
     }
 
     /// Fills `out` with consecutive rows of the plan, from row `first` on.
-    fn write(&mut self, first: usize, out: MatMut<'_, T>) {
+    pub(super) fn write(&mut self, first: usize, out: MatMut<'_, T>) {
         let Transport { road, masses, potentials, eta, .. } = self.transport;
         let problem = masses.problem(self.cost, *eta);
         T::plan_rows(*road, &problem, potentials.as_ref(), &mut self.memory.workspace(), first, out);

@@ -1,5 +1,6 @@
 //! The solver's settings, and the solve of one problem.
 
+use super::centered_costs::CenteredCosts;
 use super::domain::Method;
 use super::epsilon_scaling::EpsilonScaling;
 use super::masses::{Masses, check_feasible};
@@ -20,6 +21,10 @@ use core::ops::ControlFlow;
 /// `P_ij = exp((f_i + g_j - C_ij) / epsilon)` for potentials f and g. Sinkhorn's iteration finds
 /// the potentials, starting from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019,
 /// "Stabilized Sparse Scaling Algorithms for Entropy Regularized Transport Problems").
+///
+/// `Sinkhorn::new(epsilon)` needs no other setting. It over-relaxes by the rate that it measures,
+/// moves blocks of potentials that drift against each other, and solves with larger epsilons first
+/// where that pays: see [`OverRelaxation`] and [`EpsilonScaling`].
 ///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
@@ -45,7 +50,11 @@ use core::ops::ControlFlow;
 /// # Accuracy
 /// For both element types, potentials are `f64`, and sums are continued in `f64`. With `f32` costs,
 /// an entry of the plan that is not negligible has a relative error of about 1e-6, even if cost /
-/// epsilon is 1e6. The marginal error is therefore limited by the iterations and not by rounding.
+/// epsilon is 1e6. Rounding leaves a marginal error of about 1e-7 (`f64`: 1e-15) and of 1e-16 times
+/// the largest potential / epsilon. Where an offset of the costs, of all, of a row or of a column,
+/// would make potentials so large that this limits the tolerance, the solver takes a copy of the
+/// costs without the offsets; the potentials that it returns contain them again, with the rounding
+/// of their magnitude.
 /// Kernels take `log2(e) / epsilon` rounded to the element type; for `f32` this is a relative
 /// change of epsilon of at most 6e-8. Epsilon may be as small as 1e-12 times the largest potential.
 /// Potentials are about as large as the costs that mass has to pay. A small epsilon needs many
@@ -54,7 +63,12 @@ use core::ops::ControlFlow;
 /// # Special values
 /// A cost of +inf forbids a pair: its entry of the plan is 0. Masses may be 0: the row or column of
 /// the plan is then 0 and its potential -inf. The costs there do not matter, but they must not be
-/// NaN or -inf.
+/// NaN or -inf. Column masses below about 1e-29 (`f32`) of the total are met, too, but each such
+/// column takes several times the time of others.
+///
+/// If forbidden pairs permit no plan, the solve ends with
+/// [`Status::Infeasible`](crate::transport::Status::Infeasible) under every setting. Large finite
+/// costs are not infinite: a cost of 1e30 permits a pair.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Sinkhorn {
@@ -68,6 +82,16 @@ pub struct Sinkhorn {
     pub(super) over_relaxation: OverRelaxation,
     pub(super) epsilon_scaling: EpsilonScaling,
     pub(super) warm_start: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+/// A problem that can be solved.
+struct ValidProblem<T> {
+    eta: T,
+    masses: Masses,
+    /// The potentials to start from.
+    start: Potentials,
+    /// The costs without offsets, if they are to be solved instead.
+    centered: Option<CenteredCosts<T>>,
 }
 
 /// Returns log2(e) / epsilon in the element type.
@@ -114,13 +138,13 @@ impl Sinkhorn {
     }
 
     /// Sets the factor by which potentials move beyond their updates. Default
-    /// [`OverRelaxation::Off`].
+    /// [`OverRelaxation::Auto`].
     pub fn over_relaxation(self, over_relaxation: OverRelaxation) -> Self {
         Self { over_relaxation, ..self }
     }
 
     /// Sets the schedule of larger epsilons that are solved roughly first. The iterations at all
-    /// epsilons count. Default [`EpsilonScaling::Off`].
+    /// epsilons count. Default [`EpsilonScaling::Auto`].
     pub fn epsilon_scaling(self, epsilon_scaling: EpsilonScaling) -> Self {
         Self { epsilon_scaling, ..self }
     }
@@ -132,14 +156,15 @@ impl Sinkhorn {
         Self { warm_start: Some((f, g)), ..self }
     }
 
-    /// Sets the largest number of iterations. An iteration is one update of f and one of g. Default
-    /// 1000. With 0, the result has the potentials of the start.
+    /// Sets the largest number of iterations. An iteration is one update of f and one of g; a step
+    /// of drifting blocks, which reads the cost matrix once, counts as one. Default 1000. With 0,
+    /// the result has the potentials of the start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
 
     /// Sets the tolerance: the solver stops when the L1 error of the marginals,
-    /// [`Transport::marginal_error`], is at most `tol`, in the units of the masses. Iterations
+    /// [`Transport::marginal_error`], relative to the total mass, is at most `tol`. Iterations
     /// report the error at no cost. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0, the solver runs
     /// exactly [`max_iterations`](Self::max_iterations) iterations, unless the callback stops it.
     pub fn tolerance(self, tol: f64) -> Self {
@@ -155,7 +180,7 @@ impl Sinkhorn {
     /// `P 1 = a` and `P^T 1 = b`. `cost` is n x m, `a` has n masses, and `b` has m.
     ///
     /// - Accuracy: as [above](Self#accuracy). A solve that stops before the tolerance is reached is
-    ///   not an error: [`Transport::converged`] is then false.
+    ///   not an error: [`Transport::status`] says why it ended.
     /// - Special values: as [above](Self#special-values).
     /// - Errors: as listed below.
     /// - Cost and source: per iteration, one read of the cost matrix and one exponential per entry,
@@ -182,17 +207,18 @@ impl Sinkhorn {
     ///   or if a potential of a warm start is not finite in a row or column with mass.
     /// - [`Error::InvalidTotalMass`] if the masses of a marginal sum to 0, or their sum overflows.
     /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f32`:
-    ///   1e-4, because of the rounding errors of the masses) times the larger total. A smaller
-    ///   difference is a lower bound of the marginal error.
+    ///   1e-4, because of the rounding errors of the masses) times the larger total. If they differ
+    ///   by less, b counts scaled to the total of a.
     /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are
     ///   forbidden.
     pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Transport<T>, Error> {
         // The lines repeat those of `solve_with_progress`: a shared function would be one more step
         // between the public call and the inner loop.
-        let (eta, masses, start) = self.validated(cost, a, b)?;
+        let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b)?;
+        let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
         let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
         let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(on_iteration)?;
-        Transport::new(self, masses, eta, solution)
+        Transport::new(self, masses, eta, (solution, centered))
     }
 
     /// Solves as [`solve`](Self::solve) does, and calls `on_iteration` after every iteration. If
@@ -227,29 +253,38 @@ impl Sinkhorn {
         b: &[T],
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let (eta, masses, start) = self.validated(cost, a, b)?;
+        let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b)?;
+        let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
         let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(&mut on_iteration)?;
-        Transport::new(self, masses, eta, solution)
+        Transport::new(self, masses, eta, (solution, centered))
     }
 
-    /// Checks the settings and the problem. Returns eta, the masses, and the potentials to start
-    /// from.
-    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(T, Masses, Potentials), Error> {
+    /// Checks the settings and the problem.
+    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<ValidProblem<T>, Error> {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
         let masses = Masses::new(a, b, max_mismatch::<T>())?;
         let row_minima = check_feasible(self.road, cost, a, b)?;
+        let accuracy = (eta.to_f64(), self.measured_tolerance::<T>());
+        let centered = CenteredCosts::new(cost, &masses, &row_minima, accuracy);
         let start = match &self.warm_start {
             None => {
                 // The start of U is arbitrary. With this one, the largest entry of every row is 1.
-                let u = masses.support.iter().map(|&i| eta.to_f64() * row_minima[i].to_f64());
+                let minimum = |i: usize| if centered.is_some() { 0.0 } else { row_minima[i].to_f64() };
+                let u = masses.support.iter().map(|&i| eta.to_f64() * minimum(i));
                 let g = masses.b.iter().map(|&b| if b > 0.0 { 0.0 } else { f64::NEG_INFINITY });
                 Potentials::new(u.collect(), g.collect(), &masses.b)
             }
-            Some((f, g)) => Units { eta: eta.to_f64(), masses: &masses }.to_base2(f, g)?,
+            Some((f, g)) => {
+                let mut start = Units { eta: eta.to_f64(), masses: &masses }.to_base2(f, g)?;
+                if let Some(centered) = &centered {
+                    centered.add_offsets(-eta.to_f64(), &mut start, &masses);
+                }
+                start
+            }
         };
-        Ok((eta, masses, start))
+        Ok(ValidProblem { eta, masses, start, centered })
     }
 
     /// Fails unless all settings are in range and the cost matrix is not empty. Returns eta.

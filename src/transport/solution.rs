@@ -1,5 +1,6 @@
 //! The solution of a problem: potentials, and the numbers that describe them.
 
+use super::centered_costs::CenteredCosts;
 use super::masses::Masses;
 use super::sinkhorn::Sinkhorn;
 use super::solver::Solution;
@@ -67,8 +68,18 @@ pub struct Transport<T: Real> {
 
 impl<T: Real> Transport<T> {
     /// Converts the solution to the units of the caller. Fails if a potential overflows in them.
-    pub(super) fn new(settings: &Sinkhorn, masses: Masses, eta: T, solution: Solution) -> Result<Self, Error> {
-        let Solution { potentials, summary, iterations, status } = solution;
+    pub(super) fn new(
+        settings: &Sinkhorn,
+        masses: Masses,
+        eta: T,
+        (solution, centered): (Solution, Option<CenteredCosts<T>>),
+    ) -> Result<Self, Error> {
+        let Solution { mut potentials, summary, iterations, status } = solution;
+        if let Some(centered) = &centered {
+            centered.add_offsets(eta.to_f64(), &mut potentials, &masses);
+        }
+        // A plan that meets the marginals pays the offsets exactly.
+        let cost = summary.cost + centered.map_or(0.0, |centered| centered.cost(&masses));
         let (f, g) = Units { eta: eta.to_f64(), masses: &masses }.to_caller(&potentials);
         let all_finite = masses.support.iter().all(|&i| f[i].is_finite())
             && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || g.is_finite());
@@ -79,7 +90,7 @@ impl<T: Real> Transport<T> {
             status,
             iterations,
             marginal_error: summary.error,
-            cost: summary.cost * masses.total,
+            cost: cost * masses.total,
             f,
             g,
             road: settings.road,
@@ -106,8 +117,8 @@ impl<T: Real> Transport<T> {
         self.iterations
     }
 
-    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1` relative to the total mass, measured after the last
-    /// iteration; b counts scaled to the total of a.
+    /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1` relative to the total mass, measured after the
+    /// last iteration; b counts scaled to the total of a.
     pub fn marginal_error(&self) -> f64 {
         self.marginal_error
     }

@@ -122,8 +122,8 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Iterates, after the stages of the schedule if there is one, until the measured error is
-    /// within the tolerance, the limit is reached, nothing more can be gained, or the callback stops
-    /// the solve.
+    /// within the tolerance, the limit is reached, nothing more can be gained, or the callback
+    /// stops the solve.
     pub(super) fn solve(mut self, on_iteration: &mut OnIteration<'_>) -> Result<Solution, Error> {
         if let EpsilonScaling::Factor(factor) = self.settings.epsilon_scaling {
             self.run_epsilon_stages(factor, on_iteration)?;
@@ -173,9 +173,7 @@ impl<'a, T: Real> Solver<'a, T> {
         while self.iterations < self.limit && epsilon > last * factor.sqrt() {
             self.set_epsilon(eta(epsilon))?;
             let limit = self.limit.min(self.iterations + MAX_STAGE_ITERATIONS);
-            if self.iterate_until(tolerance, limit, on_iteration)? == End::Because(Status::Stopped) {
-                self.limit = self.iterations;
-            }
+            self.iterate_until(tolerance, limit, on_iteration)?;
             epsilon /= factor;
         }
         self.set_epsilon(last_eta)
@@ -250,11 +248,13 @@ impl<'a, T: Real> Solver<'a, T> {
         self.may_schedule && iterations >= if range > large { soon } else { late }
     }
 
-    /// Counts an iteration and calls the callback.
+    /// Counts an iteration and calls the callback. If that breaks, no iteration follows.
     fn report(&mut self, error: f64, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
         self.iterations += 1;
         let flow = on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() });
-        self.is_stopped |= flow.is_break();
+        if flow.is_break() {
+            (self.is_stopped, self.limit) = (true, self.iterations);
+        }
         flow
     }
 
@@ -274,7 +274,7 @@ impl<'a, T: Real> Solver<'a, T> {
             drift = block_step.look(settings.road, problem, now, memory, (may_move, tolerance));
         }
         let [shortest, longest] = BLOCK_STEP_DISTANCES;
-        let distance = match drift {
+        let next_look = match drift {
             Drift::Step { distance, gain } if gain > MIN_BLOCK_GAIN * errors.gain => {
                 domain.leave_scaling(settings, problem, potentials);
                 block_step.apply(distance, potentials, problem.b);
@@ -288,7 +288,7 @@ impl<'a, T: Real> Solver<'a, T> {
             Drift::Infeasible => longest,
         };
         block_step.observe_from(now);
-        (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, distance), 0.0);
+        (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, next_look), 0.0);
         self.check_potentials()?;
         Ok(drift)
     }

@@ -59,6 +59,13 @@ impl Potentials {
         self.max_abs = max_abs_potential(&self.u, &self.g, b);
     }
 
+    /// Adds multiples of offsets to the potentials of rows and columns.
+    pub(super) fn add(&mut self, factor: f64, to_rows: &[f64], to_columns: &[f64], b: &[f64]) {
+        self.u.iter_mut().zip(to_rows).for_each(|(u, x)| *u += factor * x);
+        self.g.iter_mut().zip(to_columns).for_each(|(g, x)| *g += factor * x);
+        self.max_abs = max_abs_potential(&self.u, &self.g, b);
+    }
+
     /// Moves a constant from the columns to the rows if it takes digits: the mean of G under the
     /// masses `b`. The plan stays the same.
     pub(super) fn center(&mut self, b: &[f64]) {

@@ -63,7 +63,7 @@ impl Sinkhorn {
     ///
     /// [`solve`](Self::solve), slower but with potentials in `f64` and with these settings, takes
     /// over a problem
-    /// - if it has not converged after 100 iterations, unless over-relaxation is off or the
+    /// - if it has not converged after 500 iterations, unless over-relaxation is off or the
     ///   tolerance is 0;
     /// - if the tolerance is not 0, but below `EPSILON * (32 + sqrt(n + m))`;
     /// - if [`max_iterations`](Self::max_iterations) is 0;

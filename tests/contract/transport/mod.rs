@@ -10,8 +10,10 @@ mod iterations;
 mod known_problems;
 mod objective;
 mod plan;
+mod products;
 mod properties;
 mod reported;
+mod rounding;
 mod settings;
 mod status;
 

@@ -1,0 +1,76 @@
+//! A copy of the costs without the offsets of their rows and columns.
+//!
+//! An offset of all costs, of a row or of a column changes no plan, but potentials must pay it:
+//! arguments `U_i + G_j - eta C_ij` are then small differences of large numbers. Where their
+//! rounding would limit the marginal error, the solver takes `C_ij - alpha_i - beta_j` instead,
+//! with the smallest cost alpha of each row, and beta of what is left of each column.
+
+use super::masses::Masses;
+use super::units::Potentials;
+use crate::real::Element;
+use crate::{MatRef, Real};
+
+/// Costs without offsets, and the offsets.
+pub(super) struct CenteredCosts<T> {
+    costs: Vec<T>,
+    /// The offsets of the rows with mass.
+    row_offsets: Vec<f64>,
+    /// The offsets of all columns; 0 without mass.
+    column_offsets: Vec<f64>,
+}
+
+impl<T: Real> CenteredCosts<T> {
+    /// Returns the costs without offsets, if the rounding of potentials as large as the offsets
+    /// would take more than an eighth of the tolerance, and there is memory for a copy.
+    pub(super) fn new(
+        cost: MatRef<'_, T>,
+        masses: &Masses,
+        row_minima: &[T],
+        (eta, tolerance): (f64, f64),
+    ) -> Option<Self> {
+        let row_offsets: Vec<f64> = masses.support.iter().map(|&i| row_minima[i].to_f64()).collect();
+        let largest = row_offsets.iter().fold(0.0_f64, |max, offset| max.max(offset.abs()));
+        if eta * largest * (0.5 * f64::EPSILON) <= tolerance / 8.0 {
+            return None;
+        }
+        let mut column_offsets = vec![f64::INFINITY; cost.cols()];
+        for (&i, offset) in masses.support.iter().zip(&row_offsets) {
+            for (min, c) in column_offsets.iter_mut().zip(cost.row(i)) {
+                *min = min.min(c.to_f64() - offset);
+            }
+        }
+        for (offset, &b) in column_offsets.iter_mut().zip(&masses.b) {
+            *offset = if b > 0.0 && offset.is_finite() { *offset } else { 0.0 };
+        }
+        let mut costs = Vec::new();
+        costs.try_reserve_exact(cost.rows().checked_mul(cost.cols())?).ok()?;
+        costs.resize(cost.rows() * cost.cols(), T::zero());
+        let rows = costs.chunks_exact_mut(cost.cols());
+        let mut with_mass = masses.support.iter().zip(&row_offsets).peekable();
+        for (i, centered) in rows.enumerate() {
+            // Costs of rows without mass do not matter.
+            let Some((_, row_offset)) = with_mass.next_if(|(row, _)| **row == i) else { continue };
+            for ((centered, c), offset) in centered.iter_mut().zip(cost.row(i)).zip(&column_offsets) {
+                *centered = T::rounded((c.to_f64() - row_offset) - offset);
+            }
+        }
+        Some(Self { costs, row_offsets, column_offsets })
+    }
+
+    /// Returns the costs without offsets.
+    pub(super) fn matrix(&self) -> MatRef<'_, T> {
+        let cols = self.column_offsets.len();
+        MatRef::new(&self.costs, self.costs.len() / cols, cols).expect("as large as the costs")
+    }
+
+    /// Adds the offsets, times `eta`, to base-2 potentials; with -eta takes them away.
+    pub(super) fn add_offsets(&self, eta: f64, potentials: &mut Potentials, masses: &Masses) {
+        potentials.add(eta, &self.row_offsets, &self.column_offsets, &masses.b);
+    }
+
+    /// Returns what the offsets cost a plan that meets the marginals, whose masses sum to 1.
+    pub(super) fn cost(&self, masses: &Masses) -> f64 {
+        let sum = |masses: &[f64], offsets: &[f64]| -> f64 { masses.iter().zip(offsets).map(|(m, x)| m * x).sum() };
+        sum(&masses.a, &self.row_offsets) + sum(&masses.b, &self.column_offsets)
+    }
+}
