@@ -3,7 +3,7 @@
 use super::centered_costs::CenteredCosts;
 use super::masses::Masses;
 use super::sinkhorn::Sinkhorn;
-use super::solver::Solution;
+use super::solver::{MAX_ABS_POTENTIAL, Solution};
 use super::units::{Potentials, Units};
 use crate::check::Shape;
 use crate::dispatch::Road;
@@ -67,7 +67,8 @@ pub struct Transport<T: Real> {
 }
 
 impl<T: Real> Transport<T> {
-    /// Converts the solution to the units of the caller. Fails if a potential overflows in them.
+    /// Converts the solution to the units of the caller. Fails if a potential overflows in them, or
+    /// is too large for the plan with the offsets of the costs.
     pub(super) fn new(
         settings: &Sinkhorn,
         masses: Masses,
@@ -77,6 +78,11 @@ impl<T: Real> Transport<T> {
         let Solution { mut potentials, summary, iterations, status } = solution;
         if let Some(centered) = &centered {
             centered.add_offsets(eta.to_f64(), &mut potentials, &masses);
+            // The plan is that of the given costs.
+            let is_small = potentials.max_abs() <= MAX_ABS_POTENTIAL;
+            if !is_small {
+                return Err(settings.epsilon_too_small());
+            }
         }
         // A plan that meets the marginals pays the offsets exactly.
         let cost = summary.cost + centered.map_or(0.0, |centered| centered.cost(&masses));

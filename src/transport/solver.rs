@@ -22,7 +22,7 @@ use core::ops::ControlFlow;
 
 /// The largest potential in base-2 units. Up to it, arguments of exponentials have a few correct
 /// bits after the binary point in both element types.
-const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
+pub(super) const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
 
 /// The progress of a solve, passed to the callback after every iteration.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -151,7 +151,7 @@ impl<'a, T: Real> Solver<'a, T> {
                     // Also in a stage of a schedule.
                     _ if is_stopped => Status::Stopped,
                     End::Because(status) => status,
-                    // The reported error is within the target, but the measured one does not follow.
+                    // The reported error is within the target, but the measured one is not.
                     End::Converged | End::Slow => Status::Stagnated,
                 };
                 return Ok(Solution { potentials, summary, iterations, status });

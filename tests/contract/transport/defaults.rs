@@ -98,12 +98,10 @@ fn the_dual_value_never_falls<T: Num>() {
                 for iterations in 1..=60 {
                     let transport = case.solve(&solver.clone().max_iterations(iterations));
                     let dual = transport.objective(case.matrix()).unwrap().dual;
-                    let size = case.largest()
-                        + transport.f().iter().filter(|f| f.is_finite()).fold(0.0, |max: f64, f| max.max(f.abs()));
-                    assert!(
-                        dual >= before - rounding * size,
-                        "{isa} {relaxation:?} case {at}: from {before:e} down to {dual:e} in iteration {iterations}: {case:?}"
-                    );
+                    let potentials = transport.f().iter().filter(|f| f.is_finite());
+                    let size = potentials.fold(case.largest(), |max, f| max.max(f.abs()));
+                    let what = format!("{isa} {relaxation:?} case {at}, iteration {iterations}: {case:?}");
+                    assert!(dual >= before - rounding * size, "from {before:e} down to {dual:e}, {what}");
                     before = dual;
                 }
             }

@@ -2,7 +2,6 @@
 
 use super::{Num, isas_and_methods, wide};
 use crate::support::{
-    float::Float,
     for_both_types,
     isas::{isas, small_cases},
 };
