@@ -165,6 +165,8 @@ pub enum Error {
     },
     /// The cosine of a point is undefined, because all its coordinates are 0.
     UndefinedCosine {
+        /// The argument's name.
+        argument: &'static str,
         /// The row of the point.
         point: usize,
     },
@@ -309,8 +311,11 @@ impl fmt::Display for Error {
             Self::NotCondensed { len } => {
                 write!(f, "the number of condensed dissimilarities is {len}; it must be n (n - 1) / 2 for n objects")
             }
-            Self::UndefinedCosine { point } => {
-                write!(f, "point {point} is 0 in all coordinates; it must have a direction for its cosine")
+            Self::UndefinedCosine { argument, point } => {
+                write!(
+                    f,
+                    "point {point} of `{argument}` is 0 in all coordinates; it must have a direction for its cosine"
+                )
             }
             Self::UnknownName { argument, name, expected } => {
                 write!(f, "`{argument}` is {name:?}; it must be {expected}")

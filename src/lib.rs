@@ -40,7 +40,8 @@
 //!
 //! # k-medoids
 //! The builder [`KMedoids`] clusters a dissimilarity matrix by FasterPAM, FastPAM1 or the
-//! alternating algorithm. [`distance_matrix`] makes such a matrix from points. [`medoids`] has the
+//! alternating algorithm. [`distance_matrix`] makes such a matrix from points, and
+//! [`distance_matrix_between`] the distances of new points to the medoids. [`medoids`] has the
 //! options and results, silhouettes, and the assignment of new objects.
 #![cfg_attr(feature = "medoids", doc = "```")]
 #![cfg_attr(not(feature = "medoids"), doc = "```ignore")]
@@ -104,8 +105,8 @@
 //! | feature | default | content |
 //! |---|---|---|
 //! | `softmax` | yes | the softmax family; works without `std` and without an allocator |
-//! | `transport` | yes | [`Sinkhorn`], its module and [`distance_matrix`]; turns `std` on |
-//! | `medoids` | yes | [`KMedoids`], its module and [`distance_matrix`]; turns `std` on |
+//! | `transport` | yes | [`Sinkhorn`], its module, [`distance_matrix`] and [`distance_matrix_between`]; turns `std` on |
+//! | `medoids` | yes | [`KMedoids`], its module, [`distance_matrix`] and [`distance_matrix_between`]; turns `std` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA` |
 //!
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on
@@ -154,7 +155,7 @@ pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "medoids")]
 pub use medoids::KMedoids;
 #[cfg(any(feature = "transport", feature = "medoids"))]
-pub use pairwise::{Metric, distance_matrix};
+pub use pairwise::{Metric, distance_matrix, distance_matrix_between};
 pub use real::Real;
 #[cfg(feature = "softmax")]
 pub use softmax::*;

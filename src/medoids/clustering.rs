@@ -128,6 +128,7 @@ impl Clustering {
     ///
     /// `dissimilarities` is n x k: one row per new object, one column per medoid. A label is the
     /// index in [`Clustering::medoids`] of the nearest medoid; of equally near medoids the first.
+    /// [`distance_matrix_between`](crate::distance_matrix_between()) computes it from points.
     /// [`assign`](super::assign()) writes the same results to given slices. `predict` runs on the
     /// instruction set of the builder.
     ///

@@ -3,6 +3,7 @@
 mod alternating;
 mod assignment;
 mod condensed;
+mod distance_range;
 mod distances;
 mod errors;
 mod fasterpam;
