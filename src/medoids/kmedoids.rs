@@ -39,6 +39,9 @@ pub enum Algorithm {
     /// clustering", 2009, section 2). Takes O(n²/k) per iteration if clusters are equally large,
     /// O(n²) at worst. Ends when no cluster has a better medoid. The loss is usually higher than at
     /// a local optimum.
+    ///
+    /// The medoid of an empty cluster, a duplicate of another medoid, moves to the object that is
+    /// farthest from its nearest medoid, weights included.
     Alternating,
 }
 
@@ -90,8 +93,9 @@ pub enum Init {
 ///
 /// - Accuracy: losses and their changes are summed in `f64`. A swap is made only if the loss falls
 ///   by more than rounding can account for: the rounding of the sums, and half a unit in the last
-///   place of each dissimilarity involved. So the loss falls with every swap, and every search
-///   ends.
+///   place of each dissimilarity that the swap changes. So the loss falls with every swap, and
+///   every search ends. A search that [converged](Clustering::converged) leaves no such swap:
+///   dissimilarities that a swap does not change hide nothing, however large they are.
 /// - Special values: NaN, infinite and negative dissimilarities are errors.
 /// - Errors: as listed at [`KMedoids::fit`].
 /// - Cost and source: [`Algorithm`] and [`Init`] state their running times; a swap takes O(n) more.
@@ -122,15 +126,14 @@ pub struct KMedoids {
     pub(super) k: usize,
     pub(super) algorithm: Algorithm,
     pub(super) init: Init,
-    pub(super) max_iterations: usize,
+    max_iterations: Option<usize>,
     pub(super) road: Road,
 }
 
 impl KMedoids {
-    /// Returns the builder for `k` clusters by [`Algorithm::FasterPam`] from [`Init::Build`], in at
-    /// most 100 iterations.
+    /// Returns the builder for `k` clusters by the default [`Algorithm`] from the default [`Init`].
     pub fn new(k: usize) -> Self {
-        Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: 100, road: Road::Best }
+        Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: None, road: Road::Best }
     }
 
     /// Sets the algorithm that improves the medoids.
@@ -144,10 +147,17 @@ impl KMedoids {
     }
 
     /// Sets the largest number of iterations. An iteration is a pass over all candidates; with
-    /// [`Algorithm::Alternating`], over all clusters. FastPAM1 makes one swap per iteration. With
-    /// 0, the result has the initial medoids.
+    /// [`Algorithm::Alternating`], over all clusters. With 0, the result has the initial medoids.
+    ///
+    /// The default is 100, far more than a search usually takes. [`Algorithm::FastPam1`] makes one
+    /// swap per iteration; its default is no limit.
     pub fn max_iterations(self, n: usize) -> Self {
-        Self { max_iterations: n, ..self }
+        Self { max_iterations: Some(n), ..self }
+    }
+
+    /// Returns the largest number of iterations.
+    pub(super) fn iteration_limit(&self) -> usize {
+        self.max_iterations.unwrap_or(if self.algorithm == Algorithm::FastPam1 { usize::MAX } else { 100 })
     }
 
     /// Sets the instruction set that runs instead of [`Isa::best`].

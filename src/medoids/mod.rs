@@ -6,6 +6,7 @@
 //! [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality.
 //! [`Clustering::predict`] and [`assign`](assign()) find the clusters of new objects.
 
+mod alternating;
 mod assign;
 mod cache;
 mod clustering;
@@ -17,6 +18,7 @@ mod kmedoids;
 mod ranking;
 mod search;
 mod silhouette;
+mod verify;
 
 pub use assign::assign;
 pub use clustering::{Clustering, Progress};

@@ -1,9 +1,9 @@
 //! The quality of a clustering.
 
+use super::alternating::members;
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
 use super::input::{check_elements, check_medoids, check_row};
-use super::search::members;
 use crate::check;
 use crate::dispatch::Road;
 use crate::dispatch::functions_and_isa_methods;

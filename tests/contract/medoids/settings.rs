@@ -1,6 +1,6 @@
 //! The settings of a search: starts, seeds, limits, and progress.
 
-use super::{check_consistent, euclidean, points};
+use super::{Square, check_consistent, euclidean, points};
 use crate::support::{data::rng, isas::isas};
 use mantex::{
     Isa, KMedoids, MatRef,
@@ -84,6 +84,17 @@ fn iterations_are_limited() {
     let got = d.fit::<f64>(&eager.clone().max_iterations(1), 0);
     assert!(got.iterations() == 1 && !got.converged() && got.swaps() > 0);
     assert!(d.fit::<f64>(&eager, 0).converged());
+}
+
+/// One swap per iteration, and more swaps than the limit of the other algorithms.
+#[test]
+fn fastpam1_is_not_limited_by_default() {
+    let (n, k) = (600, 200);
+    let x: Vec<f64> = (0..n).map(|o| o as f64).collect();
+    let d = Square::from_fn(n, |a, b| (x[a] - x[b]).abs());
+    let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(Init::Given((0..k).collect()));
+    let got = d.fit::<f32>(&options, 0);
+    assert!(got.converged() && got.swaps() > 100 && got.iterations() == got.swaps() + 1, "{} swaps", got.swaps());
 }
 
 #[test]
