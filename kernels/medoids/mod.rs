@@ -55,7 +55,7 @@
 //! | [`masked_scan`] | few medoids: sums under masks |
 //! | [`hit_scan`] | many medoids: lists of hits |
 //! | [`validation`] | whether rows hold valid dissimilarities |
-//! | [`build`] | BUILD: the losses with one more medoid |
+//! | [`build`] | starts: the losses with one more medoid |
 //! | [`nearest`] | the caches of nearest and second nearest medoids; nearest medoids of new objects |
 //! | [`members`] | sums over the members of clusters |
 

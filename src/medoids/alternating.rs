@@ -48,12 +48,12 @@ pub(super) fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize
 
 /// Moves the medoid of every empty cluster to an object that is far from its nearest medoid: the
 /// one whose own share of the loss falls most; of equals the first. A cluster is empty if its
-/// medoid duplicates others: no object is nearer to it, so nothing is lost. Returns the number of
-/// medoids that were moved.
+/// medoid duplicates others: no object that counts is nearest to it, so nothing is lost. Returns
+/// the number of medoids that were moved.
 fn fill_empty_clusters<T: Real>(cache: &mut Cache<'_, T>) -> usize {
     let d = cache.dissimilarities();
     let mut is_empty = vec![true; cache.medoids().len()];
-    cache.nearest_clusters().for_each(|cluster| is_empty[cluster] = false);
+    cache.nearest_clusters().enumerate().for_each(|(o, cluster)| is_empty[cluster] &= d.weight(o) == 0.0);
     if !is_empty.contains(&true) {
         return 0;
     }

@@ -134,15 +134,15 @@ impl<'a, T: Real> Cache<'a, T> {
         let mut loss = [0.0];
         // With one more medoid at the distances d1, the loss stays the sum of d1.
         if let Ok(row) = MatRef::new(&self.d1[..n], 1, n) {
-            T::losses_with(road, row, &self.d1, weights, &mut loss);
+            T::losses_with(road, row, &[0], &self.d1, weights, &mut loss);
         }
         loss[0]
     }
 
-    /// Writes for every object the loss if that object were one more medoid.
-    pub(super) fn losses_with(&self, losses: &mut [f64]) {
+    /// Writes for every candidate the loss if it were one more medoid.
+    pub(super) fn losses_with(&self, candidates: &[usize], losses: &mut [f64]) {
         let Dissimilarities { road, matrix, weights } = self.dissimilarities;
-        T::losses_with(road, matrix, &self.d1, weights, losses);
+        T::losses_with(road, matrix, candidates, &self.d1, weights, losses);
     }
 
     /// Adds a medoid.

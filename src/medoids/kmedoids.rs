@@ -58,13 +58,13 @@ impl fmt::Display for Algorithm {
 
 /// The initial medoids.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Init {
     /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
-    /// lowers the loss most; of equally good objects the first. Deterministic, with the lowest
-    /// initial loss of these methods, in O(k n²) (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw
+    /// lowers the loss most; of equally good objects the first. No random numbers, and the lowest
+    /// initial loss of these methods, but in O(k n²): for many objects far more than the search
+    /// that follows (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw
     /// 2021, section 2).
-    #[default]
     Build,
     /// LAB, linear approximative BUILD: each medoid is one object of a random sample of 10 +
     /// ceil(sqrt(n)) objects, the one with the lowest loss of that sample, in O(k n) (Schubert &
@@ -73,14 +73,31 @@ pub enum Init {
         /// The seed of the samples.
         seed: u64,
     },
-    /// k random objects, all sets equally likely, in O(n). FasterPAM then finds losses as low as
-    /// from BUILD, in less time (Schubert & Rousseeuw 2021, section 5).
+    /// k-medoids++: the first medoid is a random object. Each other one is the best of 2 +
+    /// floor(ln k) random objects, drawn with probabilities proportional to their shares of the
+    /// loss, in O(k n log k). Reads the rows of these objects only (Arthur & Vassilvitskii,
+    /// "k-means++: the advantages of careful seeding", 2007, whose probabilities are proportional
+    /// to squared distances, the loss of k-means).
+    PlusPlus {
+        /// The seed of the objects.
+        seed: u64,
+    },
+    /// k random objects, all sets equally likely, in O(n). FasterPAM then finds losses nearly as
+    /// low as from better starts (Schubert & Rousseeuw 2021, section 5).
     Random {
         /// The seed of the objects.
         seed: u64,
     },
     /// These k objects, in this order.
     Given(Vec<usize>),
+}
+
+impl Default for Init {
+    /// Returns [`Init::PlusPlus`] with seed 0. From it, FasterPAM takes the least time of all
+    /// starts whose final losses are as low.
+    fn default() -> Self {
+        Self::PlusPlus { seed: 0 }
+    }
 }
 
 /// k-medoids clustering: finds k objects, the medoids, such that the sum of the dissimilarities of
@@ -188,9 +205,11 @@ impl KMedoids {
 
     /// Clusters as [`KMedoids::fit`] does, with a weight for every object: finds medoids m with a
     /// low loss `sum_j w[j] min_c d[m_c][j]`. An object of weight 2 counts like two equal objects.
+    /// An object of weight 0 counts for nothing, but has a label, and may be a medoid.
     ///
     /// - Accuracy: as [`KMedoids::fit`].
-    /// - Special values: weights must be positive and finite; otherwise as [`KMedoids::fit`].
+    /// - Special values: weights must be finite and not negative, and not all 0; otherwise as
+    ///   [`KMedoids::fit`].
     /// - Errors: as listed below.
     /// - Cost and source: as [`KMedoids::fit`], plus one read of a weight per object and row, from
     ///   L1 or L2.
@@ -198,7 +217,8 @@ impl KMedoids {
     /// # Errors
     /// Those of [`KMedoids::fit`], and:
     /// - [`Error::LengthMismatch`] if there is not one weight per object.
-    /// - [`Error::InvalidElement`] if a weight is not positive and finite.
+    /// - [`Error::InvalidElement`] if a weight is NaN, infinite or negative.
+    /// - [`Error::TooFew`] if all weights are 0.
     ///
     /// ```
     /// use mantex::{KMedoids, MatRef};

@@ -3,7 +3,8 @@
 //! [`KMedoids`] clusters objects by a matrix of dissimilarities.
 //! [`distance_matrix`](crate::distance_matrix) computes such a matrix from points, and
 //! [`expand_condensed`] expands its upper triangle. [`Clustering`] is the result.
-//! [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality.
+//! [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality;
+//! [`silhouette_weighted`] and [`medoid_silhouette_weighted`] do for objects with weights.
 //! [`Clustering::predict`] and [`assign`](assign()) find the clusters of new objects.
 
 mod alternating;
@@ -24,4 +25,4 @@ pub use assign::assign;
 pub use clustering::{Clustering, Progress};
 pub use condensed::expand_condensed;
 pub use kmedoids::{Algorithm, Init, KMedoids};
-pub use silhouette::{medoid_silhouette, silhouette};
+pub use silhouette::{medoid_silhouette, medoid_silhouette_weighted, silhouette, silhouette_weighted};

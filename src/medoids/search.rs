@@ -67,7 +67,7 @@ pub(super) fn search<T: Real>(
 /// no other check is needed before.
 fn is_validated_by_first_pass(options: &KMedoids) -> bool {
     options.iteration_limit() > 0
-        && matches!(options.init, Init::Random { .. } | Init::Given(_))
+        && !matches!(options.init, Init::Build)
         && matches!(options.algorithm, Algorithm::FasterPam | Algorithm::RandomFasterPam { .. })
 }
 

@@ -23,7 +23,7 @@ fn fill_empty(d: &Square, medoids: &mut [usize]) -> usize {
     let is_empty = |i: usize| {
         (0..d.n).all(|o| {
             let nearest = (0..before.len()).min_by(|&a, &b| d.at(before[a], o).total_cmp(&d.at(before[b], o)));
-            nearest != Some(i)
+            nearest != Some(i) || d.weight(o) == 0.0
         })
     };
     let mut moves = 0;

@@ -64,7 +64,9 @@ fn blocks_of_duplicates_have_no_loss<T: Float>() {
             let what = format!("{isa} {algorithm} {init:?}");
             let got = d.fit::<T>(&KMedoids::new(3).algorithm(algorithm).init(init.clone()).isa(isa), 0);
             check_consistent(&d, 3, &got, &what);
-            assert!(got.loss() == 0.0 && got.converged(), "{what}: {got:?}");
+            // Voronoi iteration may end with all medoids in one block.
+            let is_lowest = got.loss() == 0.0 || algorithm == Algorithm::Alternating;
+            assert!(is_lowest && got.converged(), "{what}: {got:?}");
         }
     }
 }
