@@ -32,27 +32,21 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
     }
 }
 
-/// Adds the elements of `R` rows to `sums`, whose length is a multiple of the number of lanes; each
-/// row times its weight unless there are no weights.
+/// Adds the elements of the rows of `R` objects to `sums`, whose length is a multiple of the number
+/// of lanes; each row times the weight of its object if there are weights.
 #[inline(always)]
-fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize>(
+fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
     l: L,
     rows: [&[T]; R],
-    weights: Option<[T; R]>,
+    weights: [T; R],
     sums: &mut [f64],
 ) {
-    let weights = weights.map(|weights| {
-        weights.map(
-            #[inline(always)]
-            |weight| l.widen(l.splat(weight)),
-        )
-    });
     for at in (0..sums.len()).step_by(L::N) {
         let mut sum = l.load_wide(&sums[at..]);
         for r in 0..R {
             let mut terms = l.widen(l.load_up_to(&rows[r][at..], T::ZERO));
-            if let Some(weights) = weights {
-                terms = l.mul_wide(terms, weights[r]);
+            if WEIGHTED {
+                terms = l.mul_wide(terms, l.widen(l.splat(weights[r])));
             }
             sum = l.add_wide(sum, terms);
         }
@@ -82,12 +76,13 @@ fn add_rows_generic<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
                 factors[r] = weights[row];
             }
         }
-        add_member_rows(l, parts, if WEIGHTED { Some(factors) } else { None }, sums);
+        add_member_rows::<L, T, MEMBER_ROWS, WEIGHTED>(l, parts, factors, sums);
         at += MEMBER_ROWS;
     }
     for &row in &rows[at..] {
-        let factors = if WEIGHTED { Some([weights[row as usize]]) } else { None };
-        add_member_rows(l, [&d.row(row as usize)[columns.0..columns.1]], factors, sums);
+        let row = row as usize;
+        let factor = if WEIGHTED { weights[row] } else { T::ONE };
+        add_member_rows::<L, T, 1, WEIGHTED>(l, [&d.row(row)[columns.0..columns.1]], [factor], sums);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
-use super::kmedoids::Init;
+use super::options::Init;
 use crate::Real;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::tuning::MASS_BLOCK;

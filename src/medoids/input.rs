@@ -1,6 +1,7 @@
 //! The checks of dissimilarities, weights and medoids.
 
-use super::kmedoids::{Init, KMedoids};
+use super::kmedoids::KMedoids;
+use super::options::Init;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};

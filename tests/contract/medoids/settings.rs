@@ -183,4 +183,24 @@ fn algorithms_have_names() {
         [Algorithm::FasterPam, Algorithm::RandomFasterPam { seed: 1 }, Algorithm::FastPam1, Algorithm::Alternating]
             .map(|algorithm| algorithm.to_string());
     assert_eq!(names, ["FasterPAM", "random FasterPAM", "FastPAM1", "alternating"]);
+    for name in names {
+        let algorithm: Algorithm = name.parse().unwrap();
+        assert_eq!(algorithm.to_string(), name);
+        assert_eq!(name.to_ascii_lowercase().parse(), Ok(algorithm));
+    }
+    let message = "PAM".parse::<Algorithm>().unwrap_err().to_string();
+    assert_eq!(message, "`algorithm` is \"PAM\"; it must be FasterPAM, random FasterPAM, FastPAM1 or alternating");
+}
+
+#[test]
+fn starts_have_names() {
+    let starts =
+        [Init::Build, Init::Lab { seed: 0 }, Init::PlusPlus { seed: 0 }, Init::Random { seed: 0 }, Init::Given(vec![])];
+    let names = starts.clone().map(|init| init.to_string());
+    assert_eq!(names, ["BUILD", "LAB", "k-medoids++", "random", "given"]);
+    for (name, init) in names.iter().zip(starts).take(4) {
+        assert_eq!((name.parse(), name.to_lowercase().parse()), (Ok(init.clone()), Ok(init)));
+    }
+    let message = "given".parse::<Init>().unwrap_err().to_string();
+    assert_eq!(message, "`init` is \"given\"; it must be BUILD, LAB, k-medoids++ or random");
 }
