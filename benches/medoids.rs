@@ -11,7 +11,8 @@
 //!
 //! The time of a scan is the difference between one iteration of FastPAM1 and none. The start is a
 //! local optimum, so the iteration scans all n candidates and swaps nothing. The times of BUILD and
-//! of the caches are differences between two starts.
+//! of the caches are differences between two starts. Starts are compared by whole runs of FasterPAM
+//! from them.
 //! n = 1000 stays in cache; n = 10000 reads a matrix of 400 MB, many times the last-level cache.
 //! The largest, of n = 40000, takes 6.4 GB.
 
@@ -150,6 +151,60 @@ fn whole_runs(data: &Data<'_>, memory_read: f64, records: &mut Records) {
     }
 }
 
+/// The starts that are compared; BUILD only if it takes seconds at most.
+fn starts(n: usize, k: usize, seed: u64) -> Vec<Init> {
+    let mut starts = vec![Init::PlusPlus { seed }, Init::Lab { seed }, Init::Random { seed }];
+    starts.extend((n * k <= 1_000_000).then_some(Init::Build));
+    starts
+}
+
+/// Compares whole runs of FasterPAM from different starts: their times, and how far their losses
+/// are above the lowest, each mean over some seeds. Returns these excesses.
+fn runs_from_starts(data: &Data<'_>, k: usize, records: &mut Records) -> Vec<f64> {
+    let seeds = (20_000 / data.n).max(3) as u64;
+    let count = starts(data.n, k, 0).len();
+    let (mut losses, mut swaps, mut passes) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
+    let mut times = vec![Vec::new(); count];
+    for (seed, i) in (0..seeds).flat_map(|seed| (0..count).map(move |i| (seed, i))) {
+        let options = data.options(k, starts(data.n, k, seed)[i].clone());
+        let mut run = None;
+        times[i].push(seconds(ONCE, || run = Some(options.fit(data.matrix).expect("a good matrix"))));
+        let run = run.expect("a run");
+        losses[i] += run.loss() / seeds as f64;
+        swaps[i] += run.swaps() as f64 / seeds as f64;
+        passes[i] += run.evaluated() as f64 / (data.n as f64 * seeds as f64);
+    }
+    let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let excesses: Vec<f64> = losses.iter().map(|loss| loss / lowest - 1.0).collect();
+    let times = medians(&times);
+    for (i, start) in starts(data.n, k, 0).iter().enumerate() {
+        let record = data.record(&format!("fasterpam_from/{start}"), k).value(times[i] * 1e3, "ms");
+        let record = record.ratio(times[i] / times[0], "the time from k-medoids++");
+        let record = record.detail("loss above the lowest in %", 100.0 * excesses[i]);
+        records.print(record.detail("swaps", swaps[i]).detail("passes", passes[i]));
+    }
+    excesses
+}
+
+/// Compares starts over several matrices, and prints the mean of how far their losses are above the
+/// lowest.
+fn compare_starts(buffer: &mut Buffer, records: &mut Records) {
+    let mut sums: Vec<(f64, usize)> = Vec::new();
+    for n in [1000, 2000, 5000, MEMORY_N] {
+        let data = Data::new(Isa::best(), n, buffer);
+        for k in [10, 100, 1000].into_iter().filter(|k| 2 * k <= n) {
+            for (i, excess) in runs_from_starts(&data, k, records).into_iter().enumerate() {
+                sums.resize(sums.len().max(i + 1), (0.0, 0));
+                (sums[i].0, sums[i].1) = (sums[i].0 + excess, sums[i].1 + 1);
+            }
+        }
+    }
+    for (start, (sum, count)) in starts(1, 1, 0).iter().zip(sums) {
+        let record = Record::new(format!("fasterpam_from/{start}/f32/{}/mean", Isa::best()));
+        records.print(record.value(100.0 * sum / count as f64, "% above the lowest loss"));
+    }
+}
+
 /// Compares distance matrices with bare multiply-adds. A pair of mirrored elements counts once.
 fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
     let n = 2000;
@@ -186,6 +241,7 @@ fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
 /// Runs the comparisons on every instruction set; the scalar one only in cache.
 fn compare(_: &Arguments, records: &mut Records) {
     let mut buffer = Buffer::new(LARGEST_N * LARGEST_N * size_of::<f32>());
+    compare_starts(&mut buffer, records);
     for isa in Isa::available() {
         let is_vector = isa.name() != "scalar";
         let (memory_read, _) = Data::new(Isa::best(), MEMORY_N, &mut buffer).times(5, ONCE, &[]);

@@ -21,7 +21,7 @@ mod draw;
 mod score;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mantex::medoids::Clustering;
+use mantex::medoids::{Clustering, Init};
 use mantex::{Isa, KMedoids, MatMut, MatRef, Metric, Sinkhorn, distance_matrix, softmax_rows};
 use score::{adjusted_rand_index, purity};
 use std::error::Error;
@@ -101,7 +101,8 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     );
 
     let matrix = MatRef::new(&distances.matrix, n, n)?;
-    let (clustering, time) = timed(|| KMedoids::new(CLUSTERS).fit(matrix));
+    let k_medoids = KMedoids::new(CLUSTERS).init(Init::Build);
+    let (clustering, time) = timed(|| k_medoids.fit(matrix));
     let clustering: Clustering = clustering?;
     // BUILD and every round of swaps read the matrix once per medoid and once per round.
     let entries = (n * n * (CLUSTERS + clustering.iterations())) as f64;
@@ -118,7 +119,7 @@ fn run(path: &Path) -> Result<(), Box<dyn Error>> {
 
     let truth: Vec<usize> = digits.iter().map(|d| d.label).collect();
     let euclidean = euclidean_distances(&digits)?;
-    let plain: Clustering = KMedoids::new(CLUSTERS).fit(MatRef::new(&euclidean, n, n)?)?;
+    let plain: Clustering = k_medoids.fit(MatRef::new(&euclidean, n, n)?)?;
     println!("agreement with the labels   adjusted Rand   purity");
     let mut summary = Vec::new();
     for (name, labels) in [("Entropic transport", clustering.labels()), ("Euclidean distance", plain.labels())] {

@@ -1,7 +1,7 @@
-//! BUILD: the losses with one more medoid.
+//! Starts: the losses with one more medoid.
 
 use super::tuning::BUILD_ROWS;
-use super::{load_objects, weighted};
+use super::{candidate_rows, load_objects, weighted};
 use crate::kernels::lanes::{Float, WideLanes};
 use crate::matrix::MatRef;
 
@@ -38,36 +38,37 @@ fn loss_with<L: WideLanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
 #[inline(always)]
 fn losses_with_generic<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
     l: L,
-    rows: MatRef<'_, T>,
+    d: MatRef<'_, T>,
+    candidates: &[usize],
     d1: &[T],
     weights: &[T],
     losses: &mut [f64],
 ) {
-    let n = rows.rows();
     let mut at = 0;
-    while n - at >= BUILD_ROWS {
-        let together = [rows.row(at), rows.row(at + 1), rows.row(at + 2), rows.row(at + 3)];
-        losses[at..at + BUILD_ROWS].copy_from_slice(&loss_with::<L, T, BUILD_ROWS, WEIGHTED>(l, together, d1, weights));
+    while candidates.len() - at >= BUILD_ROWS {
+        let rows = candidate_rows(d, candidates, at);
+        losses[at..at + BUILD_ROWS].copy_from_slice(&loss_with::<L, T, BUILD_ROWS, WEIGHTED>(l, rows, d1, weights));
         at += BUILD_ROWS;
     }
-    for (loss, r) in losses[at..].iter_mut().zip(at..n) {
-        [*loss] = loss_with::<L, T, 1, WEIGHTED>(l, [rows.row(r)], d1, weights);
+    for (loss, &candidate) in losses[at..].iter_mut().zip(&candidates[at..]) {
+        [*loss] = loss_with::<L, T, 1, WEIGHTED>(l, [d.row(candidate)], d1, weights);
     }
 }
 
-/// Writes for every row the loss with the row's object as one more medoid, which BUILD minimizes.
-/// With `d1` infinite (but 0 in the padding) these are the sums of the rows.
+/// Writes for every candidate the loss with the candidate as one more medoid, which BUILD
+/// minimizes. With `d1` infinite (but 0 in the padding) these are the sums of the rows.
 #[inline(always)]
 pub(crate) fn losses_with<L: WideLanes<T>, T: Float>(
     l: L,
-    rows: MatRef<'_, T>,
+    d: MatRef<'_, T>,
+    candidates: &[usize],
     d1: &[T],
     weights: &[T],
     losses: &mut [f64],
 ) {
     if weights.is_empty() {
-        losses_with_generic::<L, T, false>(l, rows, d1, weights, losses);
+        losses_with_generic::<L, T, false>(l, d, candidates, d1, weights, losses);
     } else {
-        losses_with_generic::<L, T, true>(l, rows, d1, weights, losses);
+        losses_with_generic::<L, T, true>(l, d, candidates, d1, weights, losses);
     }
 }

@@ -42,7 +42,8 @@ fn add_hits<T: Float, const WEIGHTED: bool>(
     a[0] + a[1]
 }
 
-/// Returns A of each of `R` candidates and writes their T_i to `t`, one candidate after the other.
+/// Returns A of each of `R` candidates and writes lower bounds of their T_i to `t`, one candidate
+/// after the other.
 ///
 /// `next` are the rows that are scanned after these. With `TWO_TABLES`, neighboring hits are added
 /// to different tables, and `t` is twice as long. Fails if a row is not yet `validated` and an
@@ -56,10 +57,10 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize, const TWO_TAB
     near: &NearestRef<'_, T>,
     t: &mut [f64],
 ) -> Result<[f64; R], InvalidDissimilarity> {
-    let (n, k) = (rows[0].len(), near.removal_losses.len());
+    let (n, k) = (rows[0].len(), near.removal_bounds.len());
     let (t, others) = t.split_at_mut(R * k);
     for t in t.chunks_exact_mut(k) {
-        t.copy_from_slice(near.removal_losses);
+        t.copy_from_slice(near.removal_bounds);
     }
     if TWO_TABLES {
         others.fill(0.0);

@@ -2,7 +2,7 @@
 //!
 //! Each object is added to the sum of its cluster by a mask, in the element type and without
 //! branches. The sums are accurate to [`relative_error`]: that is enough to rule out most swaps. A
-//! swap that they do not rule out is summed again in `f64`.
+//! candidate that they do not rule out is scanned again with sums in `f64`.
 
 use super::tuning::NARROW_SUM_OBJECTS;
 use super::validation::min_or_neg_inf;

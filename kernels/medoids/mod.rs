@@ -15,16 +15,23 @@
 //!
 //! first_improving_swap(candidates, limit):
 //!     for each candidate:                           one read of its row
-//!         A = 0;  T = R
+//!         A = 0;  T = R - E
 //!         for each hit, an object with d < d2:
 //!             A     += min(d, d1) - d1
 //!             T[n1] += max(d, d1) - d2
 //!         i = argmin T
-//!         if A + T[i] < limit: return the candidate, i, A + T[i]
+//!         if A < 0 and A + T[i] < limit: return the candidate and i
 //! ```
 //!
 //! If objects have weights, each term is multiplied by the weight of its object. Sums are kept in
 //! `f64`: for `f32` they are exact or nearly exact.
+//!
+//! Beside one large dissimilarity, R_i has no digits of the small ones, and neither has T_i, from
+//! which the large one was subtracted again. The sums therefore only rule out swaps. E_i bounds the
+//! rounding of T_i, which is relative to R_i, so T_i is a lower bound. The caller sums the change
+//! of the loss for the swaps that are left, from their definition and without cancellation. No swap
+//! lowers the loss if A = 0, because no T_i is negative. That rules out medoids and their
+//! duplicates.
 //!
 //! Deviations, to be fast:
 //! 1. With few medoids, most objects are hits, and branches on hits mispredict. The first formula
@@ -44,11 +51,11 @@
 //! | file | content |
 //! |---|---|
 //! | [`tuning`] | the measured constants |
-//! | [`swap`] | which scan, exact deltas, the best swap |
+//! | [`swap`] | which scan, sums in `f64`, which swaps are possible |
 //! | [`masked_scan`] | few medoids: sums under masks |
 //! | [`hit_scan`] | many medoids: lists of hits |
 //! | [`validation`] | whether rows hold valid dissimilarities |
-//! | [`build`] | BUILD: the losses with one more medoid |
+//! | [`build`] | starts: the losses with one more medoid |
 //! | [`nearest`] | the caches of nearest and second nearest medoids; nearest medoids of new objects |
 //! | [`members`] | sums over the members of clusters |
 
@@ -81,13 +88,15 @@ pub struct NearestRef<'a, T> {
     pub d2: &'a [T],
     /// The cluster of the nearest medoid.
     pub n1: &'a [u32],
-    /// R_i of every cluster, the loss of removing its medoid.
-    pub removal_losses: &'a [f64],
+    /// A lower bound of R_i, the loss of removing a medoid, for every cluster: low enough to make
+    /// the T_i of a scan a lower bound, too.
+    pub removal_bounds: &'a [f64],
+    /// E_i of every cluster: T_i is at most 2 E_i above its lower bound.
+    pub removal_errors: &'a [f64],
     /// The weight of every object, padded with 0 to the same length; empty if all weights are 1.
     pub weights: &'a [T],
-    /// Losses that differ by at most this bound count as equal: their difference may come from the
-    /// order of summation.
-    pub rounding_bound: f64,
+    /// A bound of the relative error of A.
+    pub relative_error: f64,
 }
 
 /// The caches of nearest medoids, padded as in [`NearestRef`].
@@ -102,8 +111,8 @@ pub struct NearestMut<'a, T> {
     pub n2: &'a mut [u32],
 }
 
-/// The best swap of the first candidate that has one below the limit.
-pub(crate) type FoundSwap = Result<Option<Swap>, InvalidDissimilarity>;
+/// The first candidate with a swap that the sums do not rule out.
+pub(crate) type FoundSwap = Result<Option<PossibleSwap>, InvalidDissimilarity>;
 
 /// The candidates of a scan.
 #[derive(Clone, Copy)]
@@ -135,17 +144,19 @@ pub struct CandidateSums<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidDissimilarity;
 
-/// A swap of a medoid for a candidate.
+/// A swap of a medoid for a candidate that may change the loss by less than the limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Swap {
+pub struct PossibleSwap {
     /// The object that becomes a medoid.
     pub candidate: usize,
     /// Its index among the candidates of the scan.
     pub candidate_index: usize,
-    /// The cluster whose medoid it replaces.
+    /// The cluster whose medoid it best replaces: the first of those with equally low sums.
     pub cluster: usize,
-    /// The change of the loss.
-    pub delta: f64,
+    /// A lower bound of A.
+    pub a: f64,
+    /// The index in [`CandidateSums::t`] of the lower bound of the first T_i.
+    pub sums_at: usize,
 }
 
 /// Loads the vector of a row that begins at `row[at]`. Lanes past the last object are infinite.

@@ -1,9 +1,9 @@
-//! The first candidate with an improving swap.
+//! The first candidate with a swap that may lower the loss.
 
 use super::hit_scan::hit_scan;
 use super::masked_scan::{masked_scan, relative_error};
 use super::tuning::{MAX_MASKED_K, MAX_TWO_TABLE_K, SCAN_ROWS, max_masked_k};
-use super::{CandidateSums, FoundSwap, NearestRef, Scan, Swap, candidate_rows, weighted};
+use super::{CandidateSums, FoundSwap, NearestRef, PossibleSwap, Scan, candidate_rows, weighted};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes, out_of_line};
 
 /// Returns whether some swap of a candidate with these sums may change the loss by less than
@@ -46,31 +46,39 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
     l.reduce_min(min)
 }
 
-/// Returns the candidate's best swap if it changes the loss by less than the limit. Of clusters
-/// within the rounding bound of the best one, the first is chosen.
+/// Returns the swap of the candidate whose lower bounds are at `t[sums_at..]`, if one may change
+/// the loss by less than the limit. Of clusters that rounding may have put in the wrong order, the
+/// first is chosen.
 #[inline(always)]
-fn best_swap<L: Lanes<f64>, T>(
+fn possible_swap<L: Lanes<f64>, T>(
     l: L,
     scan: Scan<'_, T>,
     candidate_index: usize,
+    near: &NearestRef<'_, T>,
     a: f64,
-    t: &[f64],
-    rounding_bound: f64,
-) -> Option<Swap> {
-    let min = minimum(l, t);
-    if a + min < scan.limit {
-        let cluster = t.iter().position(|&t| t <= min + rounding_bound)?;
-        let candidate = scan.candidates[candidate_index];
-        Some(Swap { candidate, candidate_index, cluster, delta: a + t[cluster] })
-    } else {
-        None
+    (t, sums_at): (&[f64], usize),
+) -> Option<PossibleSwap> {
+    let t = &t[sums_at..sums_at + near.removal_errors.len()];
+    let a = a - near.relative_error * a.abs();
+    // NaN, from sums that overflowed, rules out nothing.
+    if a >= 0.0 || a + minimum(l, t) >= scan.limit {
+        return None;
     }
+    // The least upper bound of a T_i.
+    let (mut bounds, two) = (l.splat(f64::INFINITY), l.splat(2.0));
+    for (t, errors) in t.chunks(L::N).zip(near.removal_errors.chunks(L::N)) {
+        let (t, errors) = (l.load_up_to(t, f64::INFINITY), l.load_up_to(errors, 0.0));
+        bounds = l.min(l.mul_add(two, errors, t), bounds);
+    }
+    let highest = l.reduce_min(bounds);
+    let cluster = t.iter().position(|&t| t <= highest)?;
+    Some(PossibleSwap { candidate: scan.candidates[candidate_index], candidate_index, cluster, a, sums_at })
 }
 
-/// Scans one candidate with sums in `f64`, out of line, and returns its best swap if it changes the
+/// Scans one candidate with sums in `f64`, out of line, and returns its swap if one may change the
 /// loss by less than the limit.
 #[inline(always)]
-fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
     l: L,
     scan: Scan<'_, T>,
     candidate_index: usize,
@@ -78,17 +86,17 @@ fn exact_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
     t: &mut [f64],
 ) -> FoundSwap {
     out_of_line!(l, {
-        let k = near.removal_losses.len();
+        let k = near.removal_bounds.len();
         let row = scan.d.row(scan.candidates[candidate_index]);
         let a = if k == 1 {
-            // The only R_i would be infinite, because there is no second nearest medoid.
+            // R_0 would be infinite, because there is no second nearest medoid.
             t[0] = 0.0;
             single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
         } else {
             let [a] = hit_scan::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.validated, near, &mut t[..k])?;
             a
         };
-        Ok(best_swap(l, scan, candidate_index, a, &t[..k], near.rounding_bound))
+        Ok(possible_swap(l, scan, candidate_index, near, a, (t, 0)))
     })
 }
 
@@ -108,7 +116,7 @@ fn first_masked_swap<
     t: &mut [f64],
 ) -> FoundSwap {
     let Scan { d, candidates, limit, .. } = scan;
-    let k = near.removal_losses.len();
+    let k = near.removal_bounds.len();
     let error = relative_error::<L, T>();
     // Products with weights may underflow, with an error below the smallest normal number each.
     // Differences are exact if they are subnormal.
@@ -120,7 +128,7 @@ fn first_masked_swap<
         let (a, sums) = masked_scan::<L, T, K, R, WEIGHTED>(l, rows, next, scan.validated, near)?;
         for r in 0..count {
             if may_improve(a[r], &sums[r][..k], error, slack, limit) {
-                let swap = exact_swap::<L, T, WEIGHTED>(l, scan, from + r, near, t)?;
+                let swap = scan_again::<L, T, WEIGHTED>(l, scan, from + r, near, t)?;
                 if swap.is_some() {
                     return Ok(swap);
                 }
@@ -130,8 +138,8 @@ fn first_masked_swap<
     Ok(None)
 }
 
-/// Returns the best swap of the first candidate that has one below the limit. Fails if an element
-/// of a scanned row is invalid and the rows are not yet validated.
+/// Returns the first candidate with a swap that may change the loss by less than the limit. Fails
+/// if an element of a scanned row is invalid and the rows are not yet validated.
 #[inline(always)]
 pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
     l: L,
@@ -156,7 +164,7 @@ fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T:
 ) -> FoundSwap {
     // The number of candidates that are scanned together, R, is limited by the registers for their
     // sums.
-    let (k, has_32_registers) = (near.removal_losses.len(), <L as Lanes<T>>::REGISTERS >= 32);
+    let (k, has_32_registers) = (near.removal_bounds.len(), <L as Lanes<T>>::REGISTERS >= 32);
     if k <= max_masked_k::<L, T>() {
         return match k {
             0..=2 if has_32_registers => first_masked_swap::<L, T, 2, 4, WEIGHTED>(l, scan, near, t),
@@ -190,14 +198,14 @@ fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T:
         }
         let r = SCAN_ROWS - *ready;
         *ready -= 1;
-        let swap = best_swap(l, scan, at, a[r], &t[r * k..(r + 1) * k], near.rounding_bound);
+        let swap = possible_swap(l, scan, at, near, a[r], (t, r * k));
         if swap.is_some() {
             return Ok(swap);
         }
         at += 1;
     }
     for at in at..candidates.len() {
-        let swap = exact_swap::<L, T, WEIGHTED>(l, scan, at, near, t)?;
+        let swap = scan_again::<L, T, WEIGHTED>(l, scan, at, near, t)?;
         if swap.is_some() {
             return Ok(swap);
         }

@@ -61,6 +61,9 @@ pub(crate) const MEDOIDS_PER_RANKED: usize = 16;
 /// If a swap changes more than one in this many objects, the next candidates are scanned again:
 /// updating their sums would cost as much.
 pub(crate) const RESCAN_FRACTION: usize = 16;
+/// The number of objects whose masses are summed together to draw an object by its mass. Not
+/// measured: about the square root of the number of objects.
+pub(crate) const MASS_BLOCK: usize = 64;
 /// The number of columns whose silhouette sums stay in L1 while rows pass by: 8 KiB of `f64`. Not
 /// measured: the sums need only take a small part of L1 and many cache lines.
 pub(crate) const BLOCK_COLUMNS: usize = 1024;

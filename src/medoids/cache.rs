@@ -2,54 +2,60 @@
 
 use super::dissimilarities::Dissimilarities;
 use super::ranking::{Ranking, max_ranked};
+use super::verify::ExactSums;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::nearest::RankedRef;
 use crate::kernels::medoids::swap::scratch_len;
 use crate::kernels::medoids::tuning::{RESCAN_FRACTION, SCAN_ROWS};
 use crate::kernels::medoids::{
-    CandidateSums, FoundSwap, NearestMut, NearestRef, PADDING_CLUSTER, Scan, Swap, UNKNOWN_CLUSTER,
+    CandidateSums, FoundSwap, NearestMut, NearestRef, PADDING_CLUSTER, Scan, UNKNOWN_CLUSTER,
 };
 use crate::real::Element;
 use crate::{MatRef, Real};
 
 /// The candidates that were last scanned together, with their sums; see [`CandidateSums`].
 #[derive(Default)]
-struct Scanned {
+pub(super) struct Scanned {
     candidates: [usize; SCAN_ROWS],
     a: [f64; SCAN_ROWS],
-    t: Vec<f64>,
+    pub(super) t: Vec<f64>,
     ready: usize,
 }
 
 /// The medoids and, for every object, its nearest medoids.
 pub(super) struct Cache<'a, T> {
-    dissimilarities: Dissimilarities<'a, T>,
+    pub(super) dissimilarities: Dissimilarities<'a, T>,
     medoids: Vec<usize>,
     /// The cluster of every object that is a medoid; [`UNKNOWN_CLUSTER`] for the others.
     clusters: Vec<u32>,
-    d1: Vec<T>,
-    d2: Vec<T>,
-    n1: Vec<u32>,
+    pub(super) d1: Vec<T>,
+    pub(super) d2: Vec<T>,
+    pub(super) n1: Vec<u32>,
     n2: Vec<u32>,
     /// The ranked medoids of every object. Some may no longer be medoids.
     rankings: Vec<Ranking<T>>,
     /// For every object, a lower bound of its distances to the medoids that are not ranked.
     bounds: Vec<T>,
-    /// The increase of the loss if each medoid is removed; see [`Cache::update_sums`].
-    removal_losses: Vec<f64>,
-    /// The number of changes to `removal_losses` since they were last summed anew.
+    /// A lower bound of the increase of the loss if each medoid is removed, and a bound of its
+    /// rounding and that of the sums of candidates; see [`Cache::update_sums`].
+    removal_bounds: Vec<f64>,
+    removal_errors: Vec<f64>,
+    /// The number of changes to these since they were last summed anew, and a bound of the sum of
+    /// all numbers that they were made of.
     changes: usize,
-    loss: f64,
-    scanned: Scanned,
+    magnitude: f64,
+    pub(super) scanned: Scanned,
     /// The swap whose affected objects are listed, unless a swap has been made since: its candidate
     /// and cluster.
     listed: Option<(usize, usize)>,
     /// The objects that the listed swap affects, then scratch; see [`Cache::list_affected`].
-    affected: Vec<u32>,
+    pub(super) affected: Vec<u32>,
     /// The number of affected objects.
-    affected_count: usize,
+    pub(super) affected_count: usize,
     /// Scratch: the affected objects whose rankings have fewer than two medoids left.
     unranked: Vec<u32>,
+    /// Scratch: sums per cluster; see [`Cache::verified_swap`].
+    pub(super) exact_sums: Vec<ExactSums>,
 }
 
 impl<'a, T: Real> Cache<'a, T> {
@@ -71,14 +77,16 @@ impl<'a, T: Real> Cache<'a, T> {
             n2: clusters,
             rankings: Vec::with_capacity(n),
             bounds: Vec::with_capacity(padded),
-            removal_losses: Vec::new(),
+            removal_bounds: Vec::new(),
+            removal_errors: Vec::new(),
             changes: 0,
-            loss: f64::INFINITY,
+            magnitude: 0.0,
             scanned: Scanned::default(),
             listed: None,
             affected: vec![0; n + MAX_LANES],
             affected_count: 0,
             unranked: Vec::with_capacity(n),
+            exact_sums: Vec::new(),
         }
     }
 
@@ -115,31 +123,26 @@ impl<'a, T: Real> Cache<'a, T> {
     }
 
     /// Returns the cluster of the nearest medoid of every object.
-    pub(super) fn labels(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn nearest_clusters(&self) -> impl Iterator<Item = usize> {
         self.n1[..self.dissimilarities.objects()].iter().map(|&i| i as usize)
     }
 
-    /// Returns the loss, up to the rounding of the swaps since [`Cache::update_sums`].
+    /// Returns the loss.
     pub(super) fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    /// Returns the loss, summed anew.
-    pub(super) fn sum_of_d1(&self) -> f64 {
         let Dissimilarities { road, weights, .. } = self.dissimilarities;
         let n = self.dissimilarities.objects();
         let mut loss = [0.0];
         // With one more medoid at the distances d1, the loss stays the sum of d1.
         if let Ok(row) = MatRef::new(&self.d1[..n], 1, n) {
-            T::losses_with(road, row, &self.d1, weights, &mut loss);
+            T::losses_with(road, row, &[0], &self.d1, weights, &mut loss);
         }
         loss[0]
     }
 
-    /// Writes for every object the loss if that object were one more medoid.
-    pub(super) fn losses_with(&self, losses: &mut [f64]) {
+    /// Writes for every candidate the loss if it were one more medoid.
+    pub(super) fn losses_with(&self, candidates: &[usize], losses: &mut [f64]) {
         let Dissimilarities { road, matrix, weights } = self.dissimilarities;
-        T::losses_with(road, matrix, &self.d1, weights, losses);
+        T::losses_with(road, matrix, candidates, &self.d1, weights, losses);
     }
 
     /// Adds a medoid.
@@ -173,7 +176,7 @@ impl<'a, T: Real> Cache<'a, T> {
             self.scanned.ready = 0;
         }
         self.update_nearest();
-        if self.changes > self.dissimilarities.objects() || !self.loss.is_finite() {
+        if self.changes > self.dissimilarities.objects() || !self.magnitude.is_finite() {
             self.update_sums();
         }
     }
@@ -267,7 +270,7 @@ impl<'a, T: Real> Cache<'a, T> {
     }
 
     /// Lists the objects whose rankings change if `candidate` becomes the medoid of `cluster`.
-    fn list_affected(&mut self, candidate: usize, cluster: usize) {
+    pub(super) fn list_affected(&mut self, candidate: usize, cluster: usize) {
         if self.listed == Some((candidate, cluster)) {
             return;
         }
@@ -280,54 +283,70 @@ impl<'a, T: Real> Cache<'a, T> {
         self.affected_count = T::list_affected(road, matrix.row(candidate), cluster, ranked, &mut self.affected);
     }
 
-    /// Adds an object's shares, times `sign`, to the loss, to the losses of removal, and to the
-    /// sums of the candidates that are ready.
+    /// Adds an object's shares, times `sign`, to the losses of removal, and to the sums of the
+    /// candidates that are ready. Whatever is added, the sums stay lower bounds.
     fn add_shares(&mut self, object: usize, sign: f64) {
         let (d1, d2) = (self.d1[object].to_f64(), self.d2[object].to_f64());
         let (cluster, k) = (self.n1[object] as usize, self.medoids.len());
         let weight = sign * self.dissimilarities.weight(object);
-        self.loss += weight * d1;
-        self.removal_losses[cluster] += weight * (d2 - d1);
+        let error = self.dissimilarities.relative_error();
+        let share = weight * (d2 - d1);
+        self.magnitude += weight.abs() * d2;
+        self.removal_bounds[cluster] += share - error * share.abs();
+        self.removal_errors[cluster] += error * share.abs();
         let Scanned { candidates, a, t, ready } = &mut self.scanned;
         for r in SCAN_ROWS - *ready..SCAN_ROWS {
             let d = self.dissimilarities.matrix.row(candidates[r])[object].to_f64();
-            a[r] += weight * (d.min(d1) - d1);
-            t[r * k + cluster] += weight * (d.max(d1).min(d2) - d1);
+            let (gain, loss) = (weight * (d.min(d1) - d1), weight * (d.max(d1).min(d2) - d1));
+            a[r] += gain - error * gain.abs();
+            t[r * k + cluster] += loss - error * loss.abs();
         }
     }
 
-    /// Computes the sums that the scan reads: the increase of the loss if each medoid is removed,
-    /// and the loss.
+    /// Computes the sums that the scan reads, the increase of the loss if each medoid is removed,
+    /// from the caches. No candidates are ready then.
     pub(super) fn update_sums(&mut self) {
-        let k = self.medoids.len();
+        let (n, k) = (self.dissimilarities.objects(), self.medoids.len());
         self.scanned.t.resize(scratch_len(k), 0.0);
-        self.removal_losses.clear();
-        self.removal_losses.resize(k, 0.0);
-        for o in 0..self.dissimilarities.objects() {
-            let share = self.d2[o].to_f64() - self.d1[o].to_f64();
-            self.removal_losses[self.n1[o] as usize] += self.dissimilarities.weight(o) * share;
-        }
+        self.scanned.ready = 0;
+        self.exact_sums.resize(k, ExactSums::default());
+        let (bounds, errors) = (&mut self.removal_bounds, &mut self.removal_errors);
+        bounds.clear();
+        bounds.resize(k, 0.0);
+        errors.clear();
+        errors.resize(k, 0.0);
+        self.magnitude = 0.0;
         self.changes = 0;
-        self.loss = self.sum_of_d1();
+        // The only medoid cannot be removed.
+        for o in if k > 1 { 0..n } else { 0..0 } {
+            let (d1, d2) = (self.d1[o].to_f64(), self.d2[o].to_f64());
+            let weight = self.dissimilarities.weight(o);
+            bounds[self.n1[o] as usize] += weight * (d2 - d1);
+            self.magnitude += weight * d2;
+        }
+        let relative_error = self.dissimilarities.relative_error();
+        for (bound, error) in bounds.iter_mut().zip(errors) {
+            *error = relative_error * *bound;
+            // A sum that overflows rules out nothing.
+            *bound = if bound.is_finite() { *bound - *error } else { f64::NEG_INFINITY };
+        }
     }
 
     /// Returns the caches and sums that the scan reads.
     fn nearest(&self) -> NearestRef<'_, T> {
         NearestRef {
-            // Four times the bound of one sum: since they were summed, the losses of removal and
-            // the sums of candidates have been changed at most as often as they have terms.
-            rounding_bound: 4.0 * self.dissimilarities.rounding_bound(self.loss),
             d1: &self.d1,
             d2: &self.d2,
             n1: &self.n1,
-            removal_losses: &self.removal_losses,
+            removal_bounds: &self.removal_bounds,
+            removal_errors: &self.removal_errors,
             weights: self.dissimilarities.weights,
+            relative_error: self.dissimilarities.relative_error(),
         }
     }
 
-    /// Returns the best swap of the first candidate with a swap that changes the loss by less than
-    /// `limit`, up to the rounding of the scan's sums. The next call must be for the candidates
-    /// that follow the one found.
+    /// Returns the first candidate with a swap that may change the loss by less than `limit`. The
+    /// next call must be for the candidates that follow the one found.
     pub(super) fn first_improving_swap(&mut self, candidates: &[usize], limit: f64, validated: bool) -> FoundSwap {
         let Dissimilarities { road, matrix: d, .. } = self.dissimilarities;
         let mut scanned = core::mem::take(&mut self.scanned);
@@ -343,27 +362,5 @@ impl<'a, T: Real> Cache<'a, T> {
         }
         self.scanned = scanned;
         found
-    }
-
-    /// Returns whether the swap lowers the loss by more than rounding can account for.
-    pub(super) fn lowers_loss(&mut self, Swap { candidate, cluster, .. }: Swap) -> bool {
-        if self.is_medoid(candidate) {
-            return false;
-        }
-        self.list_affected(candidate, cluster);
-        let row = self.dissimilarities.matrix.row(candidate);
-        let (mut change, mut changed_sum) = (0.0, 0.0);
-        for &o in &self.affected[..self.affected_count] {
-            let o = o as usize;
-            let old = self.d1[o];
-            let kept = if self.n1[o] as usize == cluster { self.d2[o] } else { old };
-            let new = if row[o] < kept { row[o] } else { kept };
-            if new != old {
-                let (old, new, weight) = (old.to_f64(), new.to_f64(), self.dissimilarities.weight(o));
-                change += weight * (new - old);
-                changed_sum += weight * old.max(new);
-            }
-        }
-        self.dissimilarities.is_real_decrease(change, changed_sum)
     }
 }

@@ -62,7 +62,11 @@ impl Clustering {
         if loss == f64::INFINITY {
             return Err(Error::SumOverflow { argument: "dissimilarities" });
         }
-        let (medoids, labels) = (cache.medoids().to_vec(), cache.labels().collect());
+        let medoids = cache.medoids().to_vec();
+        let mut labels: Vec<usize> = cache.nearest_clusters().collect();
+        for (cluster, &medoid) in medoids.iter().enumerate() {
+            labels[medoid] = cluster;
+        }
         Ok(Self { medoids, labels, loss, counts, road: cache.dissimilarities().road })
     }
 
@@ -72,8 +76,11 @@ impl Clustering {
         &self.medoids
     }
 
-    /// Returns the label of each of the n objects: the index in [`Clustering::medoids`] of the
-    /// nearest medoid; of equally near medoids the first.
+    /// Returns the label of each of the n objects: an index in [`Clustering::medoids`].
+    ///
+    /// A medoid has the label of its own cluster, `labels()[medoids()[i]] == i`, so no cluster is
+    /// empty, even if medoids are duplicates of each other. The label of any other object is that
+    /// of the nearest medoid; of equally near medoids the first.
     #[must_use]
     pub fn labels(&self) -> &[usize] {
         &self.labels
@@ -87,6 +94,9 @@ impl Clustering {
 
     /// Returns the loss: the sum of the dissimilarities of all objects to their nearest medoids,
     /// times the weights if there are weights.
+    ///
+    /// It differs from the sum by labels only if a medoid is nearer to another medoid than to
+    /// itself.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss

@@ -34,6 +34,17 @@ impl<T: Real> Dissimilarities<'_, T> {
         (self.objects() + 1) as f64 * (f64::EPSILON / 2.0) * loss
     }
 
+    /// Returns a bound of the rounding of the sums of a scan, relative to the sum of the absolute
+    /// values of all numbers that were added to them or to the losses of removal in them.
+    ///
+    /// A loss of removal has up to n terms, then up to 3 n changes until it is summed anew. A scan
+    /// subtracts up to n terms from it, and the result is changed up to 3 n times. Each addition
+    /// has one rounding of EPSILON / 2, and a term itself has two: 8 n + 2 roundings of a number.
+    /// The others of the 8 n + 16 are a margin for the rounding of the bounds themselves.
+    pub(super) fn relative_error(&self) -> f64 {
+        (4 * self.objects() + 8) as f64 * f64::EPSILON
+    }
+
     /// Returns whether a loss falls by more than rounding can account for: the rounding of the
     /// sums, and the rounding of each dissimilarity by up to half a unit in its last place.
     /// `changed_sum` is the weighted sum of the dissimilarities that change, each the larger of old

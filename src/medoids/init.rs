@@ -2,8 +2,10 @@
 
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
-use super::kmedoids::Init;
+use super::options::Init;
 use crate::Real;
+use crate::kernels::lanes::MAX_LANES;
+use crate::kernels::medoids::tuning::MASS_BLOCK;
 use crate::real::Element;
 
 /// The generator SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
@@ -23,6 +25,11 @@ impl Rng {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
+    /// Returns a random number from 0 to below 1, a multiple of 2^-53.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 * (f64::EPSILON / 2.0)
+    }
+
     /// Draws `count` elements without replacement and moves them to the front.
     pub(super) fn draw(&mut self, items: &mut [usize], count: usize) {
         for i in 0..count {
@@ -37,6 +44,7 @@ pub(super) fn initial_medoids<T: Real>(init: &Init, d: Dissimilarities<'_, T>, k
     match init {
         Init::Build => build(d, k),
         Init::Lab { seed } => lab(d, k, *seed),
+        Init::PlusPlus { seed } => plus_plus(d, k, *seed),
         Init::Random { seed } => random(d.objects(), k, *seed),
         Init::Given(medoids) => medoids.clone(),
     }
@@ -47,9 +55,9 @@ pub(super) fn initial_medoids<T: Real>(init: &Init, d: Dissimilarities<'_, T>, k
 fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
     let n = d.objects();
     let mut cache = Cache::new(d);
-    let mut losses = vec![0.0; n];
+    let (all, mut losses): (Vec<usize>, _) = ((0..n).collect(), vec![0.0; n]);
     for _ in 0..k {
-        cache.losses_with(&mut losses);
+        cache.losses_with(&all, &mut losses);
         let objects = (0..n).filter(|&o| !cache.is_medoid(o));
         let is_better = |o: usize, best: usize| losses[o] < losses[best] - d.rounding_bound(losses[best]);
         if let Some(best) = objects.reduce(|best, o| if is_better(o, best) { o } else { best }) {
@@ -82,6 +90,103 @@ fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
         }
     }
     cache.medoids().to_vec()
+}
+
+/// Runs k-medoids++: draws the first medoid with probabilities proportional to the weights. Then
+/// draws 2 + floor(ln k) candidates at a time, with probabilities proportional to their shares of
+/// the loss, of which the one that lowers the loss most becomes a medoid.
+///
+/// The rows need not be validated: any values give medoids.
+fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
+    let n = d.objects();
+    let trials = 2 + (k as f64).ln() as usize;
+    let mut rng = Rng(seed);
+    let mut d1 = vec![T::infinity(); n];
+    d1.resize(n.next_multiple_of(MAX_LANES), T::zero());
+    let mut masses = Masses::new((0..n).map(|o| d.weight(o)).collect());
+    let (mut medoids, mut is_medoid) = (Vec::with_capacity(k), vec![false; n]);
+    let (mut candidates, mut losses) = (Vec::with_capacity(trials), vec![0.0; trials]);
+    while medoids.len() < k {
+        candidates.clear();
+        let count = if medoids.is_empty() { 1 } else { trials };
+        candidates.extend((0..count).map_while(|_| masses.draw(&mut rng)));
+        if candidates.is_empty() {
+            // Only duplicates of medoids are left.
+            candidates.extend((0..n).find(|&o| !is_medoid[o]));
+        }
+        let losses = &mut losses[..candidates.len()];
+        T::losses_with(d.road, d.matrix, &candidates, &d1, d.weights, losses);
+        let is_better = |i: usize, best: usize| losses[i] < losses[best] - d.rounding_bound(losses[best]);
+        let best = (0..losses.len()).reduce(|best, i| if is_better(i, best) { i } else { best });
+        let Some(medoid) = best.map(|best| candidates[best]) else { break };
+        medoids.push(medoid);
+        is_medoid[medoid] = true;
+        for ((d1, mass), &d) in d1.iter_mut().zip(&mut masses.each).zip(d.matrix.row(medoid)) {
+            *d1 = if d < *d1 { d } else { *d1 };
+            *mass = d1.to_f64();
+        }
+        for (mass, weight) in masses.each.iter_mut().zip(d.weights) {
+            *mass *= weight.to_f64();
+        }
+        // A medoid may have a share of the loss, but is not drawn again.
+        medoids.iter().for_each(|&medoid| masses.each[medoid] = 0.0);
+        masses.update_sums();
+    }
+    medoids
+}
+
+/// Numbers that objects are drawn by: their probabilities are proportional to their masses.
+struct Masses {
+    each: Vec<f64>,
+    /// The sums of every [`MASS_BLOCK`] masses.
+    block_sums: Vec<f64>,
+    total: f64,
+}
+
+impl Masses {
+    /// Returns masses of these objects.
+    fn new(each: Vec<f64>) -> Self {
+        let blocks = each.len().div_ceil(MASS_BLOCK);
+        let mut masses = Self { each, block_sums: vec![0.0; blocks], total: 0.0 };
+        masses.update_sums();
+        masses
+    }
+
+    /// Sums the masses after they have changed. The order is the same for all instruction sets.
+    fn update_sums(&mut self) {
+        for (sum, block) in self.block_sums.iter_mut().zip(self.each.chunks(MASS_BLOCK)) {
+            let mut sums = [0.0; 8];
+            for masses in block.chunks(8) {
+                for (sum, mass) in sums.iter_mut().zip(masses) {
+                    *sum += mass;
+                }
+            }
+            *sum = sums.iter().sum();
+        }
+        self.total = self.block_sums.iter().sum();
+    }
+
+    /// Draws an object. Returns none unless the masses have a sum that is positive and finite.
+    fn draw(&self, rng: &mut Rng) -> Option<usize> {
+        if !(self.total > 0.0 && self.total < f64::INFINITY) {
+            return None;
+        }
+        let mut rest = rng.unit() * self.total;
+        let mut block = 0;
+        while block + 1 < self.block_sums.len() && rest >= self.block_sums[block] {
+            rest -= self.block_sums[block];
+            block += 1;
+        }
+        let from = block * MASS_BLOCK;
+        for (o, &mass) in (from..).zip(&self.each[from..self.each.len().min(from + MASS_BLOCK)]) {
+            if rest < mass {
+                return Some(o);
+            }
+            rest -= mass;
+        }
+        // Rounding has put the number beyond the block.
+        self.each[..self.each.len().min(from + MASS_BLOCK)].iter().rposition(|&mass| mass > 0.0)
+    }
 }
 
 /// Returns `k` random objects; all sets of `k` are equally likely.

@@ -1,6 +1,7 @@
 //! The checks of dissimilarities, weights and medoids.
 
-use super::kmedoids::{Init, KMedoids};
+use super::kmedoids::KMedoids;
+use super::options::Init;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};
@@ -25,14 +26,17 @@ pub(super) fn check_input<T: Real>(
     Ok(n)
 }
 
-/// Fails unless there is one weight per object and all are positive and finite.
-fn check_weights<T: Real>(n: usize, weights: &[T]) -> Result<(), Error> {
+/// Fails unless there is one weight per object, all are finite and not negative, and one is not 0.
+pub(super) fn check_weights<T: Real>(n: usize, weights: &[T]) -> Result<(), Error> {
     check::length("weights", weights.len(), n)?;
     for (row, value) in weights.iter().map(|w| w.to_f64()).enumerate() {
-        if !(value > 0.0 && value < f64::INFINITY) {
-            let expected = "positive and finite";
+        if !(0.0..f64::INFINITY).contains(&value) {
+            let expected = "finite and not negative";
             return Err(Error::InvalidElement { argument: "weights", row, col: 0, value, expected });
         }
+    }
+    if weights.iter().all(|w| w.to_f64() == 0.0) {
+        return Err(Error::TooFew { argument: "weights", parts: "positive weights", actual: 0, minimum: 1 });
     }
     Ok(())
 }

@@ -2,83 +2,12 @@
 
 use super::clustering::{Clustering, Progress};
 use super::condensed::{self, expand_condensed};
+use super::options::{Algorithm, Init};
 use super::search::search;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, Isa, MatMut, MatRef, Real};
-use std::fmt;
 use std::ops::ControlFlow;
-
-/// The algorithm that improves the medoids.
-///
-/// All algorithms except [`Algorithm::Alternating`] end at a local optimum: no swap of a medoid for
-/// another object lowers the loss.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Algorithm {
-    /// FasterPAM: goes through the candidates cyclically. If the best swap of a candidate lowers
-    /// the loss, makes that swap at once. Ends after n candidates in a row without a swap. Takes
-    /// O(n²) per pass over the candidates, and usually few passes (Schubert & Rousseeuw 2021,
-    /// section 4).
-    #[default]
-    FasterPam,
-    /// [`Algorithm::FasterPam`] with the candidates in a random order, which is the same in every
-    /// pass. A special order of the objects then does not bias the result.
-    RandomFasterPam {
-        /// The seed of the order.
-        seed: u64,
-    },
-    /// FastPAM1: makes the best of all k (n - k) swaps in each iteration. These are the swaps of
-    /// PAM (Kaufman & Rousseeuw 1990), in O(n²) instead of O(k n²) per iteration (Schubert &
-    /// Rousseeuw 2019; 2021, section 3). Of equally good swaps it makes the first: the lowest
-    /// candidate, then the lowest cluster.
-    FastPam1,
-    /// Voronoi iteration: assigns every object to its nearest medoid, then moves each medoid to the
-    /// member of its cluster with the lowest sum of dissimilarities to the others, much as k-means
-    /// moves its means (Maranzana 1963; Park & Jun, "A simple and fast algorithm for K-medoids
-    /// clustering", 2009, section 2). Takes O(n²/k) per iteration if clusters are equally large,
-    /// O(n²) at worst. Ends when no cluster has a better medoid. The loss is usually higher than at
-    /// a local optimum.
-    Alternating,
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::FasterPam => "FasterPAM",
-            Self::RandomFasterPam { .. } => "random FasterPAM",
-            Self::FastPam1 => "FastPAM1",
-            Self::Alternating => "alternating",
-        })
-    }
-}
-
-/// The initial medoids.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub enum Init {
-    /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
-    /// lowers the loss most; of equally good objects the first. Deterministic, with the lowest
-    /// initial loss of these methods, in O(k n²) (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw
-    /// 2021, section 2).
-    #[default]
-    Build,
-    /// LAB, linear approximative BUILD: each medoid is one object of a random sample of 10 +
-    /// ceil(sqrt(n)) objects, the one with the lowest loss of that sample, in O(k n) (Schubert &
-    /// Rousseeuw 2019, section 3.3; 2021, section 5).
-    Lab {
-        /// The seed of the samples.
-        seed: u64,
-    },
-    /// k random objects, all sets equally likely, in O(n). FasterPAM then finds losses as low as
-    /// from BUILD, in less time (Schubert & Rousseeuw 2021, section 5).
-    Random {
-        /// The seed of the objects.
-        seed: u64,
-    },
-    /// These k objects, in this order.
-    Given(Vec<usize>),
-}
 
 /// k-medoids clustering: finds k objects, the medoids, such that the sum of the dissimilarities of
 /// all objects to their nearest medoid is low.
@@ -90,8 +19,9 @@ pub enum Init {
 ///
 /// - Accuracy: losses and their changes are summed in `f64`. A swap is made only if the loss falls
 ///   by more than rounding can account for: the rounding of the sums, and half a unit in the last
-///   place of each dissimilarity involved. So the loss falls with every swap, and every search
-///   ends.
+///   place of each dissimilarity that the swap changes. So the loss falls with every swap, and
+///   every search ends. A search that [converged](Clustering::converged) leaves no such swap:
+///   dissimilarities that a swap does not change hide nothing, however large they are.
 /// - Special values: NaN, infinite and negative dissimilarities are errors.
 /// - Errors: as listed at [`KMedoids::fit`].
 /// - Cost and source: [`Algorithm`] and [`Init`] state their running times; a swap takes O(n) more.
@@ -122,15 +52,14 @@ pub struct KMedoids {
     pub(super) k: usize,
     pub(super) algorithm: Algorithm,
     pub(super) init: Init,
-    pub(super) max_iterations: usize,
+    max_iterations: Option<usize>,
     pub(super) road: Road,
 }
 
 impl KMedoids {
-    /// Returns the builder for `k` clusters by [`Algorithm::FasterPam`] from [`Init::Build`], in at
-    /// most 100 iterations.
+    /// Returns the builder for `k` clusters by the default [`Algorithm`] from the default [`Init`].
     pub fn new(k: usize) -> Self {
-        Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: 100, road: Road::Best }
+        Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: None, road: Road::Best }
     }
 
     /// Sets the algorithm that improves the medoids.
@@ -144,10 +73,17 @@ impl KMedoids {
     }
 
     /// Sets the largest number of iterations. An iteration is a pass over all candidates; with
-    /// [`Algorithm::Alternating`], over all clusters. FastPAM1 makes one swap per iteration. With
-    /// 0, the result has the initial medoids.
+    /// [`Algorithm::Alternating`], over all clusters. With 0, the result has the initial medoids.
+    ///
+    /// The default is 100, far more than a search usually takes. [`Algorithm::FastPam1`] makes one
+    /// swap per iteration; its default is no limit.
     pub fn max_iterations(self, n: usize) -> Self {
-        Self { max_iterations: n, ..self }
+        Self { max_iterations: Some(n), ..self }
+    }
+
+    /// Returns the largest number of iterations.
+    pub(super) fn iteration_limit(&self) -> usize {
+        self.max_iterations.unwrap_or(if self.algorithm == Algorithm::FastPam1 { usize::MAX } else { 100 })
     }
 
     /// Sets the instruction set that runs instead of [`Isa::best`].
@@ -178,9 +114,11 @@ impl KMedoids {
 
     /// Clusters as [`KMedoids::fit`] does, with a weight for every object: finds medoids m with a
     /// low loss `sum_j w[j] min_c d[m_c][j]`. An object of weight 2 counts like two equal objects.
+    /// An object of weight 0 counts for nothing, but has a label, and may be a medoid.
     ///
     /// - Accuracy: as [`KMedoids::fit`].
-    /// - Special values: weights must be positive and finite; otherwise as [`KMedoids::fit`].
+    /// - Special values: weights must be finite and not negative, and not all 0; otherwise as
+    ///   [`KMedoids::fit`].
     /// - Errors: as listed below.
     /// - Cost and source: as [`KMedoids::fit`], plus one read of a weight per object and row, from
     ///   L1 or L2.
@@ -188,7 +126,8 @@ impl KMedoids {
     /// # Errors
     /// Those of [`KMedoids::fit`], and:
     /// - [`Error::LengthMismatch`] if there is not one weight per object.
-    /// - [`Error::InvalidElement`] if a weight is not positive and finite.
+    /// - [`Error::InvalidElement`] if a weight is NaN, infinite or negative.
+    /// - [`Error::TooFew`] if all weights are 0.
     ///
     /// ```
     /// use mantex::{KMedoids, MatRef};

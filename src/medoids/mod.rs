@@ -3,9 +3,11 @@
 //! [`KMedoids`] clusters objects by a matrix of dissimilarities.
 //! [`distance_matrix`](crate::distance_matrix) computes such a matrix from points, and
 //! [`expand_condensed`] expands its upper triangle. [`Clustering`] is the result.
-//! [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality.
+//! [`silhouette`](silhouette()) and [`medoid_silhouette`] measure its quality;
+//! [`silhouette_weighted`] and [`medoid_silhouette_weighted`] do for objects with weights.
 //! [`Clustering::predict`] and [`assign`](assign()) find the clusters of new objects.
 
+mod alternating;
 mod assign;
 mod cache;
 mod clustering;
@@ -14,12 +16,15 @@ mod dissimilarities;
 mod init;
 mod input;
 mod kmedoids;
+mod options;
 mod ranking;
 mod search;
 mod silhouette;
+mod verify;
 
 pub use assign::assign;
 pub use clustering::{Clustering, Progress};
 pub use condensed::expand_condensed;
-pub use kmedoids::{Algorithm, Init, KMedoids};
-pub use silhouette::{medoid_silhouette, silhouette};
+pub use kmedoids::KMedoids;
+pub use options::{Algorithm, Init};
+pub use silhouette::{medoid_silhouette, medoid_silhouette_weighted, silhouette, silhouette_weighted};

@@ -1,9 +1,9 @@
 //! The quality of a clustering.
 
+use super::alternating::members;
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
-use super::input::{check_elements, check_medoids, check_row};
-use super::search::members;
+use super::input::{check_elements, check_medoids, check_row, check_weights};
 use crate::check;
 use crate::dispatch::Road;
 use crate::dispatch::functions_and_isa_methods;
@@ -49,7 +49,53 @@ functions_and_isa_methods! {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     fn silhouette(dissimilarities: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<f64, Error> |road| {
-        silhouette_via(road, dissimilarities, labels, out)
+        silhouette_via(road, dissimilarities, labels, None, out)
+    }
+}
+
+functions_and_isa_methods! {
+    in medoids;
+
+    /// Writes the silhouette of every object with weights, `(b - a) / max(a, b)`, and returns the
+    /// mean with the same weights.
+    ///
+    /// As [`silhouette`](silhouette()), but a and b are weighted means: over objects p, the mean of
+    /// d(p, o) is `sum_p w[p] d(p, o) / sum_p w[p]`. The object itself is left out of a, whatever
+    /// its weight, so only ratios of weights matter. An object of weight 0 counts for nothing, but
+    /// has a silhouette.
+    ///
+    /// - Accuracy: as [`silhouette`](silhouette()).
+    /// - Special values: the silhouette is 0 if the weights of the other members of the object's
+    ///   cluster are all 0, and if a = b = 0. A cluster whose weights are all 0 does not count for
+    ///   b.
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: as [`silhouette`](silhouette()); from the definition.
+    ///
+    /// # Errors
+    /// Those of [`silhouette`](silhouette()), and:
+    /// - [`Error::LengthMismatch`] if there is not one weight per object.
+    /// - [`Error::InvalidElement`] if a weight is NaN, infinite or negative.
+    /// - [`Error::TooFew`] if fewer than two clusters have positive weights.
+    /// - [`Error::SumOverflow`] if the sum of the weights overflows `f64`.
+    ///
+    /// ```
+    /// use mantex::{MatRef, medoids::silhouette_weighted};
+    /// let x = [0.0_f64, 1.0, 9.0, 10.0];
+    /// let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
+    /// let (labels, weights, mut each) = ([0, 0, 1, 1], [1.0, 1.0, 3.0, 0.0], [0.0; 4]);
+    /// let mean = silhouette_weighted(MatRef::new(&d, 4, 4)?, &labels, &weights, &mut each)?;
+    /// // Only object 2 counts in its cluster: object 0 has a = 1 and b = 9.
+    /// assert_eq!(each, [8.0 / 9.0, 7.0 / 8.0, 0.0, (9.5 - 1.0) / 9.5]);
+    /// assert!((mean - (each[0] + each[1]) / 5.0).abs() < 1e-15);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    fn silhouette_weighted(
+        dissimilarities: MatRef<'_, T>,
+        labels: &[usize],
+        weights: &[T],
+        out: &mut [T],
+    ) -> Result<f64, Error> |road| {
+        silhouette_via(road, dissimilarities, labels, Some(weights), out)
     }
 }
 
@@ -93,22 +139,73 @@ functions_and_isa_methods! {
         medoids: &[usize],
         out: &mut [T],
     ) -> Result<f64, Error> |road| {
-        medoid_silhouette_via(road, dissimilarities, medoids, out)
+        medoid_silhouette_via(road, dissimilarities, medoids, None, out)
     }
 }
 
-/// Writes the silhouettes and returns the mean.
-fn write_with_mean<T: Real>(out: &mut [T], silhouettes: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, n) = (0.0, out.len() as f64);
-    for (out, s) in out.iter_mut().zip(silhouettes) {
+functions_and_isa_methods! {
+    in medoids;
+
+    /// Writes the medoid silhouette of every object, `1 - d1 / d2`, and returns the mean with
+    /// weights, `sum_o w[o] s[o] / sum_o w[o]`.
+    ///
+    /// The medoid silhouettes are those of [`medoid_silhouette`]: only the mean depends on the
+    /// weights.
+    ///
+    /// - Accuracy: as [`medoid_silhouette`].
+    /// - Special values: as [`medoid_silhouette`]; an object of weight 0 counts for nothing.
+    /// - Errors: as listed below; `out` is then unchanged.
+    /// - Cost and source: as [`medoid_silhouette`].
+    ///
+    /// # Errors
+    /// Those of [`medoid_silhouette`], and:
+    /// - [`Error::LengthMismatch`] if there is not one weight per object.
+    /// - [`Error::InvalidElement`] if a weight is NaN, infinite or negative.
+    /// - [`Error::TooFew`] if all weights are 0.
+    ///
+    /// ```
+    /// use mantex::{MatRef, medoids::medoid_silhouette_weighted};
+    /// let x = [0.0_f64, 1.0, 9.0, 10.0];
+    /// let d: Vec<f64> = x.iter().flat_map(|a| x.map(|b| (a - b).abs())).collect();
+    /// let mut each = [0.0; 4];
+    /// let d = MatRef::new(&d, 4, 4)?;
+    /// let mean = medoid_silhouette_weighted(d, &[0, 3], &[1.0, 0.0, 0.0, 3.0], &mut each)?;
+    /// assert_eq!(each, [1.0, 1.0 - 1.0 / 9.0, 1.0 - 1.0 / 9.0, 1.0]);
+    /// assert_eq!(mean, 1.0);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    fn medoid_silhouette_weighted(
+        dissimilarities: MatRef<'_, T>,
+        medoids: &[usize],
+        weights: &[T],
+        out: &mut [T],
+    ) -> Result<f64, Error> |road| {
+        medoid_silhouette_via(road, dissimilarities, medoids, Some(weights), out)
+    }
+}
+
+/// Writes the silhouettes and returns the mean. Weights are relative to the largest of them, so
+/// that their sum does not overflow.
+fn write_with_mean<T: Real>(out: &mut [T], weights: Option<&[T]>, silhouettes: impl Iterator<Item = f64>) -> f64 {
+    let largest = weights.map_or(1.0, |weights| weights.iter().map(|w| w.to_f64()).fold(0.0, f64::max));
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (o, (out, s)) in out.iter_mut().zip(silhouettes).enumerate() {
+        let weight = weights.map_or(1.0, |weights| weights[o].to_f64() / largest);
         *out = T::rounded(s);
-        sum += s;
+        sum += weight * s;
+        total += weight;
     }
-    sum / n
+    sum / total
 }
 
-/// Runs [`silhouette`] on a given road.
-fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<f64, Error> {
+/// Runs [`silhouette`] or [`silhouette_weighted`] on a given road.
+fn silhouette_via<T: Real>(
+    road: Road,
+    matrix: MatRef<'_, T>,
+    labels: &[usize],
+    weights: Option<&[T]>,
+    out: &mut [T],
+) -> Result<f64, Error> {
     let n = check::square("dissimilarities", matrix)?;
     if n == 0 {
         return Err(Error::Empty { argument: "dissimilarities" });
@@ -121,9 +218,22 @@ fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], 
     if labels.iter().all(|&label| label == labels[0]) {
         return Err(Error::TooFew { argument: "labels", parts: "clusters", actual: 1, minimum: 2 });
     }
+    if let Some(weights) = weights {
+        check_weights(n, weights)?;
+        if weights.iter().map(|w| w.to_f64()).sum::<f64>() == f64::INFINITY {
+            return Err(Error::SumOverflow { argument: "weights" });
+        }
+        let mut counted = labels.iter().zip(weights).filter(|(_, w)| w.to_f64() > 0.0).map(|(label, _)| label);
+        let first = counted.next();
+        if counted.all(|label| Some(label) == first) {
+            let parts = "clusters with positive weights";
+            return Err(Error::TooFew { argument: "labels", parts, actual: 1, minimum: 2 });
+        }
+    }
     check_elements(road, matrix)?;
 
-    let (own, other) = mean_dissimilarities(road, matrix, labels);
+    let d = Dissimilarities { road, matrix, weights: weights.unwrap_or_default() };
+    let (own, other) = mean_dissimilarities(d, labels);
     if own.iter().chain(&other).any(|&mean| mean == f64::INFINITY) {
         return Err(Error::SumOverflow { argument: "dissimilarities" });
     }
@@ -131,13 +241,13 @@ fn silhouette_via<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize], 
         let larger = a.max(b);
         if a.is_nan() || larger == 0.0 { 0.0 } else { (b - a) / larger }
     });
-    Ok(write_with_mean(out, silhouettes))
+    Ok(write_with_mean(out, weights, silhouettes))
 }
 
 /// Returns a and b for every object. The first is its mean dissimilarity to the other members of
-/// its cluster, NaN if there are none. The second is the smallest of its mean dissimilarities to
-/// the members of each other cluster.
-fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[usize]) -> (Vec<f64>, Vec<f64>) {
+/// its cluster, NaN if none of them counts. The second is the smallest of its mean dissimilarities
+/// to the members of each other cluster.
+fn mean_dissimilarities<T: Real>(d: Dissimilarities<'_, T>, labels: &[usize]) -> (Vec<f64>, Vec<f64>) {
     let n = labels.len();
     let (members, ends) = members(labels, n);
     let (mut own, mut other) = (vec![f64::NAN; n], vec![f64::INFINITY; n]);
@@ -151,14 +261,17 @@ fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[us
             if cluster.is_empty() {
                 continue;
             }
+            let total = weight_without(d, cluster, n);
             column_sums.fill(0.0);
-            T::add_rows(road, matrix, cluster, (from, to), &mut column_sums);
-            let size = cluster.len() as f64;
+            T::add_rows(d.road, d.matrix, cluster, d.weights, (from, to), &mut column_sums);
             for (o, &sum) in (from..to).zip(&column_sums) {
-                if labels[o] != label {
-                    other[o] = other[o].min(sum / size);
-                } else if cluster.len() > 1 {
-                    own[o] = sum_without_itself(matrix, cluster, o, sum) / (size - 1.0);
+                if labels[o] == label {
+                    let rest = total - d.weight(o);
+                    // Next to a large weight, the difference would have no digits of the others.
+                    let rest = if rest < total / 2.0 { weight_without(d, cluster, o) } else { rest };
+                    own[o] = if rest > 0.0 { sum_without(d, cluster, o, sum) / rest } else { f64::NAN };
+                } else if total > 0.0 {
+                    other[o] = other[o].min(sum / total);
                 }
             }
         }
@@ -166,25 +279,31 @@ fn mean_dissimilarities<T: Real>(road: Road, matrix: MatRef<'_, T>, labels: &[us
     (own, other)
 }
 
-/// Returns the sum of an object's dissimilarities to the other members, given the sum over all
-/// members.
-fn sum_without_itself<T: Real>(matrix: MatRef<'_, T>, members: &[u32], object: usize, sum: f64) -> f64 {
-    let own = matrix.row(object)[object].to_f64();
+/// Returns the weight of all members except an object.
+fn weight_without<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], object: usize) -> f64 {
+    members.iter().map(|&p| p as usize).filter(|&p| p != object).map(|p| d.weight(p)).sum()
+}
+
+/// Returns the weighted sum of an object's dissimilarities to the other members, given the sum over
+/// all members.
+fn sum_without<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], object: usize, sum: f64) -> f64 {
+    let term = |p: usize| d.weight(p) * d.matrix.row(p)[object].to_f64();
+    let own = term(object);
     if own > sum / 2.0 {
         // The difference would cancel: next to a large dissimilarity of the object to itself, the
         // sum has no digits of the others.
-        let others = members.iter().map(|&p| p as usize).filter(|&p| p != object);
-        others.map(|p| matrix.row(p)[object].to_f64()).sum()
+        members.iter().map(|&p| p as usize).filter(|&p| p != object).map(term).sum()
     } else {
         sum - own
     }
 }
 
-/// Runs [`medoid_silhouette`] on a given road.
+/// Runs [`medoid_silhouette`] or [`medoid_silhouette_weighted`] on a given road.
 fn medoid_silhouette_via<T: Real>(
     road: Road,
     matrix: MatRef<'_, T>,
     medoids: &[usize],
+    weights: Option<&[T]>,
     out: &mut [T],
 ) -> Result<f64, Error> {
     let n = check::square("dissimilarities", matrix)?;
@@ -193,6 +312,9 @@ fn medoid_silhouette_via<T: Real>(
         return Err(Error::TooFew { argument: "medoids", parts: "medoids", actual: medoids.len(), minimum: 2 });
     }
     check::length("out", out.len(), n)?;
+    if let Some(weights) = weights {
+        check_weights(n, weights)?;
+    }
     for &medoid in medoids {
         check_row(road, medoid, matrix.row(medoid))?;
     }
@@ -201,5 +323,5 @@ fn medoid_silhouette_via<T: Real>(
         let (d1, d2) = (cache.d1(o).to_f64(), cache.d2(o).to_f64());
         if d2 == 0.0 { 0.0 } else { 1.0 - d1 / d2 }
     });
-    Ok(write_with_mean(out, silhouettes))
+    Ok(write_with_mean(out, weights, silhouettes))
 }

@@ -141,6 +141,8 @@ fn solvers_refuse_huge_shapes<T: Float>() {
         assert_eq!(fitter.fit_weighted(huge, &[]).err(), not_square(argument), "{what}");
         assert_eq!(isa.silhouette(huge, &[], &mut []).err(), not_square(argument), "{what}");
         assert_eq!(isa.medoid_silhouette(huge, &[], &mut []).err(), not_square(argument), "{what}");
+        assert_eq!(isa.silhouette_weighted(huge, &[], &[], &mut []).err(), not_square(argument), "{what}");
+        assert_eq!(isa.medoid_silhouette_weighted(huge, &[], &[], &mut []).err(), not_square(argument), "{what}");
         assert_eq!(clusters.predict(huge).err(), shape_error(argument, (shape.0, 1)), "{what}");
         assert_eq!(expand_condensed::<T>(&[], empty_mut(shape)).err(), not_square("out"), "{what}");
         // Of no objects there are no clusters; without medoids there is no nearest.

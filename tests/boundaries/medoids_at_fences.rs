@@ -63,31 +63,38 @@ fn condensed_at_fences<T: Float>() {
     }
 }
 
-/// Both silhouettes. Of one object there are not two clusters.
+/// All silhouettes. Of one object there are not two clusters.
 fn quality_at_fences<T: Float>() {
-    let [mut fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(2000));
+    let [mut fence, mut weight_fence, mut out_fence] = [(); 3].map(|()| Fenced::<T>::new(2000));
     let [mut label_fence, mut medoid_fence] = [(); 2].map(|()| Fenced::<usize>::new(40));
     for n in (2..=40).filter(|n| !small_cases() || n % 4 == 1) {
         let stride = n + n % 3;
         let distances = uniform::<T>((n - 1) * stride + n, 0.1, 1.0, &mut rng(81));
         let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+        let weights = uniform::<T>(n, 0.5, 2.0, &mut rng(83));
         let medoids: Vec<usize> = (0..n).rev().step_by(1 + n % 4).take(n.min(9)).collect();
         let medoids = if medoids.len() > 1 { medoids } else { vec![1, 0] };
         let unwritten = vec![T::of(99.0); n];
         for isa in fenced_isas() {
-            let judge = |distances: &[T], labels: &[usize], medoids: &[usize], out: &mut [T]| {
+            let judge = |distances: &[T], labels: &[usize], medoids: &[usize], weights: &[T], out: &mut [T]| {
                 let view = MatRef::with_stride(distances, n, n, stride).expect("it fits");
                 let mean = isa.silhouette(view, labels, out).expect("two clusters or more");
                 let silhouettes = bits_of(out);
                 let medoid_mean = isa.medoid_silhouette(view, medoids, out).expect("two medoids or more");
-                ([mean.to_bits(), medoid_mean.to_bits()], silhouettes, bits_of(out))
+                let medoid_silhouettes = bits_of(out);
+                let weighted =
+                    isa.medoid_silhouette_weighted(view, medoids, weights, out).expect("two medoids or more");
+                let mean_weighted = isa.silhouette_weighted(view, labels, weights, out).expect("two clusters or more");
+                let means = [mean, medoid_mean, weighted, mean_weighted].map(f64::to_bits);
+                (means, silhouettes, medoid_silhouettes, bits_of(out))
             };
-            let expected = judge(&distances, &labels, &medoids, &mut unwritten.clone());
+            let expected = judge(&distances, &labels, &medoids, &weights, &mut unwritten.clone());
             for side in SIDES {
                 let actual = judge(
                     fence.put(&distances, side),
                     label_fence.put(&labels, side),
                     medoid_fence.put(&medoids, side),
+                    weight_fence.put(&weights, side),
                     out_fence.put(&unwritten, side),
                 );
                 assert!(actual == expected, "{}/{isa}/n={n}/{side:?}", T::NAME);

@@ -63,6 +63,7 @@ fn every_family<T: Float>(isa: Isa) {
         let clusters = fitter.init(Init::Lab { seed: 1 }).fit_weighted(d, &weights).expect("a good problem");
         if k > 1 {
             isa.silhouette(d, clusters.labels(), &mut out).expect("two clusters");
+            isa.silhouette_weighted(d, clusters.labels(), &weights, &mut out).expect("two clusters");
             isa.medoid_silhouette(d, clusters.medoids(), &mut out).expect("two medoids");
         }
     }

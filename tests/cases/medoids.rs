@@ -63,17 +63,18 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
     ]);
     let given = (0..k).map(|i| if bytes.rarely() { bytes.below(50) } else { (i * 7 + 3) % n.max(1) });
     let given = given.collect();
-    let init = match bytes.below(4) {
+    let init = match bytes.below(5) {
         0 => Init::Build,
         1 => Init::Lab { seed },
         2 => Init::Random { seed },
+        3 => Init::PlusPlus { seed },
         _ => Init::Given(given),
     };
     let limit = bytes.pick(&[0, 1, 2, 100]);
     let weights: Vec<T> = if bytes.flag() {
         Vec::new()
     } else if exact || bytes.flag() {
-        (0..n).map(|_| T::of(1.0 + bytes.below(5) as f64)).collect()
+        (0..n).map(|_| T::of(bytes.below(6) as f64)).collect()
     } else {
         bytes.numbers::<T>(n).into_iter().map(|x| T::of(x.wide().abs())).collect()
     };
@@ -115,13 +116,14 @@ fn fit<T: Float>(bytes: &mut Bytes<'_>) {
     }
 }
 
-/// Labels are nearest medoids, the loss is theirs.
+/// Labels are nearest medoids, or medoids' own clusters; the loss is that of the nearest.
 fn check_clustering<T: Float>(isa: Isa, d: MatRef<'_, T>, weights: &[T], k: usize, got: &Clustering) {
     let (n, medoids) = (d.rows(), got.medoids());
     assert!(medoids.len() == k && got.labels().len() == n, "{isa}");
     assert!(medoids.iter().enumerate().all(|(i, m)| *m < n && !medoids[..i].contains(m)), "{medoids:?} on {isa}");
     for (o, &label) in got.labels().iter().enumerate() {
-        assert_eq!(label, nearest(d, medoids, o).1, "the label of {o} on {isa}");
+        let own = medoids.iter().position(|&m| m == o);
+        assert_eq!(label, own.unwrap_or(nearest(d, medoids, o).1), "the label of {o} on {isa}");
     }
     let loss = loss(d, weights, medoids);
     let rounded = (got.loss() - loss).abs() <= (n + 1) as f64 * f64::EPSILON * loss;
@@ -209,7 +211,21 @@ fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
         (0..bytes.below(n + 1)).map(|i| if bytes.rarely() { bytes.below(50) } else { (i * 7 + 3) % n }).collect();
     let close = |got: T, expected: f64| (got.wide() - expected).abs() <= T::EPSILON + 2000.0 * f64::EPSILON;
     let mut errors: Vec<[Option<Error>; 2]> = Vec::new();
+    let weights: Vec<T> = (0..n).map(|_| T::of(bytes.below(4) as f64)).collect();
+    let counts = |label: usize| (0..n).any(|o| labels[o] == label && weights[o].wide() > 0.0);
+    let all_weigh = all_good && (0..n).filter(|&label| counts(label)).count() > 1;
     for isa in isas() {
+        let mut out = Guarded::<T>::unwritten(n, 1);
+        let mean = isa.silhouette_weighted(d, &labels, &weights, out.get_mut());
+        assert!(mean.is_ok() || !all_weigh, "{mean:?} on {isa}");
+        let untouched = out.check().iter().all(|&x| Guarded::is_guard(x));
+        assert!(mean.is_ok() || untouched, "written before an error on {isa}");
+        if mean.is_ok() && all_weigh {
+            for (o, &got) in out.check().iter().enumerate() {
+                let expected = silhouette_of(d, &labels, &weights, o);
+                assert!(close(got, expected), "the weighted silhouette of {o} is {got} for {expected} on {isa}");
+            }
+        }
         let (mut out, mut medoid_out) = (Guarded::<T>::unwritten(n, 1), Guarded::<T>::unwritten(n, 0));
         let mean = isa.silhouette(d, &labels, out.get_mut());
         let medoid_mean = isa.medoid_silhouette(d, &medoids, medoid_out.get_mut());
@@ -220,7 +236,7 @@ fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
         errors.push([mean.clone().err(), medoid_mean.clone().err()]);
         assert!(mean.is_ok() || !all_good, "{mean:?} on {isa}");
         if let (Ok(mean), true) = (mean, all_good) {
-            let expected: Vec<f64> = (0..n).map(|o| silhouette_of(d, &labels, o)).collect();
+            let expected: Vec<f64> = (0..n).map(|o| silhouette_of(d, &labels, &[], o)).collect();
             for (o, (&got, &expected)) in out.check().iter().zip(&expected).enumerate() {
                 assert!(close(got, expected), "the silhouette of {o} is {got} for {expected} on {isa}");
             }
@@ -240,12 +256,14 @@ fn silhouettes<T: Float>(bytes: &mut Bytes<'_>) {
     assert!(told.iter().all(|errors| *errors == told[0]), "{told:?}");
 }
 
-/// From the definition, with sums in f64.
-fn silhouette_of<T: Float>(d: MatRef<'_, T>, labels: &[usize], o: usize) -> f64 {
+/// From the definition, with sums in f64. Without weights all are 1.
+fn silhouette_of<T: Float>(d: MatRef<'_, T>, labels: &[usize], weights: &[T], o: usize) -> f64 {
     let n = d.rows();
     let mean = |label: usize| {
-        let others: Vec<f64> = (0..n).filter(|&p| p != o && labels[p] == label).map(|p| d.row(p)[o].wide()).collect();
-        (!others.is_empty()).then(|| others.iter().sum::<f64>() / others.len() as f64)
+        let weight = |p: usize| weights.get(p).map_or(1.0, |w| w.wide());
+        let others = || (0..n).filter(|&p| p != o && labels[p] == label);
+        let total: f64 = others().map(weight).sum();
+        (total > 0.0).then(|| others().map(|p| weight(p) * d.row(p)[o].wide()).sum::<f64>() / total)
     };
     let Some(a) = mean(labels[o]) else { return 0.0 };
     let b = (0..n).filter(|&label| label != labels[o]).filter_map(mean).fold(f64::INFINITY, f64::min);

@@ -15,7 +15,31 @@ for_both_types! {
     alternating_is_voronoi_iteration
 }
 
-/// Voronoi iteration by the book: the medoids, how many moved, and the iterations.
+/// Moves the medoids of empty clusters, one by one, to the objects that lower the loss most by
+/// themselves. Returns how many moved.
+fn fill_empty(d: &Square, medoids: &mut [usize]) -> usize {
+    let before = medoids.to_vec();
+    let to = |medoids: &[usize], o: usize| medoids.iter().map(|&m| d.at(m, o)).fold(f64::INFINITY, f64::min);
+    let is_empty = |i: usize| {
+        (0..d.n).all(|o| {
+            let nearest = (0..before.len()).min_by(|&a, &b| d.at(before[a], o).total_cmp(&d.at(before[b], o)));
+            nearest != Some(i) || d.weight(o) == 0.0
+        })
+    };
+    let mut moves = 0;
+    for i in (0..before.len()).filter(|&i| is_empty(i)) {
+        let gain = |o: usize| d.weight(o) * (to(medoids, o) - d.at(o, o));
+        let free = (0..d.n).filter(|o| !medoids.contains(o) && gain(*o) > 1e-6 * d.weight(*o) * to(medoids, *o));
+        let best = free.reduce(|best, o| if gain(o) > gain(best) { o } else { best });
+        if let Some(object) = best {
+            (medoids[i], moves) = (object, moves + 1);
+        }
+    }
+    moves
+}
+
+/// Voronoi iteration by the book, with empty clusters filled: the medoids, how many moved, and the
+/// iterations.
 fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
     let (mut medoids, mut moves) = (medoids.to_vec(), 0);
     for iteration in 1.. {
@@ -36,6 +60,7 @@ fn alternate(d: &Square, medoids: &[usize]) -> (Vec<usize>, usize, usize) {
             moves += usize::from(*medoid != best.0);
             *medoid = best.0;
         }
+        moves += fill_empty(d, &mut next);
         if next == medoids {
             return (medoids, moves, iteration);
         }

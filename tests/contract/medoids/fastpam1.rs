@@ -44,7 +44,7 @@ fn check_pam<T: Float>(name: &str, d: &Square, ks: &[usize], gap: usize) {
         let (from_poor, poor_swaps) = pam(d, &poor);
         for isa in isas() {
             let what = format!("{name}/{}/{isa}/n={}/k={k}", std::any::type_name::<T>(), d.n);
-            let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).isa(isa);
+            let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(Init::Build).isa(isa);
             let built = d.fit::<T>(&options.clone().max_iterations(0), gap);
             assert_eq!(built.medoids(), start, "{what}: BUILD");
             assert!(!built.converged() && built.iterations() == 0, "{what}");

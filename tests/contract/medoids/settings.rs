@@ -1,6 +1,6 @@
 //! The settings of a search: starts, seeds, limits, and progress.
 
-use super::{check_consistent, euclidean, points};
+use super::{Square, check_consistent, euclidean, points};
 use crate::support::{data::rng, isas::isas};
 use mantex::{
     Isa, KMedoids, MatRef,
@@ -86,12 +86,23 @@ fn iterations_are_limited() {
     assert!(d.fit::<f64>(&eager, 0).converged());
 }
 
+/// One swap per iteration, and more swaps than the limit of the other algorithms.
+#[test]
+fn fastpam1_is_not_limited_by_default() {
+    let (n, k) = (600, 200);
+    let x: Vec<f64> = (0..n).map(|o| o as f64).collect();
+    let d = Square::from_fn(n, |a, b| (x[a] - x[b]).abs());
+    let options = KMedoids::new(k).algorithm(Algorithm::FastPam1).init(Init::Given((0..k).collect()));
+    let got = d.fit::<f32>(&options, 0);
+    assert!(got.converged() && got.swaps() > 100 && got.iterations() == got.swaps() + 1, "{} swaps", got.swaps());
+}
+
 #[test]
 fn starts_are_valid_and_follow_the_seed() {
     let mut r = rng(12);
     let d = euclidean(&points(200, &mut r, |r| r.random_range(0.0..1.0)));
     type Seeded = fn(u64) -> Init;
-    let seeded: [Seeded; 2] = [|seed| Init::Lab { seed }, |seed| Init::Random { seed }];
+    let seeded: [Seeded; 3] = [|seed| Init::Lab { seed }, |seed| Init::PlusPlus { seed }, |seed| Init::Random { seed }];
     for init in seeded {
         for k in [1, 5, 100, 200] {
             let start = |seed| d.fit::<f64>(&KMedoids::new(k).init(init(seed)).max_iterations(0), 0);
@@ -102,10 +113,46 @@ fn starts_are_valid_and_follow_the_seed() {
             }
         }
     }
-    // LAB is nearly as good as BUILD, random is not.
+    // LAB and k-medoids++ are nearly as good as BUILD, random is not.
     let loss = |init| d.fit::<f64>(&KMedoids::new(10).init(init).max_iterations(0), 0).loss();
     let mean = |init: Seeded| (0..20).map(|seed| loss(init(seed))).sum::<f64>() / 20.0;
-    assert!(mean(seeded[0]) < 0.9 * mean(seeded[1]) && loss(Init::Build) < mean(seeded[0]));
+    for nearly_as_good in &seeded[..2] {
+        assert!(mean(*nearly_as_good) < 0.9 * mean(seeded[2]) && loss(Init::Build) < mean(*nearly_as_good));
+    }
+}
+
+/// k-medoids++ draws by weight, then by the share of the loss; duplicates of medoids come last, in
+/// order.
+#[test]
+fn kmedoids_plus_plus_draws_by_the_loss() {
+    let x = [5.0_f64, 0.0, 0.0, 5.0, 9.0, 0.0, 5.0];
+    let d = Square::from_fn(7, |a, b| (x[a] - x[b]).abs());
+    for (seed, isa) in (0..20).flat_map(|seed| isas().into_iter().map(move |isa| (seed, isa))) {
+        let start = |d: &Square, k: usize| {
+            let options = KMedoids::new(k).init(Init::PlusPlus { seed }).max_iterations(0).isa(isa);
+            d.fit::<f32>(&options, 1).medoids().to_vec()
+        };
+        let medoids = start(&d, 7);
+        let places: Vec<f64> = medoids.iter().map(|&m| x[m]).collect();
+        let mut first = places[..3].to_vec();
+        first.sort_by(f64::total_cmp);
+        assert_eq!(first, [0.0, 5.0, 9.0], "{isa} seed={seed}: {medoids:?}");
+        assert!(medoids[3..].is_sorted(), "{isa} seed={seed}: {medoids:?}");
+        let mut weights = vec![0.0; 7];
+        (weights[4], weights[6]) = (2.0, 1.0);
+        let weighted = Square { weights: Some(weights), ..d.clone() };
+        let medoids = start(&weighted, 3);
+        assert!(medoids[..2] == [4, 6] || medoids[..2] == [6, 4], "{isa} seed={seed}: {medoids:?}");
+        assert_eq!(medoids[2], 0, "{isa} seed={seed}");
+    }
+    // Two of three times the heavier object is first.
+    let weighted = Square { weights: Some(vec![1.0, 2.0]), ..Square::from_fn(2, |_, _| 1.0) };
+    let is_heavier = |seed: &u64| {
+        let options = KMedoids::new(1).init(Init::PlusPlus { seed: *seed }).max_iterations(0);
+        weighted.fit::<f64>(&options, 0).medoids() == [1]
+    };
+    let heavier = (0..300).filter(is_heavier).count();
+    assert!((160..240).contains(&heavier), "{heavier} of 300");
 }
 
 #[test]
@@ -136,4 +183,24 @@ fn algorithms_have_names() {
         [Algorithm::FasterPam, Algorithm::RandomFasterPam { seed: 1 }, Algorithm::FastPam1, Algorithm::Alternating]
             .map(|algorithm| algorithm.to_string());
     assert_eq!(names, ["FasterPAM", "random FasterPAM", "FastPAM1", "alternating"]);
+    for name in names {
+        let algorithm: Algorithm = name.parse().unwrap();
+        assert_eq!(algorithm.to_string(), name);
+        assert_eq!(name.to_ascii_lowercase().parse(), Ok(algorithm));
+    }
+    let message = "PAM".parse::<Algorithm>().unwrap_err().to_string();
+    assert_eq!(message, "`algorithm` is \"PAM\"; it must be FasterPAM, random FasterPAM, FastPAM1 or alternating");
+}
+
+#[test]
+fn starts_have_names() {
+    let starts =
+        [Init::Build, Init::Lab { seed: 0 }, Init::PlusPlus { seed: 0 }, Init::Random { seed: 0 }, Init::Given(vec![])];
+    let names = starts.clone().map(|init| init.to_string());
+    assert_eq!(names, ["BUILD", "LAB", "k-medoids++", "random", "given"]);
+    for (name, init) in names.iter().zip(starts).take(4) {
+        assert_eq!((name.parse(), name.to_lowercase().parse()), (Ok(init.clone()), Ok(init)));
+    }
+    let message = "given".parse::<Init>().unwrap_err().to_string();
+    assert_eq!(message, "`init` is \"given\"; it must be BUILD, LAB, k-medoids++ or random");
 }

@@ -9,12 +9,13 @@ use crate::support::{
 };
 use mantex::{
     Error, MatRef,
-    medoids::{medoid_silhouette, silhouette},
+    medoids::{medoid_silhouette, medoid_silhouette_weighted, silhouette, silhouette_weighted},
 };
 use rand::RngExt;
 
 for_both_types! {
     silhouettes_are_as_defined
+    weighted_silhouettes_are_as_defined
     silhouettes_without_the_diagonal
     long_silhouettes
     medoid_silhouettes_are_as_defined
@@ -53,6 +54,57 @@ fn silhouettes_are_as_defined<T: Float>() {
                     }
                     assert_close_f64(mean, expected.iter().sum::<f64>() / n as f64, &what);
                 }
+            }
+        }
+    }
+}
+
+/// From the definition, with weights.
+fn weighted_reference<T: Float>(d: MatRef<'_, T>, labels: &[usize], weights: &[T], o: usize) -> f64 {
+    let n = d.rows();
+    let mean = |label: usize| {
+        let others = || (0..n).filter(|&p| p != o && labels[p] == label);
+        let total: f64 = others().map(|p| weights[p].wide()).sum();
+        (total > 0.0).then(|| others().map(|p| weights[p].wide() * d.row(p)[o].wide()).sum::<f64>() / total)
+    };
+    let Some(a) = mean(labels[o]) else { return 0.0 };
+    let b = (0..n).filter(|&label| label != labels[o]).filter_map(mean).fold(f64::INFINITY, f64::min);
+    if a.max(b) == 0.0 { 0.0 } else { (b - a) / a.max(b) }
+}
+
+/// Weights of every size, many of them 0; the medoid silhouettes, too. Equal weights change
+/// nothing.
+fn weighted_silhouettes_are_as_defined<T: Float>() {
+    let sizes: &[usize] = if small_cases() { &[4, 19, 40] } else { &[4, 8, 15, 16, 17, 33, 100, 150] };
+    let mut r = rng(6);
+    for &n in sizes {
+        let gap = n % 3;
+        let data = random_matrix::<T>(n, n, gap, &mut r);
+        let d = MatRef::with_stride(&data, n, n, n + gap).unwrap();
+        for clusters in [2, 3, n / 2] {
+            let labels: Vec<usize> = (0..n).map(|o| o % clusters).collect();
+            let mut weights: Vec<T> = (0..n).map(|_| T::of([0.0, 0.5, 1.0, 3.0, 1e9][r.random_range(0..5)])).collect();
+            (weights[0], weights[1]) = (T::of(1e-9), T::of(2.0));
+            let expected: Vec<f64> = (0..n).map(|o| weighted_reference(d, &labels, &weights, o)).collect();
+            let total: f64 = weights.iter().map(|w| w.wide()).sum();
+            let mean_of = |each: &[f64]| each.iter().zip(&weights).map(|(s, w)| w.wide() * s).sum::<f64>() / total;
+            for isa in isas() {
+                let what = format!("{isa} n={n} clusters={clusters}");
+                let (mut out, mut plain) = (vec![T::of(f64::NAN); n], vec![T::of(f64::NAN); n]);
+                let mean = isa.silhouette_weighted(d, &labels, &weights, &mut out).unwrap();
+                out.iter().zip(&expected).for_each(|(&got, &expected)| assert_close(got, expected, &what));
+                assert_close_f64(mean, mean_of(&expected), &what);
+                let mean = isa.silhouette_weighted(d, &labels, &vec![T::of(0.375); n], &mut out).unwrap();
+                assert_close_f64(mean, isa.silhouette(d, &labels, &mut plain).unwrap(), &what);
+                out.iter().zip(&plain).for_each(|(&got, &plain)| assert_close(got, plain.wide(), &what));
+
+                let medoids = [n - 1, 0, 2];
+                isa.medoid_silhouette(d, &medoids, &mut plain).unwrap();
+                let mean = isa.medoid_silhouette_weighted(d, &medoids, &weights, &mut out).unwrap();
+                assert!(out == plain, "{what}");
+                // The mean is that of the silhouettes before they are rounded to the type.
+                let of_rounded = mean_of(&out.iter().map(|x| x.wide()).collect::<Vec<_>>());
+                assert!((mean - of_rounded).abs() <= T::EPSILON + 2000.0 * f64::EPSILON, "{what}");
             }
         }
     }
@@ -173,7 +225,27 @@ fn bad_arguments_are_named_and_leave_outputs_alone() {
     check(square, &[], 3, few(0));
     check(square, &[0, 1], 2, Error::LengthMismatch { argument: "out", actual: 2, expected: 3 });
     check(MatRef::new(&bad, 3, 3).unwrap(), &[0, 1], 3, negative);
+
+    let mut check = |weights: &[f64], expected: [Error; 2]| {
+        let medoid_error = medoid_silhouette_weighted(square, &[0, 1], weights, &mut out).unwrap_err();
+        assert_eq!([silhouette_weighted(square, &[0, 1, 1], weights, &mut out).unwrap_err(), medoid_error], expected);
+    };
+    let twice = |error: Error| [error.clone(), error];
+    check(&[1.0; 2], twice(Error::LengthMismatch { argument: "weights", actual: 2, expected: 3 }));
+    let few = |argument, parts, actual, minimum| Error::TooFew { argument, parts, actual, minimum };
+    check(&[0.0; 3], twice(few("weights", "positive weights", 0, 1)));
+    for bad in [-1.0, f64::INFINITY] {
+        let (argument, expected) = ("weights", "finite and not negative");
+        check(&[1.0, bad, 1.0], twice(Error::InvalidElement { argument, row: 1, col: 0, value: bad, expected }));
+    }
+    for weights in [[1.0, 0.0, 0.0], [0.0, 1.0, 2.0]] {
+        let error = silhouette_weighted(square, &[0, 1, 1], &weights, &mut out).unwrap_err();
+        assert_eq!(error, few("labels", "clusters with positive weights", 1, 2));
+    }
+    let error = silhouette_weighted(square, &[0, 1, 1], &[1e308; 3], &mut out).unwrap_err();
+    assert_eq!(error, Error::SumOverflow { argument: "weights" });
     assert_eq!(out, [7.0; 3]);
+    assert!(medoid_silhouette_weighted(square, &[0, 1], &[1e308; 3], &mut out).unwrap().is_finite());
 
     // Sums that overflow have no mean.
     let huge: Vec<f64> = (0..25).map(|at| if at / 5 == at % 5 { 0.0 } else { 1.7e308 }).collect();
