@@ -49,6 +49,11 @@ pub(crate) trait Row<T: Float> {
     fn len(&self) -> usize;
     /// The [`ExpLanes::IN_FLIGHT`] vectors from `at` on; panics if there are fewer elements.
     fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
+    /// The element at `at`; panics if there are fewer elements.
+    #[inline(always)]
+    fn element<L: Lanes<T>>(&self, l: L, at: usize) -> T {
+        l.to_array(self.load_tail(l, at, at + 1))[0]
+    }
     /// The vector from `at` on; panics if there are fewer elements.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
     /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
@@ -150,6 +155,10 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
         v
     }
     #[inline(always)]
+    fn element<L: Lanes<T>>(&self, _: L, at: usize) -> T {
+        self.src()[at]
+    }
+    #[inline(always)]
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
         l.load(self.window(at, L::N))
     }
@@ -178,14 +187,19 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
     }
 }
 
-/// Rows of one length that are read.
+/// Rows of one matrix that are read: each has the length of the matrix, or a part of it.
 pub(super) trait Rows<T: Float> {
     /// One of the rows.
     type Row<'a>: Row<T>
     where
         Self: 'a;
-    /// The length of every row.
+    /// The number of columns of the matrix.
     fn cols(&self) -> usize;
+    /// The length of row `i`, at most [`Rows::cols`].
+    #[inline(always)]
+    fn row_len(&self, _i: usize) -> usize {
+        self.cols()
+    }
     /// Row `i` with the destination `dst`: as long as the row, or empty if the row is only read.
     fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> Self::Row<'a>;
 }
