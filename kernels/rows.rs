@@ -56,7 +56,8 @@ pub(crate) trait Row<T: Float> {
     }
     /// The vector from `at` on; panics if there are fewer elements.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
-    /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
+    /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf, or 0 in
+    /// rows of results.
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V;
     /// A hint that the elements [`PREFETCH_BYTES`] after `at` are read soon.
     fn prefetch<L: Lanes<T>>(&self, l: L, at: usize);
@@ -80,6 +81,8 @@ pub(crate) struct SrcDst<'a, T> {
     src_len: usize,
     /// The number of elements of the destination: `src_len`, or 0 if the row is only read.
     dst_len: usize,
+    /// What fills the lanes after the last element.
+    fill: T,
     /// The borrows of both.
     lifetime: PhantomData<(&'a [T], &'a mut [T])>,
 }
@@ -96,14 +99,20 @@ impl<'a, T: Float> SrcDst<'a, T> {
     #[inline(always)]
     pub(crate) fn in_place(x: &'a mut [T]) -> Self {
         let (dst, len) = (x.as_mut_ptr(), x.len());
-        Self { src: dst, dst, src_len: len, dst_len: len, lifetime: PhantomData }
+        Self { src: dst, dst, src_len: len, dst_len: len, fill: T::NEG_INFINITY, lifetime: PhantomData }
+    }
+
+    /// From results `x` to `x`.
+    #[inline(always)]
+    pub(super) fn results_in_place(x: &'a mut [T]) -> Self {
+        Self { fill: T::ZERO, ..Self::in_place(x) }
     }
 
     /// From `x` to nowhere.
     #[inline(always)]
     pub(super) fn reading(x: &'a [T]) -> Self {
         let dst = core::ptr::NonNull::dangling().as_ptr();
-        Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, lifetime: PhantomData }
+        Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, fill: T::NEG_INFINITY, lifetime: PhantomData }
     }
 
     /// From `x` to `out`, or to nowhere if `out` is empty.
@@ -126,7 +135,7 @@ impl<'a, T: Float> SrcDst<'a, T> {
     /// The same row, borrowed for a shorter time.
     #[inline(always)]
     pub(super) fn shorten(&mut self) -> SrcDst<'_, T> {
-        SrcDst { src: self.src, dst: self.dst, src_len: self.src_len, dst_len: self.dst_len, lifetime: PhantomData }
+        SrcDst { lifetime: PhantomData, ..*self }
     }
 
     /// The source.
@@ -164,7 +173,7 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
     }
     #[inline(always)]
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
-        l.load_tail(&self.src()[at..end], T::NEG_INFINITY)
+        l.load_tail(&self.src()[at..end], self.fill)
     }
     #[inline(always)]
     fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
@@ -195,6 +204,8 @@ pub(super) trait Rows<T: Float> {
         Self: 'a;
     /// The number of columns of the matrix.
     fn cols(&self) -> usize;
+    /// Whether a row may be shorter than the matrix.
+    const MAY_END: bool = false;
     /// The length of row `i`, at most [`Rows::cols`].
     #[inline(always)]
     fn row_len(&self, _i: usize) -> usize {
@@ -373,7 +384,8 @@ pub(super) fn fold_zip<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: imp
 }
 
 /// `x * (first + second)`. With a reciprocal in two parts, neither its rounding nor that of the sum
-/// that it inverts adds to the error.
+/// that it inverts adds to the error. If both parts differ in their sign, the product of 0 or -0 is
+/// +0.
 #[inline(always)]
 pub(super) fn mul_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, (first, second): (L::V, L::V)) -> L::V {
     l.mul_add(x, first, l.mul(x, second))

@@ -95,6 +95,16 @@
 //! cross-entropy are 0 instead of NaN, and log-softmax is -inf. The gradient of cross-entropy is
 //! NaN in the whole row if the loss is NaN, and 0 if the row counts for nothing.
 //!
+//! # Floating-point flags and modes
+//! On AVX-512, AVX2 and NEON no function of the softmax family raises the flags for invalid
+//! operations, division by zero or overflow on finite input whose results are representable, so
+//! that code that traps on them can call it. The scalar fallback is plain Rust: the compiler may
+//! compute what the program does not, and makes no promise about flags.
+//!
+//! In modes that flush subnormal numbers to zero (FTZ and DAZ of x86, FZ of Arm) results and
+//! inputs below the normal range count as 0, masses and weights included. Nothing else changes. No
+//! function changes a mode or clears a flag.
+//!
 //! # Errors
 //! A function whose arguments can be invalid returns [`Error`], which names the argument, its value
 //! and the rule for it. On an error all outputs are unchanged.

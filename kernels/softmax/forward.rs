@@ -6,7 +6,7 @@ use super::row_groups::{
     RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups,
 };
 use super::sum_exp::{
-    base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
+    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
     second_look_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
@@ -217,18 +217,25 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     group: Range<usize>,
 ) -> bool {
     let zero = l.splat(T::ZERO);
-    let (mut e, mut overflow_bits) = ([zero; GROUP_ROWS], zero);
+    let (mut e, mut all) = ([zero; GROUP_ROWS], zero);
     for (i, e) in group.clone().zip(&mut e) {
         let row = rows.read_row(i);
         let logits = if row.len() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, row.len()) };
-        *e = eval::<L, T, Recorded>(l, exp, logits, &mut overflow_bits);
+        *e = exp.eval::<Recorded>(l, logits);
+        all = l.add(all, l.abs(*e));
     }
-    let mut all_fit = !l.exp_overflowed(overflow_bits);
+    if l.exp_overflowed(all) {
+        return false;
+    }
+    let mut all_fit = true;
     let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
     for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
         let (high, low) = reduce_accumulator(l, e, zero);
-        all_fit &= base_fits(high, 0.0);
-        *reciprocal = ExtSum::<T>::base_one(high, low).scaled_reciprocal(1.0);
+        let fits = base_fits(high, 0.0);
+        all_fit &= fits;
+        // The reciprocal of another sum could overflow.
+        let sum = if fits { ExtSum::<T>::base_one(high, low) } else { ExtSum::EMPTY };
+        *reciprocal = sum.scaled_reciprocal(1.0);
     }
     if all_fit {
         for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
@@ -302,7 +309,7 @@ pub(crate) fn scale_stored<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T),
     let reciprocal = (l.splat(first), l.splat(second));
     map_row::<L, T, false>(
         l,
-        &mut SrcDst::in_place(stored),
+        &mut SrcDst::results_in_place(stored),
         #[inline(always)]
         |e| mul_two_part(l, e, reciprocal),
     );

@@ -94,6 +94,7 @@ impl<T: Float> Rows<T> for Logits<'_, T> {
         = LogitRow<'a, T, false>
     where
         Self: 'a;
+    const MAY_END: bool = true;
     #[inline(always)]
     fn cols(&self) -> usize {
         self.x.cols()

@@ -98,16 +98,17 @@ impl<T: Float, X: Rows<T>> RowsMut<T> for RowsInto<'_, X, T> {
     }
     #[inline(always)]
     fn row_mut(&mut self, i: usize) -> X::Row<'_> {
-        let len = self.src.row_len(i);
-        self.src.row_into(i, &mut self.dst.row_mut(i)[..len])
+        let dst = self.dst.row_mut(i);
+        self.src.row_into(i, if X::MAY_END { &mut dst[..self.src.row_len(i)] } else { dst })
     }
     #[inline(always)]
     fn dst(&mut self, i: usize) -> &mut [T] {
-        &mut self.dst.row_mut(i)[..self.src.row_len(i)]
+        let dst = self.dst.row_mut(i);
+        if X::MAY_END { &mut dst[..self.src.row_len(i)] } else { dst }
     }
     #[inline(always)]
     fn masked_dst(&mut self, i: usize) -> &mut [T] {
-        &mut self.dst.row_mut(i)[self.src.row_len(i)..]
+        if X::MAY_END { &mut self.dst.row_mut(i)[self.src.row_len(i)..] } else { &mut [] }
     }
 }
 
@@ -204,14 +205,18 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
         return false;
     }
     let exp = *exp;
-    let mut overflow_bits = l.splat(T::ZERO);
-    let mut lane_sums = [(overflow_bits, overflow_bits); GROUP_ROWS];
+    let zero = l.splat(T::ZERO);
+    let (mut lane_sums, mut all) = ([(zero, zero); GROUP_ROWS], zero);
     for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
         let mut row = rows.row_mut(i);
         let len = row.len();
-        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, len, &mut overflow_bits);
+        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, len);
+        all = l.add(all, l.abs(lane_sum.0));
     }
-    let mut all_fit = !l.exp_overflowed(overflow_bits);
+    if l.exp_overflowed(all) {
+        return false;
+    }
+    let mut all_fit = true;
     for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&lane_sums) {
         let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);
