@@ -49,9 +49,15 @@ pub(crate) trait Row<T: Float> {
     fn len(&self) -> usize;
     /// The [`ExpLanes::IN_FLIGHT`] vectors from `at` on; panics if there are fewer elements.
     fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4];
+    /// The element at `at`; panics if there are fewer elements.
+    #[inline(always)]
+    fn element<L: Lanes<T>>(&self, l: L, at: usize) -> T {
+        l.to_array(self.load_tail(l, at, at + 1))[0]
+    }
     /// The vector from `at` on; panics if there are fewer elements.
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V;
-    /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
+    /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf, or 0 in
+    /// rows of results.
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V;
     /// A hint that the elements [`PREFETCH_BYTES`] after `at` are read soon.
     fn prefetch<L: Lanes<T>>(&self, l: L, at: usize);
@@ -75,6 +81,8 @@ pub(crate) struct SrcDst<'a, T> {
     src_len: usize,
     /// The number of elements of the destination: `src_len`, or 0 if the row is only read.
     dst_len: usize,
+    /// What fills the lanes after the last element.
+    fill: T,
     /// The borrows of both.
     lifetime: PhantomData<(&'a [T], &'a mut [T])>,
 }
@@ -91,14 +99,20 @@ impl<'a, T: Float> SrcDst<'a, T> {
     #[inline(always)]
     pub(crate) fn in_place(x: &'a mut [T]) -> Self {
         let (dst, len) = (x.as_mut_ptr(), x.len());
-        Self { src: dst, dst, src_len: len, dst_len: len, lifetime: PhantomData }
+        Self { src: dst, dst, src_len: len, dst_len: len, fill: T::NEG_INFINITY, lifetime: PhantomData }
+    }
+
+    /// From results `x` to `x`.
+    #[inline(always)]
+    pub(super) fn results_in_place(x: &'a mut [T]) -> Self {
+        Self { fill: T::ZERO, ..Self::in_place(x) }
     }
 
     /// From `x` to nowhere.
     #[inline(always)]
     pub(super) fn reading(x: &'a [T]) -> Self {
         let dst = core::ptr::NonNull::dangling().as_ptr();
-        Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, lifetime: PhantomData }
+        Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, fill: T::NEG_INFINITY, lifetime: PhantomData }
     }
 
     /// From `x` to `out`, or to nowhere if `out` is empty.
@@ -121,7 +135,7 @@ impl<'a, T: Float> SrcDst<'a, T> {
     /// The same row, borrowed for a shorter time.
     #[inline(always)]
     pub(super) fn shorten(&mut self) -> SrcDst<'_, T> {
-        SrcDst { src: self.src, dst: self.dst, src_len: self.src_len, dst_len: self.dst_len, lifetime: PhantomData }
+        SrcDst { lifetime: PhantomData, ..*self }
     }
 
     /// The source.
@@ -150,12 +164,16 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
         v
     }
     #[inline(always)]
+    fn element<L: Lanes<T>>(&self, _: L, at: usize) -> T {
+        self.src()[at]
+    }
+    #[inline(always)]
     fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
         l.load(self.window(at, L::N))
     }
     #[inline(always)]
     fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
-        l.load_tail(&self.src()[at..end], T::NEG_INFINITY)
+        l.load_tail(&self.src()[at..end], self.fill)
     }
     #[inline(always)]
     fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
@@ -178,14 +196,21 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
     }
 }
 
-/// Rows of one length that are read.
+/// Rows of one matrix that are read: each has the length of the matrix, or a part of it.
 pub(super) trait Rows<T: Float> {
     /// One of the rows.
     type Row<'a>: Row<T>
     where
         Self: 'a;
-    /// The length of every row.
+    /// The number of columns of the matrix.
     fn cols(&self) -> usize;
+    /// Whether a row may be shorter than the matrix.
+    const MAY_END: bool = false;
+    /// The length of row `i`, at most [`Rows::cols`].
+    #[inline(always)]
+    fn row_len(&self, _i: usize) -> usize {
+        self.cols()
+    }
     /// Row `i` with the destination `dst`: as long as the row, or empty if the row is only read.
     fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> Self::Row<'a>;
 }
@@ -359,7 +384,8 @@ pub(super) fn fold_zip<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: imp
 }
 
 /// `x * (first + second)`. With a reciprocal in two parts, neither its rounding nor that of the sum
-/// that it inverts adds to the error.
+/// that it inverts adds to the error. If both parts differ in their sign, the product of 0 or -0 is
+/// +0.
 #[inline(always)]
 pub(super) fn mul_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, (first, second): (L::V, L::V)) -> L::V {
     l.mul_add(x, first, l.mul(x, second))

@@ -16,8 +16,8 @@ pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
 
 /// Writes e^x as for rows of ordinary size, without a clamp above. Returns whether an overflow was
 /// recorded. On AVX-512 none is recorded: the results show the overflow.
-pub fn exp_recorded<T: Real>(isa: Isa, x: &[T], out: &mut [T]) -> bool {
-    T::exp_recorded(Road::On(isa), x, out)
+pub fn exp_recorded<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
+    T::exp_recorded(Road::On(isa), x, out);
 }
 
 /// Writes 2^x as the Sinkhorn iteration computes it.

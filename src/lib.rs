@@ -5,11 +5,14 @@
 //! pass for the maximum. This saves memory traffic, which takes most of the time out of cache.
 //!
 //! # Softmax
-//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`] and [`log_sum_exp`].
-//! - Rows of a matrix: [`softmax_rows`], [`log_softmax_rows`] and [`log_sum_exp_rows`]. The builder
-//!   [`Softmax`] adds a scale and a mask.
+//! - Slices: [`softmax()`], [`softmax_in_place`], [`log_softmax`], [`log_softmax_in_place`] and
+//!   [`log_sum_exp`].
+//! - Rows of a matrix: [`softmax_rows`], [`log_softmax_rows`], both also in place
+//!   ([`softmax_rows_in_place`], [`log_softmax_rows_in_place`]), and [`log_sum_exp_rows`]. The
+//!   builder [`Softmax`] adds a scale, a mask, causal masks and row lengths without a matrix.
 //! - Training: gradients ([`softmax_backward`], [`log_softmax_backward`]) and cross-entropy from
-//!   logits and classes ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]).
+//!   logits and classes ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]), of which some
+//!   may be [`IGNORED`].
 //! - [`ExtSum`], a sum of exponentials that streams and merges.
 //! - StableMax, an alternative to softmax without exponentials: [`stablemax`], [`log_stablemax`]
 //!   and their gradients.
@@ -79,16 +82,29 @@
 //! These bounds hold for every finite input: `softmax([3e38, 3e38])` is `[0.5, 0.5]`.
 //!
 //! # Special values
-//! | input | softmax | log-softmax | log-sum-exp |
-//! |---|---|---|---|
-//! | -inf among finite | 0 there | -inf there | ignored |
-//! | all -inf | NaN | NaN | -inf |
-//! | any +inf | NaN in the whole row | NaN | +inf |
-//! | any NaN | NaN in the whole row | NaN | NaN |
-//! | empty | no-op | no-op | -inf |
+//! | input | softmax | log-softmax | log-sum-exp | cross-entropy |
+//! |---|---|---|---|---|
+//! | -inf among finite | 0 there | -inf there | ignored | ignored; +inf if it is the class |
+//! | all -inf | NaN | NaN | -inf | NaN |
+//! | any +inf | NaN in the whole row | NaN | +inf | NaN |
+//! | any NaN | NaN in the whole row | NaN | NaN | NaN |
+//! | empty | no-op | no-op | -inf | no class but [`IGNORED`] |
+//! | class [`IGNORED`] | | | | 0, whatever the logits |
 //!
 //! StableMax treats special values as softmax does. A masked entry counts as -inf, whatever its
-//! logit. [`Softmax::masked_rows_are_zero`] makes fully masked rows 0 instead of NaN.
+//! logit. [`Softmax::masked_rows_are_zero`] makes fully masked rows count for nothing: softmax and
+//! cross-entropy are 0 instead of NaN, and log-softmax is -inf. The gradient of cross-entropy is
+//! NaN in the whole row if the loss is NaN, and 0 if the row counts for nothing.
+//!
+//! # Floating-point flags and modes
+//! On AVX-512, AVX2 and NEON no function of the softmax family raises the flags for invalid
+//! operations, division by zero or overflow on finite input whose results are representable, so
+//! that code that traps on them can call it. The scalar fallback is plain Rust: the compiler may
+//! compute what the program does not, and makes no promise about flags.
+//!
+//! In modes that flush subnormal numbers to zero (FTZ and DAZ of x86, FZ of Arm) results and
+//! inputs below the normal range count as 0, masses and weights included. Nothing else changes. No
+//! function changes a mode or clears a flag.
 //!
 //! # Errors
 //! A function whose arguments can be invalid returns [`Error`], which names the argument, its value

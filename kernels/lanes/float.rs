@@ -102,7 +102,9 @@ pub(super) const SQRT_HALF_64: u64 = 0x3fe6_a09e_667f_3bcd;
 #[inline(always)]
 pub(crate) fn split_exponent(x: f64) -> (f64, f64) {
     // Subnormal numbers are scaled up by 2^54 first.
-    let (x, e0) = if x < f64::MIN_POSITIVE { (x * 18_014_398_509_481_984.0, -54.0) } else { (x, 0.0) };
+    // A product of any other number, which the compiler may compute as well, could overflow.
+    let (factor, e0) = if x < f64::MIN_POSITIVE { (18_014_398_509_481_984.0, -54.0) } else { (1.0, 0.0) };
+    let x = x * factor;
     // Adding 1 - sqrt(1/2) to the bits carries into the exponent exactly if m would reach sqrt(2).
     let bits = x.to_bits().wrapping_add(0x3ff0_0000_0000_0000 - SQRT_HALF_64);
     let e = (bits >> 52) as i64 - 1023;

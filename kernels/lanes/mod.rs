@@ -26,6 +26,8 @@ mod avx512;
 #[cfg(mantex_neon)]
 mod neon;
 
+#[cfg(mantex_avx512)]
+pub(crate) use avx512::QUIET;
 pub(crate) use float::split_exponent;
 pub(crate) use float::{Float, Number};
 

@@ -5,64 +5,124 @@
 
 use super::ext_sum::ExtSum;
 use super::forward::{normalize_stored, write_recomputed};
-use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_store, row_groups};
+use super::logits::Logits;
+use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
-use crate::kernels::rows::should_stream;
-use crate::matrix::{MatMut, MatRef};
+use crate::kernels::rows::{Row, Rows, should_stream};
+use crate::matrix::MatMut;
+
+/// The class of a row that counts for nothing.
+pub(crate) const IGNORED: usize = usize::MAX;
 
 /// A weight whose magnitude is between 1 / `MAX_FOLDED_WEIGHT` and this bound multiplies the
 /// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
 const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
 
-/// `-log_softmax(x)[class]`: the logarithm `high + low` of the sum, minus the logit; NaN if the row
-/// has no softmax.
+/// `-log_softmax(x)[class]`: the logarithm `high + low` of the sum, minus the logit. `empty` if all
+/// logits are -inf, NaN if the row has no softmax otherwise, and 0 if the class is [`IGNORED`].
 #[inline(always)]
-fn loss<T: Float>(sum: &ExtSum<T>, (high, low): (f64, f64), logit: T) -> T {
-    sum.degenerate_value(T::NAN).unwrap_or_else(|| T::from_f64((high - logit.to_f64()) + low))
+fn loss<L: Lanes<T>, T: Float>(
+    l: L,
+    row: &impl Row<T>,
+    class: usize,
+    sum: &ExtSum<T>,
+    (high, low): (f64, f64),
+    empty: T,
+) -> T {
+    if class == IGNORED {
+        return T::ZERO;
+    }
+    sum.degenerate_value(empty).unwrap_or_else(|| {
+        // A class that is masked by its position has the logit -inf.
+        let logit = if class < row.len() { row.element(l, class) } else { T::NEG_INFINITY };
+        T::from_f64((high - logit.to_f64()) + low)
+    })
 }
 
-/// The cross-entropy of the softmax of every row with its class, which is below the number of
-/// columns.
+/// The cross-entropy of the softmax of every row with its class, which is a column or [`IGNORED`].
 #[inline(always)]
 pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
     l: L,
-    x: MatRef<'_, T>,
+    x: Logits<'_, T>,
     classes: &[usize],
     losses: &mut [T],
 ) {
+    let empty = x.masked_loss();
+    match x.untransformed(l) {
+        Some(x) => cross_entropy_groups(l, &x, classes, losses, empty),
+        None => cross_entropy_groups(l, &x, classes, losses, empty),
+    }
+}
+
+/// Cross-entropy of rows, a group at a time.
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
+fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
+    l: L,
+    mut x: &impl Rows<T>,
+    classes: &[usize],
+    losses: &mut [T],
+    empty: T,
+) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-    for group in row_groups(x.rows(), x.cols()) {
-        group_sum_exp(l, &exp, &x, group.clone(), &mut sums);
+    for group in row_groups(losses.len(), x.cols()) {
+        if all_ignored(&classes[group.clone()]) {
+            losses[group].fill(T::ZERO);
+            continue;
+        }
+        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums);
         for (i, sum) in group.zip(&sums) {
-            losses[i] = loss(sum, sum.ln_parts(), x.row(i)[classes[i]]);
+            losses[i] = loss(l, &x.read_row(i), classes[i], sum, sum.ln_parts(), empty);
         }
     }
 }
 
 /// [`cross_entropy_rows`], and the gradient of `weight` times each loss with respect to the logits:
-/// `weight * (softmax - one_hot(class))`. A weight whose magnitude is not between 2^-60 and 2^60 is
-/// multiplied in a pass of its own.
+/// `weight * (softmax - one_hot(class))`; 0 if the class is [`IGNORED`]. A weight whose magnitude
+/// is not between 2^-60 and 2^60 is multiplied in a pass of its own.
 #[inline(always)]
 pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
     l: L,
-    x: MatRef<'_, T>,
+    x: Logits<'_, T>,
     classes: &[usize],
     weight: T,
     losses: &mut [T],
     gradient: MatMut<'_, T>,
 ) {
+    let empty = x.masked_loss();
+    match x.untransformed(l) {
+        Some(x) => gradient_groups(l, RowsInto { src: x, dst: gradient }, classes, weight, losses, empty),
+        None => gradient_groups(l, RowsInto { src: x, dst: gradient }, classes, weight, losses, empty),
+    }
+}
+
+/// Cross-entropy of rows with its gradient, a group at a time.
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
+fn gradient_groups<L: Tuning<T>, T: Float>(
+    l: L,
+    mut rows: RowsInto<'_, impl Rows<T>, T>,
+    classes: &[usize],
+    weight: T,
+    losses: &mut [T],
+    empty: T,
+) {
     let exp = exp_base_one(l);
-    let (row_count, cols) = (x.rows(), x.cols());
+    let cols = RowsMut::cols(&rows);
     let size = weight.to_f64().abs();
     let folded = if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { weight } else { T::ONE };
-    let mut rows = RowsInto { src: x, dst: gradient };
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-    for group in row_groups(row_count, cols) {
-        let recomputed = L::RECOMPUTE_LONG_ROWS && should_stream::<T>(cols);
+    for group in row_groups(losses.len(), cols) {
+        if all_ignored(&classes[group.clone()]) {
+            for i in group {
+                losses[i] = T::ZERO;
+                rows.dst.row_mut(i).fill(T::ZERO);
+            }
+            continue;
+        }
+        let recomputed = L::RECOMPUTE_LONG_ROWS && should_stream::<T>(rows.src.row_len(group.start));
         if recomputed {
             // Such a row is a group of its own.
             sums[0] = row_sum_exp(l, &exp, &mut rows.row_mut(group.start));
@@ -70,17 +130,37 @@ pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
             group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
         }
         for (i, sum) in group.zip(&sums) {
-            losses[i] = loss(sum, sum.ln_parts(), x.row(i)[classes[i]]);
-            if recomputed && sum.degenerate_value(T::NAN).is_none() {
+            let class = classes[i];
+            losses[i] = loss(l, &rows.read_row(i), class, sum, sum.ln_parts(), empty);
+            if class == IGNORED {
+                rows.dst.row_mut(i).fill(T::ZERO);
+                continue;
+            }
+            if let Some(x) = sum.degenerate_value(empty) {
+                rows.dst.row_mut(i).fill(x);
+                continue;
+            }
+            if recomputed {
                 write_recomputed(l, sum, &mut rows.row_mut(i), folded.to_f64());
             } else {
                 normalize_stored(l, rows.dst(i), sum, sum.scaled_reciprocal(folded.to_f64()), T::NAN);
             }
-            let gradient = rows.dst(i);
-            gradient[classes[i]] = gradient[classes[i]] - folded;
+            fill_masked(&mut rows, i, T::ZERO, T::NAN);
+            let gradient = rows.dst.row_mut(i);
+            gradient[class] = gradient[class] - folded;
             if folded != weight {
                 gradient.iter_mut().for_each(|x| *x = *x * weight);
             }
         }
     }
+}
+
+/// Whether no class counts.
+#[inline(always)]
+fn all_ignored(classes: &[usize]) -> bool {
+    let mut all = true;
+    for &class in classes {
+        all &= class == IGNORED;
+    }
+    all
 }

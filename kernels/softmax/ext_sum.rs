@@ -90,16 +90,20 @@ impl<T: Float> ExtSum<T> {
         Self { high: self.high * scale, low: self.low * scale, base }
     }
 
-    /// `weight` divided by the total, as an unevaluated sum of two `T`.
+    /// `weight` divided by the total, as an unevaluated sum of two `T` of different signs.
     #[inline(always)]
     pub(crate) fn scaled_reciprocal(&self, weight: f64) -> (T, T) {
-        let mut r = weight / self.total();
+        // The reciprocal of no sum means nothing, and must not divide by 0.
+        let (sum, sum_low) = if self.high > 0.0 { (self.high, self.low) } else { (1.0, 0.0) };
+        let mut r = weight / (sum + sum_low);
         let mut low = 0.0;
         if T::EPSILON == f64::EPSILON {
-            r = weight / self.high;
-            low = (div_residual(weight, self.high, r) - r * self.low) / self.high;
+            r = weight / sum;
+            low = (div_residual(weight, sum, r) - r * sum_low) / sum;
         }
-        let first = T::from_f64(r);
+        // The first part is larger, so the second one has the other sign: products of 0 and -0 with
+        // both add to +0.
+        let first = T::from_f64(r * (1.0 + T::EPSILON));
         (first, T::from_f64((r - first.to_f64()) + low))
     }
 

@@ -2,9 +2,11 @@
 
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
-use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
+use super::row_groups::{
+    RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups,
+};
 use super::sum_exp::{
-    base_fits, eval, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
+    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
     second_look_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
@@ -41,6 +43,14 @@ pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]
     write_log_softmax(l, &mut row, &sum, sum.ln_parts(), T::NAN);
 }
 
+/// Log-softmax of a slice, in place.
+#[inline(always)]
+pub(crate) fn log_softmax_in_place<L: ExpLanes<T>, T: Float>(l: L, x: &mut [T]) {
+    let mut row = SrcDst::in_place(x);
+    let sum = row_sum_exp(l, &exp_base_one(l), &mut row);
+    write_log_softmax(l, &mut row, &sum, sum.ln_parts(), T::NAN);
+}
+
 /// The logarithm of the sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
@@ -73,11 +83,18 @@ pub(crate) fn softmax_rows_in_place<'a, L: Tuning<T>, T: Float>(l: L, x: Logits<
 /// Log-softmax of every row.
 #[inline(always)]
 pub(crate) fn log_softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
-    let empty = x.masked_log_softmax();
+    let (shape, empty) = ((out.rows(), out.cols()), x.masked_log_softmax());
     match x.untransformed(l) {
-        Some(x) => log_softmax_groups(l, x, out, empty),
-        None => log_softmax_groups(l, x, out, empty),
+        Some(x) => log_softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
+        None => log_softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
     }
+}
+
+/// Log-softmax of every row, in place.
+#[inline(always)]
+pub(crate) fn log_softmax_rows_in_place<'a, L: ExpLanes<T>, T: Float>(l: L, x: Logits<'a, T, MatMut<'a, T>>) {
+    let (shape, empty) = ((x.x.rows(), x.x.cols()), x.masked_log_softmax());
+    log_softmax_groups(l, x, shape, empty);
 }
 
 /// The logarithm of the sum of the exponentials of every row.
@@ -129,6 +146,7 @@ fn softmax_groups<L: Tuning<T>, T: Float>(
     if should_stream::<T>(cols) {
         for i in 0..row_count {
             softmax_row(l, &exp, &mut rows.row_mut(i), empty);
+            fill_masked(&mut rows, i, T::ZERO, empty);
         }
         return;
     }
@@ -144,6 +162,7 @@ fn softmax_groups<L: Tuning<T>, T: Float>(
         }
         for (i, (sum, &reciprocal)) in group.zip(sums.iter().zip(&reciprocals)) {
             normalize_stored(l, rows.dst(i), sum, reciprocal, empty);
+            fill_masked(&mut rows, i, T::ZERO, empty);
         }
     }
 }
@@ -159,7 +178,12 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
     let exp = exp_base_one(l);
     if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(cols) {
         for i in 0..row_count {
-            softmax_row(l, &exp, &mut rows.row_mut(i), empty);
+            if should_stream::<T>(rows.read_row(i).len()) {
+                softmax_row(l, &exp, &mut rows.row_mut(i), empty);
+            } else {
+                softmax_row_in_place(l, &exp, &mut rows.row_mut(i), empty);
+            }
+            fill_masked(&mut rows, i, T::ZERO, empty);
         }
         return;
     }
@@ -169,13 +193,16 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
             continue;
         }
         if group_sum_exp_base_one::<L, T, false>(l, &exp, &mut rows, group.clone(), &mut sums) {
-            for (i, sum) in group.zip(&sums) {
+            for (i, sum) in group.clone().zip(&sums) {
                 write_base_one(l, &exp, &mut rows.row_mut(i), sum.scaled_reciprocal(1.0));
             }
         } else {
-            for i in group {
+            for i in group.clone() {
                 softmax_row_in_place(l, &exp, &mut rows.row_mut(i), empty);
             }
+        }
+        for i in group {
+            fill_masked(&mut rows, i, T::ZERO, empty);
         }
     }
 }
@@ -190,24 +217,36 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     group: Range<usize>,
 ) -> bool {
     let zero = l.splat(T::ZERO);
-    let (mut e, mut overflow_bits) = ([zero; GROUP_ROWS], zero);
+    let (mut e, mut all) = ([zero; GROUP_ROWS], zero);
     for (i, e) in group.clone().zip(&mut e) {
         let row = rows.read_row(i);
-        let logits = if rows.cols() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, rows.cols()) };
-        *e = eval::<L, T, Recorded>(l, exp, logits, &mut overflow_bits);
+        let logits = if row.len() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, row.len()) };
+        *e = exp.eval::<Recorded>(l, logits);
+        all = l.add(all, l.abs(*e));
     }
-    let mut all_fit = !l.exp_overflowed(overflow_bits);
+    if l.exp_overflowed(all) {
+        return false;
+    }
+    let mut all_fit = true;
     let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
     for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
         let (high, low) = reduce_accumulator(l, e, zero);
-        all_fit &= base_fits(high, 0.0);
-        *reciprocal = ExtSum::<T>::base_one(high, low).scaled_reciprocal(1.0);
+        let fits = base_fits(high, 0.0);
+        all_fit &= fits;
+        // The reciprocal of another sum could overflow.
+        let sum = if fits { ExtSum::<T>::base_one(high, low) } else { ExtSum::EMPTY };
+        *reciprocal = sum.scaled_reciprocal(1.0);
     }
     if all_fit {
         for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
             let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
             let out = rows.dst(i);
-            if out.len() == L::N { l.store(out, y) } else { l.store_tail(out, y) }
+            if out.len() == L::N {
+                l.store(out, y)
+            } else {
+                l.store_tail(out, y)
+            }
+            fill_masked(rows, i, T::ZERO, T::ZERO);
         }
     }
     all_fit
@@ -215,30 +254,34 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
 
 /// Log-softmax of rows, a group at a time.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn log_softmax_groups<L: ExpLanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatMut<'_, T>, empty: T) {
+fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
+    l: L,
+    mut rows: impl RowsMut<T>,
+    (row_count, cols): (usize, usize),
+    empty: T,
+) {
     let exp = exp_base_one(l);
-    let (row_count, cols) = (out.rows(), out.cols());
-    let mut rows = RowsInto { src: x, dst: out };
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
     for group in row_groups(row_count, cols) {
-        group_sum_exp(l, &exp, &rows.src, group.clone(), &mut sums);
+        group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums);
         for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
             *ln = sum.ln_parts();
         }
         for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
             write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
+            fill_masked(&mut rows, i, T::NEG_INFINITY, empty);
         }
     }
 }
 
 /// The logarithms of the sums of the exponentials of rows, a group at a time.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mut [T]) {
+fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, mut x: &impl Rows<T>, out: &mut [T]) {
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     for group in row_groups(out.len(), x.cols()) {
-        group_sum_exp(l, &exp, x, group.clone(), &mut sums);
+        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums);
         for (out, sum) in out[group].iter_mut().zip(&sums) {
             *out = sum.ln();
         }
@@ -266,7 +309,7 @@ pub(crate) fn scale_stored<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T),
     let reciprocal = (l.splat(first), l.splat(second));
     map_row::<L, T, false>(
         l,
-        &mut SrcDst::in_place(stored),
+        &mut SrcDst::results_in_place(stored),
         #[inline(always)]
         |e| mul_two_part(l, e, reciprocal),
     );

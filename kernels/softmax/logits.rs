@@ -1,10 +1,32 @@
-//! Rows of logits with a scale and a mask.
+//! Rows of logits with a scale and masks.
 
 use super::row_groups::RowsMut;
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
 use crate::kernels::rows::{Row, Rows, SrcDst};
 use crate::matrix::{MatMut, MatRef};
+
+/// The columns of a row that are not masked by their position: the first ones. The others are never
+/// read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowLengths<'a> {
+    /// Row i ends after column i plus this offset.
+    pub(crate) causal: Option<isize>,
+    /// The lengths of the rows, each at most the number of columns.
+    pub(crate) lengths: Option<&'a [usize]>,
+}
+
+impl RowLengths<'_> {
+    /// All columns.
+    pub(crate) const ALL: Self = Self { causal: None, lengths: None };
+
+    /// The length of row `i` of a matrix.
+    #[inline(always)]
+    fn row_len(&self, i: usize, cols: usize) -> usize {
+        let causal = self.causal.map_or(cols, |offset| (i + 1).saturating_add_signed(offset));
+        self.lengths.map_or(cols, |lengths| lengths[i]).min(causal).min(cols)
+    }
+}
 
 /// Rows of logits `scale * x + mask`, and the result of a fully masked row. `M` is `MatRef`, or
 /// `MatMut` for logits that their softmax replaces.
@@ -17,6 +39,8 @@ pub struct Logits<'a, T, M = MatRef<'a, T>> {
     pub(crate) scale: T,
     /// The mask: a matrix of the shape of `x`, or one row for all rows.
     pub(crate) mask: Option<MatRef<'a, T>>,
+    /// The columns that are not masked by their position.
+    pub(crate) row_lengths: RowLengths<'a>,
     /// Whether the softmax of a row of -inf is 0, and its logarithm -inf, instead of NaN.
     pub(crate) masked_rows_are_zero: bool,
 }
@@ -24,7 +48,7 @@ pub struct Logits<'a, T, M = MatRef<'a, T>> {
 impl<T, M> Logits<'_, T, M> {
     /// The logits `x` themselves; `one` is 1.
     pub(crate) fn unmasked(x: M, one: T) -> Self {
-        Self { x, scale: one, mask: None, masked_rows_are_zero: false }
+        Self { x, scale: one, mask: None, row_lengths: RowLengths::ALL, masked_rows_are_zero: false }
     }
 }
 
@@ -35,6 +59,12 @@ impl<T: Float, M> Logits<'_, T, M> {
         if self.masked_rows_are_zero { T::ZERO } else { T::NAN }
     }
 
+    /// The loss of a row of -inf.
+    #[inline(always)]
+    pub(super) fn masked_loss(&self) -> T {
+        self.masked_softmax()
+    }
+
     /// The log-softmax of a row of -inf.
     #[inline(always)]
     pub(super) fn masked_log_softmax(&self) -> T {
@@ -42,18 +72,20 @@ impl<T: Float, M> Logits<'_, T, M> {
     }
 }
 
-/// Row `i` of a mask.
+/// The first `len` elements of row `i` of a mask.
 #[inline(always)]
-fn mask_row<'a, T: Float>(mask: Option<MatRef<'a, T>>, i: usize) -> Option<SrcDst<'a, T>> {
-    mask.map(|mask| SrcDst::reading(mask.row(if mask.rows() == 1 { 0 } else { i })))
+fn mask_row<'a, T: Float>(mask: Option<MatRef<'a, T>>, i: usize, len: usize) -> Option<SrcDst<'a, T>> {
+    mask.map(|mask| SrcDst::reading(&mask.row(if mask.rows() == 1 { 0 } else { i })[..len]))
 }
 
 impl<'a, T: Float> Logits<'a, T> {
-    /// The matrix itself, if neither scale nor mask change it: vectors have a faster loop for it.
+    /// The matrix itself, if no option changes it: vectors have a faster loop for it.
     /// `None` for one lane, which multiplies by 1 instead: the same bits with half the code.
     #[inline(always)]
     pub(super) fn untransformed<L: Lanes<T>>(&self, _: L) -> Option<MatRef<'a, T>> {
-        (L::N > 1 && self.scale == T::ONE && self.mask.is_none()).then_some(self.x)
+        let RowLengths { causal, lengths } = self.row_lengths;
+        let changed = self.scale != T::ONE || self.mask.is_some() || causal.is_some() || lengths.is_some();
+        (L::N > 1 && !changed).then_some(self.x)
     }
 }
 
@@ -62,19 +94,33 @@ impl<T: Float> Rows<T> for Logits<'_, T> {
         = LogitRow<'a, T, false>
     where
         Self: 'a;
+    const MAY_END: bool = true;
     #[inline(always)]
     fn cols(&self) -> usize {
         self.x.cols()
     }
     #[inline(always)]
+    fn row_len(&self, i: usize) -> usize {
+        self.row_lengths.row_len(i, self.x.cols())
+    }
+    #[inline(always)]
     fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> LogitRow<'a, T, false> {
-        let mask = mask_row(self.mask, i);
-        LogitRow { x: SrcDst::or_read(self.x.row(i), dst), scale: self.scale, mask }
+        let len = self.row_len(i);
+        let mask = mask_row(self.mask, i, len);
+        LogitRow { x: SrcDst::or_read(&self.x.row(i)[..len], dst), scale: self.scale, mask }
+    }
+}
+
+impl<'a, T: Float> Logits<'a, T, MatMut<'a, T>> {
+    /// The length of row `i`.
+    #[inline(always)]
+    fn row_len(&self, i: usize) -> usize {
+        self.row_lengths.row_len(i, self.x.cols())
     }
 }
 
 /// Rows in place.
-impl<T: Float> RowsMut<T> for Logits<'_, T, MatMut<'_, T>> {
+impl<'m, T: Float> RowsMut<T> for Logits<'m, T, MatMut<'m, T>> {
     type Row<'a>
         = LogitRow<'a, T, true>
     where
@@ -85,15 +131,25 @@ impl<T: Float> RowsMut<T> for Logits<'_, T, MatMut<'_, T>> {
     }
     #[inline(always)]
     fn read_row(&self, i: usize) -> LogitRow<'_, T, true> {
-        LogitRow { x: self.x.read_row(i), scale: self.scale, mask: mask_row(self.mask, i) }
+        let len = self.row_len(i);
+        let mask = mask_row(self.mask, i, len);
+        LogitRow { x: SrcDst::reading(&self.x.as_ref().row(i)[..len]), scale: self.scale, mask }
     }
     #[inline(always)]
     fn row_mut(&mut self, i: usize) -> LogitRow<'_, T, true> {
-        LogitRow { x: RowsMut::row_mut(&mut self.x, i), scale: self.scale, mask: mask_row(self.mask, i) }
+        let len = self.row_len(i);
+        let mask = mask_row(self.mask, i, len);
+        LogitRow { x: SrcDst::in_place(&mut self.x.row_mut(i)[..len]), scale: self.scale, mask }
     }
     #[inline(always)]
     fn dst(&mut self, i: usize) -> &mut [T] {
-        self.x.row_mut(i)
+        let len = self.row_len(i);
+        &mut self.x.row_mut(i)[..len]
+    }
+    #[inline(always)]
+    fn masked_dst(&mut self, i: usize) -> &mut [T] {
+        let len = self.row_len(i);
+        &mut self.x.row_mut(i)[len..]
     }
 }
 

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | [`Base`](super::math::exp::Base) | the exponent N that the exponentials of a block are relative to, or a shift in its place |
 //! | [`ExtSum`] | (M, N), with the rounding error of M |
-//! | [`Logits`] | rows `scale * x + mask` |
+//! | [`Logits`] | rows `scale * x + mask`, of the lengths [`RowLengths`] |
 //! | [`Row`](super::rows::Row), [`RowsMut`](row_groups::RowsMut) | where logits come from and where results go |
 //!
 //! Deviations, 1 to 4 to be fast and 5 to be accurate:
@@ -60,5 +60,6 @@ pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
 pub(crate) mod tuning;
 
+pub(crate) use cross_entropy::IGNORED;
 pub(crate) use ext_sum::ExtSum;
-pub(crate) use logits::Logits;
+pub(crate) use logits::{Logits, RowLengths};

@@ -14,13 +14,13 @@ use crate::kernels::rows::{Row, Rows, SrcDst};
 use crate::matrix::MatMut;
 use core::ops::Range;
 
-/// Rows of one length with a destination each.
+/// Rows of one matrix with a destination each.
 pub(super) trait RowsMut<T: Float> {
     /// One of the rows.
     type Row<'a>: Row<T>
     where
         Self: 'a;
-    /// The length of every row.
+    /// The number of columns of the matrix. A row may be shorter.
     fn cols(&self) -> usize;
     /// Row `i`, only read.
     fn read_row(&self, i: usize) -> Self::Row<'_>;
@@ -28,6 +28,27 @@ pub(super) trait RowsMut<T: Float> {
     fn row_mut(&mut self, i: usize) -> Self::Row<'_>;
     /// The destination of row `i`.
     fn dst(&mut self, i: usize) -> &mut [T];
+    /// The columns after row `i` in its destination: those that are masked by their position.
+    #[inline(always)]
+    fn masked_dst(&mut self, _i: usize) -> &mut [T] {
+        &mut []
+    }
+}
+
+/// Writes the masked columns of a row with results: `masked`, or NaN if all results are NaN, or
+/// `empty` if the row has no columns that are not masked.
+#[inline(always)]
+pub(super) fn fill_masked<T: Float>(rows: &mut impl RowsMut<T>, i: usize, masked: T, empty: T) {
+    if rows.masked_dst(i).is_empty() {
+        return;
+    }
+    let masked = match rows.dst(i).first() {
+        None => empty,
+        // Results of ordinary rows are numbers.
+        Some(&first) if first.to_f64().is_nan() => first,
+        Some(_) => masked,
+    };
+    rows.masked_dst(i).fill(masked);
 }
 
 /// Rows without a destination.
@@ -77,11 +98,17 @@ impl<T: Float, X: Rows<T>> RowsMut<T> for RowsInto<'_, X, T> {
     }
     #[inline(always)]
     fn row_mut(&mut self, i: usize) -> X::Row<'_> {
-        self.src.row_into(i, self.dst.row_mut(i))
+        let dst = self.dst.row_mut(i);
+        self.src.row_into(i, if X::MAY_END { &mut dst[..self.src.row_len(i)] } else { dst })
     }
     #[inline(always)]
     fn dst(&mut self, i: usize) -> &mut [T] {
-        self.dst.row_mut(i)
+        let dst = self.dst.row_mut(i);
+        if X::MAY_END { &mut dst[..self.src.row_len(i)] } else { dst }
+    }
+    #[inline(always)]
+    fn masked_dst(&mut self, i: usize) -> &mut [T] {
+        if X::MAY_END { &mut self.dst.row_mut(i)[self.src.row_len(i)..] } else { &mut [] }
     }
 }
 
@@ -124,11 +151,11 @@ pub(super) fn row_groups(rows: usize, cols: usize) -> impl Iterator<Item = Range
 pub(super) fn group_sum_exp<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
-    mut rows: &impl Rows<T>,
+    rows: &mut impl RowsMut<T>,
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
 ) {
-    group_sum_exp_as::<L, T, false>(l, exp, &mut rows, group, sums);
+    group_sum_exp_as::<L, T, false>(l, exp, rows, group, sums);
 }
 
 /// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum.
@@ -174,18 +201,22 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
 ) -> bool {
-    let cols = rows.cols();
-    if cols > DEFERRED_CHECK_VECTORS * L::N {
+    if rows.cols() > DEFERRED_CHECK_VECTORS * L::N {
         return false;
     }
     let exp = *exp;
-    let mut overflow_bits = l.splat(T::ZERO);
-    let mut lane_sums = [(overflow_bits, overflow_bits); GROUP_ROWS];
+    let zero = l.splat(T::ZERO);
+    let (mut lane_sums, mut all) = ([(zero, zero); GROUP_ROWS], zero);
     for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
         let mut row = rows.row_mut(i);
-        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, cols, &mut overflow_bits);
+        let len = row.len();
+        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, len);
+        all = l.add(all, l.abs(lane_sum.0));
     }
-    let mut all_fit = !l.exp_overflowed(overflow_bits);
+    if l.exp_overflowed(all) {
+        return false;
+    }
+    let mut all_fit = true;
     for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&lane_sums) {
         let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);

@@ -8,10 +8,11 @@
 //! weight s(x) is u or 1/u.
 //!
 //! Pass 1 computes the sums, pass 2 writes. No weight of a finite logit overflows, but sums do, and
-//! the smallest weights are subnormal. A row whose sum is out of range is therefore summed again
-//! with all weights scaled by a power of two. Results are written as c u or c / u times a power of
-//! two, with c from the reciprocal of the sum ([`Norm`]): no intermediate is less precise than the
-//! result.
+//! the smallest weights are subnormal, which is slow on many CPUs. Pass 1 therefore bounds u, far
+//! beyond where that changes a sum in range. A row whose sum is out of range is summed again,
+//! without bounds and with all weights scaled by a power of two. Results are written as c u or
+//! c / u times a power of two, with c from the reciprocal of the sum ([`Norm`]): no intermediate is
+//! less precise than the result.
 //!
 //! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of
 //! u, of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and
@@ -21,6 +22,7 @@ use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
 use crate::kernels::lanes::{Float, Lanes, WideLanes, split_exponent};
 use crate::kernels::math::compensated::{add_two_sum, reduce_accumulator};
+use crate::kernels::math::exp::pow2;
 use crate::kernels::math::ln::{ln, ln_mantissa};
 use crate::kernels::rows::{SrcDst, map_row_by_length, zip_map};
 use crate::matrix::{MatMut, MatRef};
@@ -31,24 +33,39 @@ fn one_plus_abs<L: Lanes<T>, T: Float>(l: L, x: L::V) -> L::V {
     l.add(l.abs(x), l.splat(T::ONE))
 }
 
+/// u of the positive elements, 1 for the others; and u of the negative elements, 1 for the others.
+/// The first divided by the second is the weight. No operation overflows for the sake of elements
+/// that do not need it.
+#[inline(always)]
+fn numerator_and_denominator<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
+    let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
+    (l.add(one, l.max(zero, x)), l.sub(one, l.min(zero, x)))
+}
+
 /// The weights of `x` times `c`.
 #[inline(always)]
 fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
-    let u = one_plus_abs(l, x);
-    l.select(l.lt(x, l.splat(T::ZERO)), l.div(c, u), l.mul(u, c))
+    let (numerator, denominator) = numerator_and_denominator(l, x);
+    l.mul(numerator, l.div(c, denominator))
 }
 
-/// The weights of `x` times `c` as unevaluated sums, whose only error is the rounding of u;
-/// `inverse` is 1/c, and c is a power of two.
+/// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. In
+/// the first pass a u above `s.limit` counts as this limit.
 #[inline(always)]
-fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V, inverse: L::V) -> (L::V, L::V) {
-    let (u, zero) = (one_plus_abs(l, x), l.splat(T::ZERO));
-    let quotient = l.div(c, u);
-    let low = l.mul(l.div_residual(c, u, quotient), l.mul(quotient, inverse));
-    let negative = l.lt(x, zero);
-    // The weight of -inf is exactly 0; its low part would be NaN.
-    let low = l.select(l.lt(l.splat(T::NEG_INFINITY), x), low, zero);
-    (l.select(negative, quotient, l.mul(u, c)), l.select(negative, low, zero))
+fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, s: &Scales<L::V>) -> (L::V, L::V) {
+    let (numerator, denominator) = numerator_and_denominator(l, x);
+    // `min` returns its second operand if one is NaN.
+    if s.is_first {
+        let (numerator, denominator) = (l.min(s.limit, numerator), l.min(s.limit, denominator));
+        let quotient = l.div(s.weight, denominator);
+        let residual = l.div_residual(s.weight, denominator, quotient);
+        return (l.mul(numerator, quotient), l.mul(residual, quotient));
+    }
+    let quotient = l.div(s.weight, denominator);
+    // The weight of -inf is exactly 0; a residual from infinity would be NaN.
+    let denominator = l.min(l.splat(T::ZERO - T::MIN), denominator);
+    let residual = l.div_residual(s.weight, denominator, quotient);
+    (l.mul(numerator, quotient), l.mul(residual, l.mul(quotient, s.inverse)))
 }
 
 /// `N` sums, each with one term per element. `terms(at, end)` returns the vectors of terms of the
@@ -120,6 +137,10 @@ struct Scales<V> {
     weight: V,
     /// 1 / `weight`.
     inverse: V,
+    /// Whether this is the first pass, with scales of 1.
+    is_first: bool,
+    /// The largest u in the first pass.
+    limit: V,
     /// The scale of the upstream gradient.
     gradient: V,
 }
@@ -139,20 +160,25 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
 ) -> Option<(Norm<T>, T)> {
     let large = T::SCALE.to_f64();
     let small = 1.0 / large;
+    // f32: u up to 2^100 in sums from 2^-40 to 2^80. The bound of 2^-100 of a weight, and thus the
+    // error of a sum of 2^27 weights, is below 2^-32 of the sum.
+    let (_, e) = split_exponent(large);
+    let (limit, smallest) = (pow2(1.25 * e), pow2(-0.5 * e));
     let (mut scale, mut gradient) = (1.0, 1.0);
+    let splat = |x: f64| l.splat(T::from_f64(x));
+    let one = l.splat(T::ONE);
+    let scales = Scales { weight: one, inverse: one, is_first: true, limit: splat(limit), gradient: one };
+    let mut sums = compensated_sums(
+        l,
+        len,
+        #[inline(always)]
+        |at, end| terms(&scales, at, end),
+    );
     loop {
-        let splat = |x: f64| l.splat(T::from_f64(x));
-        let scales = Scales { weight: splat(scale), inverse: splat(1.0 / scale), gradient: splat(gradient) };
-        let sums = compensated_sums(
-            l,
-            len,
-            #[inline(always)]
-            |at, end| terms(&scales, at, end),
-        );
         let (sum, last) = (sums[0], sums[N - 1].total());
         let total = sum.total();
-        if scale == 1.0 && !(small..=large).contains(&total) {
-            scale = if total < small { large } else { small };
+        if scale == 1.0 && !(smallest..=large).contains(&total) {
+            scale = if total < smallest { large } else { small };
         } else if sum.degenerate_value(T::NAN).is_some() {
             return None;
         } else if gradient == 1.0 && !last.is_finite() {
@@ -163,6 +189,19 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
             let quarter = T::from_f64(value(last, total) * (0.25 / gradient));
             return quarter.to_f64().is_finite().then_some((Norm { sum, scale: T::from_f64(scale) }, quarter));
         }
+        let scales = Scales {
+            weight: splat(scale),
+            inverse: splat(1.0 / scale),
+            is_first: false,
+            limit: splat(limit),
+            gradient: splat(gradient),
+        };
+        sums = compensated_sums(
+            l,
+            len,
+            #[inline(always)]
+            |at, end| terms(&scales, at, end),
+        );
     }
 }
 
@@ -173,7 +212,7 @@ fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
         l,
         x.len(),
         #[inline(always)]
-        |s, at, end| [stable_weights_two_part(l, l.load_up_to(&x[at..end], T::NEG_INFINITY), s.weight, s.inverse)],
+        |s, at, end| [stable_weights_two_part(l, l.load_up_to(&x[at..end], T::NEG_INFINITY), s)],
         #[inline(always)]
         |sum, _| sum,
     );
@@ -190,7 +229,7 @@ fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(
         #[inline(always)]
         |s, at, end| {
             let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
-            let (weight, low) = stable_weights_two_part(l, x, s.weight, s.inverse);
+            let (weight, low) = stable_weights_two_part(l, x, s);
             let dy = l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient);
             [(weight, low), (l.mul(dy, weight), zero)]
         },
@@ -209,7 +248,7 @@ fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(N
         #[inline(always)]
         |s, at, end| {
             let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
-            let weight = stable_weights_two_part(l, x, s.weight, s.inverse);
+            let weight = stable_weights_two_part(l, x, s);
             [weight, (l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient), zero)]
         },
         #[inline(always)]

@@ -28,7 +28,7 @@ const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 /// reload each of them for every vector.
 #[inline(always)]
 pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
-    Exp::new(l, Base::ONE).hide_constants()
+    Exp::for_sums(l, Base::ONE).hide_constants()
 }
 
 /// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the
@@ -167,7 +167,7 @@ fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     start: usize,
     end: usize,
 ) -> (f64, f64) {
-    let exp = Exp::new(l, base);
+    let exp = Exp::for_sums(l, base);
     if base.shift == T::ZERO {
         block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
     } else {
@@ -190,7 +190,7 @@ fn second_look_block<L: ExpLanes<T>, T: Float>(
 }
 
 /// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;
-/// +inf if one overflows. `STORE` also stores them.
+/// too large for any base if one overflows. `STORE` also stores them.
 #[inline(always)]
 fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
@@ -199,12 +199,11 @@ fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     start: usize,
     end: usize,
 ) -> (f64, f64) {
-    let mut overflow_bits = l.splat(T::ZERO);
-    let (high, low) = block_lane_sums::<L, T, G, STORE>(l, exp, row, start, end, &mut overflow_bits);
-    if l.exp_overflowed(overflow_bits) { (f64::INFINITY, 0.0) } else { reduce_accumulator(l, high, low) }
+    let (high, low) = block_lane_sums::<L, T, G, STORE>(l, exp, row, start, end);
+    if G::RECORDED && l.exp_overflowed(high) { (2.0 * MAX_BLOCK_SUM, 0.0) } else { reduce_accumulator(l, high, low) }
 }
 
-/// [`block_sum_exp`] lane by lane, which records overflow instead of checking it.
+/// [`block_sum_exp`] lane by lane, without a check of overflow.
 ///
 /// The exponentials of a step are added in pairs, and then to the total with the rounding error
 /// kept. The error grows neither with the block nor with the elements that follow a large one.
@@ -215,7 +214,6 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
-    overflow_bits: &mut L::V,
 ) -> (L::V, L::V) {
     let zero = l.splat(T::ZERO);
     let mut sum = (zero, zero);
@@ -227,7 +225,7 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
                 row.prefetch(l, at + line);
             }
         }
-        sum = add_fast_two_sum(l, sum, step_sum_exp::<L, T, G, STORE>(l, exp, row, at, overflow_bits));
+        sum = add_fast_two_sum(l, sum, step_sum_exp::<L, T, G, STORE>(l, exp, row, at));
         at += step;
     }
     if at == end {
@@ -239,7 +237,7 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
     if !G::RECORDED || end < L::N || STORE && row.is_in_place() {
         while at < end {
             let next = end.min(at + L::N);
-            let e = eval::<L, T, G>(l, exp, row.load_tail(l, at, next), overflow_bits);
+            let e = exp.eval::<G>(l, row.load_tail(l, at, next));
             if STORE {
                 l.store_tail(&mut row.dst()[at..next], e);
             }
@@ -249,10 +247,10 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
         return sum;
     }
     let tail = match (end - at).div_ceil(L::N) {
-        1 => tail_sum::<L, T, G, STORE, 1>(l, exp, row, at, end, overflow_bits),
-        2 => tail_sum::<L, T, G, STORE, 2>(l, exp, row, at, end, overflow_bits),
-        3 => tail_sum::<L, T, G, STORE, 3>(l, exp, row, at, end, overflow_bits),
-        _ => tail_sum::<L, T, G, STORE, 4>(l, exp, row, at, end, overflow_bits),
+        1 => tail_sum::<L, T, G, STORE, 1>(l, exp, row, at, end),
+        2 => tail_sum::<L, T, G, STORE, 2>(l, exp, row, at, end),
+        3 => tail_sum::<L, T, G, STORE, 3>(l, exp, row, at, end),
+        _ => tail_sum::<L, T, G, STORE, 4>(l, exp, row, at, end),
     };
     add_fast_two_sum(l, sum, tail)
 }
@@ -265,11 +263,10 @@ fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
     at: usize,
-    overflow_bits: &mut L::V,
 ) -> L::V {
     let mut e = row.load_in_flight(l, at);
     for e in &mut e[..L::IN_FLIGHT] {
-        *e = eval::<L, T, G>(l, exp, *e, overflow_bits);
+        *e = exp.eval::<G>(l, *e);
     }
     if STORE {
         let out = &mut row.dst()[at..at + L::IN_FLIGHT * L::N];
@@ -294,7 +291,6 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     row: &mut impl Row<T>,
     at: usize,
     end: usize,
-    overflow_bits: &mut L::V,
 ) -> L::V {
     if K > L::IN_FLIGHT {
         // Unreachable: more than `IN_FLIGHT` vectors would contain a full step.
@@ -303,7 +299,7 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
     let mut e = [l.splat(T::ZERO); 4];
     for (i, e) in e[..K].iter_mut().enumerate() {
-        *e = eval::<L, T, G>(l, exp, row.load(l, start(i)), overflow_bits);
+        *e = exp.eval::<G>(l, row.load(l, start(i)));
     }
     if STORE {
         for (i, &e) in e[..K].iter().enumerate() {
@@ -317,21 +313,4 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
         3 => l.add(l.add(e[0], e[1]), e[2]),
         _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
     }
-}
-
-/// The exponentials of `x`. If the guard is [`Recorded`], overflow is recorded in `overflow_bits`
-/// instead of prevented by a clamp.
-#[inline(always)]
-pub(super) fn eval<L: ExpLanes<T>, T: Float, G: Guard>(
-    l: L,
-    exp: &Exp<L, T>,
-    x: L::V,
-    overflow_bits: &mut L::V,
-) -> L::V {
-    if !G::RECORDED {
-        return exp.eval::<G>(l, x);
-    }
-    let (e, shifted) = exp.eval_recorded(l, x);
-    *overflow_bits = l.record_exponent(*overflow_bits, shifted);
-    e
 }

@@ -10,6 +10,7 @@ crate::dispatch::entry_points! {
     inline forward::softmax(x: &[T], out: &mut [T]);
     inline forward::softmax_in_place(x: &mut [T]);
     inline forward::log_softmax(x: &[T], out: &mut [T]);
+    call forward::log_softmax_in_place(x: &mut [T]);
     inline forward::log_sum_exp(x: &[T]) -> T;
     call forward::ext_sum(x: &[T]) -> ExtSum<T>;
     call ext_sum::merge_ext_sums(a: ExtSum<T>, b: ExtSum<T>) -> ExtSum<T>;
@@ -17,12 +18,13 @@ crate::dispatch::entry_points! {
     call forward::softmax_rows(x: Logits<'_, T>, out: MatMut<'_, T>);
     call forward::softmax_rows_in_place(x: Logits<'_, T, MatMut<'_, T>>);
     call forward::log_softmax_rows(x: Logits<'_, T>, out: MatMut<'_, T>);
+    call forward::log_softmax_rows_in_place(x: Logits<'_, T, MatMut<'_, T>>);
     call forward::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
     call backward::softmax_backward_rows(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
     call backward::log_softmax_backward_rows(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
-    call cross_entropy::cross_entropy_rows(x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]);
+    call cross_entropy::cross_entropy_rows(x: Logits<'_, T>, classes: &[usize], losses: &mut [T]);
     call cross_entropy::cross_entropy_gradient_rows(
-        x: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>
+        x: Logits<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>
     );
     call stablemax::stablemax(x: &[T], out: &mut [T]);
     call stablemax::log_stablemax(x: &[T], out: &mut [T]);

@@ -2,16 +2,31 @@
 
 use crate::check::{self, Shape};
 use crate::dispatch::functions_and_isa_methods;
+use crate::kernels::softmax::{self as kernels, Logits};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef};
 
-/// Fails unless every row has a class and a loss, and every class is a column.
-fn check_classes<T>(logits: &MatRef<'_, T>, classes: &[usize], losses: &[T]) -> Result<(), Error> {
+/// The class of a row that counts for nothing: its loss is 0, and so is its gradient, whatever the
+/// logits. It marks, for example, padding and prompts.
+pub const IGNORED: usize = kernels::IGNORED;
+
+/// Fails unless every row has a class and a loss, and every class is a column or [`IGNORED`].
+pub(super) fn check_classes<T>(logits: &MatRef<'_, T>, classes: &[usize], losses: &[T]) -> Result<(), Error> {
     check::length("classes", classes.len(), logits.rows())?;
     check::length("losses", losses.len(), logits.rows())?;
-    match classes.iter().position(|&class| class >= logits.cols()) {
+    match classes.iter().position(|&class| class >= logits.cols() && class != IGNORED) {
         Some(row) => Err(Error::ClassOutOfRange { row, class: classes[row], classes: logits.cols() }),
         None => Ok(()),
+    }
+}
+
+/// Fails unless the weight of the losses is finite.
+pub(super) fn check_weight<T: Element>(weight: T) -> Result<(), Error> {
+    let value = weight.to_f64();
+    if value.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::InvalidParameter { argument: "weight", value, expected: "finite" })
     }
 }
 
@@ -21,10 +36,11 @@ functions_and_isa_methods! {
     ///
     /// - Accuracy: 4 ulp of the larger of 1 and the result; any length, also with a large common
     ///   offset of the logits.
-    /// - Special values: +inf if the logit of the class is -inf; NaN for a row without a softmax
-    ///   (see the [table](crate#special-values)).
+    /// - Special values: as in the [table](crate#special-values); 0 if the class is [`IGNORED`].
     /// - Errors: as listed below; `losses` is then unchanged.
     /// - Cost and source: 1 exp and 1 read per element; from the definition.
+    ///
+    /// [`Softmax`](crate::Softmax) adds a scale, masks, and losses of 0 for fully masked rows.
     ///
     /// ```
     /// use mantex::MatRef;
@@ -37,12 +53,12 @@ functions_and_isa_methods! {
     ///
     /// # Errors
     /// - [`Error::LengthMismatch`] if `classes` or `losses` does not have one element per row.
-    /// - [`Error::ClassOutOfRange`] if a class is not below the number of columns.
+    /// - [`Error::ClassOutOfRange`] if a class is neither a column nor [`IGNORED`].
     fn cross_entropy_rows(
         logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
     ) -> Result<(), Error> |road| {
         check_classes(&logits, classes, losses)?;
-        T::cross_entropy_rows(road, logits, classes, losses);
+        T::cross_entropy_rows(road, Logits::unmasked(logits, T::one()), classes, losses);
         Ok(())
     }
 }
@@ -56,11 +72,15 @@ functions_and_isa_methods! {
     /// - Accuracy: the losses as [`cross_entropy_rows`]; the gradient 5 ulp of
     ///   `weight * softmax(logits_i)[j]` if this product is a normal number, plus 1 ulp of `weight`
     ///   in the column of the class.
-    /// - Special values: NaN in the whole row if it has no softmax (see the
-    ///   [table](crate#special-values)).
+    /// - Special values: the losses as [`cross_entropy_rows`]; the gradient NaN in the whole row if
+    ///   it has no softmax (see the [table](crate#special-values)); both 0 if the class is
+    ///   [`IGNORED`].
     /// - Errors: as listed below; `losses` and `gradient` are then unchanged.
     /// - Cost and source: as [`softmax_rows`](crate::softmax_rows), whose exponentials both results
     ///   share; from the definition.
+    ///
+    /// For the mean over the rows that are not [`IGNORED`], count them and divide.
+    /// [`Softmax`](crate::Softmax) adds options as for [`cross_entropy_rows`].
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -81,10 +101,8 @@ functions_and_isa_methods! {
     ) -> Result<(), Error> |road| {
         check_classes(&logits, classes, losses)?;
         check::shape("gradient", &gradient, logits.shape())?;
-        if !weight.to_f64().is_finite() {
-            return Err(Error::InvalidParameter { argument: "weight", value: weight.to_f64(), expected: "finite" });
-        }
-        T::cross_entropy_gradient_rows(road, logits, classes, weight, losses, gradient);
+        check_weight(weight)?;
+        T::cross_entropy_gradient_rows(road, Logits::unmasked(logits, T::one()), classes, weight, losses, gradient);
         Ok(())
     }
 }

@@ -74,6 +74,22 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
+    /// Computes the log-softmax of a slice in place: `x[i] = x[i] - ln(sum_j exp(x[j]))`.
+    ///
+    /// - Accuracy: as [`log_softmax`], with the same bits.
+    /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
+    /// - Errors: none.
+    /// - Cost and source: as [`log_softmax`].
+    ///
+    /// ```
+    /// let mut x = [1e6_f32, 1e6];
+    /// mantex::log_softmax_in_place(&mut x);
+    /// assert!((x[0] + 2.0_f32.ln()).abs() < 1e-6);
+    /// ```
+    fn log_softmax_in_place(x: &mut [T]) |road| { T::log_softmax_in_place(road, x) }
+}
+
+functions_and_isa_methods! {
     /// Returns the log-sum-exp of a slice: `ln(sum_i exp(x[i]))`, without overflow or underflow.
     ///
     /// - Accuracy: 2 ulp, or 2 ulp of 1 if the result is between -1 and 1; any length.
@@ -99,7 +115,7 @@ functions_and_isa_methods! {
     ///   unchanged.
     /// - Cost and source: as [`softmax`]; short rows are processed in groups.
     ///
-    /// [`Softmax`](crate::Softmax) adds a scale, a mask and in-place results.
+    /// [`Softmax`](crate::Softmax) adds a scale and masks.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -120,6 +136,32 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
+    /// Computes the softmax of every row of a matrix in place:
+    /// `x[i][j] = exp(x[i][j]) / sum_k exp(x[i][k])`.
+    ///
+    /// - Accuracy: as [`softmax_rows`], with the same bits.
+    /// - Special values: as in the [table](crate#special-values), row by row.
+    /// - Errors: none.
+    /// - Cost and source: as [`softmax_rows`], but rows of more than a vector take 2 exp per
+    ///   element instead of 1, because their logits are needed again after the sum.
+    ///
+    /// [`Softmax`](crate::Softmax) adds a scale and masks.
+    ///
+    /// ```
+    /// let mut x = [0.0_f64, 0.0, 7.0, 7.0];
+    /// mantex::softmax_rows_in_place(mantex::MatMut::new(&mut x, 2, 2)?);
+    /// assert_eq!(x, [0.5; 4]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    fn softmax_rows_in_place(x: MatMut<'_, T>) |road| {
+        // Rows without columns take no memory: a loop over them might never end.
+        if x.cols() > 0 {
+            T::softmax_rows_in_place(road, Logits::unmasked(x, T::one()));
+        }
+    }
+}
+
+functions_and_isa_methods! {
     /// Computes the log-softmax of every row of a matrix:
     /// `out[i][j] = x[i][j] - ln(sum_k exp(x[i][k]))`.
     ///
@@ -129,7 +171,7 @@ functions_and_isa_methods! {
     ///   unchanged.
     /// - Cost and source: as [`log_softmax`]; short rows are processed in groups.
     ///
-    /// [`Softmax`](crate::Softmax) adds a scale and a mask.
+    /// [`Softmax`](crate::Softmax) adds a scale and masks.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -150,6 +192,31 @@ functions_and_isa_methods! {
 }
 
 functions_and_isa_methods! {
+    /// Computes the log-softmax of every row of a matrix in place:
+    /// `x[i][j] = x[i][j] - ln(sum_k exp(x[i][k]))`.
+    ///
+    /// - Accuracy: as [`log_softmax`], with the bits of [`log_softmax_rows`].
+    /// - Special values: as in the [table](crate#special-values), row by row.
+    /// - Errors: none.
+    /// - Cost and source: as [`log_softmax_rows`].
+    ///
+    /// [`Softmax`](crate::Softmax) adds a scale and masks.
+    ///
+    /// ```
+    /// let mut x = [0.0_f64, 0.0, 7.0, 7.0];
+    /// mantex::log_softmax_rows_in_place(mantex::MatMut::new(&mut x, 2, 2)?);
+    /// assert!(x.iter().all(|y| (y + 2.0_f64.ln()).abs() < 1e-15));
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    fn log_softmax_rows_in_place(x: MatMut<'_, T>) |road| {
+        // Rows without columns take no memory: a loop over them might never end.
+        if x.cols() > 0 {
+            T::log_softmax_rows_in_place(road, Logits::unmasked(x, T::one()));
+        }
+    }
+}
+
+functions_and_isa_methods! {
     /// Computes the log-sum-exp of every row of a matrix: `out[i] = ln(sum_j exp(x[i][j]))`.
     ///
     /// - Accuracy: as [`log_sum_exp`].
@@ -158,7 +225,7 @@ functions_and_isa_methods! {
     ///   is then unchanged.
     /// - Cost and source: as [`log_sum_exp`]; short rows are processed in groups.
     ///
-    /// [`Softmax`](crate::Softmax) adds a scale and a mask.
+    /// [`Softmax`](crate::Softmax) adds a scale and masks.
     ///
     /// ```
     /// let mut y = [0.0_f64; 2];

@@ -8,10 +8,11 @@ mod options;
 mod stablemax;
 
 pub use backward::{log_softmax_backward, log_softmax_backward_rows, softmax_backward, softmax_backward_rows};
-pub use cross_entropy::{cross_entropy_gradient_rows, cross_entropy_rows};
+pub use cross_entropy::{IGNORED, cross_entropy_gradient_rows, cross_entropy_rows};
 pub use ext_sum::ExtSum;
 pub use forward::{
-    log_softmax, log_softmax_rows, log_sum_exp, log_sum_exp_rows, softmax, softmax_in_place, softmax_rows,
+    log_softmax, log_softmax_in_place, log_softmax_rows, log_softmax_rows_in_place, log_sum_exp, log_sum_exp_rows,
+    softmax, softmax_in_place, softmax_rows, softmax_rows_in_place,
 };
 pub use options::Softmax;
 pub use stablemax::{

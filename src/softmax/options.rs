@@ -1,28 +1,33 @@
 //! The builder of softmax over rows.
 
+use super::cross_entropy::{check_classes, check_weight};
 use crate::check::{self, Shape};
 use crate::dispatch::Road;
-use crate::kernels::softmax::Logits;
+use crate::kernels::softmax::{Logits, RowLengths};
 use crate::real::Element;
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
-/// A builder for the softmax, log-softmax and log-sum-exp of rows of logits `scale * x + mask`.
+/// A builder for the softmax, log-softmax, log-sum-exp and cross-entropy of rows of logits
+/// `z = scale * x + mask`.
 ///
-/// - Accuracy: that of [`softmax_rows`], [`log_softmax_rows`] and [`log_sum_exp_rows`] for the
-///   logits `scale * x + mask`. These are rounded to `T` once, on scalar twice: the product and the
-///   sum.
-/// - Special values: a logit is -inf where the mask is -inf, even if `x` is NaN or +inf. Other
-///   logits are as in the [table](crate#special-values).
+/// - Accuracy: that of [`softmax_rows`], [`log_softmax_rows`], [`log_sum_exp_rows`] and
+///   [`cross_entropy_rows`] for the logits `z`. These are rounded to `T` once, on scalar twice: the
+///   product and the sum.
+/// - Special values: a logit is -inf where the mask is -inf, even if `x` is NaN or +inf, and in the
+///   columns that [`causal`](Self::causal) or [`lengths`](Self::lengths) mask. Other logits are as
+///   in the [table](crate#special-values), after the scale and the mask: a finite sum that
+///   overflows to -inf masks its entry, too.
 /// - Errors: [`Error::InvalidParameter`] if the scale is 0 or not finite; [`Error::ShapeMismatch`]
-///   if the mask has neither the shape of `x` nor one row of its length; those of each method.
-/// - Cost and source: as the functions without options, plus 1 read of the mask per pass.
+///   if the mask has neither the shape of `x` nor one row of its length;
+///   [`Error::LengthMismatch`] if there is not one length per row; [`Error::InvalidElement`] if a
+///   length exceeds the number of columns; those of each method.
+/// - Cost and source: as the functions without options, plus 1 read of the mask per pass. What
+///   `causal` or `lengths` mask is neither read nor computed, only written.
 ///
 /// ```
 /// use mantex::{MatMut, MatRef, Softmax};
-/// const MASKED: f32 = f32::NEG_INFINITY;
 /// let scores = [1.0_f32, 3.0, 5.0, 7.0];
-/// let causal = [0.0, MASKED, 0.0, 0.0];
-/// let attention = Softmax::new().scale(0.5).mask(MatRef::new(&causal, 2, 2)?);
+/// let attention = Softmax::new().scale(0.5).causal(0);
 /// let mut p = [0.0; 4];
 /// attention.rows(MatRef::new(&scores, 2, 2)?, MatMut::new(&mut p, 2, 2)?)?;
 /// assert_eq!(p[..2], [1.0, 0.0]);
@@ -31,45 +36,88 @@ use crate::{Error, Isa, MatMut, MatRef, Real};
 /// ```
 ///
 /// The compiler infers `T` from the options and the matrices. Where the builder is stored, its type
-/// is `Softmax<'a, T>` with the lifetime of the mask, or `Softmax<'static, T>` without one.
+/// is `Softmax<'a, T>` with the lifetime of the mask and the lengths, or `Softmax<'static, T>`
+/// without them.
 ///
 /// [`softmax_rows`]: crate::softmax_rows
 /// [`log_softmax_rows`]: crate::log_softmax_rows
 /// [`log_sum_exp_rows`]: crate::log_sum_exp_rows
+/// [`cross_entropy_rows`]: crate::cross_entropy_rows
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a builder computes nothing until one of its methods over rows is called"]
 pub struct Softmax<'a, T> {
     scale: T,
     mask: Option<MatRef<'a, T>>,
+    row_lengths: RowLengths<'a>,
     masked_rows_are_zero: bool,
     isa: Option<Isa>,
 }
 
 impl<T: Real> Default for Softmax<'_, T> {
     fn default() -> Self {
-        Self { scale: T::one(), mask: None, masked_rows_are_zero: false, isa: None }
+        Self { scale: T::one(), mask: None, row_lengths: RowLengths::ALL, masked_rows_are_zero: false, isa: None }
     }
 }
 
 impl<'a, T: Real> Softmax<'a, T> {
-    /// Returns the builder with scale 1, no mask, NaN for fully masked rows, and [`Isa::best`].
+    /// Returns the builder with scale 1, no masks, NaN for fully masked rows, and [`Isa::best`].
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets the factor of the logits, for example 1 / temperature: finite and not 0.
+    ///
+    /// A product that overflows to -inf masks its entry: with a scale of 2, the `f32` logit -3e38
+    /// counts as -inf. One that overflows to +inf makes the row NaN.
     pub fn scale(self, scale: T) -> Self {
         Self { scale, ..self }
     }
 
     /// Sets the matrix that is added to the scaled logits: it has their shape, or one row that is
-    /// added to every row. An entry of -inf masks a logit.
+    /// added to every row. An entry of -inf masks a logit, whatever the logit is.
+    ///
+    /// A finite entry masks nothing by itself: it is added. If the sum overflows to -inf, the entry
+    /// is masked: the `f32` score `f32::MIN` with the mask `f32::MIN` counts as -inf, and a row of
+    /// such sums is fully masked. With the mask `f32::MIN` and moderate scores, every sum is about
+    /// `f32::MIN`: a row of them is not masked, but has a softmax, which is nearly uniform.
     pub fn mask(self, mask: MatRef<'a, T>) -> Self {
         Self { mask: Some(mask), ..self }
     }
 
+    /// Masks the columns after `i + offset` in every row `i`, without a matrix: a query sees the
+    /// keys up to its own position. The offset is 0 if rows and columns begin at the same
+    /// position. If the rows are the last queries of a longer sequence of keys, it is the number of
+    /// columns minus the number of rows. If it is below 0, the first rows are fully masked.
+    ///
+    /// The results are those of a mask of -inf in these columns: 0 in a softmax and in a gradient,
+    /// -inf in a log-softmax. The columns are not read.
+    pub fn causal(self, offset: isize) -> Self {
+        Self { row_lengths: RowLengths { causal: Some(offset), ..self.row_lengths }, ..self }
+    }
+
+    /// Masks all but the first `lengths[i]` columns in every row `i`, without a matrix: for rows
+    /// that are padded to one length. There is one length per row, each at most the number of
+    /// columns; a row of length 0 is fully masked.
+    ///
+    /// The results are those of a mask of -inf in these columns, as with
+    /// [`causal`](Self::causal). Together, both options mask what either masks.
+    ///
+    /// ```
+    /// use mantex::{MatMut, MatRef, Softmax};
+    /// let padded = [1.0_f64, 1.0, f64::NAN, 5.0, f64::NAN, f64::NAN];
+    /// let mut p = [0.0; 6];
+    /// let (x, out) = (MatRef::new(&padded, 2, 3)?, MatMut::new(&mut p, 2, 3)?);
+    /// Softmax::new().lengths(&[2, 1]).rows(x, out)?;
+    /// assert_eq!(p, [0.5, 0.5, 0.0, 1.0, 0.0, 0.0]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    pub fn lengths(self, lengths: &'a [usize]) -> Self {
+        Self { row_lengths: RowLengths { lengths: Some(lengths), ..self.row_lengths }, ..self }
+    }
+
     /// Sets the results of rows whose logits are all -inf, whether masked or given. With `true`
-    /// their softmax is 0 and their log-softmax -inf; otherwise both are NaN.
+    /// such rows count for nothing: softmax, losses and gradients are 0, and log-softmax is -inf.
+    /// Otherwise all of these are NaN.
     pub fn masked_rows_are_zero(self, yes: bool) -> Self {
         Self { masked_rows_are_zero: yes, ..self }
     }
@@ -126,6 +174,24 @@ impl<'a, T: Real> Softmax<'a, T> {
         Ok(())
     }
 
+    /// Computes the log-softmax of every row in place, with the results of [`Softmax::log_rows`] to
+    /// the bit.
+    ///
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax).
+    /// - Errors: as listed below; `x` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
+    ///
+    /// # Errors
+    /// Those of the options (see [`Softmax`]).
+    pub fn log_rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
+        let logits = self.logits(x)?;
+        if logits.x.cols() > 0 {
+            T::log_softmax_rows_in_place(self.road(), logits);
+        }
+        Ok(())
+    }
+
     /// Computes the log-softmax of every row: `out[i][j] = z[i][j] - ln(sum_k exp(z[i][k]))` with
     /// `z = scale * x + mask`.
     ///
@@ -163,6 +229,64 @@ impl<'a, T: Real> Softmax<'a, T> {
         Ok(())
     }
 
+    /// Computes the cross-entropy of the softmax of every row with the class of the row:
+    /// `losses[i] = ln(sum_k exp(z[i][k])) - z[i][classes[i]]` with `z = scale * x + mask`.
+    ///
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax): +inf if the class is masked, unless the row is
+    ///   fully masked; 0 if the class is [`IGNORED`](crate::IGNORED).
+    /// - Errors: as listed below; `losses` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
+    ///
+    /// ```
+    /// use mantex::{IGNORED, MatRef, Softmax};
+    /// let logits = [0.0_f64, 0.0, 0.0, 3.0, 3.0, 3.0];
+    /// let mut losses = [0.0; 2];
+    /// let counted = Softmax::new().lengths(&[2, 0]).masked_rows_are_zero(true);
+    /// counted.cross_entropy_rows(MatRef::new(&logits, 2, 3)?, &[1, IGNORED], &mut losses)?;
+    /// assert_eq!(losses, [2.0_f64.ln(), 0.0]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - Those of [`cross_entropy_rows`](crate::cross_entropy_rows).
+    /// - Those of the options (see [`Softmax`]).
+    pub fn cross_entropy_rows(&self, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error> {
+        check_classes(&x, classes, losses)?;
+        T::cross_entropy_rows(self.road(), self.logits(x)?, classes, losses);
+        Ok(())
+    }
+
+    /// Computes [`Softmax::cross_entropy_rows`], and the gradient of `weight` times the sum of the
+    /// losses with respect to the logits z:
+    /// `gradient[i][j] = weight * (softmax(z_i)[j] - (j == classes[i]))`. The gradient with respect
+    /// to `x` is `scale` times that: multiply the weight by it.
+    ///
+    /// - Accuracy: the losses as the [builder](Softmax); the gradient as
+    ///   [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
+    /// - Special values: as [`Softmax::cross_entropy_rows`]; the gradient of a masked entry is 0,
+    ///   or `-weight` if it is the class.
+    /// - Errors: as listed below; `losses` and `gradient` are then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
+    ///
+    /// # Errors
+    /// - Those of [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
+    /// - Those of the options (see [`Softmax`]).
+    pub fn cross_entropy_gradient_rows(
+        &self,
+        x: MatRef<'_, T>,
+        classes: &[usize],
+        weight: T,
+        losses: &mut [T],
+        gradient: MatMut<'_, T>,
+    ) -> Result<(), Error> {
+        check_classes(&x, classes, losses)?;
+        check::shape("gradient", &gradient, x.shape())?;
+        check_weight(weight)?;
+        T::cross_entropy_gradient_rows(self.road(), self.logits(x)?, classes, weight, losses, gradient);
+        Ok(())
+    }
+
     fn road(&self) -> Road {
         self.isa.into()
     }
@@ -179,6 +303,14 @@ impl<'a, T: Real> Softmax<'a, T> {
         {
             check::shape("mask", &mask, (rows, cols))?;
         }
-        Ok(Logits { x, scale: self.scale, mask: self.mask, masked_rows_are_zero: self.masked_rows_are_zero })
+        if let Some(lengths) = self.row_lengths.lengths {
+            check::length("lengths", lengths.len(), rows)?;
+            if let Some(row) = lengths.iter().position(|&len| len > cols) {
+                let (value, expected) = (lengths[row] as f64, "at most the number of columns");
+                return Err(Error::InvalidElement { argument: "lengths", row, col: 0, value, expected });
+            }
+        }
+        let Self { scale, mask, row_lengths, masked_rows_are_zero, .. } = *self;
+        Ok(Logits { x, scale, mask, row_lengths, masked_rows_are_zero })
     }
 }

@@ -23,6 +23,11 @@ pub(crate) fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
             Ok(())
         }),
         ("log_softmax", |isa, i, mut out, _| isa.log_softmax(i.x.row(0), out.row_mut(0))),
+        ("log_softmax_in_place", |isa, i, mut out, _| {
+            out.row_mut(0).copy_from_slice(i.x.row(0));
+            isa.log_softmax_in_place(out.row_mut(0));
+            Ok(())
+        }),
         ("log_sum_exp", |isa, i, _, each| {
             each[0] = isa.log_sum_exp(i.x.row(0));
             Ok(())
@@ -45,12 +50,23 @@ pub(crate) fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
             copy_rows(i.x, &mut out);
             options(i.y).isa(isa).rows_in_place(out)
         }),
-        ("Softmax::rows_in_place without options", |isa, i, mut out, _| {
+        ("softmax_rows_in_place", |isa, i, mut out, _| {
             copy_rows(i.x, &mut out);
-            Softmax::new().isa(isa).rows_in_place(out)
+            isa.softmax_rows_in_place(out);
+            Ok(())
         }),
+        ("Softmax::causal", |isa, i, out, _| options(i.y).causal(CAUSAL).isa(isa).rows(i.x, out)),
         ("log_softmax_rows", |isa, i, out, _| isa.log_softmax_rows(i.x, out)),
         ("Softmax::log_rows", |isa, i, out, _| options(i.y).isa(isa).log_rows(i.x, out)),
+        ("Softmax::log_rows_in_place", |isa, i, mut out, _| {
+            copy_rows(i.x, &mut out);
+            options(i.y).causal(CAUSAL).isa(isa).log_rows_in_place(out)
+        }),
+        ("log_softmax_rows_in_place", |isa, i, mut out, _| {
+            copy_rows(i.x, &mut out);
+            isa.log_softmax_rows_in_place(out);
+            Ok(())
+        }),
         ("log_sum_exp_rows", |isa, i, _, each| isa.log_sum_exp_rows(i.x, each)),
         ("Softmax::log_sum_exp_rows", |isa, i, _, each| options(i.y).isa(isa).log_sum_exp_rows(i.x, each)),
         ("softmax_backward_rows", |isa, i, out, _| isa.softmax_backward_rows(i.x, i.y, out)),
@@ -67,8 +83,22 @@ pub(crate) fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
             0 => Ok(()),
             _ => isa.cross_entropy_gradient_rows(i.x, i.classes, T::of(0.25), each, out),
         }),
+        ("Softmax::cross_entropy_rows", |isa, i, _, each| match i.x.cols() {
+            0 => Ok(()),
+            _ => options(i.y).isa(isa).cross_entropy_rows(i.x, i.classes, each),
+        }),
+        ("Softmax::cross_entropy_gradient_rows", |isa, i, out, each| match i.x.cols() {
+            0 => Ok(()),
+            _ => {
+                let options = options(i.y).causal(CAUSAL).isa(isa);
+                options.cross_entropy_gradient_rows(i.x, i.classes, T::of(0.25), each, out)
+            }
+        }),
     ]
 }
+
+/// Ends some of the rows of small matrices, and none of long ones.
+const CAUSAL: isize = 30;
 
 fn copy_rows<T: Float>(x: MatRef<'_, T>, out: &mut MatMut<'_, T>) {
     (0..x.rows()).for_each(|i| out.row_mut(i).copy_from_slice(x.row(i)));

@@ -13,7 +13,7 @@ use crate::support::{
     softmax::{Outputs, check_outputs, run_row},
     stablemax,
 };
-use mantex::{Error, Isa, MatMut, Softmax, log_sum_exp, softmax};
+use mantex::{Error, IGNORED, Isa, MatMut, Softmax, log_sum_exp, softmax};
 
 pub(crate) fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
@@ -94,11 +94,21 @@ fn options<T: Float>(bytes: &mut Bytes<'_>) {
     let options = Softmax::new().scale(scale).masked_rows_are_zero(zeros);
     let options = mask.as_ref().map_or(options, |mask| options.mask(mask.view()));
     let (gap, wrong) = (bytes.below(8), bytes.rarely());
+    let causal = bytes.flag().then(|| bytes.below(100) as isize - 50);
+    let options = causal.map_or(options, |offset| options.causal(offset));
+    let lengths: Vec<usize> = (0..rows).map(|_| bytes.below(cols + 1)).collect();
+    let shortened = bytes.flag();
+    let options = if shortened { options.lengths(&lengths) } else { options };
+    let visible = |i: usize| {
+        let causal = causal.map_or(cols, |offset| (i as isize + 1 + offset).clamp(0, cols as isize) as usize);
+        if shortened { causal.min(lengths[i]) } else { causal }
+    };
     let (out_rows, out_cols) = if wrong { (rows + 1, cols) } else { (rows, cols) };
     let good_mask = mask.is_none() || mask_cols == cols && (mask_rows == rows || mask_rows == 1);
     let good = !wrong && good_mask && scale.wide().is_finite() && scale.wide() != 0.0;
     for isa in isas() {
         let [mut softmax, mut log_softmax] = [(); 2].map(|()| Matrix::<T>::unwritten(out_rows, out_cols, gap));
+        let mut in_place = Matrix::new(&x.written().concat(), rows, cols, gap);
         let mut log_sum_exp = Guarded::<T>::unwritten(out_rows, 1);
         let options = options.isa(isa);
         let results = [
@@ -107,16 +117,20 @@ fn options<T: Float>(bytes: &mut Bytes<'_>) {
             options.log_sum_exp_rows(x.view(), log_sum_exp.get_mut()),
         ];
         assert!(results.iter().all(|result| result.is_ok() == good), "{results:?} on {isa}");
+        let result = options.log_rows_in_place(in_place.view_mut());
+        assert!(result.is_ok() == good || wrong, "{result:?} on {isa}");
         if !good {
             assert!(softmax.is_untouched() && log_softmax.is_untouched());
             assert!(log_sum_exp.check().iter().all(|&x| Guarded::is_guard(x)));
             continue;
         }
+        assert!(log_softmax.written().iter().zip(in_place.written()).all(|(a, b)| same(a, b)), "in place on {isa}");
         let outs = softmax.written().into_iter().zip(log_softmax.written()).zip(log_sum_exp.check());
         for (i, ((softmax, log_softmax), &log_sum_exp)) in outs.enumerate() {
             let mask = mask.as_ref().map(|mask| mask.view().row(if mask_rows == 1 { 0 } else { i }));
-            let logits: Vec<T> =
+            let mut logits: Vec<T> =
                 (0..cols).map(|j| logit(isa, scale, x.view().row(i)[j], mask.map(|mask| mask[j]))).collect();
+            logits[visible(i)..].fill(T::of(f64::NEG_INFINITY));
             if zeros && logits.iter().all(|x| x.wide() == f64::NEG_INFINITY) {
                 assert!(softmax.iter().all(|p| p.bits() == 0), "a masked row on {isa}");
                 assert!(log_softmax.iter().all(|p| p.wide() == f64::NEG_INFINITY), "a masked row on {isa}");
@@ -198,7 +212,7 @@ fn backward<T: Float>(bytes: &mut Bytes<'_>) {
 fn cross_entropy<T: Float>(bytes: &mut Bytes<'_>) {
     let (rows, cols) = shape(bytes);
     let x = bytes.matrix::<T>(rows, cols);
-    let classes: Vec<usize> = (0..rows)
+    let mut classes: Vec<usize> = (0..rows)
         .map(|_| {
             let too_high = usize::from(bytes.rarely());
             bytes.below((cols + too_high).max(1))
@@ -207,14 +221,18 @@ fn cross_entropy<T: Float>(bytes: &mut Bytes<'_>) {
     let mut weights = [T::of(1.0), bytes.number()];
     // Beyond, products in double-double overflow.
     tame(&mut weights, T::LARGEST.wide() * power_of_two(-60));
-    let good = classes.iter().all(|&class| class < cols);
+    if bytes.flag() {
+        classes.iter_mut().step_by(1 + bytes.below(4)).for_each(|class| *class = IGNORED);
+    }
+    let good = classes.iter().all(|&class| class < cols || class == IGNORED);
     for isa in isas() {
         if good {
             Report::check(|report| check_cross_entropy(report, isa, "cross-entropy", x.view(), &classes, &weights));
             continue;
         }
         let (mut losses, mut out) = (Guarded::<T>::unwritten(rows, 0), Matrix::<T>::unwritten(rows, cols, 1));
-        let row = classes.iter().position(|&class| class >= cols).expect("a class that is no column");
+        let row =
+            classes.iter().position(|&class| class >= cols && class != IGNORED).expect("a class that is no column");
         let error = Err(Error::ClassOutOfRange { row, class: classes[row], classes: cols });
         assert_eq!(isa.cross_entropy_rows(x.view(), &classes, losses.get_mut()), error);
         let weight = weights[1];

@@ -96,30 +96,29 @@ fn both_ends_of_the_range<T: Float>() {
     }
 }
 
-/// The exponential without clamps gives what the one with them does up to the largest sum that is
-/// taken for good, and sees no overflow there. Far below its range it may come to -0, or to what no
-/// sum takes for good: infinite or NaN. Returns what it needs as scratch.
-fn check_watched(isa: Isa, x: &[f32], expected: &[f32], mut out: Vec<f32>) -> Vec<f32> {
+/// The exponential of sums gives what the accurate one does up to the largest sum that is taken for
+/// good. Far below its range it may come to -0, or to what no sum takes for good: infinite or NaN.
+/// Returns what it needs as scratch.
+fn check_saturating(isa: Isa, x: &[f32], expected: &[f32], mut out: Vec<f32>) -> Vec<f32> {
     let good = |x: f32| x <= 64.0 * std::f32::consts::LN_2;
     out.resize(x.len(), -1.0);
-    let seen = baselines::exp_recorded(isa, x, &mut out);
-    assert!(!seen || !x.iter().all(|&x| good(x)), "{isa}: overflow seen from {:e} on", x[0]);
+    baselines::exp_recorded(isa, x, &mut out);
     for ((&x, &y), &expected) in x.iter().zip(&out).zip(expected) {
         let far_below = x < -1e7 && !y.is_finite();
-        assert!(!good(x) || y == expected || far_below, "{isa}: exp({x:e}) = {y:e} without the clamp");
+        assert!(!good(x) || y == expected || far_below, "{isa}: exp({x:e}) = {y:e} in a sum");
     }
     out
 }
 
 /// The largest error of e^x for each instruction set, and where, over the f32 bit patterns from
 /// `start` on in steps; results that are no normal numbers are checked here, and the exponential
-/// that watches instead of clamping. The reference is in f64: good to 2^-29 ulp of f32.
+/// of sums. The reference is in f64: good to 2^-29 ulp of f32.
 fn worst_errors(isas: &[Isa], start: u64, step: u64) -> Vec<(f64, f32)> {
     const PIECE: u64 = 1 << 14;
     let smallest = f64::from(f32::MIN_POSITIVE);
     let largest = power_of_two(127);
     let mut worst = vec![(-1.0, f32::NAN); isas.len()];
-    let mut watched = Vec::new();
+    let mut saturated = Vec::new();
     for piece in (start..1 << 32).step_by((step * PIECE) as usize) {
         let patterns = (0..PIECE).map(|i| piece + i * step).take_while(|&bits| bits < 1 << 32);
         let x: Vec<f32> = patterns.map(|bits| f32::from_bits(bits as u32)).collect();
@@ -128,7 +127,7 @@ fn worst_errors(isas: &[Isa], start: u64, step: u64) -> Vec<(f64, f32)> {
         for (&isa, worst) in isas.iter().zip(&mut worst) {
             out.fill(-1.0);
             baselines::exp(isa, &x, &mut out);
-            watched = check_watched(isa, &x, &out, watched);
+            saturated = check_saturating(isa, &x, &out, saturated);
             for ((&x, &y), &r) in x.iter().zip(&out).zip(&expected) {
                 let wide = f64::from(y);
                 if (smallest..=largest).contains(&r) {
@@ -189,15 +188,14 @@ fn lost(y: f64) -> bool {
     y.is_finite() && y <= 18_446_744_073_709_551_616.0
 }
 
-// new ISA: its name here and in the next test, unless it records overflow.
-/// Where nothing watches for overflow, as on AVX-512, it shows in every result that is too large,
-/// whatever the reduced argument came to: infinite (of either sign), NaN, or large. All of f32
-/// above 89; small cases: one piece in 997.
+/// Too large an exponential shows in its result, whatever the reduced argument came to: infinite
+/// (of either sign), NaN, or large. All of f32 above 89; small cases: one piece in 997.
 #[test]
 fn no_overflow_is_lost() {
-    for isa in isas().into_iter().filter(|isa| isa.name() == "avx512") {
+    for isa in isas() {
         let mut out = vec![0.0; 1 << 14];
-        let step = if small_cases() { 997 * out.len() } else { out.len() };
+        let sampled = small_cases() || isa.name() == "scalar";
+        let step = if sampled { 997 * out.len() } else { out.len() };
         for start in (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(step) {
             let x: Vec<f32> =
                 (0..out.len() as u32).map(|i| f32::from_bits((start + i).min(f32::INFINITY.to_bits()))).collect();
@@ -205,28 +203,14 @@ fn no_overflow_is_lost() {
             // All at once: this is the loop that takes the time.
             if out.iter().fold(false, |any, &y| any | lost(y.into())) {
                 let at = out.iter().position(|&y| lost(y.into())).expect("just found");
-                panic!("e^{:e} came out as {:e}", x[at], out[at]);
+                panic!("{isa}: e^{:e} came out as {:e}", x[at], out[at]);
             }
-        }
-    }
-}
-
-/// Elsewhere overflow is seen, or shows in the result alike.
-#[test]
-fn overflow_is_seen() {
-    for isa in isas().into_iter().filter(|isa| isa.name() != "avx512") {
-        let large =
-            (89.0_f32.to_bits()..=f32::INFINITY.to_bits()).step_by(if small_cases() { 1_000_003 } else { 9973 });
-        for x in large.map(f32::from_bits).chain([f32::MAX, f32::INFINITY, f32::NAN]) {
-            let mut y = [0.0];
-            let seen = baselines::exp_recorded(isa, &[x], &mut y);
-            assert!(seen || !lost(y[0].into()), "{isa}: e^{x:e} came out as {:e}", y[0]);
         }
         let steps = (0..20_000).map(|i| 710.0 * 1.05_f64.powi(i)).take_while(|x| x.is_finite());
         for x in steps.chain([f64::MAX, f64::INFINITY, f64::NAN]) {
             let mut y = [0.0];
-            let seen = baselines::exp_recorded(isa, &[x], &mut y);
-            assert!(seen || !lost(y[0]), "{isa}: e^{x:e} came out as {:e}", y[0]);
+            baselines::exp_recorded(isa, &[x], &mut y);
+            assert!(!lost(y[0]), "{isa}: e^{x:e} came out as {:e}", y[0]);
         }
     }
 }

@@ -12,6 +12,7 @@ mod exp;
 mod isa;
 #[cfg(feature = "medoids")]
 mod medoids;
+mod send_sync;
 #[cfg(feature = "softmax")]
 mod softmax;
 #[cfg(feature = "transport")]

@@ -2,7 +2,7 @@
 
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_TABLE8, F64_INTEGER, POWERS_OF_TWO_16};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::Lanes;
 use core::arch::x86_64::{__m256, __m256d};
 use pulp::x86::V3;
 
@@ -32,17 +32,6 @@ impl ExpLanes<f32> for V3 {
         let power = self.avx._mm256_castsi256_ps(power);
         Lanes::<f32>::mul_add(self, power, p, power)
     }
-    #[inline(always)]
-    fn record_exponent(self, overflow_bits: __m256, shifted: __m256) -> __m256 {
-        self.avx._mm256_or_ps(overflow_bits, shifted)
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, overflow_bits: __m256) -> bool {
-        // Any bit above those of exponent (8) and index (3), except the shift constant's.
-        let bits = self.avx._mm256_castps_si256(overflow_bits);
-        let constant = self.avx._mm256_set1_epi32((1.5 * 1_048_576.0_f32).to_bits() as i32 | 0x7ff);
-        self.avx._mm256_testc_si256(constant, bits) == 0
-    }
 }
 
 impl ExpLanes<f64> for V3 {
@@ -57,16 +46,5 @@ impl ExpLanes<f64> for V3 {
         let exponent = self.avx2._mm256_slli_epi64::<52>(self.avx._mm256_castpd_si256(shifted));
         let exponent = self.avx._mm256_castsi256_pd(exponent);
         Lanes::<f64>::mul_add(self, exponent, p, exponent)
-    }
-    #[inline(always)]
-    fn record_exponent(self, overflow_bits: __m256d, shifted: __m256d) -> __m256d {
-        self.avx._mm256_or_pd(overflow_bits, shifted)
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, overflow_bits: __m256d) -> bool {
-        // Any bit above those of the exponent, except the shift constant's.
-        let bits = self.avx._mm256_castpd_si256(overflow_bits);
-        let constant = self.avx._mm256_set1_epi64x(f64::SHIFTER.to_bits() as i64 | 0x7ff);
-        self.avx._mm256_testc_si256(constant, bits) == 0
     }
 }

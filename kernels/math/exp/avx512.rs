@@ -2,7 +2,7 @@
 
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_TABLE16, F64_TABLE16, POWERS_OF_TWO_16};
-use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::{Float, Lanes, QUIET};
 use core::arch::x86_64::{__m512, __m512d};
 use pulp::x86::V4;
 
@@ -22,12 +22,17 @@ impl ExpLanes<f32> for V4 {
         // The permutation uses the low four bits of each index; scalef uses the floor of the
         // exponent.
         let power = self.avx512f._mm512_permutexvar_ps(self.avx512f._mm512_castps_si512(shifted), table);
-        self.avx512f._mm512_scalef_ps(Lanes::<f32>::mul_add(self, power, p, power), exponent)
+        self.avx512f._mm512_scalef_round_ps::<QUIET>(Lanes::<f32>::mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
-    fn exp_clamp_low(self, x: __m512, _: __m512) -> __m512 {
+    fn exp_saturate(self, x: __m512, _: __m512, _: __m512) -> __m512 {
         // scalef(NaN, -inf) is 0 and scalef(NaN, +inf) is +inf: the right results for infinities.
         x
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, sums: __m512) -> bool {
+        // A comparison with NaN is false.
+        Lanes::<f32>::lt(self, Lanes::<f32>::abs(self, sums), Lanes::<f32>::splat(self, f32::SCALE)) != u16::MAX
     }
     #[inline(always)]
     fn exp2_clamp(self, y: __m512, _: __m512, _: __m512) -> __m512 {
@@ -49,12 +54,17 @@ impl ExpLanes<f64> for V4 {
     fn exp_finish(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
         let index = self.avx512f._mm512_castpd_si512(shifted);
         let power = self.avx512f._mm512_permutex2var_pd(table.0, index, table.1);
-        self.avx512f._mm512_scalef_pd(Lanes::<f64>::mul_add(self, power, p, power), exponent)
+        self.avx512f._mm512_scalef_round_pd::<QUIET>(Lanes::<f64>::mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
-    fn exp_clamp_low(self, x: __m512d, _: __m512d) -> __m512d {
+    fn exp_saturate(self, x: __m512d, _: __m512d, _: __m512d) -> __m512d {
         // As for f32.
         x
+    }
+    #[inline(always)]
+    fn exp_overflowed(self, sums: __m512d) -> bool {
+        // A comparison with NaN is false.
+        Lanes::<f64>::lt(self, Lanes::<f64>::abs(self, sums), Lanes::<f64>::splat(self, f64::SCALE)) != u8::MAX
     }
     #[inline(always)]
     fn exp2_clamp(self, y: __m512d, _: __m512d, _: __m512d) -> __m512d {

@@ -42,7 +42,10 @@ impl<T: Float> Base<T> {
     #[inline(always)]
     pub(crate) fn ln_ratio(self, other: Self) -> (f64, f64) {
         let e = self.exponent - other.exponent;
-        ((self.shift.to_f64() - other.shift.to_f64()) + e * LN2_HI33, e * LN2_LO33)
+        // The difference itself could overflow; half of it cannot, and beyond 2^20 its size means
+        // nothing.
+        let half = (0.5 * self.shift.to_f64() - 0.5 * other.shift.to_f64()).clamp(-1_048_576.0, 1_048_576.0);
+        (2.0 * half + e * LN2_HI33, e * LN2_LO33)
     }
 }
 

@@ -24,12 +24,13 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     fn exp_clamp(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
         self.min(high, self.max(low, x))
     }
-    /// `x`, or `low` if that is larger. If [`ExpLanes::exp_finish`] saturates, as on AVX-512, it is
-    /// `x` itself: the exponential of -inf is then 0, and that of a finite number below `low` is 0,
-    /// or +inf below -1e26 (f32) or -1e67 (f64).
+    /// [`ExpLanes::exp_clamp`] for sums. If [`ExpLanes::exp_finish`] saturates and arithmetic
+    /// raises no flags, as on AVX-512, it is `x` itself. The exponential of -inf is then 0, and
+    /// that of a finite number below `low` is 0 or -0, or +inf below -1e26 (f32) or -1e67 (f64).
+    /// That of a number above `high` is too large for any sum, infinite of either sign, or NaN.
     #[inline(always)]
-    fn exp_clamp_low(self, x: Self::V, low: Self::V) -> Self::V {
-        self.max(low, x)
+    fn exp_saturate(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
+        self.exp_clamp(x, low, high)
     }
     /// [`ExpLanes::exp_clamp`] for powers of two. It is `y` itself if [`ExpLanes::exp_finish`]
     /// saturates, because the argument of a power of two is reduced without an error at any size.
@@ -37,22 +38,11 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     fn exp2_clamp(self, y: Self::V, low: Self::V, high: Self::V) -> Self::V {
         self.exp_clamp(y, low, high)
     }
-    /// The bitwise or of `overflow_bits` and `shifted`, for [`ExpLanes::exp_overflowed`]. A bit
-    /// that was set is never cleared. If overflow shows in the results, it is `overflow_bits`.
-    ///
-    /// The bits of `shifted` are those of the shift constant, 1.5 * 2^(mantissa bits - EXP.bits),
-    /// with the biased exponent and the table's index added at the low end. Arguments are clamped
-    /// below, so this sum is never negative. f32 on AVX2: `0 10010011 1000000000 eeeeeeee iii`. An
-    /// exponent that is too large carries into the zeros or changes the leading bits altogether, as
-    /// infinities and NaN do.
+    /// Whether a lane-wise sum of exponentials that saturated by [`ExpLanes::exp_saturate`] is
+    /// infinite, NaN, or larger than any sum that fits the base. Where they are clamped, it is
+    /// false: their sum is finite, and shows itself that it is too large.
     #[inline(always)]
-    fn record_exponent(self, overflow_bits: Self::V, _shifted: Self::V) -> Self::V {
-        overflow_bits
-    }
-    /// Whether an exponent was NaN or too large: a bit is set above those of the biased exponents
-    /// that [`ExpLanes::exp_finish`] can handle.
-    #[inline(always)]
-    fn exp_overflowed(self, _overflow_bits: Self::V) -> bool {
+    fn exp_overflowed(self, _sums: Self::V) -> bool {
         false
     }
     /// `x - k * ln 2` with an error far below one unit in the last place of 1. `high` and `low` are

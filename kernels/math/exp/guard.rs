@@ -3,18 +3,17 @@
 use super::{Exp, ExpLanes};
 use crate::kernels::lanes::Float;
 
-/// The guard of an exponential against arguments out of range. Each of the four types takes one or
-/// two instructions less than the next, and has the same results if its condition holds.
+/// The guard of an exponential against arguments out of range. Each of the four types takes at most
+/// as many instructions as the next, and has the same results if its condition holds.
 pub(crate) trait Guard: Copy {
-    /// Whether the base is [`Base::ONE`](super::Base::ONE) and overflow is recorded instead of
-    /// prevented.
+    /// Whether the base is [`Base::ONE`](super::Base::ONE), and may turn out not to fit.
     const RECORDED: bool;
 
     /// The argument, shifted and clamped as far as the guard asks for.
     fn guard<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, x: L::V) -> L::V;
 }
 
-/// For [`Base::ONE`](super::Base::ONE) only; [`ExpLanes::record_exponent`] records overflow.
+/// For [`Base::ONE`](super::Base::ONE) only. Exponentials that are too large show in their sum.
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded;
 
@@ -36,7 +35,7 @@ impl Guard for Recorded {
 
     #[inline(always)]
     fn guard<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, x: L::V) -> L::V {
-        l.exp_clamp_low(x, exp.low)
+        l.exp_saturate(x, exp.low, exp.high)
     }
 }
 
@@ -45,7 +44,7 @@ impl Guard for InRange {
 
     #[inline(always)]
     fn guard<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, x: L::V) -> L::V {
-        l.exp_clamp_low(x, exp.low)
+        l.exp_saturate(x, exp.low, exp.high)
     }
 }
 
@@ -63,6 +62,10 @@ impl Guard for Shifted {
 
     #[inline(always)]
     fn guard<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, x: L::V) -> L::V {
-        l.exp_clamp(l.sub(x, exp.shift), exp.low, exp.high)
+        // The difference itself could overflow; half of it cannot, and is rounded alike.
+        let half = l.splat(T::from_f64(0.5));
+        let d = l.mul_add(x, half, exp.minus_half_shift);
+        let d = l.exp_clamp(d, l.mul(exp.low, half), l.mul(exp.high, half));
+        l.add(d, d)
     }
 }

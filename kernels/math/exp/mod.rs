@@ -31,11 +31,14 @@ use crate::kernels::lanes::{Float, Lanes};
 /// The number of coefficients of the longest polynomial.
 const MAX_COEFFICIENTS: usize = 11;
 
+/// The binary logarithm of the number of exponentials whose sum must not overflow.
+const SUM_HEADROOM: f64 = 27.0;
+
 /// `e^(x - shift) * 2^-exponent` for the vectors of one row, see [`Base`].
 #[derive(Clone, Copy)]
 pub(crate) struct Exp<L: ExpLanes<T>, T: Float> {
-    /// The shift of the base.
-    shift: L::V,
+    /// Minus half of the shift of the base.
+    minus_half_shift: L::V,
     /// The lowest argument.
     low: L::V,
     /// The highest argument.
@@ -65,6 +68,7 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
     pub(crate) fn hide_constants(mut self) -> Self {
         use core::hint::black_box;
         self.low = black_box(self.low);
+        self.high = black_box(self.high);
         self.round = black_box(self.round);
         self.log2_e = black_box(self.log2_e);
         self.ln2_high = black_box(self.ln2_high);
@@ -84,7 +88,7 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         let e = base.exponent;
         let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
         Self {
-            shift: l.splat(base.shift),
+            minus_half_shift: l.splat(base.shift * T::from_f64(-0.5)),
             low: l.splat(T::from_f64((e + L::EXP.lowest) * core::f64::consts::LN_2)),
             high: l.splat(T::from_f64((e + L::EXP.highest) * core::f64::consts::LN_2)),
             round: l.splat(T::from_f64(round - e + L::EXP.bias)),
@@ -97,24 +101,19 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         }
     }
 
+    /// [`Exp::new`] with results that saturate at 2^100 (f64: 2^996) instead of near the largest
+    /// number: sums of them do not overflow, and are too large for the base if one saturates.
+    #[inline(always)]
+    pub(crate) fn for_sums(l: L, base: Base<T>) -> Self {
+        let high = (base.exponent + T::BIAS - SUM_HEADROOM) * core::f64::consts::LN_2;
+        Self { high: l.splat(T::from_f64(high)), ..Self::new(l, base) }
+    }
+
     /// The exponentials of `x`, with a guard that fits the base. Results saturate: at 0 near the
     /// smallest normal number, and far above any sum that fits the base. NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval<G: Guard>(&self, l: L, x: L::V) -> L::V {
-        self.eval_guarded::<G>(l, G::guard(l, self, x)).0
-    }
-
-    /// The exponentials of `x` relative to [`Base::ONE`], and the vector for
-    /// [`ExpLanes::record_exponent`]. If that records overflow, the exponentials are meaningless.
-    #[inline(always)]
-    pub(crate) fn eval_recorded(&self, l: L, x: L::V) -> (L::V, L::V) {
-        self.eval_guarded::<Recorded>(l, Recorded::guard(l, self, x))
-    }
-
-    /// The exponentials of arguments that the guard `G` has brought into range, and the shifted
-    /// exponents.
-    #[inline(always)]
-    fn eval_guarded<G: Guard>(&self, l: L, x: L::V) -> (L::V, L::V) {
+        let x = G::guard(l, self, x);
         let shifted = l.mul_add(x, self.log2_e, self.round);
         let k = l.sub(shifted, self.round);
         let t = l.exp_reduce(x, k, self.ln2_high, self.ln2_low);
@@ -128,7 +127,7 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
             l.mul(t, horner(l, t, c))
         };
         let exponent = if G::RECORDED { k } else { l.sub(shifted, self.unbias) };
-        (l.exp_finish(self.table, shifted, exponent, p), shifted)
+        l.exp_finish(self.table, shifted, exponent, p)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_INTEGER, F64_INTEGER};
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::Lanes;
 use core::arch::aarch64::{float32x4_t, float64x2_t};
 use pulp::aarch64::Neon;
 
@@ -24,18 +24,6 @@ impl ExpLanes<f32> for Neon {
         // These instructions keep NaN, as the clamp must.
         self.neon.vminq_f32(self.neon.vmaxq_f32(x, low), high)
     }
-    #[inline(always)]
-    fn record_exponent(self, overflow_bits: float32x4_t, shifted: float32x4_t) -> float32x4_t {
-        let (a, b) = (self.neon.vreinterpretq_u32_f32(overflow_bits), self.neon.vreinterpretq_u32_f32(shifted));
-        self.neon.vreinterpretq_f32_u32(self.neon.vorrq_u32(a, b))
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, overflow_bits: float32x4_t) -> bool {
-        // Any bit above those of the exponent, except the shift constant's.
-        Lanes::<f32>::to_array(self, overflow_bits)[..<Self as Lanes<f32>>::N]
-            .iter()
-            .any(|x| x.to_bits() & !(f32::SHIFTER.to_bits() | 0xff) != 0)
-    }
 }
 
 impl ExpLanes<f64> for Neon {
@@ -55,17 +43,5 @@ impl ExpLanes<f64> for Neon {
     fn exp_clamp(self, x: float64x2_t, low: float64x2_t, high: float64x2_t) -> float64x2_t {
         // As for f32, these instructions keep NaN.
         self.neon.vminq_f64(self.neon.vmaxq_f64(x, low), high)
-    }
-    #[inline(always)]
-    fn record_exponent(self, overflow_bits: float64x2_t, shifted: float64x2_t) -> float64x2_t {
-        let (a, b) = (self.neon.vreinterpretq_u64_f64(overflow_bits), self.neon.vreinterpretq_u64_f64(shifted));
-        self.neon.vreinterpretq_f64_u64(self.neon.vorrq_u64(a, b))
-    }
-    #[inline(always)]
-    fn exp_overflowed(self, overflow_bits: float64x2_t) -> bool {
-        // Any bit above those of the exponent, except the shift constant's.
-        Lanes::<f64>::to_array(self, overflow_bits)[..<Self as Lanes<f64>>::N]
-            .iter()
-            .any(|x| x.to_bits() & !(f64::SHIFTER.to_bits() | 0x7ff) != 0)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_INTEGER, F64_INTEGER};
-use crate::kernels::lanes::Float;
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 use pulp::Scalar;
 
@@ -18,15 +17,6 @@ macro_rules! scalar_exp {
             #[inline(always)]
             fn exp_finish(self, (): (), shifted: $t, _: $t, p: $t) -> $t {
                 (1.0 + p) * $t::from_bits(shifted.to_bits() << $mantissa_bits)
-            }
-            #[inline(always)]
-            fn record_exponent(self, overflow_bits: $t, shifted: $t) -> $t {
-                $t::from_bits(overflow_bits.to_bits() | shifted.to_bits())
-            }
-            #[inline(always)]
-            fn exp_overflowed(self, overflow_bits: $t) -> bool {
-                // Any bit above those of the exponent, except the shift constant's.
-                overflow_bits.to_bits() & !($t::SHIFTER.to_bits() | ($t::INFINITY.to_bits() >> $mantissa_bits)) != 0
             }
             #[inline(always)]
             fn exp_reduce(self, $x: $t, $k: $t, _: $t, _: $t) -> $t {

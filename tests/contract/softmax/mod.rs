@@ -8,6 +8,7 @@ mod accuracy;
 mod adversarial;
 mod ext_sum;
 mod gradients;
+mod masks;
 mod options;
 mod properties;
 mod rows;
