@@ -3,25 +3,45 @@
 //! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax,
 //! and shares the sum with the loss.
 
+use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::forward::{normalize_stored, write_recomputed};
 use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::Float;
-use crate::kernels::math::exp::ExpLanes;
-use crate::kernels::rows::should_stream;
+use crate::kernels::math::compensated::two_sum;
+use crate::kernels::math::exp::{ExpLanes, expm1};
+use crate::kernels::rows::{Row, Rows, should_stream};
 use crate::matrix::{MatMut, MatRef};
 
 /// A weight whose magnitude is between 1 / `MAX_FOLDED_WEIGHT` and this bound multiplies the
 /// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
 const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
 
-/// `-log_softmax(x)[class]`: the logarithm `high + low` of the sum, minus the logit; NaN if the row
-/// has no softmax.
+/// A loss below this limit is computed relative to the maximum, see [`max_and_ln`]: the class may
+/// then have so large a part of the sum that the difference from its logarithm loses accuracy.
+const MIN_DIFFERENCE: f64 = 1.0;
+
+/// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit; NaN if the row has no
+/// softmax.
 #[inline(always)]
-fn loss<T: Float>(sum: &ExtSum<T>, (high, low): (f64, f64), logit: T) -> T {
-    sum.degenerate_value(T::NAN).unwrap_or_else(|| T::from_f64((high - logit.to_f64()) + low))
+fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, class: usize) -> f64 {
+    if sum.degenerate_value(T::NAN).is_some() {
+        return f64::NAN;
+    }
+    let logit = row.load_tail(l, class, class + 1);
+    let logit = l.to_array(logit)[0].to_f64();
+    let loss = logarithm_minus(sum.ln_parts(), logit);
+    if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row), logit) } else { loss }
+}
+
+/// `(high + low) - logit`, rounded about once.
+#[inline(always)]
+fn logarithm_minus((high, low): (f64, f64), logit: f64) -> f64 {
+    let (lead, error) = two_sum(high, -logit);
+    // If the difference is infinite, its error is NaN.
+    if lead.is_finite() { lead + (error + low) } else { lead }
 }
 
 /// The cross-entropy of the softmax of every row with its class, which is below the number of
@@ -34,11 +54,12 @@ pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
     losses: &mut [T],
 ) {
     let exp = exp_base_one(l);
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    // The losses themselves show which classes dominate.
+    let (mut sums, mut unused) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
     for group in row_groups(x.rows(), x.cols()) {
-        group_sum_exp(l, &exp, &x, group.clone(), &mut sums);
+        group_sum_exp(l, &exp, &x, group.clone(), &mut sums, &mut unused);
         for (i, sum) in group.zip(&sums) {
-            losses[i] = loss(sum, sum.ln_parts(), x.row(i)[classes[i]]);
+            losses[i] = T::from_f64(loss(l, sum, &mut x.row_into(i, &mut []), classes[i]));
         }
     }
 }
@@ -70,16 +91,21 @@ pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
             group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
         }
         for (i, sum) in group.zip(&sums) {
-            losses[i] = loss(sum, sum.ln_parts(), x.row(i)[classes[i]]);
+            let (loss, class) = (loss(l, sum, &mut rows.row_mut(i), classes[i]), classes[i]);
+            losses[i] = T::from_f64(loss);
             if recomputed && sum.degenerate_value(T::NAN).is_none() {
                 write_recomputed(l, sum, &mut rows.row_mut(i), folded.to_f64());
             } else {
                 normalize_stored(l, rows.dst(i), sum, sum.scaled_reciprocal(folded.to_f64()), T::NAN);
             }
             let gradient = rows.dst(i);
-            gradient[classes[i]] = gradient[classes[i]] - folded;
+            gradient[class] = gradient[class] - folded;
             if folded != weight {
                 gradient.iter_mut().for_each(|x| *x = *x * weight);
+            }
+            if loss < MIN_DIFFERENCE {
+                // The softmax minus 1, without a cancellation. The addition makes -0 a 0.
+                gradient[class] = T::from_f64(weight.to_f64() * expm1(-loss) + 0.0);
             }
         }
     }

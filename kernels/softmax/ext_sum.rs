@@ -68,15 +68,17 @@ impl<T: Float> ExtSum<T> {
     }
 
     /// Changes the base; the sum stays the same. Unless the sum is 0, the new base must not be
-    /// below the old one.
+    /// below the old one. Returns the factor of numbers relative to the base.
     #[inline(always)]
-    pub(super) fn rebase(&mut self, base: Base<T>) {
+    pub(super) fn rebase(&mut self, base: Base<T>) -> f64 {
+        let mut factor = 1.0;
         if self.high > 0.0 && base != self.base {
-            let factor = exp_f64(self.base.ln_ratio(base));
+            factor = exp_f64(self.base.ln_ratio(base));
             self.high *= factor;
             self.low *= factor;
         }
         self.base = base;
+        factor
     }
 
     /// The same positive finite sum with its exponent moved into the base: relative to the new base
