@@ -79,12 +79,13 @@ fn ln_mantissa_plus(m: f64, small: f64) -> f64 {
     f - ((half - s * (half + r)) - small)
 }
 
-/// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low); `high` is exact.
+/// Natural logarithm of `(x + low) * 2^exponent` as an unevaluated sum (high, low); `low` is about
+/// an ulp of `x` at most, and `high` of the result is exact.
 #[inline(always)]
-pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
+pub(crate) fn ln_parts(x: f64, low: f64, exponent: f64) -> (f64, f64) {
     let (m, e) = split_exponent(x);
     let e = e + exponent;
-    (e * LN2_HI33, e * LN2_LO33 + ln_mantissa(m))
+    (e * LN2_HI33, ln_mantissa_plus(m, e * LN2_LO33 + low / x))
 }
 
 /// `ln(1 + s + low)` for `s` from 0 to 2^1000 and `low` of at most an ulp of `s`, within 1 ulp.

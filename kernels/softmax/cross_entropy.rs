@@ -33,7 +33,7 @@ fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, 
     let logit = row.load_tail(l, class, class + 1);
     let logit = l.to_array(logit)[0].to_f64();
     let loss = logarithm_minus(sum.ln_parts(), logit);
-    if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row), logit) } else { loss }
+    if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row, sum), logit) } else { loss }
 }
 
 /// `(high + low) - logit`, rounded about once.

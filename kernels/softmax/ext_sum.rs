@@ -144,7 +144,9 @@ impl<T: Float> ExtSum<T> {
     /// The logarithm of the sum as an unevaluated sum of two numbers.
     #[inline(always)]
     pub(super) fn ln_parts(&self) -> (f64, f64) {
-        let (high, low) = ln_parts(self.total(), self.base.exponent);
+        // In the sums of `f32` the second part is far below their rounding.
+        let low = if T::EPSILON == f64::EPSILON { self.low } else { 0.0 };
+        let (high, low) = ln_parts(self.high, low, self.base.exponent);
         // The shift may be far from the largest element, so neither term need be the larger one:
         // they are added without an error (two-sum). The last step makes the first part dominate.
         let shift = self.base.shift.to_f64();

@@ -1,6 +1,6 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
 
-use super::dominated::max_and_ln;
+use super::dominated::{ln_beside_max, max_and_ln};
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
 use super::row_groups::{RowsInto, RowsMut, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups};
@@ -39,7 +39,7 @@ pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
     let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    let ln = if may_dominate { max_and_ln(l, &mut row) } else { sum.ln_parts() };
+    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
     write_log_softmax(l, &mut row, &sum, ln, T::NAN);
 }
 
@@ -48,13 +48,7 @@ pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]
 pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
     let mut row = SrcDst::reading(x);
     let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    if may_dominate { rounded_sum(max_and_ln(l, &mut row)) } else { sum.ln() }
-}
-
-/// The logarithm of a sum, given in two parts.
-#[inline(always)]
-fn rounded_sum<T: Float>((high, low): (f64, f64)) -> T {
-    T::from_f64(high + low)
+    if may_dominate { ln_beside_max(l, &mut row, &sum) } else { sum.ln() }
 }
 
 /// The sum of the exponentials of a slice.
@@ -237,8 +231,8 @@ fn log_softmax_groups<L: ExpLanes<T>, T: Float>(l: L, x: impl Rows<T>, out: MatM
         for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
             *ln = sum.ln_parts();
         }
-        for (i, ln) in group.clone().zip(&mut logarithms).zip(may_dominate).filter_map(|(x, may)| may.then_some(x)) {
-            *ln = max_and_ln(l, &mut rows.row_mut(i));
+        for (at, i) in group.clone().enumerate().filter(|&(at, _)| may_dominate[at]) {
+            logarithms[at] = max_and_ln(l, &mut rows.row_mut(i), &sums[at]);
         }
         for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
             write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
@@ -254,7 +248,7 @@ fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, x: &impl Rows<T>, out: &mu
     for group in row_groups(out.len(), x.cols()) {
         group_sum_exp(l, &exp, x, group.clone(), &mut sums, &mut may_dominate);
         for (i, (sum, &may_dominate)) in group.zip(sums.iter().zip(&may_dominate)) {
-            out[i] = if may_dominate { rounded_sum(max_and_ln(l, &mut x.row_into(i, &mut []))) } else { sum.ln() };
+            out[i] = if may_dominate { ln_beside_max(l, &mut x.row_into(i, &mut []), sum) } else { sum.ln() };
         }
     }
 }

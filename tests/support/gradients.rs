@@ -95,6 +95,24 @@ pub(crate) fn check_backward<T: Float>(
     }
 }
 
+/// Checks the loss of a row, which is at least +0, and its gradient at the class.
+pub(crate) fn check_class<T: Float>(
+    report: &mut Report,
+    isa: Isa,
+    case: &dyn Fn() -> String,
+    r: &Reference,
+    (class, x): (usize, T),
+    weight: T,
+    (loss, gradient): (T, T),
+) {
+    let expected = -r.log_softmax(x.wide());
+    report.observe::<T>("cross_entropy", isa, ulp_error(loss, expected.0, expected.1), LOSS_ULPS, case);
+    assert!(loss.wide().is_nan() || loss.wide() > 0.0 || loss.bits() == 0, "{}: a loss of {loss} on {isa}", case());
+    let expected = r.softmax_minus_one(class, x.wide()) * Dd::from(weight.wide());
+    let ulps = ulp_error(gradient, expected.0, expected.1);
+    report.observe::<T>("gradient at the class", isa, ulps, CLASS_GRADIENT_ULPS, case);
+}
+
 /// Checks losses and gradients of a matrix. With weight 1 the gradient has the bits of the softmax,
 /// except at the class.
 pub(crate) fn check_cross_entropy<T: Float>(
@@ -117,22 +135,16 @@ pub(crate) fn check_cross_entropy<T: Float>(
         isa.cross_entropy_gradient_rows(matrix, classes, weight, losses.get_mut(), gradient).expect("equal shapes");
         assert!(same_bits(losses.check(), only.check()), "{name}, {rows} x {cols} on {isa}");
         for (i, r) in references.iter().enumerate() {
-            let loss = -r.log_softmax(matrix.row(i)[classes[i]].wide());
-            let ulps = ulp_error(losses.get()[i], loss.0, loss.1);
             let case = || format!("{name}, {rows} x {cols}, row {i}, weight {weight}");
-            report.observe::<T>("cross_entropy", isa, ulps, LOSS_ULPS, case);
-            let actual = losses.get()[i];
-            let not_negative = actual.wide().is_nan() || actual.wide() > 0.0 || actual.bits() == 0;
-            assert!(not_negative, "{}: a loss of {actual} on {isa}", case());
+            let results = (losses.get()[i], out.get()[i * cols + classes[i]]);
+            check_class(report, isa, &case, r, (classes[i], matrix.row(i)[classes[i]]), weight, results);
             for (j, &g) in out.check()[i * cols..(i + 1) * cols].iter().enumerate() {
                 let p = r.softmax[j] * Dd::from(weight.wide());
                 let at = i * cols + j;
                 if r.softmax[j].0.is_nan() {
                     assert!(g.wide().is_nan(), "{}: {g} without a softmax on {isa}", case());
                 } else if j == classes[i] {
-                    let expected = r.softmax_minus_one(j, matrix.row(i)[j].wide()) * Dd::from(weight.wide());
-                    let ulps = ulp_error(g, expected.0, expected.1);
-                    report.observe::<T>("gradient at the class", isa, ulps, CLASS_GRADIENT_ULPS, case);
+                    // Checked above.
                 } else if weight.wide() == 1.0 {
                     assert_eq!(g.bits(), softmax[at].bits(), "{} on {isa}", case());
                 } else if p.0.abs() >= T::SMALLEST && r.softmax[j].0 >= T::SMALLEST {

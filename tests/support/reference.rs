@@ -54,8 +54,18 @@ impl Reference {
         });
         // Without one maximum, whose exponential is 1: the logarithm of the sum is accurate near 0.
         let first = x.iter().position(|x| x.wide() == max).expect("a maximum");
-        let others = exps[..first].iter().chain(&exps[first + 1..]);
-        let rest = others.fold(Dd::ZERO, |sum, &e| sum + e);
+        let mut rest = exps[..first].iter().chain(&exps[first + 1..]).fold(Dd::ZERO, |sum, &e| sum + e);
+        if rest.0 < 1e-250 {
+            // Exponentials relative to the second largest element, which are not subnormal numbers.
+            let others = || wide().enumerate().filter(|&(i, _)| i != first).map(|(_, x)| x);
+            let second = others().fold(f64::NEG_INFINITY, f64::max);
+            if second - max > -1000.0 {
+                let exp = |x: f64| (x > f64::NEG_INFINITY).then(|| Dd::difference(x, second).exp());
+                let sum = others().filter_map(exp).fold(Dd::ZERO, |sum, e| sum + e);
+                // Not a product, whose second factor might be a subnormal number.
+                rest = (Dd::difference(second, max) + sum.ln()).exp();
+            }
+        }
         let (sum, ln_sum) = (Dd::ONE + rest, rest.ln_1p());
         let softmax = map_row(x, |i| exps[i] / sum);
         Self { softmax, log_sum_exp: Dd::from(max) + ln_sum, max, ln_sum, rest: rest / sum }
@@ -66,9 +76,10 @@ impl Reference {
         if x == self.max { -self.rest } else { self.softmax[i] - Dd::ONE }
     }
 
-    /// The unit of log-sum-exp's bound: the larger of its terms, the maximum and what exceeds it.
+    /// The number whose ulp is the unit of log-sum-exp's bound: the largest of its terms, which are
+    /// the maximum and what exceeds it, and the result.
     pub(crate) fn log_sum_exp_size(&self) -> f64 {
-        self.max.abs().max(self.ln_sum.0)
+        self.max.abs().max(self.ln_sum.0).max(self.log_sum_exp.0.abs())
     }
 
     /// The log-softmax of the element `x`.

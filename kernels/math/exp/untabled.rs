@@ -16,8 +16,6 @@ pub(crate) struct UntabledExp<L: ExpLanes<T>, T: Float> {
     exponent: L::V,
     /// The lowest argument.
     low: L::V,
-    /// The highest argument.
-    high: L::V,
     /// The shift constant of [`ExpLanes::exp_finish`] with its bias.
     unbias: L::V,
     /// The coefficients of (e^t - 1)/t.
@@ -36,17 +34,18 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
             least: l.splat(if base.shift > T::ZERO { T::ZERO } else { T::NEG_INFINITY }),
             exponent: l.splat(T::from_f64(e)),
             low: l.splat(T::from_f64((e + L::EXP.lowest) * core::f64::consts::LN_2)),
-            high: l.splat(T::from_f64((e + L::EXP.highest) * core::f64::consts::LN_2)),
             unbias: l.splat(T::from_f64(round + L::EXP.bias)),
             coefficients: splats(l, L::UNTABLED),
         }
     }
 
-    /// The exponentials of `x` and their rounding errors. Results saturate at 0 near the smallest
-    /// normal number. NaN is not allowed.
+    /// The exponentials of `x` and their rounding errors. `x` is at most a little above the base
+    /// and not NaN. Results saturate at 0 near the smallest normal number. The base has a shift only if
+    /// `HAS_SHIFT`.
     #[inline(always)]
-    pub(crate) fn eval(&self, l: L, x: L::V) -> (L::V, L::V) {
-        let x = l.exp_clamp(l.sub(l.max(x, self.least), self.shift), self.low, self.high);
+    pub(crate) fn eval<const HAS_SHIFT: bool>(&self, l: L, x: L::V) -> (L::V, L::V) {
+        let x = if HAS_SHIFT { l.sub(l.max(x, self.least), self.shift) } else { x };
+        let x = l.max(x, self.low);
         let shifter = l.splat(T::SHIFTER);
         let k = l.sub(l.mul_add(x, l.splat(T::LOG2_E), shifter), shifter);
         let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
