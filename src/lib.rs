@@ -73,9 +73,9 @@
 //! | | f32 and f64 |
 //! |---|---|
 //! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); 2^-100 (f64: 2^-996) absolute for smaller ones |
-//! | log-softmax | 4 ulp of the larger of 1 and the result, also under a large common offset |
-//! | log-sum-exp | 2 ulp of the result, or 2 ulp of 1 if the result is between -1 and 1 |
-//! | cross-entropy | as log-softmax; its gradient: 5 ulp of the softmax times the weight |
+//! | log-softmax | 2 ulp of the result at any size, also under a large common offset; never above 0 |
+//! | log-sum-exp | 2 ulp of the result or, if that is larger, of max or of what exceeds it; never below max |
+//! | cross-entropy | as log-softmax, never below 0; its gradient: 5 ulp of the softmax times the weight, 4 ulp of the result at the class |
 //! | StableMax | 4 ulp for normal results; its logarithm: 4 ulp of the larger of 1 and the result |
 //! | gradients | a few EPSILON times the sizes of their terms; see each function |
 //!

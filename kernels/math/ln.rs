@@ -55,6 +55,12 @@ pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
 /// `f - f^2/2 + s (f^2/2 + R(s^2))` with the minimax polynomial R of fdlibm's e_log.c.
 #[inline(always)]
 pub(crate) fn ln_mantissa(m: f64) -> f64 {
+    ln_mantissa_plus(m, 0.0)
+}
+
+/// [`ln_mantissa`] plus a small number.
+#[inline(always)]
+fn ln_mantissa_plus(m: f64, small: f64) -> f64 {
     /// The coefficients of R(z) / z, constant first.
     const R: [f64; 7] = [
         6.666_666_666_666_735e-1,
@@ -70,15 +76,27 @@ pub(crate) fn ln_mantissa(m: f64) -> f64 {
     let z = s * s;
     let r = z * horner::<_, f64>(pulp::Scalar, z, &R);
     let half = 0.5 * f * f;
-    f - (half - s * (half + r))
+    f - ((half - s * (half + r)) - small)
 }
 
-/// Natural logarithm of `x * 2^exponent` as an unevaluated sum (high, low); `high` is exact.
+/// Natural logarithm of `(x + low) * 2^exponent` as an unevaluated sum (high, low); `low` is about
+/// an ulp of `x` at most, and `high` of the result is exact.
 #[inline(always)]
-pub(crate) fn ln_parts(x: f64, exponent: f64) -> (f64, f64) {
+pub(crate) fn ln_parts(x: f64, low: f64, exponent: f64) -> (f64, f64) {
     let (m, e) = split_exponent(x);
     let e = e + exponent;
-    (e * LN2_HI33, e * LN2_LO33 + ln_mantissa(m))
+    (e * LN2_HI33, ln_mantissa_plus(m, e * LN2_LO33 + low / x))
+}
+
+/// `ln(1 + s + low)` for `s` from 0 to 2^1000 and `low` of at most an ulp of `s`, within 1 ulp.
+///
+/// `1 + s` is rounded; with its rounding error r, `ln(1 + s) = ln(u) + ln(1 + r / u)`.
+#[inline(always)]
+pub(crate) fn ln_1p(s: f64, low: f64) -> f64 {
+    let u = 1.0 + s;
+    let r = if s < 1.0 { s - (u - 1.0) } else { 1.0 - (u - s) };
+    let (m, e) = split_exponent(u);
+    e * LN2_HI33 + ln_mantissa_plus(m, e * LN2_LO33 + (r + low) / u)
 }
 
 /// Logarithm to base 2 of a positive finite number.

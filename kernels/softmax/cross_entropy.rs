@@ -3,14 +3,16 @@
 //! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax,
 //! and shares the sum with the loss.
 
+use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::forward::{normalize_stored, write_recomputed};
 use super::logits::Logits;
 use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::ExpLanes;
+use crate::kernels::lanes::Float;
+use crate::kernels::math::compensated::two_sum;
+use crate::kernels::math::exp::{ExpLanes, expm1};
 use crate::kernels::rows::{Row, Rows, should_stream};
 use crate::matrix::MatMut;
 
@@ -21,25 +23,32 @@ pub(crate) const IGNORED: usize = usize::MAX;
 /// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
 const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
 
-/// `-log_softmax(x)[class]`: the logarithm `high + low` of the sum, minus the logit. `empty` if all
-/// logits are -inf, NaN if the row has no softmax otherwise, and 0 if the class is [`IGNORED`].
+/// A loss below this limit is computed relative to the maximum, see [`max_and_ln`]: the class may
+/// then have so large a part of the sum that the difference from its logarithm loses accuracy.
+const MIN_DIFFERENCE: f64 = 1.0;
+
+/// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit. `empty` if all logits are
+/// -inf, NaN if the row has no softmax otherwise, and 0 if the class is [`IGNORED`].
 #[inline(always)]
-fn loss<L: Lanes<T>, T: Float>(
-    l: L,
-    row: &impl Row<T>,
-    class: usize,
-    sum: &ExtSum<T>,
-    (high, low): (f64, f64),
-    empty: T,
-) -> T {
+fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, class: usize, empty: T) -> f64 {
     if class == IGNORED {
-        return T::ZERO;
+        return 0.0;
     }
-    sum.degenerate_value(empty).unwrap_or_else(|| {
-        // A class that is masked by its position has the logit -inf.
-        let logit = if class < row.len() { row.element(l, class) } else { T::NEG_INFINITY };
-        T::from_f64((high - logit.to_f64()) + low)
-    })
+    if let Some(value) = sum.degenerate_value(empty) {
+        return value.to_f64();
+    }
+    // A class that is masked by its position has the logit -inf.
+    let logit = if class < row.len() { row.element(l, class).to_f64() } else { f64::NEG_INFINITY };
+    let loss = logarithm_minus(sum.ln_parts(), logit);
+    if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row, sum), logit) } else { loss }
+}
+
+/// `(high + low) - logit`, rounded about once.
+#[inline(always)]
+fn logarithm_minus((high, low): (f64, f64), logit: f64) -> f64 {
+    let (lead, error) = two_sum(high, -logit);
+    // If the difference is infinite, its error is NaN.
+    if lead.is_finite() { lead + (error + low) } else { lead }
 }
 
 /// The cross-entropy of the softmax of every row with its class, which is a column or [`IGNORED`].
@@ -67,15 +76,16 @@ fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
     empty: T,
 ) {
     let exp = exp_base_one(l);
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    // The losses themselves show which classes dominate.
+    let (mut sums, mut unused) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
     for group in row_groups(losses.len(), x.cols()) {
         if all_ignored(&classes[group.clone()]) {
             losses[group].fill(T::ZERO);
             continue;
         }
-        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums);
+        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums, &mut unused);
         for (i, sum) in group.zip(&sums) {
-            losses[i] = loss(l, &x.read_row(i), classes[i], sum, sum.ln_parts(), empty);
+            losses[i] = T::from_f64(loss(l, sum, &mut x.read_row(i), classes[i], empty));
         }
     }
 }
@@ -131,7 +141,8 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
         }
         for (i, sum) in group.zip(&sums) {
             let class = classes[i];
-            losses[i] = loss(l, &rows.read_row(i), class, sum, sum.ln_parts(), empty);
+            let loss = loss(l, sum, &mut rows.row_mut(i), class, empty);
+            losses[i] = T::from_f64(loss);
             if class == IGNORED {
                 rows.dst.row_mut(i).fill(T::ZERO);
                 continue;
@@ -150,6 +161,10 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
             gradient[class] = gradient[class] - folded;
             if folded != weight {
                 gradient.iter_mut().for_each(|x| *x = *x * weight);
+            }
+            if loss < MIN_DIFFERENCE {
+                // The softmax minus 1, without a cancellation. The addition makes -0 a 0.
+                gradient[class] = T::from_f64(weight.to_f64() * expm1(-loss) + 0.0);
             }
         }
     }

@@ -68,15 +68,17 @@ impl<T: Float> ExtSum<T> {
     }
 
     /// Changes the base; the sum stays the same. Unless the sum is 0, the new base must not be
-    /// below the old one.
+    /// below the old one. Returns the factor of numbers relative to the base.
     #[inline(always)]
-    pub(super) fn rebase(&mut self, base: Base<T>) {
+    pub(super) fn rebase(&mut self, base: Base<T>) -> f64 {
+        let mut factor = 1.0;
         if self.high > 0.0 && base != self.base {
-            let factor = exp_f64(self.base.ln_ratio(base));
+            factor = exp_f64(self.base.ln_ratio(base));
             self.high *= factor;
             self.low *= factor;
         }
         self.base = base;
+        factor
     }
 
     /// The same positive finite sum with its exponent moved into the base: relative to the new base
@@ -146,7 +148,9 @@ impl<T: Float> ExtSum<T> {
     /// The logarithm of the sum as an unevaluated sum of two numbers.
     #[inline(always)]
     pub(super) fn ln_parts(&self) -> (f64, f64) {
-        let (high, low) = ln_parts(self.total(), self.base.exponent);
+        // In the sums of `f32` the second part is far below their rounding.
+        let low = if T::EPSILON == f64::EPSILON { self.low } else { 0.0 };
+        let (high, low) = ln_parts(self.high, low, self.base.exponent);
         // The shift may be far from the largest element, so neither term need be the larger one:
         // they are added without an error (two-sum). The last step makes the first part dominate.
         let shift = self.base.shift.to_f64();

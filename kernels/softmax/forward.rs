@@ -1,13 +1,14 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
 
+use super::dominated::{ln_beside_max, max_and_ln};
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
 use super::row_groups::{
     RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups,
 };
 use super::sum_exp::{
-    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
-    second_look_store,
+    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_bounded, row_sum_exp_stabilized,
+    row_sum_exp_store, second_look_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
@@ -39,22 +40,26 @@ pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
 #[inline(always)]
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
-    let sum = row_sum_exp(l, &exp_base_one(l), &mut row);
-    write_log_softmax(l, &mut row, &sum, sum.ln_parts(), T::NAN);
+    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
+    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
+    write_log_softmax(l, &mut row, &sum, ln, T::NAN);
 }
 
 /// Log-softmax of a slice, in place.
 #[inline(always)]
 pub(crate) fn log_softmax_in_place<L: ExpLanes<T>, T: Float>(l: L, x: &mut [T]) {
     let mut row = SrcDst::in_place(x);
-    let sum = row_sum_exp(l, &exp_base_one(l), &mut row);
-    write_log_softmax(l, &mut row, &sum, sum.ln_parts(), T::NAN);
+    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
+    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
+    write_log_softmax(l, &mut row, &sum, ln, T::NAN);
 }
 
 /// The logarithm of the sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    ext_sum(l, x).ln()
+    let mut row = SrcDst::reading(x);
+    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
+    if may_dominate { ln_beside_max(l, &mut row, &sum) } else { sum.ln() }
 }
 
 /// The sum of the exponentials of a slice.
@@ -187,12 +192,12 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
         }
         return;
     }
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    let (mut sums, mut unused) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
     for group in row_groups(row_count, cols) {
         if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
             continue;
         }
-        if group_sum_exp_base_one::<L, T, false>(l, &exp, &mut rows, group.clone(), &mut sums) {
+        if group_sum_exp_base_one::<L, T, false>(l, &exp, &mut rows, group.clone(), &mut sums, &mut unused) {
             for (i, sum) in group.clone().zip(&sums) {
                 write_base_one(l, &exp, &mut rows.row_mut(i), sum.scaled_reciprocal(1.0));
             }
@@ -263,10 +268,14 @@ fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
     let exp = exp_base_one(l);
     let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
     let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
+    let mut may_dominate = [false; GROUP_ROWS];
     for group in row_groups(row_count, cols) {
-        group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums);
+        group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums, &mut may_dominate);
         for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
             *ln = sum.ln_parts();
+        }
+        for (at, i) in group.clone().enumerate().filter(|&(at, _)| may_dominate[at]) {
+            logarithms[at] = max_and_ln(l, &mut rows.row_mut(i), &sums[at]);
         }
         for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
             write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
@@ -279,11 +288,11 @@ fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, mut x: &impl Rows<T>, out: &mut [T]) {
     let exp = exp_base_one(l);
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    let (mut sums, mut may_dominate) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
     for group in row_groups(out.len(), x.cols()) {
-        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums);
-        for (out, sum) in out[group].iter_mut().zip(&sums) {
-            *out = sum.ln();
+        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums, &mut may_dominate);
+        for (i, (sum, &may_dominate)) in group.zip(sums.iter().zip(&may_dominate)) {
+            out[i] = if may_dominate { ln_beside_max(l, &mut x.read_row(i), sum) } else { sum.ln() };
         }
     }
 }

@@ -47,11 +47,16 @@
 //! multiply-adds, and 179 to 186 for 8 f64, 56 of them multiply-adds. These are about 8 and 23
 //! instructions per element.
 //!
+//! Logarithms are those of the sum if no exponential is more than about a third of it. Otherwise
+//! [`dominated`] sums the others beside the maximum. While exponentials are summed, the largest sum
+//! of a step bounds them all, for the price of a maximum per step.
+//!
 //! [`stablemax`] replaces the exponential by a rational function and shares the drivers of
 //! [`rows`](super::rows) and the compensated sums.
 
 pub(crate) mod backward;
 pub(crate) mod cross_entropy;
+mod dominated;
 pub(crate) mod ext_sum;
 pub(crate) mod forward;
 mod logits;

@@ -5,7 +5,7 @@
 //! while the sum of one row is reduced.
 
 use super::ext_sum::ExtSum;
-use super::sum_exp::{base_fits, block_lane_sums, row_sum_exp, row_sum_exp_store};
+use super::sum_exp::{MAX_SHARE, base_fits, block_lane_sums, row_sum_exp_bounded, row_sum_exp_store};
 use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ELEMENTS, GROUP_ROWS};
 use crate::kernels::lanes::Float;
 use crate::kernels::math::compensated::reduce_accumulator;
@@ -144,7 +144,8 @@ pub(super) fn row_groups(rows: usize, cols: usize) -> impl Iterator<Item = Range
     (0..rows).step_by(group_rows).map(move |start| start..rows.min(start + group_rows))
 }
 
-/// The sums of the exponentials of a group of rows. `exp` is relative to [`Base::ONE`].
+/// The sums of the exponentials of a group of rows, and of each whether one exponential may be more
+/// than [`MAX_SHARE`] of it. `exp` is relative to [`Base::ONE`].
 ///
 /// [`Base::ONE`]: crate::kernels::math::exp::Base::ONE
 #[inline(always)]
@@ -154,8 +155,9 @@ pub(super) fn group_sum_exp<L: ExpLanes<T>, T: Float>(
     rows: &mut impl RowsMut<T>,
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
+    may_dominate: &mut [bool; GROUP_ROWS],
 ) {
-    group_sum_exp_as::<L, T, false>(l, exp, rows, group, sums);
+    group_sum_exp_as::<L, T, false>(l, exp, rows, group, sums, may_dominate);
 }
 
 /// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum.
@@ -167,7 +169,7 @@ pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
 ) {
-    group_sum_exp_as::<L, T, true>(l, exp, rows, group, sums);
+    group_sum_exp_as::<L, T, true>(l, exp, rows, group, sums, &mut [false; GROUP_ROWS]);
 }
 
 /// [`group_sum_exp`], or [`group_sum_exp_store`] with `STORE`.
@@ -178,19 +180,24 @@ fn group_sum_exp_as<L: ExpLanes<T>, T: Float, const STORE: bool>(
     rows: &mut impl RowsMut<T>,
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
+    may_dominate: &mut [bool; GROUP_ROWS],
 ) {
-    if group_sum_exp_base_one::<L, T, STORE>(l, exp, rows, group.clone(), sums) {
+    if group_sum_exp_base_one::<L, T, STORE>(l, exp, rows, group.clone(), sums, may_dominate) {
         return;
     }
-    for (i, sum) in group.zip(sums) {
+    for ((i, sum), may_dominate) in group.zip(sums).zip(may_dominate) {
         let mut row = rows.row_mut(i);
-        *sum = if STORE { row_sum_exp_store(l, exp, &mut row) } else { row_sum_exp(l, exp, &mut row) };
+        if STORE {
+            *sum = row_sum_exp_store(l, exp, &mut row);
+        } else {
+            (*sum, *may_dominate) = row_sum_exp_bounded(l, exp, &mut row);
+        }
     }
 }
 
-/// The sums of the exponentials of a group of short rows relative to [`Base::ONE`]. `STORE` also
-/// stores the exponentials. Returns false if the rows are long, or if the base does not fit all of
-/// them: the sums and the stored exponentials then have no meaning.
+/// [`group_sum_exp`] of a group of short rows relative to [`Base::ONE`]. `STORE` stores the
+/// exponentials, and `may_dominate` then has no meaning. Returns false if the rows are long, or if
+/// the base does not fit all of them: then no result has a meaning.
 ///
 /// [`Base::ONE`]: crate::kernels::math::exp::Base::ONE
 #[inline(always)]
@@ -200,13 +207,14 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
     rows: &mut impl RowsMut<T>,
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
+    may_dominate: &mut [bool; GROUP_ROWS],
 ) -> bool {
     if rows.cols() > DEFERRED_CHECK_VECTORS * L::N {
         return false;
     }
     let exp = *exp;
     let zero = l.splat(T::ZERO);
-    let (mut lane_sums, mut all) = ([(zero, zero); GROUP_ROWS], zero);
+    let (mut lane_sums, mut all) = ([(zero, zero, zero); GROUP_ROWS], zero);
     for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
         let mut row = rows.row_mut(i);
         let len = row.len();
@@ -217,10 +225,15 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
         return false;
     }
     let mut all_fit = true;
-    for (sum, &(high, low)) in sums[..group.len()].iter_mut().zip(&lane_sums) {
+    let results = sums.iter_mut().zip(may_dominate);
+    for ((sum, may_dominate), &(high, low, bound)) in results.zip(&lane_sums).take(group.len()) {
         let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);
         all_fit &= base_fits(high, 0.0);
+        if !STORE {
+            let limit = l.splat(T::from_f64(high * MAX_SHARE));
+            *may_dominate = !l.all_non_negative(l.sub(limit, bound));
+        }
     }
     all_fit
 }

@@ -2,7 +2,7 @@
 //!
 //! | | use | passes |
 //! |---|---|---|
-//! | [`row_sum_exp`] | log-sum-exp, log-softmax, first pass over long rows | reads; a block that does not fit its base, twice |
+//! | [`row_sum_exp`], [`row_sum_exp_bounded`] | log-sum-exp, log-softmax, first pass over long rows | reads; a block that does not fit its base, twice |
 //! | [`row_sum_exp_store`] | softmax of rows of ordinary size, not in place | reads and writes |
 //! | [`row_sum_exp_base_one`] | the first attempt of the former, softmax of rows in place | reads, may write |
 //! | [`row_sum_exp_stabilized`] | softmax of slices in place, rows that do not fit base 1 | reads; reads, may write |
@@ -21,6 +21,11 @@ const MAX_BLOCK_SUM: f64 = 18_446_744_073_709_551_616.0; // 2^64
 /// A sum of a row below this limit requires a smaller base than [`Base::ONE`]: f32 would lose
 /// results near 2^-100 of the sum.
 const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
+
+/// If no exponential is more than this share of the sum, the logarithm of the sum is more than 1
+/// above the maximum. Differences from it then keep their accuracy; otherwise see
+/// [`dominated`](super::dominated).
+pub(super) const MAX_SHARE: f64 = 0.36;
 
 /// The exponential relative to [`Base::ONE`], built once for all rows.
 ///
@@ -41,29 +46,43 @@ pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
 /// The sum of the exponentials of a row. `exp` is relative to [`Base::ONE`].
 #[inline(always)]
 pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
+    row_sum_exp_bounded(l, exp, row).0
+}
+
+/// [`row_sum_exp`], and whether one exponential may be more than [`MAX_SHARE`] of the sum. If it
+/// is, the answer is true.
+#[inline(always)]
+pub(super) fn row_sum_exp_bounded<L: ExpLanes<T>, T: Float>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &mut impl Row<T>,
+) -> (ExtSum<T>, bool) {
     let (exp, len, mut at) = (*exp, row.len(), 0);
     let mut sum = ExtSum::EMPTY;
+    // At least the largest exponential, relative to the base of the sum.
+    let mut bound = 0.0_f64;
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
-        let (mut high, mut low) = if sum.base() == Base::ONE {
+        let mut block = if sum.base() == Base::ONE {
             block_sum_exp::<L, T, Recorded, false>(l, &exp, row, at, end)
         } else {
             second_look_block(l, sum.base(), row, at, end)
         };
-        if !base_fits(high, sum.high()) {
+        if !base_fits(block.high, sum.high()) {
             let max = match block_maximum(l, row, at, end) {
                 Ok(max) => max,
-                Err(degenerate) => return degenerate,
+                Err(degenerate) => return (degenerate, false),
             };
             if max > T::NEG_INFINITY {
-                sum.rebase(Base::near(max));
-                (high, low) = second_look_block(l, sum.base(), row, at, end);
+                bound *= sum.rebase(Base::near(max));
+                block = second_look_block(l, sum.base(), row, at, end);
             }
         }
-        sum.add(high, low);
+        sum.add(block.high, block.low);
+        bound = bound.max(block.bound);
         at = end;
     }
-    sum
+    (sum, bound > sum.high() * MAX_SHARE)
 }
 
 /// The maximum of a block that does not fit its base: its sum overflows, or vanishes while no sum
@@ -113,7 +132,7 @@ pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     let (exp, len, mut at) = (*exp, row.len(), 0);
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
-        let (high, low) = block_sum_exp::<L, T, Recorded, STORE>(l, &exp, row, at, end);
+        let BlockSum { high, low, .. } = block_sum_exp::<L, T, Recorded, STORE>(l, &exp, row, at, end);
         sum.add(high, low);
         if !((0.0..=MAX_BLOCK_SUM).contains(&high) && sum.high() >= MIN_ROW_SUM) {
             return None;
@@ -144,7 +163,7 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool
     let mut sum = ExtSum::with_base(Base::near(max));
     for start in (0..len).step_by(BLOCK_ELEMENTS) {
         let end = len.min(start + BLOCK_ELEMENTS);
-        let (high, low) = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
+        let BlockSum { high, low, .. } = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
         sum.add(high, low);
     }
     sum
@@ -158,7 +177,17 @@ pub(super) fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl R
     out_of_line!(l, { row_sum_exp_stabilized::<L, T, true>(l, &mut row) })
 }
 
-/// The sum of the exponentials of a block relative to any base, as an unevaluated sum.
+/// The sum of the exponentials of a block.
+struct BlockSum {
+    /// The rounded sum.
+    high: f64,
+    /// The rounding errors of `high`.
+    low: f64,
+    /// At least the largest exponential, or 0 if the exponentials are stored.
+    bound: f64,
+}
+
+/// The sum of the exponentials of a block relative to any base.
 #[inline(always)]
 fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
@@ -166,7 +195,7 @@ fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
-) -> (f64, f64) {
+) -> BlockSum {
     let exp = Exp::for_sums(l, base);
     if base.shift == T::ZERO {
         block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
@@ -184,7 +213,7 @@ fn second_look_block<L: ExpLanes<T>, T: Float>(
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
-) -> (f64, f64) {
+) -> BlockSum {
     let mut row = row.reborrow();
     out_of_line!(l, { block_sum_exp_rebased::<L, T, false>(l, base, &mut row, start, end) })
 }
@@ -198,15 +227,22 @@ fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
-) -> (f64, f64) {
-    let (high, low) = block_lane_sums::<L, T, G, STORE>(l, exp, row, start, end);
-    if G::RECORDED && l.exp_overflowed(high) { (2.0 * MAX_BLOCK_SUM, 0.0) } else { reduce_accumulator(l, high, low) }
+) -> BlockSum {
+    let (high, low, bound) = block_lane_sums::<L, T, G, STORE>(l, exp, row, start, end);
+    if G::RECORDED && l.exp_overflowed(high) {
+        return BlockSum { high: 2.0 * MAX_BLOCK_SUM, low: 0.0, bound: 0.0 };
+    }
+    let (high, low) = reduce_accumulator(l, high, low);
+    BlockSum { high, low, bound: if STORE { 0.0 } else { l.reduce_max(bound).to_f64() } }
 }
 
 /// [`block_sum_exp`] lane by lane, without a check of overflow.
 ///
 /// The exponentials of a step are added in pairs, and then to the total with the rounding error
 /// kept. The error grows neither with the block nor with the elements that follow a large one.
+///
+/// The third result is the largest sum of one step, 0 if `STORE`: a bound of every exponential, for
+/// the price of a maximum per step instead of one per vector.
 #[inline(always)]
 pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
@@ -214,9 +250,9 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
     row: &mut impl Row<T>,
     start: usize,
     end: usize,
-) -> (L::V, L::V) {
+) -> (L::V, L::V, L::V) {
     let zero = l.splat(T::ZERO);
-    let mut sum = (zero, zero);
+    let (mut sum, mut bound) = ((zero, zero), zero);
     let step = L::IN_FLIGHT * L::N;
     let mut at = start;
     while end - at >= step {
@@ -225,11 +261,15 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
                 row.prefetch(l, at + line);
             }
         }
-        sum = add_fast_two_sum(l, sum, step_sum_exp::<L, T, G, STORE>(l, exp, row, at));
+        let step_sum = step_sum_exp::<L, T, G, STORE>(l, exp, row, at);
+        sum = add_fast_two_sum(l, sum, step_sum);
+        if !STORE {
+            bound = l.max(step_sum, bound);
+        }
         at += step;
     }
     if at == end {
-        return sum;
+        return (sum.0, sum.1, bound);
     }
     // One vector at a time, if the last vector has no whole vector of logits to overlap: in a row
     // shorter than a vector, and in place, where results have replaced the logits. Other guards are
@@ -242,9 +282,10 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
                 l.store_tail(&mut row.dst()[at..next], e);
             }
             sum = add_fast_two_sum(l, sum, e);
+            bound = l.max(e, bound);
             at = next;
         }
-        return sum;
+        return (sum.0, sum.1, bound);
     }
     let tail = match (end - at).div_ceil(L::N) {
         1 => tail_sum::<L, T, G, STORE, 1>(l, exp, row, at, end),
@@ -252,7 +293,8 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
         3 => tail_sum::<L, T, G, STORE, 3>(l, exp, row, at, end),
         _ => tail_sum::<L, T, G, STORE, 4>(l, exp, row, at, end),
     };
-    add_fast_two_sum(l, sum, tail)
+    sum = add_fast_two_sum(l, sum, tail);
+    (sum.0, sum.1, l.max(tail, bound))
 }
 
 /// The lane-wise sum of the [`ExpLanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE`

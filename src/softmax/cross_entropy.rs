@@ -34,11 +34,12 @@ functions_and_isa_methods! {
     /// Computes the cross-entropy of the softmax of every row with the class of the row:
     /// `losses[i] = ln(sum_k exp(logits[i][k])) - logits[i][classes[i]]`.
     ///
-    /// - Accuracy: 4 ulp of the larger of 1 and the result; any length, also with a large common
-    ///   offset of the logits.
+    /// - Accuracy: 2 ulp of the result at any size and any length, also under a large common offset
+    ///   of the logits. Losses are never below 0, and +0 for a single class.
     /// - Special values: as in the [table](crate#special-values); 0 if the class is [`IGNORED`].
     /// - Errors: as listed below; `losses` is then unchanged.
-    /// - Cost and source: 1 exp and 1 read per element; from the definition.
+    /// - Cost and source: 1 exp and 1 read per element, 2 in rows with a loss below 1, which is
+    ///   then computed as in [`log_softmax`](crate::log_softmax).
     ///
     /// [`Softmax`](crate::Softmax) adds a scale, masks, and losses of 0 for fully masked rows.
     ///
@@ -70,8 +71,8 @@ functions_and_isa_methods! {
     /// losses, `weight` is 1 / rows.
     ///
     /// - Accuracy: the losses as [`cross_entropy_rows`]; the gradient 5 ulp of
-    ///   `weight * softmax(logits_i)[j]` if this product is a normal number, plus 1 ulp of `weight`
-    ///   in the column of the class.
+    ///   `weight * softmax(logits_i)[j]` if this product is a normal number, and 4 ulp of the
+    ///   result at any size in the column of the class.
     /// - Special values: the losses as [`cross_entropy_rows`]; the gradient NaN in the whole row if
     ///   it has no softmax (see the [table](crate#special-values)); both 0 if the class is
     ///   [`IGNORED`].

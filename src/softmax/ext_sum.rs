@@ -14,8 +14,9 @@ const NUMBERS: Road = Road::On(Isa::SCALAR);
 /// The parts of a slice can be summed on several threads, or as they arrive; merging their sums
 /// gives the sum of the whole slice. The default is the empty sum.
 ///
-/// - Accuracy: [`ExtSum::ln`] is within 2 ulp, or within 2 ulp of 1 if the result is between -1 and
-///   1. A merge adds a relative error of a few `f64::EPSILON` to the sum.
+/// - Accuracy: [`ExtSum::ln`] is within 2 ulp of the larger of 1 and the result. A merge adds a
+///   relative error of a few `f64::EPSILON` to the sum. A sum does not know its largest element:
+///   beside it, [`log_sum_exp`](crate::log_sum_exp) is more accurate.
 /// - Special values: as log-sum-exp in the [table](crate#special-values).
 /// - Errors: none.
 /// - Cost and source: as [`log_sum_exp`](crate::log_sum_exp); Dukhan & Ablavatski 2020, section 4.

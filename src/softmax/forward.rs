@@ -51,14 +51,16 @@ functions_and_isa_methods! {
 functions_and_isa_methods! {
     /// Computes the log-softmax of a slice: `out[i] = x[i] - ln(sum_j exp(x[j]))`.
     ///
-    /// - Accuracy: 4 ulp of the larger of 1 and the result; any length. A large common offset of
-    ///   the inputs costs no accuracy, because the logarithm is subtracted in two parts.
+    /// - Accuracy: 2 ulp of the result at any size and any length, also under a large common offset
+    ///   of the inputs. Results are never above 0, and +0 for a slice of one element.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element, 2 in blocks of 4096 elements that need a new base; 2
-    ///   reads and 1 write, past the caches from 16 MiB on; as [`log_sum_exp`], then the
-    ///   definition.
+    /// - Cost and source: 1 exp per element, 2 in blocks of 4096 elements that need a new base, 1
+    ///   more if one exponential is more than about a third of the sum; 2 reads and 1 write, past
+    ///   the caches from 16 MiB on. As [`log_sum_exp`], then the definition, or
+    ///   `(x[i] - max) - ln(1 + s)` with the sum s of all but the largest exponential, relative to
+    ///   the largest.
     ///
     /// ```
     /// let mut y = [0.0_f32; 2];
@@ -92,11 +94,14 @@ functions_and_isa_methods! {
 functions_and_isa_methods! {
     /// Returns the log-sum-exp of a slice: `ln(sum_i exp(x[i]))`, without overflow or underflow.
     ///
-    /// - Accuracy: 2 ulp, or 2 ulp of 1 if the result is between -1 and 1; any length.
+    /// - Accuracy: 2 ulp of the result or, if that is larger, of max or of what exceeds it; max is
+    ///   the largest element. Any length. The result is never below max, and as accurate beside a
+    ///   max of 0. It is ill-conditioned if it is near 0 and max is not.
     /// - Special values: as in the [table](crate#special-values); an empty slice gives -inf.
     /// - Errors: none.
     /// - Cost and source: 1 exp and 1 read per element, 2 exp in blocks of 4096 elements that need
-    ///   a new base; Dukhan & Ablavatski 2020, algorithm 3, pass 1.
+    ///   a new base. If one exponential is more than about a third of the sum, 1 read more, and 1
+    ///   exp more if max is between -2 and 2. Dukhan & Ablavatski 2020, algorithm 3, pass 1.
     ///
     /// ```
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);

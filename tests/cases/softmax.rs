@@ -138,7 +138,7 @@ fn options<T: Float>(bytes: &mut Bytes<'_>) {
                 continue;
             }
             let (softmax, log_softmax) = (softmax.to_vec(), log_softmax.to_vec());
-            let out = Outputs { in_place: softmax.clone(), softmax, log_softmax, log_sum_exp };
+            let out = Outputs { in_place: softmax.clone(), softmax, log_softmax, log_sum_exp, ext_sum_ln: log_sum_exp };
             let name = format!("scale {scale}, mask {}, row {i}", mask.is_some());
             Report::check(|report| check_outputs(report, isa, &name, &logits, &Reference::new(&logits), &out));
         }

@@ -41,11 +41,30 @@ impl Dd {
         let y = Dd::from(self.0.ln());
         y + (self * (-y).exp() - Dd::ONE)
     }
+
+    /// ln(1 + x) of a number that is not negative, good to about 1e-31 of the result: for small
+    /// numbers the series of 2 artanh(x / (2 + x)).
+    pub(crate) fn ln_1p(self) -> Dd {
+        if self.0 > power_of_two(-10) {
+            return (Dd::ONE + self).ln();
+        }
+        // Products of smaller numbers would lose their rounding errors to underflow.
+        if self.0 < power_of_two(-110) {
+            return self;
+        }
+        let r = self / (Dd::from(2.0) + self);
+        let square = r * r;
+        let mut series = Dd::ZERO;
+        for odd in [11.0, 9.0, 7.0, 5.0, 3.0] {
+            series = (series + Dd::ONE / Dd::from(odd)) * square;
+        }
+        (r + r * series).scale(2.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Dd;
+    use super::{Dd, power_of_two};
 
     /// Relative error of a double-double against decimal digits.
     pub(crate) fn error(actual: Dd, digits: &str) -> f64 {
@@ -74,6 +93,21 @@ mod tests {
             let one = Dd::from(x).exp() * Dd::from(-x).exp() - Dd::ONE;
             assert!(one.0.abs() < 1e-29, "exp({x}) exp(-{x}) - 1 = {:e}", one.0);
         }
+    }
+
+    #[test]
+    fn logarithms_near_one_have_thirty_digits() {
+        let cases = [
+            (1.0, "0.693147180559945309417232121458176568075500134360255254120680"),
+            // 2^-10 and 2^-11, on both sides of the limit of the series.
+            (power_of_two(-10), "0.000976085973055458895960824908017186672611834333784536237758598"),
+            (power_of_two(-11), "0.000488162079501351188537049692645409850317679427001175005414242"),
+        ];
+        for (x, digits) in cases {
+            let error = error(Dd::from(x).ln_1p(), digits);
+            assert!(error < 1e-30, "ln(1 + {x}) is off by {error:e}");
+        }
+        assert_eq!(Dd::from(1e-40).ln_1p().0, 1e-40);
     }
 
     #[test]

@@ -23,9 +23,12 @@ fn map_row<T: Float>(x: &[T], mut f: impl FnMut(usize) -> Dd) -> Vec<Dd> {
 pub(crate) struct Reference {
     pub(crate) softmax: Vec<Dd>,
     pub(crate) log_sum_exp: Dd,
-    /// What log-softmax subtracts, after the maximum: the logarithm of the sum of e^(x - max).
+    /// The maximum, and what log-softmax subtracts after it: the logarithm of the sum of
+    /// e^(x - max).
     max: f64,
     ln_sum: Dd,
+    /// The softmax of everything but one maximum.
+    rest: Dd,
 }
 
 impl Reference {
@@ -37,6 +40,7 @@ impl Reference {
             log_sum_exp: Dd::from(log_sum_exp),
             max,
             ln_sum: Dd::from(f64::NAN),
+            rest: Dd::from(f64::NAN),
         };
         if wide().any(f64::is_nan) {
             return special(f64::NAN);
@@ -48,10 +52,34 @@ impl Reference {
             f64::NEG_INFINITY => Dd::ZERO,
             x => T::reference_exp(Dd::difference(x, max)),
         });
-        let sum = exps.iter().fold(Dd::ZERO, |sum, &e| sum + e);
+        // Without one maximum, whose exponential is 1: the logarithm of the sum is accurate near 0.
+        let first = x.iter().position(|x| x.wide() == max).expect("a maximum");
+        let mut rest = exps[..first].iter().chain(&exps[first + 1..]).fold(Dd::ZERO, |sum, &e| sum + e);
+        if rest.0 < 1e-250 {
+            // Exponentials relative to the second largest element, which are not subnormal numbers.
+            let others = || wide().enumerate().filter(|&(i, _)| i != first).map(|(_, x)| x);
+            let second = others().fold(f64::NEG_INFINITY, f64::max);
+            if second - max > -1000.0 {
+                let exp = |x: f64| (x > f64::NEG_INFINITY).then(|| Dd::difference(x, second).exp());
+                let sum = others().filter_map(exp).fold(Dd::ZERO, |sum, e| sum + e);
+                // Not a product, whose second factor might be a subnormal number.
+                rest = (Dd::difference(second, max) + sum.ln()).exp();
+            }
+        }
+        let (sum, ln_sum) = (Dd::ONE + rest, rest.ln_1p());
         let softmax = map_row(x, |i| exps[i] / sum);
-        let ln_sum = T::reference_ln(sum);
-        Self { softmax, log_sum_exp: Dd::from(max) + ln_sum, max, ln_sum }
+        Self { softmax, log_sum_exp: Dd::from(max) + ln_sum, max, ln_sum, rest: rest / sum }
+    }
+
+    /// The softmax of the element `i`, which is `x`, minus 1.
+    pub(crate) fn softmax_minus_one(&self, i: usize, x: f64) -> Dd {
+        if x == self.max { -self.rest } else { self.softmax[i] - Dd::ONE }
+    }
+
+    /// The number whose ulp is the unit of log-sum-exp's bound: the largest of its terms, which are
+    /// the maximum and what exceeds it, and the result.
+    pub(crate) fn log_sum_exp_size(&self) -> f64 {
+        self.max.abs().max(self.ln_sum.0).max(self.log_sum_exp.0.abs())
     }
 
     /// The log-softmax of the element `x`.

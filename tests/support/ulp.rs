@@ -22,7 +22,15 @@ pub(crate) fn distance<T: Float>(actual: T, reference_high: f64, reference_low: 
 
 /// The error of a result in ulps of the type at the reference value.
 pub(crate) fn ulp_error<T: Float>(actual: T, reference_high: f64, reference_low: f64) -> f64 {
-    distance(actual, reference_high, reference_low) / ulp::<T>(reference_high)
+    let distance = distance(actual, reference_high, reference_low);
+    // An infinite reference has no ulp.
+    if distance == 0.0 { 0.0 } else { distance / ulp::<T>(reference_high) }
+}
+
+/// The error of a result in ulps of the type at `size`, if that is a finite number.
+pub(crate) fn ulp_error_at<T: Float>(actual: T, reference_high: f64, reference_low: f64, size: f64) -> f64 {
+    let size = if size.is_finite() { size } else { 1.0 };
+    distance(actual, reference_high, reference_low) / ulp::<T>(size)
 }
 
 /// The error of a result in ulps of the type at the reference value, or at 1 if the value is

@@ -1,7 +1,7 @@
 //! The exponential on AVX2: a table of 8 for f32, exponents by integer arithmetic.
 
 use super::ExpLanes;
-use super::coefficients::{ExpScheme, F32_TABLE8, F64_INTEGER, POWERS_OF_TWO_16};
+use super::coefficients::{ExpScheme, F32_INTEGER, F32_TABLE8, F64_INTEGER, POWERS_OF_TWO_16};
 use crate::kernels::lanes::Lanes;
 use core::arch::x86_64::{__m256, __m256d};
 use pulp::x86::V3;
@@ -9,6 +9,7 @@ use pulp::x86::V3;
 impl ExpLanes<f32> for V3 {
     type Table = __m256;
     const EXP: ExpScheme<f32> = F32_TABLE8;
+    const UNTABLED: &'static [f32] = F32_INTEGER.expm1;
     const IN_FLIGHT: usize = 2;
 
     #[inline(always)]
@@ -37,6 +38,7 @@ impl ExpLanes<f32> for V3 {
 impl ExpLanes<f64> for V3 {
     type Table = ();
     const EXP: ExpScheme<f64> = F64_INTEGER;
+    const UNTABLED: &'static [f64] = F64_INTEGER.expm1;
     const IN_FLIGHT: usize = 1;
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! The exponential on AVX-512: a table of 16, and `scalef` for the exponent, which saturates.
 
 use super::ExpLanes;
-use super::coefficients::{ExpScheme, F32_TABLE16, F64_TABLE16, POWERS_OF_TWO_16};
+use super::coefficients::{ExpScheme, F32_INTEGER, F32_TABLE16, F64_INTEGER, F64_TABLE16, POWERS_OF_TWO_16};
 use crate::kernels::lanes::{Float, Lanes, QUIET};
 use core::arch::x86_64::{__m512, __m512d};
 use pulp::x86::V4;
@@ -9,6 +9,7 @@ use pulp::x86::V4;
 impl ExpLanes<f32> for V4 {
     type Table = __m512;
     const EXP: ExpScheme<f32> = F32_TABLE16;
+    const UNTABLED: &'static [f32] = F32_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
 
     #[inline(always)]
@@ -43,6 +44,7 @@ impl ExpLanes<f32> for V4 {
 impl ExpLanes<f64> for V4 {
     type Table = (__m512d, __m512d);
     const EXP: ExpScheme<f64> = F64_TABLE16;
+    const UNTABLED: &'static [f64] = F64_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
 
     #[inline(always)]

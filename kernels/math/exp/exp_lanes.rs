@@ -9,6 +9,9 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     type Table: Copy;
     /// The scheme of the exponential.
     const EXP: ExpScheme<T>;
+    /// Coefficients of (e^t - 1)/t for |t| <= ln(2)/2, the first of which is 1: those of a scheme
+    /// without a table.
+    const UNTABLED: &'static [T];
     /// The number of exponentials that fit into the registers side by side, at most 4.
     const IN_FLIGHT: usize;
 

@@ -10,6 +10,7 @@ mod coefficients;
 mod exp_lanes;
 mod guard;
 mod scalar;
+mod untabled;
 
 // new ISA: a file of its own.
 #[cfg(mantex_avx2)]
@@ -24,6 +25,8 @@ pub(crate) use coefficients::ExpScheme;
 pub(crate) use exp_lanes::ExpLanes;
 #[allow(unused_imports)] // Softmax alone uses all of them.
 pub(crate) use guard::{Clamped, Guard, InRange, Recorded, Shifted};
+#[allow(unused_imports)] // As above.
+pub(crate) use untabled::{UntabledExp, exp_parts, expm1};
 
 use super::polynomial::{even_odd, horner};
 use crate::kernels::lanes::{Float, Lanes};

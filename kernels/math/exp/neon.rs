@@ -9,6 +9,7 @@ use pulp::aarch64::Neon;
 impl ExpLanes<f32> for Neon {
     type Table = ();
     const EXP: ExpScheme<f32> = F32_INTEGER;
+    const UNTABLED: &'static [f32] = F32_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
 
     #[inline(always)]
@@ -29,6 +30,7 @@ impl ExpLanes<f32> for Neon {
 impl ExpLanes<f64> for Neon {
     type Table = ();
     const EXP: ExpScheme<f64> = F64_INTEGER;
+    const UNTABLED: &'static [f64] = F64_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
 
     #[inline(always)]

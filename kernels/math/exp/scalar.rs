@@ -10,6 +10,7 @@ macro_rules! scalar_exp {
         impl ExpLanes<$t> for Scalar {
             type Table = ();
             const EXP: ExpScheme<$t> = $scheme;
+            const UNTABLED: &'static [$t] = $scheme.expm1;
             const IN_FLIGHT: usize = 2;
 
             #[inline(always)]

@@ -88,6 +88,7 @@ fn scaled_and_masked_rows<T: Float>() {
                             softmax,
                             log_softmax: log_softmax[at].to_vec(),
                             log_sum_exp: log_sum_exp[i],
+                            ext_sum_ln: log_sum_exp[i],
                         };
                         let name = format!("scale {scale}, mask {}", mask.is_some());
                         check_outputs(report, isa, &name, &logits, &Reference::new(&logits), &out);

@@ -1,0 +1,189 @@
+//! The logarithm of the sum of a row in which one exponential may be a large part of the sum.
+//!
+//! ```text
+//! m = max_j x_j
+//! s = sum of e^(x_j - m), one maximum left out
+//! L = ln(1 + s)
+//! log_sum_exp(x) = m + L          log_softmax(x)_i = (x_i - m) - L
+//! ```
+//!
+//! Both terms of log-softmax are at most 0: nothing cancels, its relative error is at most that of
+//! its terms, and it is exactly 0 for a row of one logit. Log-sum-exp is at least m, because
+//! rounding is monotone. The difference `x - ln S` would have the absolute error of `ln S`.
+//!
+//! 1. The maximum is left out without a search: each lane adds the smaller of the next logit and
+//!    its largest one so far, whose place the larger takes. In the end the largest ones of the
+//!    lanes are added, except for the maxima among them, which are counted.
+//! 2. Exponentials have no table ([`UntabledExp`]), because its rounding would add to that of the
+//!    sum. They are relative to the logarithm of the whole sum, which is near m, or to the second
+//!    largest logit if they vanish beside m. So s has its full precision down to the subnormal
+//!    numbers. The argument of an exponential is never a
+//!    rounded difference: the base is an integer exponent, or a logit whose difference is exact
+//!    wherever it counts ([`Base`]).
+
+use super::ext_sum::ExtSum;
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use crate::kernels::math::compensated::{add_fast_two_sum, fast_two_sum, reduce_accumulator, two_sum};
+use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, exp_parts, pow2};
+use crate::kernels::math::ln::{LN2_HI33, LN2_LO33, ln_1p};
+use crate::kernels::rows::{Row, maximum};
+
+/// A sum below this bound may have lost a part of its terms to underflow.
+const MIN_REST: [f64; 2] = [8.673617379884035e-19, 1e-270]; // f32: 2^-60
+
+/// From this size on, the maximum hides the error of the logarithm of a sum, which is about 2 ulp
+/// of 1.
+const MIN_COARSE: f64 = 2.0;
+
+/// Below e^MIN_LN times the length of a row, every `f64` is 0.
+const MIN_LN: f64 = -800.0;
+
+/// The logarithm of the sum of the exponentials of a row as (m, L), see the module. The row has no
+/// NaN, and its maximum is finite and at most about 1 below the logarithm of `sum`, its sum.
+#[inline(always)]
+pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>) -> (f64, f64) {
+    let (row, ln) = (row.reborrow(), sum.ln());
+    out_of_line!(l, {
+        let mut base = Base::near(ln);
+        let mut rest = sum_rest(l, base, &row);
+        if rest.other_maxima == 0.0 && rest.high < MIN_REST[usize::from(T::EPSILON == f64::EPSILON)] {
+            let second = second_largest(l, &row);
+            if second > T::NEG_INFINITY {
+                base = Base::near(second);
+                rest = sum_rest(l, base, &row);
+            }
+        }
+        let max = rest.max.to_f64();
+        let (s, low) = relative_to(max, base, rest.high, rest.low);
+        let (s, error) = two_sum(rest.other_maxima, s);
+        (max, ln_1p(s, error + low))
+    })
+}
+
+/// The logarithm of the sum of the exponentials of a row for which [`max_and_ln`] holds.
+#[inline(always)]
+pub(super) fn ln_beside_max<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>) -> T {
+    let ln = sum.ln();
+    let max = {
+        let row = row.reborrow();
+        out_of_line!(l, { maximum(l, &row, 0, row.len()) })
+    };
+    // Beside such a maximum, the error of the sum's logarithm is small.
+    if max.to_f64().abs() >= MIN_COARSE {
+        return if ln > max { ln } else { max };
+    }
+    let (max, ln) = max_and_ln(l, row, sum);
+    T::from_f64(max + ln)
+}
+
+/// The sum of the exponentials of a row without one of its maxima.
+struct Rest<T> {
+    /// The rounded sum, relative to a base, but for `other_maxima`.
+    high: f64,
+    /// The rounding errors of `high`.
+    low: f64,
+    /// The maximum.
+    max: T,
+    /// The number of maxima that are in neither sum, without the one that is left out.
+    other_maxima: f64,
+}
+
+/// The sum of the exponentials of a row without one of its maxima, relative to a base that fits all
+/// others.
+#[inline(always)]
+fn sum_rest<L: ExpLanes<T>, T: Float>(l: L, base: Base<T>, row: &impl Row<T>) -> Rest<T> {
+    if base.shift == T::ZERO {
+        sum_rest_as::<L, T, false>(l, base, row)
+    } else {
+        sum_rest_as::<L, T, true>(l, base, row)
+    }
+}
+
+/// [`sum_rest`] for bases with or without a shift.
+#[inline(always)]
+fn sum_rest_as<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(l: L, base: Base<T>, row: &impl Row<T>) -> Rest<T> {
+    let exp = UntabledExp::new(l, base);
+    let zero = l.splat(T::ZERO);
+    let mut sum = (zero, zero);
+    let (len, mut at) = (row.len(), L::N.min(row.len()));
+    let mut top = load(l, row, 0, at);
+    while at < len {
+        let next = len.min(at + L::N);
+        let x = load(l, row, at, next);
+        let rest = l.min(top, x);
+        top = l.max(x, top);
+        sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, sum, rest);
+        at = next;
+    }
+    // The largest logits of the lanes without the maxima, which are counted.
+    let max = l.reduce_max(top);
+    let below = l.lt(top, l.splat(max));
+    sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, sum, l.select(below, top, l.splat(T::NEG_INFINITY)));
+    let maxima = l.reduce_sum(l.select(below, zero, l.splat(T::ONE)));
+    let (high, low) = reduce_accumulator(l, sum.0, sum.1);
+    Rest { high, low, max, other_maxima: maxima - 1.0 }
+}
+
+/// Adds the exponentials of `x` to an accumulator, with their rounding errors if the type is `f64`:
+/// the logarithm of an `f64` has errors of its own.
+#[inline(always)]
+fn add_exp<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(
+    l: L,
+    exp: &UntabledExp<L, T>,
+    sum: (L::V, L::V),
+    x: L::V,
+) -> (L::V, L::V) {
+    let (e, error) = exp.eval::<HAS_SHIFT>(l, x);
+    let (high, low) = add_fast_two_sum(l, sum, e);
+    if T::EPSILON == f64::EPSILON { (high, l.add(low, error)) } else { (high, low) }
+}
+
+/// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
+#[inline(always)]
+fn load<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, at: usize, end: usize) -> L::V {
+    if end - at == L::N { row.load(l, at) } else { row.load_tail(l, at, end) }
+}
+
+/// The largest logit but one maximum; -inf if there is no other.
+#[inline(always)]
+fn second_largest<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>) -> T {
+    let (mut max, mut second) = (T::NEG_INFINITY, l.splat(T::NEG_INFINITY));
+    let mut top = second;
+    let (len, mut at) = (row.len(), 0);
+    while at < len {
+        let next = len.min(at + L::N);
+        let x = load(l, row, at, next);
+        second = l.max(second, l.min(top, x));
+        top = l.max(x, top);
+        at = next;
+    }
+    let mut second = l.reduce_max(second);
+    for &x in &l.to_array(top)[..L::N] {
+        let rest = if x > max { max } else { x };
+        max = if x > max { x } else { max };
+        second = if rest > second { rest } else { second };
+    }
+    second
+}
+
+/// `(high + low) * base / e^max` as an unevaluated sum. The result is at most about the length of
+/// the row; below the normal range its error is half of the smallest number.
+#[inline(always)]
+fn relative_to<T: Float>(max: f64, base: Base<T>, high: f64, low: f64) -> (f64, f64) {
+    // A logit of another sign than the maximum that is far from it; the difference might overflow.
+    if base.shift < T::ZERO && max > 0.0 {
+        return (0.0, 0.0);
+    }
+    let (ln, error) = two_sum(base.shift.to_f64() + base.exponent * LN2_HI33, -max);
+    if ln < MIN_LN {
+        return (0.0, 0.0);
+    }
+    let (p, k) = exp_parts(ln, error + base.exponent * LN2_LO33);
+    // (high + low) * (1 + p)
+    let (high, low) = fast_two_sum(high, low);
+    let (high, low) = fast_two_sum(high, high * p + (low + low * p));
+    // Two steps, because the power may be below the normal range.
+    let half = (k * 0.5) as i64 as f64;
+    let (first, second) = (pow2(half), pow2(k - half));
+    (high * first * second, low * first * second)
+}
