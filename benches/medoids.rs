@@ -238,6 +238,27 @@ fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
     }
 }
 
+/// Compares distances between two sets with those of one: n² pairs with n (n + 1) / 2 pairs.
+fn distances_between_sets<T: Real>(isa: Isa, records: &mut Records) {
+    let (n, dimensions) = (1000, 64);
+    let points = mixture::<T>(n * dimensions / 2);
+    let points = MatRef::new(&points, n, dimensions).expect("whole points");
+    let mut out = vec![T::default(); n * n];
+    let t = medians(&interleaved(9, 2, |i| {
+        seconds(Duration::from_millis(10), || {
+            let out = MatMut::new(&mut out, n, n).expect("a square matrix");
+            match i {
+                0 => isa.distance_matrix(points, out, Metric::Euclidean).expect("equal sizes"),
+                _ => isa.distance_matrix_between(points, points, out, Metric::Euclidean).expect("equal sizes"),
+            }
+        })
+    }));
+    let id = format!("distance_matrix_between/{}/{isa}/n={n}/euclidean/dimensions={dimensions}", type_name::<T>());
+    let pairs = 2.0 * n as f64 / (n + 1) as f64;
+    let record = Record::new(id).value(t[1] * 1e9 / (n * n) as f64, "ns/pair");
+    records.print(record.ratio(pairs * t[0] / t[1], "the rate of pairs of one set"));
+}
+
 /// Runs the comparisons on every instruction set; the scalar one only in cache.
 fn compare(_: &Arguments, records: &mut Records) {
     let mut buffer = Buffer::new(LARGEST_N * LARGEST_N * size_of::<f32>());
@@ -258,6 +279,8 @@ fn compare(_: &Arguments, records: &mut Records) {
         }
         distances_against_multiply_adds::<f32>(isa, records);
         distances_against_multiply_adds::<f64>(isa, records);
+        distances_between_sets::<f32>(isa, records);
+        distances_between_sets::<f64>(isa, records);
     }
 }
 

@@ -159,6 +159,11 @@ fn solvers_refuse_huge_shapes<T: Float>() {
 
         let no_points = Err(Error::Empty { argument: "points" });
         assert_eq!(isa.distance_matrix(huge, empty_mut((0, 0)), Metric::Cosine), no_points, "{what}");
+        let [x, y] = ["x", "y"].map(|argument| Err(Error::Empty { argument }));
+        assert_eq!(isa.distance_matrix_between(huge, square, empty_mut((0, 0)), Metric::Cosine), x, "{what}");
+        assert_eq!(isa.distance_matrix_between(square, huge, empty_mut((0, 0)), Metric::Cosine), y, "{what}");
+        let error = isa.distance_matrix_between(square, square, empty_mut(shape), Metric::Euclidean).err();
+        assert_eq!(error, shape_error("out", (2, 2)), "{what}");
         let error = isa.distance_matrix(square, empty_mut(shape), Metric::Euclidean).err();
         assert_eq!(error, shape_error("out", (2, 2)), "{what}");
     }
@@ -179,6 +184,7 @@ fn solvers_take_huge_strides<T: Float>() {
     let mass = [T::of(1.0)];
     let masses = vec![T::of(1.0 / len as f64); len];
     let seven = |stride| MatRef::with_stride(&x, 1, len, stride).expect("it fits");
+    let ones = |stride| MatRef::with_stride(&masses, 1, len, stride).expect("it fits");
     let single = |stride| MatRef::with_stride(&x[..1], 1, 1, stride).expect("it fits");
     for isa in isas() {
         let run = |stride: usize| {
@@ -203,6 +209,10 @@ fn solvers_take_huge_strides<T: Float>() {
             results.push(vec![clusters.loss().to_bits(), clusters.medoids()[0] as u64]);
             let target = MatMut::with_stride(&mut out, 1, 1, stride).expect("it fits");
             isa.distance_matrix(seven(stride), target, Metric::Euclidean).expect("the right shape");
+            results.push(vec![out[0].bits()]);
+            let target = MatMut::with_stride(&mut out, 1, 1, stride).expect("it fits");
+            isa.distance_matrix_between(seven(stride), ones(stride), target, Metric::Euclidean)
+                .expect("the right shape");
             results.push(vec![out[0].bits()]);
             results
         };

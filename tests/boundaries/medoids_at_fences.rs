@@ -7,6 +7,7 @@ use super::{
 };
 use crate::support::{
     data::{rng, uniform},
+    distances::METRICS,
     float::{Float, bits_of},
     for_both_types,
     isas::small_cases,
@@ -19,6 +20,7 @@ for_both_types! {
     quality_at_fences
     assignments_at_fences
     distances_at_fences
+    distances_between_at_fences
 }
 
 /// What there is of a clustering.
@@ -133,7 +135,7 @@ fn distances_at_fences<T: Float>() {
         let points = uniform::<T>(n * (dimensions + gap) - gap, -1.0, 1.0, &mut rng(75));
         let unwritten = vec![T::of(99.0); n * (n + gap) - gap];
         for isa in fenced_isas() {
-            for metric in [Metric::SquaredEuclidean, Metric::Euclidean, Metric::Manhattan, Metric::Cosine] {
+            for metric in METRICS {
                 let run = |points: &[T], out: &mut [T]| {
                     let points = MatRef::with_stride(points, n, dimensions, dimensions + gap).expect("it fits");
                     let target = MatMut::with_stride(out, n, n, n + gap).expect("it fits");
@@ -144,6 +146,35 @@ fn distances_at_fences<T: Float>() {
                 for side in SIDES {
                     let actual = run(fence.put(&points, side), out_fence.put(&unwritten, side));
                     assert!(actual == expected, "{metric:?}/{}/{isa}/{n} x {dimensions}/{side:?}", T::NAME);
+                }
+            }
+        }
+    }
+}
+
+/// Between two sets; of ordinary points, and of points whose squares underflow or overflow.
+fn distances_between_at_fences<T: Float>() {
+    let [mut fence, mut y_fence, mut out_fence] = [(); 3].map(|()| Fenced::<T>::new(3000));
+    let out_of_range = [1.0, T::LARGEST.wide().sqrt() * 64.0, 1.0 / T::LARGEST.wide().sqrt() / 64.0];
+    for n in (1..=40).filter(|n| !small_cases() || n % 4 == 1) {
+        let (m, dimensions, gap) = (1 + n * 11 % 37, 1 + n * 7 % 65, n % 3);
+        let unwritten = vec![T::of(99.0); n * (m + gap) - gap];
+        for (size, isa) in out_of_range.into_iter().flat_map(|size| fenced_isas().into_iter().map(move |i| (size, i))) {
+            let [x, y] = [(n, 76), (m, 77)]
+                .map(|(n, seed)| uniform::<T>(n * (dimensions + gap) - gap, -size, size, &mut rng(seed)));
+            for metric in METRICS {
+                let run = |x: &[T], y: &[T], out: &mut [T]| {
+                    let [x, y] = [(x, n), (y, m)].map(|(points, n)| {
+                        MatRef::with_stride(points, n, dimensions, dimensions + gap).expect("it fits")
+                    });
+                    let target = MatMut::with_stride(out, n, m, m + gap).expect("it fits");
+                    isa.distance_matrix_between(x, y, target, metric).expect("the right shape");
+                    bits_of(out)
+                };
+                let expected = run(&x, &y, &mut unwritten.clone());
+                for side in SIDES {
+                    let actual = run(fence.put(&x, side), y_fence.put(&y, side), out_fence.put(&unwritten, side));
+                    assert!(actual == expected, "{metric:?}/{}/{isa}/{n}, {m} x {dimensions}/{side:?}", T::NAME);
                 }
             }
         }

@@ -55,6 +55,11 @@ fn every_family<T: Float>(isa: Isa) {
     for metric in [Metric::SquaredEuclidean, Metric::Manhattan, Metric::Cosine, Metric::Euclidean] {
         isa.distance_matrix(points, MatMut::new(&mut d, n, n).expect("it fits"), metric).expect("the right shape");
     }
+    // Points whose squares underflow, and so many dimensions that they take two passes.
+    let tiny: Vec<T> = uniform(2100 * 3, 0.0, T::SMALLEST, &mut rng(87));
+    let tiny = MatRef::new(&tiny, 3, 2100).expect("it fits");
+    let target = MatMut::new(&mut out[..9], 3, 3).expect("it fits");
+    isa.distance_matrix_between(tiny, tiny, target, Metric::Euclidean).expect("the right shape");
     let d = MatRef::new(&d, n, n).expect("it fits");
     let weights: Vec<T> = uniform(n, 0.5, 2.0, &mut rng(88));
     for (k, algorithm) in [1, 2, 4, 6, 9, 12, 20, 70].into_iter().flat_map(|k| ALGORITHMS.map(|a| (k, a))) {
