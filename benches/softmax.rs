@@ -11,7 +11,7 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use mantex::{Isa, MatMut, MatRef, Real, baselines};
+use mantex::{Isa, MatMut, MatRef, Real, Softmax, baselines};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::any::type_name;
 use std::hint::black_box;
@@ -178,19 +178,77 @@ fn against_half_as_long<T: Real>(data: &mut Data<'_, T>, records: &mut Records) 
     records.print(record.detail("worst n", sizes[i + 1] as f64));
 }
 
-/// Compares a row with mostly subnormal results, and one that is half -inf, with ordinary logits.
-fn against_ordinary_logits<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
-    const N: usize = 4096;
-    let lowest = if size_of::<T>() == 4 { -120.0 } else { -780.0 };
-    let vanishing: Vec<T> = (0..N).map(|i| T::rounded(lowest * (i as f64 / (N - 1) as f64))).collect();
-    let infinite = T::rounded(f64::NEG_INFINITY);
-    let half: Vec<T> = vanishing.iter().enumerate().map(|(i, &x)| if i % 2 == 0 { infinite } else { x }).collect();
-    let ordinary = data.times(N, 25, SHORT, &[one_row()])[0];
-    for (x, what) in [(&vanishing, "subnormal"), (&half, "half_infinite")] {
-        let time = Data { isa: data.isa, x, out: data.out }.times(N, 25, SHORT, &[one_row()])[0];
-        let record = data.record("softmax", format_args!("{N}/{what}")).value(time, "ns/element");
-        records.print(record.ratio(time / ordinary, "the time of ordinary logits"));
+/// The elements of a row of the comparisons with ordinary logits.
+const ROW: usize = 1024;
+
+/// The functions over rows of [`ROW`] elements whose speed depends on the logits.
+fn row_functions<T: Real>() -> [(&'static str, Work<T>); 5] {
+    fn rows<T>(x: &[T]) -> MatRef<'_, T> {
+        MatRef::new(x, x.len() / ROW, ROW).expect("whole rows")
     }
+    fn rows_mut<T>(x: &mut [T]) -> MatMut<'_, T> {
+        let count = x.len() / ROW;
+        MatMut::new(x, count, ROW).expect("whole rows")
+    }
+    let log_softmax = |isa: Isa, x: &[T], out: &mut [T]| isa.log_softmax_rows(rows(x), rows_mut(out)).expect("fits");
+    let log_sum_exp = |isa: Isa, x: &[T], out: &mut [T]| {
+        let count = x.len() / ROW;
+        isa.log_sum_exp_rows(rows(x), &mut out[..count]).expect("fits");
+    };
+    let cross_entropy = |isa: Isa, x: &[T], out: &mut [T]| {
+        let count = x.len() / ROW;
+        isa.cross_entropy_rows(rows(x), &[1; 4][..count], &mut out[..count]).expect("fits");
+    };
+    // The logits are the mask, too: any will do.
+    let masked = |isa: Isa, x: &[T], out: &mut [T]| {
+        let mask = MatRef::new(&x[..ROW], 1, ROW).expect("a row");
+        Softmax::new().isa(isa).mask(mask).rows(rows(x), rows_mut(out)).expect("fits");
+    };
+    [
+        ("softmax_rows", Work::Rows(ROW)),
+        ("log_softmax_rows", Work::Slice(log_softmax)),
+        ("log_sum_exp_rows", Work::Slice(log_sum_exp)),
+        ("cross_entropy_rows", Work::Slice(cross_entropy)),
+        ("Softmax::rows", Work::Slice(masked)),
+    ]
+}
+
+/// Compares rows with mostly subnormal results, rows that are half or all -inf, and rows that need
+/// another base, with ordinary logits. One more comparison: StableMax of logits beyond its range.
+fn against_ordinary_logits<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    const N: usize = 4 * ROW;
+    let make = |f: &dyn Fn(usize) -> f64| -> Vec<T> { (0..N).map(|i| T::rounded(f(i))).collect() };
+    // The sum of twelve uniform numbers is about normal.
+    let mut rng = StdRng::seed_from_u64(2);
+    let normal: Vec<f64> = (0..N).map(|_| (0..12).map(|_| rng.random_range(-0.5..0.5)).sum()).collect();
+    let ordinary = make(&|i| normal[i]);
+    let lowest = if size_of::<T>() == 4 { -120.0 } else { -780.0 };
+    let vanishing = |i: usize| lowest * ((i % ROW) as f64 / (ROW - 1) as f64);
+    let inputs = [
+        ("subnormal", make(&vanishing)),
+        ("half_infinite", make(&|i| if i % 2 == 0 { f64::NEG_INFINITY } else { vanishing(i) })),
+        ("around_-1000", make(&|i| normal[i] - 1000.0)),
+        ("one_of_50", make(&|i| if i % ROW == ROW / 3 { 50.0 } else { normal[i] })),
+        ("all_infinite", make(&|_| f64::NEG_INFINITY)),
+    ];
+    let (isa, out) = (data.isa, &mut data.out[..]);
+    let mut compare = |function: &str, work: Work<T>, inputs: &[(&str, Vec<T>)]| {
+        let all: Vec<&Vec<T>> = std::iter::once(&ordinary).chain(inputs.iter().map(|(_, x)| x)).collect();
+        let t = medians(&interleaved(25, all.len(), |i| {
+            seconds(SHORT, || work.apply(isa, black_box(all[i]), &mut out[..N])) * 1e9 / N as f64
+        }));
+        for ((what, _), time) in inputs.iter().zip(&t[1..]) {
+            let record = Record::new(format!("{function}/{}/{isa}/n={ROW}/{what}", type_name::<T>()));
+            records.print(record.value(*time, "ns/element").ratio(time / t[0], "the time of ordinary logits"));
+        }
+    };
+    for (function, work) in row_functions::<T>() {
+        compare(function, work, &inputs);
+    }
+    let large = if size_of::<T>() == 4 { 1e38 } else { 1e300 };
+    let inputs = [("huge", make(&|i| normal[i] * large)), ("all_below", make(&|i| -large * normal[i].abs()))];
+    let stablemax = |isa: Isa, x: &[T], out: &mut [T]| isa.stablemax(x, out).expect("equal lengths");
+    compare("stablemax", Work::Slice(stablemax), &inputs);
 }
 
 /// Runs the comparisons of one type on one instruction set.

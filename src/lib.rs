@@ -99,7 +99,8 @@
 //! # Floating-point flags and modes
 //! On AVX-512, AVX2 and NEON no function of the softmax family raises the flags for invalid
 //! operations, division by zero or overflow on finite input whose results are representable, so
-//! that code that traps on them can call it. The scalar fallback is plain Rust: the compiler may
+//! that code that traps on them can call it. Gradients whose terms come near the largest number
+//! are an exception. The scalar fallback is plain Rust: the compiler may
 //! compute what the program does not, and makes no promise about flags.
 //!
 //! In modes that flush subnormal numbers to zero (FTZ and DAZ of x86, FZ of Arm) results and

@@ -173,6 +173,11 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     fn store(self, out: &mut [T], v: Self::V);
     /// Stores the first `out.len()` (at most `N`) lanes.
     fn store_tail(self, out: &mut [T], v: Self::V);
+    /// Stores to the first `N` elements, or the first lanes to all if there are fewer.
+    #[inline(always)]
+    fn store_up_to(self, out: &mut [T], v: Self::V) {
+        if out.len() >= Self::N { self.store(out, v) } else { self.store_tail(out, v) }
+    }
     /// Stores to the first `N` elements, past the caches if the instruction set can. Panics if
     /// there are fewer or if `out` does not start at a multiple of the vector's size.
     /// [`Lanes::fence`] must follow the last of these stores.

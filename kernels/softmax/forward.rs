@@ -233,28 +233,26 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
         return false;
     }
     let mut all_fit = true;
-    let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
-    for (reciprocal, &e) in reciprocals[..group.len()].iter_mut().zip(&e) {
+    let mut sums = [ExtSum::<T>::EMPTY; GROUP_ROWS];
+    for (sum, &e) in sums[..group.len()].iter_mut().zip(&e) {
         let (high, low) = reduce_accumulator(l, e, zero);
-        let fits = base_fits(high, 0.0);
-        all_fit &= fits;
-        // The reciprocal of another sum could overflow.
-        let sum = if fits { ExtSum::<T>::base_one(high, low) } else { ExtSum::EMPTY };
+        all_fit &= base_fits(high, 0.0);
+        *sum = ExtSum::base_one(high, low);
+    }
+    // The reciprocals of sums that do not fit could overflow.
+    if !all_fit {
+        return false;
+    }
+    let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
+    for (reciprocal, sum) in reciprocals[..group.len()].iter_mut().zip(&sums) {
         *reciprocal = sum.scaled_reciprocal(1.0);
     }
-    if all_fit {
-        for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
-            let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
-            let out = rows.dst(i);
-            if out.len() == L::N {
-                l.store(out, y)
-            } else {
-                l.store_tail(out, y)
-            }
-            fill_masked(rows, i, T::ZERO, T::ZERO);
-        }
+    for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
+        let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
+        l.store_up_to(rows.dst(i), y);
+        fill_masked(rows, i, T::ZERO, T::ZERO);
     }
-    all_fit
+    true
 }
 
 /// Log-softmax of rows, a group at a time.

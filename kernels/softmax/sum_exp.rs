@@ -8,7 +8,7 @@
 //! | [`row_sum_exp_stabilized`] | softmax of slices in place, rows that do not fit base 1 | reads; reads, may write |
 
 use super::ext_sum::ExtSum;
-use super::tuning::BLOCK_ELEMENTS;
+use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, Guard, Recorded, Shifted};
@@ -43,6 +43,24 @@ pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
     block_sum <= MAX_BLOCK_SUM && (block_sum >= MIN_ROW_SUM || before > 0.0 && block_sum >= 0.0)
 }
 
+/// Whether [`Base::ONE`] may fit a row, by its first vector: false for logits around -1000 or 1000,
+/// whose exponentials would be computed twice. Short rows are not asked: groups of them take them
+/// relative to [`Base::ONE`] first.
+#[inline(always)]
+fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
+    if row.len() <= DEFERRED_CHECK_VECTORS * L::N {
+        return true;
+    }
+    let first = row.load(l, 0);
+    // From -14 to 44.
+    let from_center = l.abs(l.sub(first, l.splat(T::from_f64(15.0))));
+    if l.all_non_negative(l.sub(l.splat(T::from_f64(29.0)), from_center)) {
+        return true;
+    }
+    let max = l.reduce_max(first).to_f64();
+    max == f64::NEG_INFINITY || (-20.0..=44.0).contains(&max)
+}
+
 /// The sum of the exponentials of a row. `exp` is relative to [`Base::ONE`].
 #[inline(always)]
 pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
@@ -63,7 +81,9 @@ pub(super) fn row_sum_exp_bounded<L: ExpLanes<T>, T: Float>(
     let mut bound = 0.0_f64;
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
-        let mut block = if sum.base() == Base::ONE {
+        let mut block = if at == 0 && !may_fit_base_one(l, row) {
+            BlockSum { high: 0.0, low: 0.0, bound: 0.0 }
+        } else if sum.base() == Base::ONE {
             block_sum_exp::<L, T, Recorded, false>(l, &exp, row, at, end)
         } else {
             second_look_block(l, sum.base(), row, at, end)
@@ -77,6 +97,9 @@ pub(super) fn row_sum_exp_bounded<L: ExpLanes<T>, T: Float>(
                 bound *= sum.rebase(Base::near(max));
                 block = second_look_block(l, sum.base(), row, at, end);
             }
+            if block.high.is_nan() {
+                return (ExtSum::NAN, false);
+            }
         }
         sum.add(block.high, block.low);
         bound = bound.max(block.bound);
@@ -86,7 +109,8 @@ pub(super) fn row_sum_exp_bounded<L: ExpLanes<T>, T: Float>(
 }
 
 /// The maximum of a block that does not fit its base: its sum overflows, or vanishes while no sum
-/// precedes it, or it has +inf or NaN. If it has +inf or NaN, `Err` is the sum of the whole row.
+/// precedes it, or it has +inf or NaN. If it has +inf, or NaN and no finite element, `Err` is the
+/// sum of the whole row.
 #[inline(always)]
 fn block_maximum<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -97,10 +121,10 @@ fn block_maximum<L: ExpLanes<T>, T: Float>(
     let row = row.reborrow();
     out_of_line!(l, {
         let (max, len) = (maximum(l, &row, start, end), row.len());
-        if has_nan(l, &row, start, end) || max == T::INFINITY && has_nan(l, &row, end, len) {
+        if max == T::INFINITY {
+            Err(if has_nan(l, &row, start, len) { ExtSum::NAN } else { ExtSum::INFINITE })
+        } else if max == T::NEG_INFINITY && has_nan(l, &row, start, end) {
             Err(ExtSum::NAN)
-        } else if max == T::INFINITY {
-            Err(ExtSum::INFINITE)
         } else {
             Ok(max)
         }
@@ -128,6 +152,9 @@ pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
 ) -> Option<ExtSum<T>> {
+    if !may_fit_base_one(l, row) {
+        return None;
+    }
     let mut sum = ExtSum::EMPTY;
     let (exp, len, mut at) = (*exp, row.len(), 0);
     while at < len {

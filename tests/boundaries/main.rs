@@ -12,6 +12,7 @@ mod allocations;
 mod entry_points;
 mod fences;
 mod first_calls;
+mod floating_point;
 mod huge_shapes;
 mod medoids_at_fences;
 mod problems;

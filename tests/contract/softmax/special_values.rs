@@ -13,13 +13,14 @@ use crate::support::{
     softmax::{LOG_SUM_EXP_ULPS, SOFTMAX_ULPS, check_outputs, run_row},
     ulp::{distance, ulp_error},
 };
-use mantex::Isa;
+use mantex::{Isa, MatMut, MatRef};
 use rand::RngExt;
 
 for_both_types! {
     large_values_are_not_lost
     streamed_special_values
     special_values
+    zeros_are_positive
 }
 
 /// In f32 the remainder of this number after a multiple of ln 2, rounded too coarsely, is one at
@@ -159,6 +160,36 @@ fn special_values<T: Float>() {
         isa.softmax::<T>(&[], &mut []).expect("equal lengths");
         isa.log_softmax::<T>(&[], &mut []).expect("equal lengths");
         isa.softmax_in_place::<T>(&mut []);
+    }
+}
+
+/// Far below the largest logit, softmax is +0 and never -0, whatever the exponential's reduction
+/// comes to; so is the gradient of cross-entropy, whatever the sign of its weight.
+fn zeros_are_positive<T: Float>() {
+    let (isas, mut rng) = (isas(), rng(16));
+    let count = if small_cases() { 200 } else { 5000 };
+    for i in 0..count {
+        let n = [2, 9, 16, 40, 600, 1100, 5000][i % 7];
+        let low: Vec<f64> =
+            (0..n).map(|_| -(10.0_f64).powf(rng.random_range(4.0..T::LARGEST.wide().log10()))).collect();
+        let mut x: Vec<T> = low.into_iter().map(T::of).collect();
+        x[n / 2] = T::of([0.0, 3.0, -1000.0][i % 3]);
+        if x[n / 2].wide() < 0.0 {
+            x.iter_mut().for_each(|x| *x = T::of(x.wide().min(-1000.0)));
+        }
+        let matrix = MatRef::new(&x, 1, n).expect("it fits");
+        for &isa in &isas {
+            let (mut in_place, mut gradient) = (x.clone(), x.clone());
+            isa.softmax_in_place(&mut in_place);
+            let out = MatMut::new(&mut gradient, 1, n).expect("it fits");
+            let weight = T::of([0.5, -0.5][i % 2]);
+            isa.cross_entropy_gradient_rows(matrix, &[n / 2], weight, &mut [T::of(0.0)], out).expect("it fits");
+            for row in [softmax_of(isa, &x), in_place, gradient] {
+                let wrong = row.iter().enumerate().find(|(_, y)| y.wide() == 0.0 && y.bits() != 0);
+                assert!(wrong.is_none(), "-0 for {:?} on {isa}", wrong.map(|(i, _)| x[i]));
+                assert!(row.iter().all(|y| !y.wide().is_nan()), "NaN on {isa}");
+            }
+        }
     }
 }
 
