@@ -31,15 +31,17 @@ const GAP: usize = 10;
 /// Returns the range of the costs between rows and columns with mass: the largest of some rows,
 /// relative to the smallest of the row and then of the column among these rows. Costs above a gap
 /// of [`GAP`] binades do not count, nor do costs below a 16th of `epsilon`.
-pub(super) fn cost_range<T: Real>(problem: &Problem<'_, T>, epsilon: f64) -> f64 {
+pub(super) fn cost_range<'a, T: Real>(problem: &Problem<'a, T>, epsilon: f64) -> f64 {
     let step = problem.support.len().div_ceil(SAMPLED_ROWS).max(1);
     let rows = || problem.support.iter().step_by(step).map(|&i| problem.cost.row(i));
-    // The finite costs of a row in columns with mass, each with its column.
-    let permitted = |row: &'_ [T]| -> Vec<(usize, f64)> {
-        let costs = row.iter().zip(problem.b).enumerate().filter(|(_, (c, b))| **b > 0.0 && **c < T::infinity());
-        let costs: Vec<(usize, f64)> = costs.map(|(j, (c, _))| (j, c.to_f64())).collect();
-        let min = costs.iter().fold(f64::INFINITY, |min, (_, c)| min.min(*c));
-        costs.into_iter().map(|(j, c)| (j, c - min)).collect()
+    // The finite costs of a row in columns with mass, relative to the smallest, with their columns.
+    let permitted = |row| {
+        let costs = |row: &'a [T]| {
+            let costs = row.iter().zip(problem.b).enumerate().filter(|(_, (c, b))| **b > 0.0 && **c < T::infinity());
+            costs.map(|(j, (c, _))| (j, c.to_f64()))
+        };
+        let min = costs(row).fold(f64::INFINITY, |min, (_, c)| min.min(c));
+        costs(row).map(move |(j, c)| (j, c - min))
     };
     let mut column_minima = vec![f64::INFINITY; problem.b.len()];
     for row in rows() {

@@ -12,6 +12,7 @@ use crate::support::{
 };
 use mantex::{
     medoids::{Algorithm, Init},
+    transport::{EpsilonScaling, OverRelaxation},
     *,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -87,10 +88,14 @@ fn sinkhorn_iterations_do_not_allocate<T: Float>() {
     let (n, m) = (23, 37);
     let [cost, a, b] = problem::<T>(n, m, 0);
     let cost = MatRef::new(&cost, n, m).expect("it fits");
-    for (isa, method) in isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method))) {
-        let [few, many] = [5, 50].map(|iterations| {
-            let solver = Sinkhorn::new(0.05).tolerance(0.0).isa(isa).method(method);
-            let solver = solver.max_iterations(iterations);
+    let solver = Sinkhorn::new(0.05).tolerance(0.0);
+    let unaccelerated = solver.clone().over_relaxation(OverRelaxation::Off).epsilon_scaling(EpsilonScaling::Off);
+    // The range of the costs is computed in the first iterations of a slow solve.
+    let solvers = [(unaccelerated, [5, 50]), (solver, [200, 1000])];
+    let isas_and_methods = isas().into_iter().flat_map(|isa| METHODS.map(|method| (isa, method)));
+    for ((isa, method), (solver, limits)) in isas_and_methods.flat_map(|at| solvers.clone().map(|with| (at, with))) {
+        let [few, many] = limits.map(|iterations| {
+            let solver = solver.clone().isa(isa).method(method).max_iterations(iterations);
             let (count, transport) = allocations(|| solver.solve(cost, &a, &b).expect("a good problem"));
             assert_eq!(transport.iterations(), iterations);
             count

@@ -143,7 +143,7 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
         let error = transport.marginal_error();
         assert_eq!(transport.converged(), error <= converged_error::<T>(tolerance), "{error} on {isa}");
         assert_eq!(transport.converged(), transport.status() == Status::Converged, "{isa}");
-        assert_eq!(transport.status() == Status::Stopped, told.len() == stop && !transport.converged(), "{isa}");
+        assert_eq!(transport.status() == Status::Stopped, told.len() >= stop && !transport.converged(), "{isa}");
         for (potentials, masses) in [(transport.f(), &a), (transport.g(), &b)] {
             for (x, mass) in potentials.iter().zip(masses) {
                 let right = if mass.wide() > 0.0 { x.wide().is_finite() } else { x.wide() == f64::NEG_INFINITY };
