@@ -188,20 +188,27 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
     }
     let exp = *exp;
     let mut overflow_bits = l.splat(T::ZERO);
-    let mut lane_sums = [(overflow_bits, overflow_bits, overflow_bits); GROUP_ROWS];
-    for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
+    let (mut lane_sums, mut bounds) = ([(overflow_bits, overflow_bits); GROUP_ROWS], [overflow_bits; GROUP_ROWS]);
+    for (i, (lane_sum, bound)) in group.clone().zip(lane_sums.iter_mut().zip(&mut bounds)) {
         let mut row = rows.row_mut(i);
-        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, cols, &mut overflow_bits);
+        let (high, low, max) = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, cols, &mut overflow_bits);
+        *lane_sum = (high, low);
+        if !STORE {
+            *bound = max;
+        }
     }
     let mut all_fit = !l.exp_overflowed(overflow_bits);
     let results = sums.iter_mut().zip(may_dominate);
-    for ((sum, may_dominate), &(high, low, bound)) in results.zip(&lane_sums).take(group.len()) {
+    for (at, (sum, may_dominate)) in results.enumerate().take(group.len()) {
+        let (high, low) = lane_sums[at];
         let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);
-        all_fit &= base_fits(high, 0.0);
-        if !STORE {
+        let fits = base_fits(high, 0.0);
+        all_fit &= fits;
+        // Infinite sums have no difference.
+        if !STORE && fits {
             let limit = l.splat(T::from_f64(high * MAX_SHARE));
-            *may_dominate = !l.all_non_negative(l.sub(limit, bound));
+            *may_dominate = !l.all_non_negative(l.sub(limit, bounds[at]));
         }
     }
     all_fit
