@@ -214,25 +214,33 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
     }
     let exp = *exp;
     let zero = l.splat(T::ZERO);
-    let (mut lane_sums, mut all) = ([(zero, zero, zero); GROUP_ROWS], zero);
-    for (i, lane_sum) in group.clone().zip(&mut lane_sums) {
+    let (mut lane_sums, mut bounds) = ([(zero, zero); GROUP_ROWS], [zero; GROUP_ROWS]);
+    let mut all = zero;
+    for (i, (lane_sum, bound)) in group.clone().zip(lane_sums.iter_mut().zip(&mut bounds)) {
         let mut row = rows.row_mut(i);
         let len = row.len();
-        *lane_sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, len);
-        all = l.add(all, l.abs(lane_sum.0));
+        let (high, low, max) = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, len);
+        *lane_sum = (high, low);
+        if !STORE {
+            *bound = max;
+        }
+        all = l.add(all, l.abs(high));
     }
     if l.exp_overflowed(all) {
         return false;
     }
     let mut all_fit = true;
     let results = sums.iter_mut().zip(may_dominate);
-    for ((sum, may_dominate), &(high, low, bound)) in results.zip(&lane_sums).take(group.len()) {
+    for (at, (sum, may_dominate)) in results.enumerate().take(group.len()) {
+        let (high, low) = lane_sums[at];
         let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);
-        all_fit &= base_fits(high, 0.0);
-        if !STORE {
+        let fits = base_fits(high, 0.0);
+        all_fit &= fits;
+        // Infinite sums have no difference.
+        if !STORE && fits {
             let limit = l.splat(T::from_f64(high * MAX_SHARE));
-            *may_dominate = !l.all_non_negative(l.sub(limit, bound));
+            *may_dominate = !l.all_non_negative(l.sub(limit, bounds[at]));
         }
     }
     all_fit

@@ -40,8 +40,8 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     }
 
     /// The exponentials of `x` and their rounding errors. `x` is at most a little above the base
-    /// and not NaN. Results saturate at 0 near the smallest normal number. The base has a shift only if
-    /// `HAS_SHIFT`.
+    /// and not NaN. Results saturate at 0 near the smallest normal number. The base has a shift
+    /// only if `HAS_SHIFT`.
     #[inline(always)]
     pub(crate) fn eval<const HAS_SHIFT: bool>(&self, l: L, x: L::V) -> (L::V, L::V) {
         let x = if HAS_SHIFT { l.sub(l.max(x, self.least), self.shift) } else { x };

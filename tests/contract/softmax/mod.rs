@@ -1,8 +1,8 @@
 //! The softmax family against references in higher precision, on every instruction set of this CPU.
 //!
 //! The tolerances are the contract's: softmax 4 ulp, log-sum-exp 2 ulp of the largest of the
-//! maximum, what exceeds it, and the result, log-softmax 2 ulp of the result at any size. `cargo test --test contract softmax -- --nocapture`
-//! prints the largest errors seen.
+//! maximum, what exceeds it, and the result, log-softmax 2 ulp of the result at any size. `cargo
+//! test --test contract softmax -- --nocapture` prints the largest errors seen.
 
 mod accuracy;
 mod adversarial;
