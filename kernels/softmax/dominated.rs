@@ -22,7 +22,8 @@
 //!    wherever it counts ([`Base`]).
 
 use super::ext_sum::ExtSum;
-use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use super::tuning::BLOCK_ELEMENTS;
+use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, fast_two_sum, reduce_accumulator, two_sum};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, exp_parts, pow2};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33, ln_1p};
@@ -104,28 +105,41 @@ fn sum_rest<L: ExpLanes<T>, T: Float>(l: L, base: Base<T>, row: &impl Row<T>) ->
 fn sum_rest_as<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(l: L, base: Base<T>, row: &impl Row<T>) -> Rest<T> {
     let exp = UntabledExp::new(l, base);
     let zero = l.splat(T::ZERO);
-    let mut sum = (zero, zero);
+    let (mut high, mut low) = (0.0, 0.0);
     let (len, mut at) = (row.len(), L::N.min(row.len()));
     let mut top = load(l, row, 0, at);
     while at < len {
-        let next = len.min(at + L::N);
-        let x = load(l, row, at, next);
-        let rest = l.min(top, x);
-        top = l.max(x, top);
-        sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, sum, rest);
-        at = next;
+        // The rounding errors of a block are a sum of the type, those of the row one of `f64`.
+        let (mut sum, end) = ((zero, zero), len.min(at + BLOCK_ELEMENTS));
+        while at < end {
+            let next = end.min(at + L::N);
+            let x = load(l, row, at, next);
+            let rest = l.min(top, x);
+            top = l.max(x, top);
+            sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, sum, rest);
+            at = next;
+        }
+        (high, low) = add_block(l, (high, low), sum);
     }
     // The largest logits of the lanes without the maxima, which are counted.
     let max = l.reduce_max(top);
     let below = l.lt(top, l.splat(max));
-    sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, sum, l.select(below, top, l.splat(T::NEG_INFINITY)));
+    let sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, (zero, zero), l.select(below, top, l.splat(T::NEG_INFINITY)));
     let maxima = l.reduce_sum(l.select(below, zero, l.splat(T::ONE)));
-    let (high, low) = reduce_accumulator(l, sum.0, sum.1);
+    (high, low) = add_block(l, (high, low), sum);
     Rest { high, low, max, other_maxima: maxima - 1.0 }
 }
 
-/// Adds the exponentials of `x` to an accumulator, with their rounding errors if the type is `f64`:
-/// the logarithm of an `f64` has errors of its own.
+/// Adds the lanes of an accumulator to one of `f64`.
+#[inline(always)]
+fn add_block<L: WideLanes<T>, T: Float>(l: L, (high, low): (f64, f64), sum: (L::V, L::V)) -> (f64, f64) {
+    let (block_high, block_low) = reduce_accumulator(l, sum.0, sum.1);
+    let (high, error) = two_sum(high, block_high);
+    (high, low + (error + block_low))
+}
+
+/// Adds the exponentials of `x` to an accumulator. Their rounding errors are added, too, if the
+/// type is `f64`, whose logarithm has errors of its own, or without a fused multiply-add (scalar).
 #[inline(always)]
 fn add_exp<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(
     l: L,
@@ -135,7 +149,7 @@ fn add_exp<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(
 ) -> (L::V, L::V) {
     let (e, error) = exp.eval::<HAS_SHIFT>(l, x);
     let (high, low) = add_fast_two_sum(l, sum, e);
-    if T::EPSILON == f64::EPSILON { (high, l.add(low, error)) } else { (high, low) }
+    if T::EPSILON == f64::EPSILON || L::N == 1 { (high, l.add(low, error)) } else { (high, low) }
 }
 
 /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
