@@ -151,7 +151,8 @@ impl<T: Real> Transport<T> {
     }
 
     /// Returns the transport cost `<C, P> = sum_ij C_ij P_ij`, without the entropy. Forbidden pairs
-    /// contribute 0.
+    /// contribute 0. Offsets of the costs that would take digits ([`Sinkhorn`]) count as paid
+    /// exactly, even if the marginals are not met.
     pub fn cost(&self) -> f64 {
         self.cost
     }

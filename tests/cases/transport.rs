@@ -143,14 +143,15 @@ fn single<T: Float>(bytes: &mut Bytes<'_>) {
         let error = transport.marginal_error();
         assert_eq!(transport.converged(), error <= converged_error::<T>(tolerance), "{error} on {isa}");
         assert_eq!(transport.converged(), transport.status() == Status::Converged, "{isa}");
-        assert_eq!(transport.status() == Status::Stopped, told.len() >= stop && !transport.converged(), "{isa}");
+        assert_eq!(transport.status() == Status::Stopped, told.len() >= stop.max(1) && !transport.converged(), "{isa}");
         for (potentials, masses) in [(transport.f(), &a), (transport.g(), &b)] {
             for (x, mass) in potentials.iter().zip(masses) {
                 let right = if mass.wide() > 0.0 { x.wide().is_finite() } else { x.wide() == f64::NEG_INFINITY };
                 assert!(right, "a potential of {x} with a mass of {mass} on {isa}");
             }
         }
-        check_plan(isa, &cost, (&a, &b), transport, epsilon, started || relaxed == 1);
+        let accuracy = (epsilon, converged_error::<T>(tolerance));
+        check_plan(isa, &cost, (&a, &b), transport, accuracy, started || relaxed == 1);
         if let (Ok(scalar), true) = (&scalar, steady) {
             let largest = finite_costs(&cost).fold(0.0, |max: f64, c| max.max(c.abs()));
             let (potential, entry) = tolerances::<T>();
@@ -177,7 +178,7 @@ fn check_plan<T: Float>(
     cost: &Matrix<T>,
     (a, b): (&[T], &[T]),
     transport: &Transport<T>,
-    epsilon: f64,
+    (epsilon, tolerance): (f64, f64),
     may_overflow: bool,
 ) {
     let (rows, cols) = (a.len(), b.len());
@@ -241,7 +242,10 @@ fn check_plan<T: Float>(
         // Products with subnormal costs are rounded before they are multiplied by the total.
         let rounded = (rows * cols) as f64 * T::TINIEST.wide() * (total + mass);
         let allowed = entry * size + 2.0 * flushed * largest + flushed + rounded;
-        for cost in [transport.cost(), objective.cost] {
+        // Offsets of the costs that would take digits count as paid exactly.
+        let are_centered = largest / epsilon * f64::EPSILON > tolerance / 8.0;
+        let offsets = if are_centered { 2.0 * measured * largest } else { 0.0 };
+        for (cost, allowed) in [(transport.cost(), allowed + offsets), (objective.cost, allowed)] {
             let close = (cost - expected).abs() <= allowed || size > T::LARGEST.wide();
             assert!(close, "the cost is {expected:e}, not {cost:e}, on {isa}");
         }
