@@ -39,6 +39,9 @@ fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, 
     }
     // A class that is masked by its position has the logit -inf.
     let logit = if class < row.len() { row.element(l, class).to_f64() } else { f64::NEG_INFINITY };
+    if logit == f64::NEG_INFINITY {
+        return f64::INFINITY;
+    }
     let loss = logarithm_minus(sum.ln_parts(), logit);
     if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row, sum), logit) } else { loss }
 }

@@ -107,7 +107,9 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     let mut accurate = true;
     let sums = scaled.column_scalings.iter().zip(&*w.column_sums);
     for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
-        let update = b / sum;
+        // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
+        let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
+        let update = mass / divisor;
         let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
         // Without mass the column of the matrix is 0, and its scaling does not matter.
         *new = if b > 0.0 { relaxed } else { 1.0 };

@@ -82,17 +82,23 @@ impl BlockStep {
         if !self.find_block(problem, potentials) {
             return Drift::None;
         }
-        let mass = |masses: &[f64], inside: &[bool]| -> f64 {
-            masses.iter().zip(inside).map(|(mass, inside)| if *inside { *mass } else { 0.0 }).sum()
-        };
-        let excess = mass(problem.a, &self.rows) - mass(problem.b, &self.columns);
+        let excess = self.excess(problem);
         let surely = 2.0 * excess.abs() > tolerance.max(1e-12);
         if surely && !self.can_exchange(problem, excess > 0.0) {
             return Drift::Infeasible;
         }
-        if !may_move {
-            return Drift::None;
-        }
+        if may_move { self.step(road, problem, potentials, memory) } else { Drift::None }
+    }
+
+    /// Returns the best step of the block that the last look has found.
+    pub(super) fn step<T: Real>(
+        &mut self,
+        road: Road,
+        problem: &Problem<'_, T>,
+        potentials: &Potentials,
+        memory: &mut Memory<T>,
+    ) -> Drift {
+        let excess = self.excess(problem);
         let [from_rows, to_columns] =
             [true, false].map(|side| self.log2_exchange(road, problem, potentials, memory, side));
         let distance = best_distance(from_rows, to_columns, excess);
@@ -100,6 +106,14 @@ impl BlockStep {
         let gain =
             excess * distance * core::f64::consts::LN_2 + change(from_rows, distance) + change(to_columns, -distance);
         if distance.is_finite() && gain.is_finite() { Drift::Step { distance, gain } } else { Drift::None }
+    }
+
+    /// Returns by how much the rows of the block have more mass than its columns.
+    fn excess<T>(&self, problem: &Problem<'_, T>) -> f64 {
+        let mass = |masses: &[f64], inside: &[bool]| -> f64 {
+            masses.iter().zip(inside).map(|(mass, inside)| if *inside { *mass } else { 0.0 }).sum()
+        };
+        mass(problem.a, &self.rows) - mass(problem.b, &self.columns)
     }
 
     /// Moves the block that the last look has found.

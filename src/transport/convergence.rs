@@ -1,6 +1,24 @@
-//! What the errors of the iterations tell about those to come.
+//! What iterations report, and what their errors tell about those to come.
 
 use crate::kernels::transport::tuning::BLOCK_STEP_DISTANCES;
+use core::ops::ControlFlow;
+
+/// The progress of a solve, passed to the callback after every iteration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The number of iterations done.
+    pub iteration: usize,
+    /// The L1 error of the marginals before the last iteration, relative to the total mass;
+    /// infinite after the first iteration at each epsilon.
+    /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
+    pub error: f64,
+    /// The current epsilon; see [`EpsilonScaling`](super::EpsilonScaling).
+    pub epsilon: f64,
+}
+
+/// The callback of a solve.
+pub(super) type OnIteration<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
 /// The errors that iterations at one epsilon have reported.
 pub(super) struct Errors {

@@ -31,6 +31,7 @@ mod units;
 mod workspace;
 
 pub use batch::TransportBatch;
+pub use convergence::Progress;
 pub use domain::Method;
 pub use epsilon_scaling::EpsilonScaling;
 pub use objective::Objective;
@@ -38,4 +39,3 @@ pub use over_relaxation::OverRelaxation;
 pub use plan::{PlanEntries, PlanEntry, PlanRows};
 pub use sinkhorn::Sinkhorn;
 pub use solution::{Status, Transport};
-pub use solver::Progress;

@@ -1,12 +1,13 @@
 //! The solver's settings, and the solve of one problem.
 
 use super::centered_costs::CenteredCosts;
+use super::convergence::Progress;
 use super::domain::Method;
 use super::epsilon_scaling::EpsilonScaling;
 use super::masses::{Masses, check_feasible};
 use super::over_relaxation::OverRelaxation;
 use super::solution::Transport;
-use super::solver::{Progress, Solver};
+use super::solver::Solver;
 use super::units::{Potentials, Units};
 use crate::check;
 use crate::dispatch::Road;

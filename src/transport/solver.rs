@@ -2,7 +2,7 @@
 //! stop.
 
 use super::block_step::{BlockStep, Drift};
-use super::convergence::Errors;
+use super::convergence::{Errors, OnIteration, Progress};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
 use super::over_relaxation::{AdaptiveRelaxation, OverRelaxation};
@@ -12,7 +12,7 @@ use super::units::Potentials;
 use super::workspace::Memory;
 use crate::kernels::transport::tuning::{
     AUTO_EPSILON_FACTOR, BLOCK_STEP_DISTANCES, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS,
-    MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, MIN_BLOCK_GAIN, SCHEDULE_ERROR, SCHEDULE_PATIENCE, SCHEDULE_RANGES,
+    MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, MIN_BLOCK_GAIN, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES,
     STAGE_TOLERANCE, STAGNATION_ITERATIONS, STAGNATION_MEASUREMENTS,
 };
 use crate::kernels::transport::{PlanSummary, Problem};
@@ -23,23 +23,6 @@ use core::ops::ControlFlow;
 /// The largest potential in base-2 units. Up to it, arguments of exponentials have a few correct
 /// bits after the binary point in both element types.
 pub(super) const MAX_ABS_POTENTIAL: f64 = 1_099_511_627_776.0; // 2^40
-
-/// The progress of a solve, passed to the callback after every iteration.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The number of iterations done.
-    pub iteration: usize,
-    /// The L1 error of the marginals before the last iteration, relative to the total mass;
-    /// infinite after the first iteration at each epsilon.
-    /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
-    pub error: f64,
-    /// The current epsilon; see [`EpsilonScaling`].
-    pub epsilon: f64,
-}
-
-/// The callback of a solve.
-pub(super) type OnIteration<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
 /// The result of a solve, in base-2 units.
 pub(super) struct Solution {
@@ -93,6 +76,8 @@ pub(super) struct Solver<'a, T: Real> {
     limit: usize,
     /// Whether the callback has stopped the solve.
     is_stopped: bool,
+    /// Whether blocks have drifted, so that the last digits of what they exchange may be missing.
+    has_drifted: bool,
 }
 
 impl<'a, T: Real> Solver<'a, T> {
@@ -116,6 +101,7 @@ impl<'a, T: Real> Solver<'a, T> {
             iterations: 0,
             limit: settings.max_iterations,
             is_stopped: false,
+            has_drifted: false,
         };
         solver.check_potentials()?;
         Ok(solver)
@@ -137,6 +123,9 @@ impl<'a, T: Real> Solver<'a, T> {
             if end == End::Slow {
                 self.run_epsilon_stages(AUTO_EPSILON_FACTOR, on_iteration)?;
                 continue;
+            }
+            if end == End::Converged {
+                self.repeat_block_step();
             }
             let summary = self.evaluate_plan();
             let is_met = summary.error <= self.settings.measured_tolerance::<T>();
@@ -209,8 +198,8 @@ impl<'a, T: Real> Solver<'a, T> {
                 return Ok(End::Converged);
             }
             if let Some(rate) = self.relaxation.observe(errors.last[1]) {
-                let is_slow = errors.to_come(tolerance, rate) > FEW_ITERATIONS && errors.last[1] > SCHEDULE_ERROR;
-                if is_slow && self.may_schedule && self.needs_schedule(self.iterations - start) {
+                let is_slow = errors.to_come(tolerance, rate) > FEW_ITERATIONS;
+                if is_slow && self.may_schedule && self.needs_schedule(self.iterations - start, errors.last[1]) {
                     return Ok(End::Slow);
                 }
                 if let Domain::Log { .. } = self.domain {
@@ -239,13 +228,14 @@ impl<'a, T: Real> Solver<'a, T> {
         *self.range.get_or_insert_with(|| cost_range(&self.problem, epsilon))
     }
 
-    /// Returns whether a slow solve needs a schedule of epsilons after so many iterations.
-    fn needs_schedule(&mut self, iterations: usize) -> bool {
+    /// Returns whether a slow solve with this error after so many iterations needs a schedule of
+    /// epsilons.
+    fn needs_schedule(&mut self, iterations: usize, error: f64) -> bool {
         let [moderate, large] = SCHEDULE_RANGES.map(|range| range * self.epsilon());
         let range = self.range();
         self.may_schedule = range > moderate;
-        let [soon, late] = SCHEDULE_PATIENCE;
-        self.may_schedule && iterations >= if range > large { soon } else { late }
+        let kind = usize::from(range > large);
+        self.may_schedule && iterations >= SCHEDULE_PATIENCE[kind] && error > SCHEDULE_ERRORS[kind]
     }
 
     /// Counts an iteration and calls the callback. If that breaks, no iteration follows.
@@ -279,6 +269,7 @@ impl<'a, T: Real> Solver<'a, T> {
                 domain.leave_scaling(settings, problem, potentials);
                 block_step.apply(distance, potentials, problem.b);
                 now.copy_from(potentials);
+                self.has_drifted = true;
                 shortest
             }
             Drift::Step { .. } | Drift::None => {
@@ -291,6 +282,19 @@ impl<'a, T: Real> Solver<'a, T> {
         (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, next_look), 0.0);
         self.check_potentials()?;
         Ok(drift)
+    }
+
+    /// Moves the last block that drifted once more, now that the rest is right. The marginal error
+    /// says little about the tiny entries that it exchanges.
+    fn repeat_block_step(&mut self) {
+        if !core::mem::take(&mut self.has_drifted) {
+            return;
+        }
+        let Self { settings, problem, potentials, memory, domain, block_step, .. } = self;
+        domain.leave_scaling(settings, problem, potentials);
+        if let Drift::Step { distance, .. } = block_step.step(settings.road, problem, potentials, memory) {
+            block_step.apply(distance, potentials, problem.b);
+        }
     }
 
     /// Returns a bound on the error that rounding alone leaves.
