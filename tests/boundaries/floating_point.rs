@@ -14,12 +14,16 @@ use crate::support::{
     data::{normal, rng, uniform},
     float::Float,
     for_both_types,
-    isas::isas,
+    isas::{isas, small_cases},
+    rows::{KINDS, row},
 };
 use mantex::{medoids::*, *};
 
 for_both_types! {
+    finite_rows_raise_no_flag
     entry_points_raise_no_flag
+    solvers_raise_no_flag
+    rows_flush_to_zero
     solvers_flush_to_zero
 }
 
@@ -125,6 +129,67 @@ fn flags_are_seen() {
 
 const LENGTHS: [usize; 17] = [1, 2, 3, 5, 8, 9, 15, 16, 17, 33, 64, 100, 300, 513, 1025, 4097, 9000];
 
+/// Results of finite rows are numbers: those of softmax always, logarithms unless the row spans
+/// more than the range of the type.
+fn finite_rows_raise_no_flag<T: Float>() {
+    let mut rng = rng(91);
+    for (kind, n) in KINDS.into_iter().flat_map(|kind| LENGTHS.map(|n| (kind, n))) {
+        let rows = 3;
+        let x: Vec<T> = (0..rows).flat_map(|_| row::<T>(kind, n, &mut rng)).collect();
+        let dy = normal::<T>(n, 1.0, 0.0, &mut rng);
+        let view = MatRef::new(&x, rows, n).expect("it fits");
+        let classes = [0, n / 2, n - 1];
+        for isa in vectors() {
+            let mut out = x.clone();
+            let (mut each, mut one) = ([T::of(0.0); 3], x[..n].to_vec());
+            fn of<T>(out: &mut [T]) -> MatMut<'_, T> {
+                let cols = out.len() / 3;
+                MatMut::new(out, 3, cols).expect("it fits")
+            }
+            let check = |name: &str, f: &mut dyn FnMut() -> Result<(), Error>| {
+                let what = format!("{name}/{}/{isa}/{kind}, n = {n}", T::NAME);
+                raises_none(&what, || f().expect("good arguments"));
+            };
+            check("softmax_in_place", &mut || {
+                isa.softmax_in_place(&mut one);
+                Ok(())
+            });
+            check("softmax", &mut || isa.softmax(&x[..n], &mut one));
+            let y = one.clone();
+            check("softmax_backward", &mut || isa.softmax_backward(&y, &dy, &mut one));
+            check("softmax_rows", &mut || isa.softmax_rows(view, of(&mut out)));
+            out.copy_from_slice(&x);
+            check("softmax_rows_in_place", &mut || {
+                isa.softmax_rows_in_place(of(&mut out));
+                Ok(())
+            });
+            let causal = Softmax::new().scale(T::of(-0.75)).causal(n as isize / 2).isa(isa);
+            check("Softmax::rows", &mut || causal.rows(view, of(&mut out)));
+            check("log_sum_exp_rows", &mut || isa.log_sum_exp_rows(view, &mut each));
+            check("ExtSum", &mut || {
+                each[0] = isa.ext_sum(&x[..n / 2]).merge(isa.ext_sum(&x[n / 2..])).ln();
+                Ok(())
+            });
+            check("stablemax", &mut || isa.stablemax(&x[..n], &mut one));
+            check("log_stablemax", &mut || isa.log_stablemax(&x[..n], &mut one));
+            if kind == "largest with both signs" {
+                // Logarithms, and gradients of StableMax beside them, are out of range.
+                continue;
+            }
+            check("stablemax_backward", &mut || isa.stablemax_backward(&x[..n], &dy, &mut one));
+            check("log_stablemax_backward", &mut || isa.log_stablemax_backward(&x[..n], &dy, &mut one));
+            check("log_softmax", &mut || isa.log_softmax(&x[..n], &mut one));
+            let y = one.clone();
+            check("log_softmax_backward", &mut || isa.log_softmax_backward(&y, &dy, &mut one));
+            check("log_softmax_rows", &mut || isa.log_softmax_rows(view, of(&mut out)));
+            check("cross_entropy_rows", &mut || isa.cross_entropy_rows(view, &classes, &mut each));
+            check("cross_entropy_gradient_rows", &mut || {
+                isa.cross_entropy_gradient_rows(view, &classes, T::of(-0.3), &mut each, of(&mut out))
+            });
+        }
+    }
+}
+
 /// Every function over rows, also with a mask of -inf.
 fn entry_points_raise_no_flag<T: Float>() {
     let mut rng = rng(92);
@@ -196,6 +261,37 @@ fn solve_and_cluster<T: Float>(isa: Isa, check: &dyn Fn(&str, &mut dyn FnMut()))
         check("silhouette", &mut || {
             isa.silhouette(d, clusters.labels(), &mut out).expect("good labels");
         });
+    }
+}
+
+fn solvers_raise_no_flag<T: Float>() {
+    for isa in vectors() {
+        solve_and_cluster::<T>(isa, &|what, f| raises_none(&format!("{what}/{}/{isa}", T::NAME), f));
+    }
+}
+
+/// Nothing is NaN, and rows still sum to 1.
+fn rows_flush_to_zero<T: Float>() {
+    let mut rng = rng(94);
+    for (kind, n) in
+        KINDS.into_iter().flat_map(|kind| LENGTHS.map(|n| (kind, n))).step_by(if small_cases() { 5 } else { 1 })
+    {
+        let x = row::<T>(kind, n, &mut rng);
+        for isa in isas() {
+            let (mut p, mut log_p, mut s) = (x.clone(), x.clone(), x.clone());
+            let lse = flushing(|| {
+                isa.softmax(&x, &mut p).expect("equal lengths");
+                isa.log_softmax(&x, &mut log_p).expect("equal lengths");
+                isa.stablemax(&x, &mut s).expect("equal lengths");
+                isa.log_sum_exp(&x)
+            });
+            let what = format!("{kind}, n = {n} on {isa}");
+            for row in [&p, &s] {
+                let sum: f64 = row.iter().map(|p| p.wide()).sum();
+                assert!((sum - 1.0).abs() < 1e-4, "{what}: sum {sum}");
+            }
+            assert!(log_p.iter().all(|y| y.wide() <= 0.0) && !lse.wide().is_nan(), "{what}");
+        }
     }
 }
 
