@@ -97,11 +97,11 @@
 //! NaN in the whole row if the loss is NaN, and 0 if the row counts for nothing.
 //!
 //! # Floating-point flags and modes
-//! On AVX-512, AVX2 and NEON no function of the softmax family raises the flags for invalid
-//! operations, division by zero or overflow on finite input whose results are representable, so
-//! that code that traps on them can call it. Gradients whose terms come near the largest number
-//! are an exception. The scalar fallback is plain Rust: the compiler may
-//! compute what the program does not, and makes no promise about flags.
+//! On AVX-512, AVX2 and NEON no function raises the flags for invalid operations, division by zero
+//! or overflow on finite input whose results are representable, so that code that traps on them can
+//! call it. Gradients whose terms come near the largest number are an exception. The scalar fallback
+//! is plain Rust: the compiler may compute what the program does not, and makes no promise about
+//! flags.
 //!
 //! In modes that flush subnormal numbers to zero (FTZ and DAZ of x86, FZ of Arm) results and
 //! inputs below the normal range count as 0, masses and weights included. Nothing else changes. No
