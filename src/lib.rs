@@ -74,7 +74,7 @@
 //! |---|---|
 //! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); 2^-100 (f64: 2^-996) absolute for smaller ones |
 //! | log-softmax | 2 ulp of the result at any size, also under a large common offset; never above 0 |
-//! | log-sum-exp | 2 ulp of the result or, if that is larger, of max or of what exceeds it; never below max |
+//! | log-sum-exp | 2 ulp of the largest of the result, the maximum and their difference; never below the maximum |
 //! | cross-entropy | as log-softmax, never below 0; its gradient: 5 ulp of the softmax times the weight, 4 ulp of the result at the class |
 //! | StableMax | 4 ulp for normal results; its logarithm: 4 ulp of the larger of 1 and the result |
 //! | gradients | a few EPSILON times the sizes of their terms; see each function |
@@ -98,10 +98,10 @@
 //!
 //! # Floating-point flags and modes
 //! On AVX-512, AVX2 and NEON no function raises the flags for invalid operations, division by zero
-//! or overflow on finite input whose results are representable, so that code that traps on them can
-//! call it. Gradients whose terms come near the largest number are an exception. The scalar fallback
-//! is plain Rust: the compiler may compute what the program does not, and makes no promise about
-//! flags.
+//! or overflow on finite input whose results are representable. Code that traps on these flags can
+//! therefore call it. Gradients whose terms come near the largest number are an exception. The
+//! scalar fallback is plain Rust: the compiler may add operations that the program does not have,
+//! and makes no promise about flags.
 //!
 //! In modes that flush subnormal numbers to zero (FTZ and DAZ of x86, FZ of Arm) results and
 //! inputs below the normal range count as 0, masses and weights included. Nothing else changes. No

@@ -16,10 +16,9 @@
 //!    lanes are added, except for the maxima among them, which are counted.
 //! 2. Exponentials have no table ([`UntabledExp`]), because its rounding would add to that of the
 //!    sum. They are relative to the logarithm of the whole sum, which is near m, or to the second
-//!    largest logit if they vanish beside m. So s has its full precision down to the subnormal
-//!    numbers. The argument of an exponential is never a
-//!    rounded difference: the base is an integer exponent, or a logit whose difference is exact
-//!    wherever it counts ([`Base`]).
+//!    largest logit if they vanish beside m. The sum s then has its full precision down to the
+//!    subnormal numbers. The argument of an exponential is never a rounded difference: the base is
+//!    an integer exponent, or a logit whose difference is exact wherever it counts ([`Base`]).
 
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;

@@ -91,8 +91,8 @@ pub(super) fn split_columns<T: Float>(potentials: PotentialsRef<'_>, g_high: &mu
     g_low[g.len()..].fill(T::ZERO);
 }
 
-/// How far potentials move beyond their updates: by a factor, where this cannot lower the dual
-/// value.
+/// The distance by which potentials move beyond their updates: a factor, if it cannot lower the
+/// dual value.
 ///
 /// An update of a row by `t = ln(a_i / r_i)`, over-relaxed by a factor w, changes the dual value by
 /// `epsilon a_i (w t + exp(-t) - exp((w - 1) t))` (Thibault, Chizat, Dossal & Papadakis 2021). That

@@ -74,11 +74,11 @@ pub(crate) const MIN_RATE_WINDOW: f64 = 4.0;
 
 /// The smallest number of iterations still to come that a step of whole blocks, or a schedule of
 /// epsilons, may pay for.
-/// Not measured: a step costs one read of the matrix, and a schedule about as many as this.
+/// Not measured: a step costs one read of the matrix, and a schedule about 16.
 pub(crate) const FEW_ITERATIONS: f64 = 16.0;
 
-/// The shortest and the longest distance of two looks for drifting blocks, in iterations. The
-/// distance doubles after every look that finds none.
+/// The shortest and the longest distance between two looks for drifting blocks, in iterations. The
+/// distance doubles after every look that finds no block in a slow solve.
 /// Not measured: at the longest distance looks cost 1.5%.
 pub(crate) const BLOCK_STEP_DISTANCES: [usize; 2] = [4, 64];
 
@@ -101,8 +101,9 @@ pub(crate) const SCHEDULE_RANGES: [f64; 2] = [16.0, 256.0];
 /// range alone does not need one.
 pub(crate) const SCHEDULE_PATIENCE: [usize; 2] = [100, 12];
 
-/// The largest errors of such problems, after so many iterations, that need no schedule. Measured
-/// as [`SCHEDULE_PATIENCE`]: with 0.05 for large ranges, random costs take 1.7 times as many.
+/// The largest errors of such problems, after that number of iterations, that need no schedule.
+/// Measured as [`SCHEDULE_PATIENCE`]: with 0.05 for large ranges, random costs take 1.7 times as
+/// many iterations.
 pub(crate) const SCHEDULE_ERRORS: [f64; 2] = [1e-3, 0.15];
 
 /// The number of rows from which the range of the costs is estimated.

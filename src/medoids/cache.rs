@@ -36,13 +36,14 @@ pub(super) struct Cache<'a, T> {
     rankings: Vec<Ranking<T>>,
     /// For every object, a lower bound of its distances to the medoids that are not ranked.
     bounds: Vec<T>,
-    /// A lower bound of the increase of the loss if each medoid is removed, and a bound of its
-    /// rounding and that of the sums of candidates; see [`Cache::update_sums`].
+    /// For each medoid, a lower bound of the increase of the loss if it is removed; see
+    /// [`Cache::update_sums`].
     removal_bounds: Vec<f64>,
+    /// For each medoid, a bound of the rounding of that increase and of the sums of candidates.
     removal_errors: Vec<f64>,
-    /// The number of changes to these since they were last summed anew, and a bound of the sum of
-    /// all numbers that they were made of.
+    /// The number of changes to the increases since they were last summed anew.
     changes: usize,
+    /// A bound of the sum of all numbers that the increases were made of.
     magnitude: f64,
     pub(super) scanned: Scanned,
     /// The swap whose affected objects are listed, unless a swap has been made since: its candidate

@@ -40,7 +40,7 @@ impl<T: Real> Dissimilarities<'_, T> {
     /// A loss of removal has up to n terms, then up to 3 n changes until it is summed anew. A scan
     /// subtracts up to n terms from it, and the result is changed up to 3 n times. Each addition
     /// has one rounding of EPSILON / 2, and a term itself has two: 8 n + 2 roundings of a number.
-    /// The others of the 8 n + 16 are a margin for the rounding of the bounds themselves.
+    /// The bound has 8 n + 16: 14 are a margin for the rounding of the bounds themselves.
     pub(super) fn relative_error(&self) -> f64 {
         (4 * self.objects() + 8) as f64 * f64::EPSILON
     }

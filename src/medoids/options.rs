@@ -72,8 +72,7 @@ pub enum Init {
     /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
     /// lowers the loss most; of equally good objects the first. No random numbers, and the lowest
     /// initial loss of these methods, but in O(k n²): for many objects far more than the search
-    /// that follows (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw
-    /// 2021, section 2).
+    /// that follows (Kaufman & Rousseeuw 1990; Schubert & Rousseeuw 2021, section 2).
     Build,
     /// LAB, linear approximative BUILD: each medoid is one object of a random sample of 10 +
     /// ceil(sqrt(n)) objects, the one with the lowest loss of that sample, in O(k n) (Schubert &

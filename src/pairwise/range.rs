@@ -23,7 +23,8 @@ fn min_sum<T: Real>(dimensions: usize) -> f64 {
     8.0 * T::MIN_POSITIVE * dimensions as f64
 }
 
-/// Returns whether no squared difference of coordinates in a range overflows or is subnormal.
+/// Returns whether no squared difference of coordinates in a range is subnormal, and, for square
+/// roots, whether no sum of them overflows. Squared distances may overflow: they are infinite.
 pub(super) fn safe_range<T: Real>(extent: Extent<T>, dimensions: usize, form: DistanceForm) -> bool {
     // Two different coordinates differ by at least half an ulp of the smaller one, or by the other
     // one if one of them is 0.
@@ -36,7 +37,7 @@ pub(super) fn safe_range<T: Real>(extent: Extent<T>, dimensions: usize, form: Di
 pub(super) struct Scaled<T> {
     /// The scale, a power of two.
     scale: f64,
-    /// The points of the rows, and those of the columns if they are others.
+    /// The points of the rows, and those of the columns if the two sets differ.
     points: [ScaledPoints<T>; 2],
 }
 

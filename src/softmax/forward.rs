@@ -94,9 +94,9 @@ functions_and_isa_methods! {
 functions_and_isa_methods! {
     /// Returns the log-sum-exp of a slice: `ln(sum_i exp(x[i]))`, without overflow or underflow.
     ///
-    /// - Accuracy: 2 ulp of the result or, if that is larger, of max or of what exceeds it; max is
-    ///   the largest element. Any length. The result is never below max, and as accurate beside a
-    ///   max of 0. It is ill-conditioned if it is near 0 and max is not.
+    /// - Accuracy: 2 ulp of the largest of the result, max and their difference, where max is the
+    ///   largest element; any length. If max is 0, that is 2 ulp of the result. The result is never
+    ///   below max. It is ill-conditioned if it is near 0 and max is not.
     /// - Special values: as in the [table](crate#special-values); an empty slice gives -inf.
     /// - Errors: none.
     /// - Cost and source: 1 exp and 1 read per element, 2 exp in blocks of 4096 elements that need

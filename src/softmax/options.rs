@@ -35,8 +35,8 @@ use crate::{Error, Isa, MatMut, MatRef, Real};
 /// # Ok::<(), mantex::Error>(())
 /// ```
 ///
-/// The compiler infers `T` from the options and the matrices. Where the builder is stored, its type
-/// is `Softmax<'a, T>` with the lifetime of the mask and the lengths, or `Softmax<'static, T>`
+/// The compiler infers `T` from the options and the matrices. To store the builder, give it the
+/// type `Softmax<'a, T>` with the lifetime of the mask and the lengths, or `Softmax<'static, T>`
 /// without them.
 ///
 /// [`softmax_rows`]: crate::softmax_rows
@@ -90,7 +90,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// columns minus the number of rows. If it is below 0, the first rows are fully masked.
     ///
     /// The results are those of a mask of -inf in these columns: 0 in a softmax and in a gradient,
-    /// -inf in a log-softmax. The columns are not read.
+    /// -inf in a log-softmax, and NaN in a row that has no softmax. The columns are not read.
     pub fn causal(self, offset: isize) -> Self {
         Self { row_lengths: RowLengths { causal: Some(offset), ..self.row_lengths }, ..self }
     }
@@ -264,8 +264,8 @@ impl<'a, T: Real> Softmax<'a, T> {
     ///
     /// - Accuracy: the losses as the [builder](Softmax); the gradient as
     ///   [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
-    /// - Special values: as [`Softmax::cross_entropy_rows`]; the gradient of a masked entry is 0,
-    ///   or `-weight` if it is the class.
+    /// - Special values: as [`Softmax::cross_entropy_rows`]; in a row with a softmax, the gradient
+    ///   of a masked entry is 0, or `-weight` if it is the class.
     /// - Errors: as listed below; `losses` and `gradient` are then unchanged.
     /// - Cost and source: as the [builder](Softmax).
     ///

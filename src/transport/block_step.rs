@@ -1,7 +1,7 @@
 //! Steps of whole blocks: sets of rows and columns whose potentials drift together.
 //!
-//! Where two blocks of the plan hardly exchange mass, an iteration moves their potentials against
-//! each other by a tiny step only, and the error falls like 1 / iterations. Let I be the rows of
+//! If two blocks of the plan hardly exchange mass, an iteration moves their potentials against each
+//! other by a tiny step only, and the error falls like 1 / iterations. Let I be the rows of
 //! one block and J its columns. Moving U by D on I and G by -D on J changes only the entries
 //! between I and the other columns, with the sum s, and those between the other rows and J, with
 //! the sum t. The dual value along this direction is largest where
@@ -21,9 +21,9 @@ use crate::kernels::transport::Problem;
 use crate::kernels::transport::potentials::PotentialsRef;
 use crate::real::Element;
 
-/// What a look for drifting blocks has found.
+/// The result of a look for drifting blocks.
 pub(super) enum Drift {
-    /// Nothing that may be moved.
+    /// No block that may be moved.
     None,
     /// A step in base-2 units, and its gain of the dual value in units of epsilon.
     Step { distance: f64, gain: f64 },
@@ -69,8 +69,8 @@ impl BlockStep {
         self.before.copy_from(potentials);
     }
 
-    /// Looks for a block that drifts, and returns the best step of it. A step is looked for only if
-    /// `may_move`; a proof that no plan has a marginal error within `tolerance` always.
+    /// Looks for a block that drifts, and returns its best step if `may_move`. Looks in every case
+    /// for a proof that no plan has a marginal error within `tolerance`.
     pub(super) fn look<T: Real>(
         &mut self,
         road: Road,
@@ -146,9 +146,9 @@ impl BlockStep {
         !threshold.is_nan()
     }
 
-    /// The pairs that a step of the block changes: those of its rows and the other columns, or
-    /// those of the other rows and its columns. Each row comes with its index among those with
-    /// mass.
+    /// The pairs that a step of the block changes, with their costs: those of its rows and the
+    /// other columns, or those of the other rows and its columns. A row is given by its index among
+    /// the rows with mass.
     fn exchanged<'a, T: Real>(
         &'a self,
         problem: &'a Problem<'_, T>,
@@ -196,7 +196,7 @@ impl BlockStep {
         if sum >= f64::MIN_POSITIVE {
             return log2(sum);
         }
-        // All of it underflows in `T`, or there is no permitted pair.
+        // All entries underflow in `T`, or there is no permitted pair.
         let eta = problem.eta.to_f64();
         let argument =
             |at: usize, j: usize, c: T| potentials.u()[at] + problem.log2_a[at] + potentials.g()[j] - eta * c.to_f64();

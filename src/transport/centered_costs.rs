@@ -1,9 +1,10 @@
 //! A copy of the costs without the offsets of their rows and columns.
 //!
-//! An offset of all costs, of a row or of a column changes no plan, but potentials must pay it:
-//! arguments `U_i + G_j - eta C_ij` are then small differences of large numbers. Where their
-//! rounding would limit the marginal error, the solver takes `C_ij - alpha_i - beta_j` instead,
-//! with the smallest cost alpha of each row, and beta of what is left of each column.
+//! An offset of all costs, of a row or of a column changes no plan, but it is added to potentials:
+//! arguments `U_i + G_j - eta C_ij` are then small differences of large numbers. If their
+//! rounding would limit the marginal error, the solver takes `C_ij - alpha_i - beta_j` instead.
+//! Here alpha is the smallest cost of each row, and beta the smallest `C_ij - alpha_i` of each
+//! column.
 
 use super::masses::Masses;
 use super::units::Potentials;

@@ -1,4 +1,4 @@
-//! What iterations report, and what their errors tell about those to come.
+//! The progress that iterations report, and the errors that predict the iterations to come.
 
 use crate::kernels::transport::tuning::BLOCK_STEP_DISTANCES;
 use core::ops::ControlFlow;
@@ -22,15 +22,17 @@ pub(super) type OnIteration<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
 /// The errors that iterations at one epsilon have reported.
 pub(super) struct Errors {
-    /// The last two.
+    /// The last two errors.
     pub(super) last: [f64; 2],
-    /// The smallest, and the number of iterations since then.
+    /// The smallest error, and the number of iterations since it was reported. An error counts as
+    /// smaller if it is at least 1% below the smallest one.
     pub(super) smallest: (f64, usize),
     /// The error at the last look for drifting blocks.
     pub(super) at_look: f64,
-    /// The number of iterations since then, and the number after which the next look comes.
+    /// The number of iterations since the last look, and the number after which the next look
+    /// comes.
     pub(super) looks: (usize, usize),
-    /// What the iterations since then have gained of the dual value, at least, in units of epsilon.
+    /// A lower bound of the increase of the dual value since the last look, in units of epsilon.
     pub(super) gain: f64,
 }
 

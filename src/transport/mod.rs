@@ -10,8 +10,7 @@
 //!   to a callback.
 //! - [`Transport`] is the solution: potentials, cost, marginal error and [`Status`]. The plan
 //!   ([`PlanRows`], [`PlanEntries`]), its products with vectors, and the [`Objective`] are computed
-//!   from it. [`TransportBatch`] has the
-//!   solutions of a batch.
+//!   from it. [`TransportBatch`] has the solutions of a batch.
 
 mod batch;
 mod block_step;

@@ -12,7 +12,7 @@ use crate::kernels::transport::tuning::MIN_RATE_WINDOW;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum OverRelaxation {
-    /// The best factor for the measured rate of convergence, from 1 on. Where blocks of the plan
+    /// The best factor for the measured rate of convergence; starts at 1. If blocks of the plan
     /// hardly exchange mass, potentials also move by whole blocks: see
     /// [`Sinkhorn`](super::Sinkhorn).
     #[default]
@@ -29,10 +29,10 @@ pub enum OverRelaxation {
 /// Over-relaxation makes it a successive over-relaxation (Thibault et al. 2021; Lehmann, von
 /// Renesse, Sambale & Uschmajew 2022). Young's theory gives the rate without over-relaxation from
 /// the rate under a factor w, `(rate + w - 1)^2 / (w^2 rate)`, and from it the best factor,
-/// `2 / (1 + sqrt(1 - rate))`. A factor above the best one has the rate `w - 1` and says nothing
-/// about the best: it comes down until its rate is above `w - 1` again. The limit of the factor
-/// grows with the number of iterations, so that no window is longer than what is already done, and
-/// a wrong factor costs at most a constant share of all iterations.
+/// `2 / (1 + sqrt(1 - rate))`. A factor w above the best one has the rate `w - 1`, which says
+/// nothing about the best one: w is lowered until the rate is above `w - 1` again. The limit of the
+/// factor grows with the number of iterations. No window is then longer than all iterations before
+/// it, and a wrong factor costs at most a constant share of all iterations.
 pub(super) struct AdaptiveRelaxation {
     /// The current relaxation.
     pub(super) relaxation: Relaxation,

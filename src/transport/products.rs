@@ -97,11 +97,12 @@ impl<T: Real> Transport<T> {
     /// (m x d) under the plan, `sum_j P_ij y_j / sum_j P_ij`.
     ///
     /// - Accuracy: that of [`plan_times`](Self::plan_times), twice.
-    /// - Special values: rows without mass are 0.
+    /// - Special values: rows without mass are 0, and so are rows whose entries of the plan all
+    ///   underflow in `T`.
     /// - Errors: those of [`plan_times`](Self::plan_times).
     /// - Cost and source: that of [`plan_times`](Self::plan_times) for d + 1 columns, and O(n d)
-    ///   memory; Ferradans,
-    ///   Papadakis, Peyre & Aujol 2014, "Regularized Discrete Optimal Transport".
+    ///   memory; Ferradans, Papadakis, Peyre & Aujol 2014, "Regularized Discrete Optimal
+    ///   Transport".
     ///
     /// `cost` must be the matrix that was solved.
     ///

@@ -23,9 +23,10 @@ use core::ops::ControlFlow;
 /// the potentials, starting from g = 0 (Cuturi 2013, "Sinkhorn Distances"; Schmitzer 2019,
 /// "Stabilized Sparse Scaling Algorithms for Entropy Regularized Transport Problems").
 ///
-/// `Sinkhorn::new(epsilon)` needs no other setting. It over-relaxes by the rate that it measures,
-/// moves blocks of potentials that drift against each other, and solves with larger epsilons first
-/// where that pays: see [`OverRelaxation`] and [`EpsilonScaling`].
+/// `Sinkhorn::new(epsilon)` needs no other setting. The solver chooses the factor of
+/// over-relaxation from the rate of convergence that it measures. It moves blocks of potentials
+/// that drift against each other, and solves with larger epsilons first if that pays: see
+/// [`OverRelaxation`] and [`EpsilonScaling`].
 ///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
@@ -42,20 +43,25 @@ use core::ops::ControlFlow;
 /// # Speed and memory
 /// An iteration is one update of f and one of g. It reads the cost matrix once and takes one
 /// exponential per entry, or it reads a stored Gibbs matrix once and takes none: see [`Method`].
-/// Three more steps read the cost matrix once each: the checks before the first iteration, building
-/// a Gibbs matrix, and measuring the marginal error when the reported error is within the
-/// tolerance. The last two also take one exponential per entry. Besides the input, the solver holds
-/// about `10 n + 15 m` numbers. A Gibbs matrix is `n m` more, with rows filled up to cache lines.
-/// The plan is never stored.
+/// Four more steps read the cost matrix once each: the checks before the first iteration, building
+/// a Gibbs matrix, looking for drifting blocks, and measuring the marginal error when the reported
+/// error is within the tolerance. The last three also take one exponential per entry. Besides the
+/// input, the solver holds about `15 (n + m)` numbers. A Gibbs matrix is `n m` more, with rows
+/// filled up to cache lines. A copy of the costs, if there is one ([Accuracy](Self#accuracy)), is
+/// `n m` more, too. The plan is never stored.
 ///
 /// # Accuracy
 /// For both element types, potentials are `f64`, and sums are continued in `f64`. With `f32` costs,
 /// an entry of the plan that is not negligible has a relative error of about 1e-6, even if cost /
-/// epsilon is 1e6. Rounding leaves a marginal error of about 1e-7 (`f64`: 1e-15) and of 1e-16 times
-/// the largest potential / epsilon. Where an offset of the costs, of all, of a row or of a column,
-/// would make potentials so large that this limits the tolerance, the solver takes a copy of the
-/// costs without the offsets; the potentials that it returns contain them again, with the rounding
-/// of their magnitude.
+/// epsilon is 1e6. Rounding leaves a marginal error of about 1e-7 (`f64`: 1e-15), plus 1e-16 times
+/// the largest potential / epsilon.
+///
+/// An offset of all costs, of a row or of a column makes potentials as large as itself. If their
+/// rounding would limit the tolerance, the solver takes a copy of the costs without offsets. The
+/// marginal error is then that of the copy. The returned potentials contain the offsets again, and
+/// are rounded to their magnitude: the plan and the values that are computed from them may meet the
+/// marginals less closely.
+///
 /// Kernels take `log2(e) / epsilon` rounded to the element type; for `f32` this is a relative
 /// change of epsilon of at most 6e-8. Epsilon may be as small as 1e-12 times the largest potential.
 /// Potentials are about as large as the costs that mass has to pay. A small epsilon needs many
@@ -158,8 +164,8 @@ impl Sinkhorn {
     }
 
     /// Sets the largest number of iterations. An iteration is one update of f and one of g; a step
-    /// of drifting blocks, which reads the cost matrix once, counts as one. Default 1000. With 0,
-    /// the result has the potentials of the start.
+    /// of drifting blocks, which reads the cost matrix once, counts as one. A look that leads to no
+    /// step does not count. Default 1000. With 0, the result has the potentials of the start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }
@@ -167,7 +173,8 @@ impl Sinkhorn {
     /// Sets the tolerance: the solver stops when the L1 error of the marginals,
     /// [`Transport::marginal_error`], relative to the total mass, is at most `tol`. Iterations
     /// report the error at no cost. Default 1e-6 for `f64`, 1e-4 for `f32`. With 0, the solver runs
-    /// exactly [`max_iterations`](Self::max_iterations) iterations, unless the callback stops it.
+    /// exactly [`max_iterations`](Self::max_iterations) iterations, unless the callback stops it or
+    /// the solver finds that no plan exists.
     pub fn tolerance(self, tol: f64) -> Self {
         Self { tolerance: Some(tol), ..self }
     }

@@ -20,8 +20,8 @@ pub enum Status {
     Converged,
     /// All iterations are done.
     IterationLimit,
-    /// The error is near what rounding leaves, and has not fallen for many iterations. It takes a
-    /// larger tolerance, or `f64` costs.
+    /// The error is near the error that rounding leaves, and has not fallen for many iterations. A
+    /// larger tolerance or `f64` costs would let the solve converge.
     Stagnated,
     /// The forbidden pairs permit no plan with these marginals within the tolerance (Hall's
     /// condition): some rows have more mass than the columns that they may use, or the reverse. The
@@ -124,7 +124,8 @@ impl<T: Real> Transport<T> {
     }
 
     /// Returns `||P 1 - a||_1 + ||P^T 1 - b||_1` relative to the total mass, measured after the
-    /// last iteration; b counts scaled to the total of a.
+    /// last iteration; b counts scaled to the total of a. If the solver took offsets out of the
+    /// costs ([`Sinkhorn`](Sinkhorn#accuracy)), the error is that of the costs without offsets.
     pub fn marginal_error(&self) -> f64 {
         self.marginal_error
     }
@@ -151,8 +152,8 @@ impl<T: Real> Transport<T> {
     }
 
     /// Returns the transport cost `<C, P> = sum_ij C_ij P_ij`, without the entropy. Forbidden pairs
-    /// contribute 0. Offsets of the costs that would take digits ([`Sinkhorn`]) count as paid
-    /// exactly, even if the marginals are not met.
+    /// contribute 0. If the solver took offsets out of the costs ([`Sinkhorn`](Sinkhorn#accuracy)),
+    /// they count as paid exactly, even if the marginals are not met.
     pub fn cost(&self) -> f64 {
         self.cost
     }

@@ -41,9 +41,9 @@ pub(super) struct Solution {
 enum End {
     /// The reported error is within the tolerance.
     Converged,
-    /// As the status of that name.
+    /// The solve ends for the reason that this status gives.
     Because(Status),
-    /// They are so slow that a schedule of epsilons should come first.
+    /// The iterations are so slow that a schedule of epsilons should come first.
     Slow,
 }
 
@@ -228,8 +228,8 @@ impl<'a, T: Real> Solver<'a, T> {
         *self.range.get_or_insert_with(|| cost_range(&self.problem, epsilon))
     }
 
-    /// Returns whether a slow solve with this error after so many iterations needs a schedule of
-    /// epsilons.
+    /// Returns whether a slow solve with this error after this number of iterations needs a
+    /// schedule of epsilons.
     fn needs_schedule(&mut self, iterations: usize, error: f64) -> bool {
         let [moderate, large] = SCHEDULE_RANGES.map(|range| range * self.epsilon());
         let range = self.range();
