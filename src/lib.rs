@@ -114,7 +114,8 @@
 //! # Memory and stack
 //! The softmax family does not allocate. The iterations of [`Sinkhorn`] and the swaps of FasterPAM
 //! and FastPAM1 do not allocate either: the memory is allocated before the first iteration, and for
-//! the result. A batch also allocates for each problem that [`Sinkhorn::solve`] takes over.
+//! the result. There are two exceptions: a slow solve allocates once, to find the range of the
+//! costs, and a batch allocates for each problem that [`Sinkhorn::solve`] takes over.
 //!
 //! Every function needs at most 64 KiB of stack, or 1 MiB without optimization.
 //!
