@@ -296,7 +296,10 @@ impl fmt::Display for Error {
                 write!(f, "{axis} {index} has mass, but all its partners with mass are forbidden (infinite cost)")
             }
             Self::ClassOutOfRange { row, class, classes } => {
-                write!(f, "the class of row {row} is {class}; it must be below {classes}, the number of columns")
+                write!(
+                    f,
+                    "the class of row {row} is {class}; it must be below {classes}, the number of columns, or `IGNORED`"
+                )
             }
             Self::MedoidCountOutOfRange { k, objects } => {
                 write!(f, "`k` is {k}; it must be from 1 to {objects}, the number of objects")

@@ -289,7 +289,7 @@ fn weight_without<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], object: u
 fn sum_without<T: Real>(d: Dissimilarities<'_, T>, members: &[u32], object: usize, sum: f64) -> f64 {
     let term = |p: usize| d.weight(p) * d.matrix.row(p)[object].to_f64();
     let own = term(object);
-    if own > sum / 2.0 {
+    if own > sum / 2.0 || own == f64::INFINITY {
         // The difference would cancel: next to a large dissimilarity of the object to itself, the
         // sum has no digits of the others.
         members.iter().map(|&p| p as usize).filter(|&p| p != object).map(term).sum()

@@ -39,6 +39,8 @@ pub(super) struct BlockStep {
     rows: Vec<bool>,
     /// Whether each column is in the block.
     columns: Vec<bool>,
+    /// The rows and the columns of the block that moved last.
+    moved: (Vec<bool>, Vec<bool>),
     /// The movements of all potentials since the last look.
     movements: Vec<f64>,
     /// The rows of one side of the block, as a problem of their own.
@@ -56,12 +58,19 @@ impl BlockStep {
             before: potentials.clone(),
             rows: vec![false; rows],
             columns: vec![false; columns],
+            moved: (vec![false; rows], vec![false; columns]),
             movements: Vec::with_capacity(rows + columns),
             support: Vec::with_capacity(rows),
             a: Vec::with_capacity(rows),
             log2_a: Vec::with_capacity(rows),
             u: Vec::with_capacity(rows),
         }
+    }
+
+    /// Takes up the block that moved last, to step once more.
+    pub(super) fn take_up_moved(&mut self) {
+        self.rows.copy_from_slice(&self.moved.0);
+        self.columns.copy_from_slice(&self.moved.1);
     }
 
     /// Begins to observe movements from these potentials on.
@@ -117,7 +126,9 @@ impl BlockStep {
     }
 
     /// Moves the block that the last look has found.
-    pub(super) fn apply(&self, distance: f64, potentials: &mut Potentials, b: &[f64]) {
+    pub(super) fn apply(&mut self, distance: f64, potentials: &mut Potentials, b: &[f64]) {
+        self.moved.0.copy_from_slice(&self.rows);
+        self.moved.1.copy_from_slice(&self.columns);
         potentials.move_block(distance, &self.rows, &self.columns, b);
     }
 

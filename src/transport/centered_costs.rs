@@ -31,7 +31,10 @@ impl<T: Real> CenteredCosts<T> {
     ) -> Option<Self> {
         let row_offsets: Vec<f64> = masses.support.iter().map(|&i| row_minima[i].to_f64()).collect();
         let largest = row_offsets.iter().fold(0.0_f64, |max, offset| max.max(offset.abs()));
-        if eta * largest * (0.5 * f64::EPSILON) <= tolerance / 8.0 {
+        // Kernels of `f32` subtract costs from potentials in `f64` exactly, and rounding the
+        // differences would change the problem.
+        let is_wide = T::EPSILON == f64::EPSILON;
+        if !is_wide || eta * largest * (0.5 * f64::EPSILON) <= tolerance / 8.0 {
             return None;
         }
         let mut column_offsets = vec![f64::INFINITY; cost.cols()];
@@ -52,7 +55,10 @@ impl<T: Real> CenteredCosts<T> {
             // Costs of rows without mass do not matter.
             let Some((_, row_offset)) = with_mass.next_if(|(row, _)| **row == i) else { continue };
             for ((centered, c), offset) in centered.iter_mut().zip(cost.row(i)).zip(&column_offsets) {
-                *centered = T::rounded((c.to_f64() - row_offset) - offset);
+                let difference = (c.to_f64() - row_offset) - offset;
+                // A finite cost permits a pair, whatever the offsets are.
+                let is_permitted = *c < T::infinity();
+                *centered = T::rounded(if is_permitted { difference.clamp(f64::MIN, f64::MAX) } else { c.to_f64() });
             }
         }
         Some(Self { costs, row_offsets, column_offsets })

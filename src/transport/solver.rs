@@ -76,6 +76,8 @@ pub(super) struct Solver<'a, T: Real> {
     limit: usize,
     /// Whether the callback has stopped the solve.
     is_stopped: bool,
+    /// Whether the drift of blocks has proved that there is no plan.
+    is_infeasible: bool,
     /// Whether blocks have drifted, so that the last digits of what they exchange may be missing.
     has_drifted: bool,
 }
@@ -101,6 +103,7 @@ impl<'a, T: Real> Solver<'a, T> {
             iterations: 0,
             limit: settings.max_iterations,
             is_stopped: false,
+            is_infeasible: false,
             has_drifted: false,
         };
         solver.check_potentials()?;
@@ -133,12 +136,15 @@ impl<'a, T: Real> Solver<'a, T> {
                 if summary.error < 0.99 * smallest.0 { (summary.error, 0) } else { (smallest.0, smallest.1 + 1) };
             let is_stagnant = smallest.1 >= STAGNATION_MEASUREMENTS && smallest.0 <= self.rounding();
             if is_met && tolerance > 0.0 || is_stagnant || end != End::Converged {
-                let Self { settings, problem, mut potentials, mut domain, iterations, is_stopped, .. } = self;
+                let Self {
+                    settings, problem, mut potentials, mut domain, iterations, is_stopped, is_infeasible, ..
+                } = self;
                 domain.leave_scaling(settings, &problem, &mut potentials);
                 let status = match end {
                     _ if is_met => Status::Converged,
                     // Also in a stage of a schedule.
                     _ if is_stopped => Status::Stopped,
+                    _ if is_infeasible => Status::Infeasible,
                     End::Because(status) => status,
                     // The reported error is within the target, but the measured one is not.
                     End::Converged | End::Slow => Status::Stagnated,
@@ -162,7 +168,9 @@ impl<'a, T: Real> Solver<'a, T> {
         while self.iterations < self.limit && epsilon > last * factor.sqrt() {
             self.set_epsilon(eta(epsilon))?;
             let limit = self.limit.min(self.iterations + MAX_STAGE_ITERATIONS);
-            self.iterate_until(tolerance, limit, on_iteration)?;
+            if self.iterate_until(tolerance, limit, on_iteration)? == End::Because(Status::Infeasible) {
+                break; // The iterations at the last epsilon find it again.
+            }
             epsilon /= factor;
         }
         self.set_epsilon(last_eta)
@@ -211,7 +219,9 @@ impl<'a, T: Real> Solver<'a, T> {
             }
             if errors.looks.0 >= errors.looks.1 && self.iterations < limit {
                 match self.look_for_blocks(&mut errors, tolerance)? {
-                    Drift::Infeasible => return Ok(End::Because(Status::Infeasible)),
+                    Drift::Infeasible if tolerance > 0.0 => return Ok(End::Because(Status::Infeasible)),
+                    // All iterations are wanted.
+                    Drift::Infeasible => self.is_infeasible = true,
                     Drift::Step { .. } if self.report(errors.last[1], on_iteration).is_break() => {
                         return Ok(End::Because(Status::Stopped));
                     }
@@ -292,6 +302,7 @@ impl<'a, T: Real> Solver<'a, T> {
         }
         let Self { settings, problem, potentials, memory, domain, block_step, .. } = self;
         domain.leave_scaling(settings, problem, potentials);
+        block_step.take_up_moved();
         if let Drift::Step { distance, .. } = block_step.step(settings.road, problem, potentials, memory) {
             block_step.apply(distance, potentials, problem.b);
         }

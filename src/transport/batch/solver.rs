@@ -214,14 +214,16 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         batch.marginal_errors[p] = transport.marginal_error();
         let (f, g) = batch.potentials_mut(p);
         let mut value = 0.0;
-        for (masses, potentials, out) in [(a, transport.f(), f), (b, transport.g(), g)] {
+        // b counts scaled to the total of a.
+        let scale = self.rows.total(p) / self.columns.total(p);
+        for (masses, potentials, out, scale) in [(a, transport.f(), f, 1.0), (b, transport.g(), g, scale)] {
             for ((&mass, &potential), out) in masses.iter().zip(potentials).zip(out) {
                 *out = T::rounded(potential);
                 if mass > T::zero() {
                     if !out.to_f64().is_finite() {
                         return Err(self.settings.epsilon_too_small());
                     }
-                    value += mass.to_f64() * out.to_f64();
+                    value += scale * mass.to_f64() * out.to_f64();
                 }
             }
         }
