@@ -21,6 +21,7 @@
 //!    an integer exponent, or a logit whose difference is exact wherever it counts ([`Base`]).
 
 use super::ext_sum::ExtSum;
+use super::short_rows::BesideMax;
 use super::tuning::BLOCK_ELEMENTS;
 use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, fast_two_sum, reduce_accumulator, two_sum};
@@ -29,7 +30,7 @@ use crate::kernels::math::ln::{LN2_HI33, LN2_LO33, ln_1p};
 use crate::kernels::rows::{Row, maximum};
 
 /// A sum below this bound may have lost a part of its terms to underflow.
-const MIN_REST: [f64; 2] = [8.673617379884035e-19, 1e-270]; // f32: 2^-60
+pub(super) const MIN_REST: [f64; 2] = [8.673617379884035e-19, 1e-270]; // f32: 2^-60
 
 /// From this size on, the maximum hides the error of the logarithm of a sum, which is about 2 ulp
 /// of 1.
@@ -42,9 +43,12 @@ const MIN_LN: f64 = -800.0;
 /// NaN, and its maximum is finite and at most about 1 below the logarithm of `sum`, its sum.
 #[inline(always)]
 pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>) -> (f64, f64) {
-    let (row, ln) = (row.reborrow(), sum.ln());
+    let (row, sum) = (row.reborrow(), *sum);
     out_of_line!(l, {
-        let mut base = Base::near(ln);
+        if let Some(logarithm) = BesideMax::new(l).max_and_ln(l, &row) {
+            return logarithm;
+        }
+        let mut base = Base::near(sum.ln());
         let mut rest = sum_rest(l, base, &row);
         if rest.other_maxima == 0.0 && rest.high < MIN_REST[usize::from(T::EPSILON == f64::EPSILON)] {
             let second = second_largest(l, &row);
@@ -115,7 +119,7 @@ fn sum_rest_as<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(l: L, base: Base
             let x = load(l, row, at, next);
             let rest = l.min(top, x);
             top = l.max(x, top);
-            sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, sum, rest);
+            sum = add_exp(l, sum, exp.eval::<HAS_SHIFT>(l, rest));
             at = next;
         }
         (high, low) = add_block(l, (high, low), sum);
@@ -123,7 +127,8 @@ fn sum_rest_as<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(l: L, base: Base
     // The largest logits of the lanes without the maxima, which are counted.
     let max = l.reduce_max(top);
     let below = l.lt(top, l.splat(max));
-    let sum = add_exp::<L, T, HAS_SHIFT>(l, &exp, (zero, zero), l.select(below, top, l.splat(T::NEG_INFINITY)));
+    let rest = l.select(below, top, l.splat(T::NEG_INFINITY));
+    let sum = add_exp(l, (zero, zero), exp.eval::<HAS_SHIFT>(l, rest));
     let maxima = l.reduce_sum(l.select(below, zero, l.splat(T::ONE)));
     (high, low) = add_block(l, (high, low), sum);
     Rest { high, low, max, other_maxima: maxima - 1.0 }
@@ -137,23 +142,17 @@ fn add_block<L: WideLanes<T>, T: Float>(l: L, (high, low): (f64, f64), sum: (L::
     (high, low + (error + block_low))
 }
 
-/// Adds the exponentials of `x` to an accumulator. Their rounding errors are added, too, if the
-/// type is `f64`, whose logarithm has errors of its own, or without a fused multiply-add (scalar).
+/// Adds exponentials to an accumulator. Their rounding errors are added, too, if the type is `f64`,
+/// whose logarithm has errors of its own, or without a fused multiply-add (scalar).
 #[inline(always)]
-fn add_exp<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(
-    l: L,
-    exp: &UntabledExp<L, T>,
-    sum: (L::V, L::V),
-    x: L::V,
-) -> (L::V, L::V) {
-    let (e, error) = exp.eval::<HAS_SHIFT>(l, x);
+pub(super) fn add_exp<L: ExpLanes<T>, T: Float>(l: L, sum: (L::V, L::V), (e, error): (L::V, L::V)) -> (L::V, L::V) {
     let (high, low) = add_fast_two_sum(l, sum, e);
     if T::EPSILON == f64::EPSILON || L::N == 1 { (high, l.add(low, error)) } else { (high, low) }
 }
 
 /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
 #[inline(always)]
-fn load<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, at: usize, end: usize) -> L::V {
+pub(super) fn load<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, at: usize, end: usize) -> L::V {
     if end - at == L::N { row.load(l, at) } else { row.load_tail(l, at, end) }
 }
 

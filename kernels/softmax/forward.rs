@@ -2,10 +2,9 @@
 
 use super::dominated::{ln_beside_max, max_and_ln};
 use super::ext_sum::ExtSum;
+use super::log_rows::{log_softmax_groups, log_sum_exp_groups};
 use super::logits::Logits;
-use super::row_groups::{
-    RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_base_one, group_sum_exp_store, row_groups,
-};
+use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::sum_exp::{
     base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_bounded, row_sum_exp_stabilized,
     row_sum_exp_store, second_look_store,
@@ -14,7 +13,7 @@ use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, InRange, Recorded, Shifted};
-use crate::kernels::rows::{Row, Rows, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream};
+use crate::kernels::rows::{Row, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream};
 use crate::matrix::MatMut;
 use core::ops::Range;
 
@@ -255,46 +254,6 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     true
 }
 
-/// Log-softmax of rows, a group at a time.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
-    l: L,
-    mut rows: impl RowsMut<T>,
-    (row_count, cols): (usize, usize),
-    empty: T,
-) {
-    let exp = exp_base_one(l);
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-    let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
-    let mut may_dominate = [false; GROUP_ROWS];
-    for group in row_groups(row_count, cols) {
-        group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums, &mut may_dominate);
-        for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
-            *ln = sum.ln_parts();
-        }
-        for (at, i) in group.clone().enumerate().filter(|&(at, _)| may_dominate[at]) {
-            logarithms[at] = max_and_ln(l, &mut rows.row_mut(i), &sums[at]);
-        }
-        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
-            write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
-            fill_masked(&mut rows, i, T::NEG_INFINITY, empty);
-        }
-    }
-}
-
-/// The logarithms of the sums of the exponentials of rows, a group at a time.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, mut x: &impl Rows<T>, out: &mut [T]) {
-    let exp = exp_base_one(l);
-    let (mut sums, mut may_dominate) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
-    for group in row_groups(out.len(), x.cols()) {
-        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums, &mut may_dominate);
-        for (i, (sum, &may_dominate)) in group.zip(sums.iter().zip(&may_dominate)) {
-            out[i] = if may_dominate { ln_beside_max(l, &mut x.read_row(i), sum) } else { sum.ln() };
-        }
-    }
-}
-
 /// Turns the stored exponentials of a row into its softmax, given the reciprocal of their sum.
 #[inline(always)]
 pub(super) fn normalize_stored<L: Lanes<T>, T: Float>(
@@ -374,7 +333,7 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, 
 /// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so
 /// that a large common offset costs no accuracy; `empty` if all logits are -inf.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn write_log_softmax<L: Lanes<T>, T: Float>(
+pub(super) fn write_log_softmax<L: Lanes<T>, T: Float>(
     l: L,
     row: &mut impl Row<T>,
     sum: &ExtSum<T>,

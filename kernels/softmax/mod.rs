@@ -48,8 +48,9 @@
 //! instructions per element.
 //!
 //! Logarithms are those of the sum if no exponential is more than about a third of it. Otherwise
-//! [`dominated`] sums the others beside the maximum. While exponentials are summed, the largest sum
-//! of a step bounds them all, for the price of a maximum per step.
+//! [`dominated`] sums the others beside the maximum, and [`short_rows`] does so for short rows.
+//! While exponentials are summed, the largest sum of a step bounds them all, for the price of a
+//! maximum per step.
 //!
 //! [`stablemax`] replaces the exponential by a rational function and shares the drivers of
 //! [`rows`](super::rows) and the compensated sums.
@@ -59,8 +60,10 @@ pub(crate) mod cross_entropy;
 mod dominated;
 pub(crate) mod ext_sum;
 pub(crate) mod forward;
+mod log_rows;
 mod logits;
 mod row_groups;
+mod short_rows;
 pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
 pub(crate) mod tuning;

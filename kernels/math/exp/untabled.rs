@@ -46,9 +46,36 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     pub(crate) fn eval<const HAS_SHIFT: bool>(&self, l: L, x: L::V) -> (L::V, L::V) {
         let x = if HAS_SHIFT { l.sub(l.max(x, self.least), self.shift) } else { x };
         let x = l.max(x, self.low);
+        let k = self.multiple(l, x);
+        self.eval_reduced(l, k, l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO)))
+    }
+
+    /// The exponentials of `x - max` and their rounding errors, also those of the difference; 0 if
+    /// `x` is -inf. `max` is finite and at least `x`. The base has no shift.
+    #[inline(always)]
+    pub(crate) fn eval_below(&self, l: L, x: L::V, max: L::V) -> (L::V, L::V) {
+        // The two-sum of x and -max.
+        let d = l.sub(x, max);
+        let part = l.sub(d, x);
+        let error = l.sub(l.sub(x, l.sub(d, part)), l.add(max, part));
+        // The error of an infinite difference is NaN.
+        let error = l.select(l.lt(self.low, d), error, l.splat(T::ZERO));
+        let d = l.max(d, self.low);
+        let k = self.multiple(l, d);
+        let t = l.exp_reduce(d, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
+        self.eval_reduced(l, k, l.add(t, error))
+    }
+
+    /// The multiple of ln 2 that is nearest to `x`.
+    #[inline(always)]
+    fn multiple(&self, l: L, x: L::V) -> L::V {
         let shifter = l.splat(T::SHIFTER);
-        let k = l.sub(l.mul_add(x, l.splat(T::LOG2_E), shifter), shifter);
-        let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
+        l.sub(l.mul_add(x, l.splat(T::LOG2_E), shifter), shifter)
+    }
+
+    /// `e^t * 2^k` relative to the base, and its rounding error.
+    #[inline(always)]
+    fn eval_reduced(&self, l: L, k: L::V, t: L::V) -> (L::V, L::V) {
         let square = l.mul(t, t);
         let p = l.mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t);
         let k = l.sub(k, self.exponent);
