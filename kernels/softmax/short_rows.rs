@@ -44,7 +44,7 @@ impl<L: ExpLanes<T>, T: Float> BesideMax<L, T> {
     /// if the row is long.
     #[inline(always)]
     pub(super) fn max_and_ln(&self, l: L, row: &impl Row<T>) -> Option<(f64, f64)> {
-        let (zero, lowest) = (l.splat(T::ZERO), l.splat(T::NEG_INFINITY));
+        let (zero, one, lowest) = (l.splat(T::ZERO), l.splat(T::ONE), l.splat(T::NEG_INFINITY));
         let len = row.len();
         if len > DEFERRED_CHECK_VECTORS * L::N {
             return None;
@@ -61,9 +61,10 @@ impl<L: ExpLanes<T>, T: Float> BesideMax<L, T> {
         while at < len {
             let next = len.min(at + L::N);
             let x = load(l, row, at, next);
-            distances = l.add(distances, l.sub(top, x));
+            // At most 1, so that the sum of distances does not overflow.
+            distances = l.add(distances, l.min(one, l.sub(top, x)));
             let below = l.lt(x, top);
-            maxima = l.add(maxima, l.select(below, zero, l.splat(T::ONE)));
+            maxima = l.add(maxima, l.select(below, zero, one));
             let e = self.exp.eval_below(l, l.select(below, x, lowest), top);
             sum = add_exp(l, sum, e);
             at = next;

@@ -54,12 +54,14 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     /// `x` is -inf. `max` is finite and at least `x`. The base has no shift.
     #[inline(always)]
     pub(crate) fn eval_below(&self, l: L, x: L::V, max: L::V) -> (L::V, L::V) {
-        // The two-sum of x and -max.
         let d = l.sub(x, max);
-        let part = l.sub(d, x);
-        let error = l.sub(l.sub(x, l.sub(d, part)), l.add(max, part));
-        // The error of an infinite difference is NaN.
-        let error = l.select(l.lt(self.low, d), error, l.splat(T::ZERO));
+        // Far below the maximum x counts as the maximum itself, because the error of an infinite
+        // difference would be an invalid operation.
+        let is_near = l.lt(self.low, d);
+        let (x, near) = (l.select(is_near, x, max), l.select(is_near, d, l.splat(T::ZERO)));
+        // The two-sum of x and -max.
+        let part = l.sub(near, x);
+        let error = l.sub(l.sub(x, l.sub(near, part)), l.add(max, part));
         let d = l.max(d, self.low);
         let k = self.multiple(l, d);
         let t = l.exp_reduce(d, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
