@@ -99,7 +99,7 @@
 //! # Floating-point flags and modes
 //! On AVX-512, AVX2 and NEON no function raises the flags for invalid operations, division by zero
 //! or overflow on finite input whose results are representable. Code that traps on these flags can
-//! therefore call it. Gradients whose terms come near the largest number are an exception. The
+//! therefore call it. Gradients and [`ExtSum::ln`] near the largest number are an exception. The
 //! scalar fallback is plain Rust: the compiler may add operations that the program does not have,
 //! and makes no promise about flags.
 //!

@@ -166,16 +166,16 @@ fn finite_rows_raise_no_flag<T: Float>() {
             let causal = Softmax::new().scale(T::of(-0.75)).causal(n as isize / 2).isa(isa);
             check("Softmax::rows", &mut || causal.rows(view, of(&mut out)));
             check("log_sum_exp_rows", &mut || isa.log_sum_exp_rows(view, &mut each));
-            check("ExtSum", &mut || {
-                each[0] = isa.ext_sum(&x[..n / 2]).merge(isa.ext_sum(&x[n / 2..])).ln();
-                Ok(())
-            });
             check("stablemax", &mut || isa.stablemax(&x[..n], &mut one));
             check("log_stablemax", &mut || isa.log_stablemax(&x[..n], &mut one));
             if kind == "largest with both signs" {
                 // Logarithms, and gradients of StableMax beside them, are out of range.
                 continue;
             }
+            check("ExtSum", &mut || {
+                each[0] = isa.ext_sum(&x[..n / 2]).merge(isa.ext_sum(&x[n / 2..])).ln();
+                Ok(())
+            });
             check("stablemax_backward", &mut || isa.stablemax_backward(&x[..n], &dy, &mut one));
             check("log_stablemax_backward", &mut || isa.log_stablemax_backward(&x[..n], &dy, &mut one));
             check("log_softmax", &mut || isa.log_softmax(&x[..n], &mut one));
