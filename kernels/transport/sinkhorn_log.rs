@@ -153,11 +153,23 @@ fn evaluate_block<L: ExpLanes<T>, T: Float, const R: usize>(
         let weight = a * exp2(u - shifts[i]);
         weights[i] = at_most_finite(weight);
         row_errors[first + i] = (weight * totals[i].sum - a).abs();
-        cost += weight * totals[i].cost;
+        let row_cost = weight * totals[i].cost;
+        cost += if row_cost.is_finite() { row_cost } else { overflown_cost(block.rows[i], w.gibbs, i, weight) };
     }
     let partial_sums = &mut w.partial_sums[..p.cost.cols().next_multiple_of(L::N)];
     add_block(l, WeightedRows { gibbs: w.gibbs, weights }, partial_sums, next_last);
     cost
+}
+
+/// The cost of row `i` of a block whose products with the costs have overflowed in `T`.
+#[inline(always)]
+fn overflown_cost<T: Float>(costs: &[T], gibbs: &[T], i: usize, weight: f64) -> f64 {
+    let mut total = 0.0;
+    for (c, e) in costs.iter().zip(&gibbs[i * gibbs_stride(costs.len())..]) {
+        let (c, p) = (c.to_f64(), weight * e.to_f64());
+        total += if p > 0.0 { p * c } else { 0.0 };
+    }
+    total
 }
 
 /// Prepares the workspace for a pass over the cost matrix: splits G, and sets the column sums to 0.
