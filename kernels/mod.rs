@@ -5,8 +5,8 @@
 //!
 //! | module | content | `unsafe` |
 //! |---|---|---|
-//! | [`lanes`] | vectors over a token that proves the instruction set; one file per instruction set | yes |
-//! | [`math`] | functions of one vector: exponential, logarithm, polynomials, compensated sums | no |
+//! | [`lanes`] | vectors over a token that proves the instruction set | yes |
+//! | [`math`] | exponential, logarithm, polynomials, compensated sums | no |
 //! | [`rows`] | loops over rows, with tails and streaming stores | yes |
 //! | `pairwise` | tiles of points against points, distances | no |
 //! | `softmax` | softmax, log-softmax, log-sum-exp, cross-entropy, gradients, StableMax | no |

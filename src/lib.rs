@@ -72,10 +72,11 @@
 //!
 //! | | f32 and f64 |
 //! |---|---|
-//! | softmax | 4 ulp for results of at least 2^-100 (f64: 2^-996); 2^-100 (f64: 2^-996) absolute for smaller ones |
-//! | log-softmax | 2 ulp of the result at any size, also under a large common offset; never above 0 |
-//! | log-sum-exp | 2 ulp of the largest of the result, the maximum and their difference; never below the maximum |
-//! | cross-entropy | as log-softmax, never below 0; its gradient: 5 ulp of the softmax times the weight, 4 ulp of the result at the class |
+//! | softmax | 4 ulp from 2^-100 (f64: 2^-996) on; below, an absolute error of that number |
+//! | log-softmax | 2 ulp at any size, also under a large common offset; never above 0 |
+//! | log-sum-exp | 2 ulp of the largest of result, maximum and difference; at least the maximum |
+//! | cross-entropy | as log-softmax, never below 0 |
+//! | its gradient | 5 ulp of softmax times weight; 4 ulp at the class |
 //! | StableMax | 4 ulp for normal results; its logarithm: 4 ulp of the larger of 1 and the result |
 //! | gradients | a few EPSILON times the sizes of their terms; see each function |
 //!
@@ -123,8 +124,8 @@
 //! | feature | default | content |
 //! |---|---|---|
 //! | `softmax` | yes | the softmax family; works without `std` and without an allocator |
-//! | `transport` | yes | [`Sinkhorn`], its module, [`distance_matrix`] and [`distance_matrix_between`]; turns `std` on |
-//! | `medoids` | yes | [`KMedoids`], its module, [`distance_matrix`] and [`distance_matrix_between`]; turns `std` on |
+//! | `transport` | yes | [`Sinkhorn`] and its module, distance matrices; turns `std` on |
+//! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `std` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA` |
 //!
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on

@@ -56,7 +56,7 @@
 //! | [`hit_scan`] | many medoids: lists of hits |
 //! | [`validation`] | whether rows hold valid dissimilarities |
 //! | [`build`] | starts: the losses with one more medoid |
-//! | [`nearest`] | the caches of nearest and second nearest medoids; nearest medoids of new objects |
+//! | [`nearest`] | caches of the two nearest medoids; the nearest medoids of new objects |
 //! | [`members`] | sums over the members of clusters |
 
 pub(crate) mod build;

@@ -19,10 +19,14 @@
 //!
 //! | type | meaning |
 //! |---|---|
-//! | [`Base`](super::math::exp::Base) | the exponent N that the exponentials of a block are relative to, or a shift in its place |
+//! | [`Base`] | what exponentials are relative to: an exponent N, or a shift |
 //! | [`ExtSum`] | (M, N), with the rounding error of M |
 //! | [`Logits`] | rows `scale * x + mask`, of the lengths [`RowLengths`] |
-//! | [`Row`](super::rows::Row), [`RowsMut`](row_groups::RowsMut) | where logits come from and where results go |
+//! | [`Row`], [`RowsMut`] | where logits come from and where results go |
+//!
+//! [`Base`]: super::math::exp::Base
+//! [`Row`]: super::rows::Row
+//! [`RowsMut`]: row_groups::RowsMut
 //!
 //! Deviations, 1 to 4 to be fast and 5 to be accurate:
 //! 1. Exponentials share an exponent, the base, instead of having one each: this saves the maximum

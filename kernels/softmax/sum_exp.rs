@@ -2,10 +2,12 @@
 //!
 //! | | use | passes |
 //! |---|---|---|
-//! | [`row_sum_exp`], [`row_sum_exp_bounded`] | log-sum-exp, log-softmax, first pass over long rows | reads; a block that does not fit its base, twice |
+//! | [`row_sum_exp`], [`row_sum_exp_bounded`] | logarithms, long rows at first | reads [^1] |
 //! | [`row_sum_exp_store`] | softmax of rows of ordinary size, not in place | reads and writes |
-//! | [`row_sum_exp_base_one`] | the first attempt of the former, softmax of rows in place | reads, may write |
-//! | [`row_sum_exp_stabilized`] | softmax of slices in place, rows that do not fit base 1 | reads; reads, may write |
+//! | [`row_sum_exp_base_one`] | its first attempt, rows in place | reads, may write |
+//! | [`row_sum_exp_stabilized`] | slices in place, rows beyond base 1 | reads; reads, may write |
+//!
+//! [^1]: A block that does not fit its base is read twice.
 
 use super::ext_sum::ExtSum;
 use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};

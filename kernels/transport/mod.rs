@@ -21,10 +21,16 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Problem`] | the constants of a solve: costs, masses, eta |
-//! | [`PotentialsRef`](potentials::PotentialsRef), [`PotentialsMut`](potentials::PotentialsMut) | U and G, to read or to update |
+//! | [`PotentialsRef`], [`PotentialsMut`] | U and G, to read or to update |
 //! | [`Workspace`] | the memory of one pass over the cost matrix |
-//! | [`ScaledGibbs`](sinkhorn_scaling::ScaledGibbs) | a stored K and the scalings of its rows and columns |
-//! | [`GibbsBlocks`](sinkhorn_batch::GibbsBlocks), [`LaneArrays`](sinkhorn_batch::LaneArrays) | a stored K and many problems on it, one per lane |
+//! | [`ScaledGibbs`] | a stored K and the scalings of its rows and columns |
+//! | [`GibbsBlocks`], [`LaneArrays`] | a stored K and many problems on it, one per lane |
+//!
+//! [`PotentialsRef`]: potentials::PotentialsRef
+//! [`PotentialsMut`]: potentials::PotentialsMut
+//! [`ScaledGibbs`]: sinkhorn_scaling::ScaledGibbs
+//! [`GibbsBlocks`]: sinkhorn_batch::GibbsBlocks
+//! [`LaneArrays`]: sinkhorn_batch::LaneArrays
 //!
 //! Deviations, 1, 4, 5 and 6 to be fast, 2 and 3 to be accurate:
 //! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a

@@ -21,6 +21,12 @@ use crate::kernels::transport::Problem;
 use crate::kernels::transport::potentials::PotentialsRef;
 use crate::real::Element;
 
+/// The smallest gap, in base-2 units, between the movements of two blocks.
+const MIN_GAP: f64 = 1e-9;
+
+/// The largest difference between the masses of rows and columns that rounding explains.
+const ROUNDED_MASS: f64 = 1e-14;
+
 /// The result of a look for drifting blocks.
 pub(super) enum Drift {
     /// No block that may be moved.
@@ -92,7 +98,7 @@ impl BlockStep {
             return Drift::None;
         }
         let excess = self.excess(problem);
-        let surely = 2.0 * excess.abs() > tolerance.max(1e-12);
+        let surely = 2.0 * excess.abs() > tolerance.max(100.0 * ROUNDED_MASS);
         if surely && !self.can_exchange(problem, excess > 0.0) {
             return Drift::Infeasible;
         }
@@ -142,7 +148,7 @@ impl BlockStep {
         self.movements.extend(u.clone().map(row));
         self.movements.extend(g.clone().zip(problem.b).filter(|(_, b)| **b > 0.0).map(|(pair, _)| column(pair)));
         self.movements.sort_unstable_by(f64::total_cmp);
-        let (mut gap, mut threshold) = (1e-9, f64::NAN);
+        let (mut gap, mut threshold) = (MIN_GAP, f64::NAN);
         for pair in self.movements.windows(2) {
             if pair[1] - pair[0] > gap {
                 (gap, threshold) = (pair[1] - pair[0], 0.5 * (pair[0] + pair[1]));
@@ -222,7 +228,7 @@ impl BlockStep {
 fn best_distance(log2_s: f64, log2_t: f64, excess: f64) -> f64 {
     /// The logarithm to base 2 of a negligible mass.
     const NEGLIGIBLE: f64 = -80.0;
-    let excess = if excess.abs() < 1e-14 { 0.0 } else { excess };
+    let excess = if excess.abs() < ROUNDED_MASS { 0.0 } else { excess };
     let (s_is_zero, t_is_zero) = (log2_s == f64::NEG_INFINITY, log2_t == f64::NEG_INFINITY);
     match (s_is_zero, t_is_zero) {
         (true, true) => 0.0,

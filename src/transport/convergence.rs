@@ -20,13 +20,32 @@ pub struct Progress {
 /// The callback of a solve.
 pub(super) type OnIteration<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
+/// The smallest of several errors. An error counts as smaller if it is at least 1% below.
+pub(super) struct Smallest {
+    /// The smallest error.
+    pub(super) error: f64,
+    /// The number of errors since then.
+    pub(super) age: usize,
+}
+
+impl Smallest {
+    /// Returns the smallest of no errors.
+    pub(super) fn new() -> Self {
+        Self { error: f64::INFINITY, age: 0 }
+    }
+
+    /// Takes an error.
+    pub(super) fn push(&mut self, error: f64) {
+        *self = if error < 0.99 * self.error { Self { error, age: 0 } } else { Self { age: self.age + 1, ..*self } };
+    }
+}
+
 /// The errors that iterations at one epsilon have reported.
 pub(super) struct Errors {
     /// The last two errors.
     pub(super) last: [f64; 2],
-    /// The smallest error, and the number of iterations since it was reported. An error counts as
-    /// smaller if it is at least 1% below the smallest one.
-    pub(super) smallest: (f64, usize),
+    /// The smallest error.
+    pub(super) smallest: Smallest,
     /// The error at the last look for drifting blocks.
     pub(super) at_look: f64,
     /// The number of iterations since the last look, and the number after which the next look
@@ -40,14 +59,13 @@ impl Errors {
     /// Returns the errors of no iteration.
     pub(super) fn new() -> Self {
         let inf = f64::INFINITY;
-        Self { last: [inf; 2], smallest: (inf, 0), at_look: inf, looks: (0, BLOCK_STEP_DISTANCES[0]), gain: 0.0 }
+        Self { last: [inf; 2], smallest: Smallest::new(), at_look: inf, looks: (0, BLOCK_STEP_DISTANCES[0]), gain: 0.0 }
     }
 
     /// Takes the error of an iteration.
     pub(super) fn push(&mut self, error: f64) {
         self.last = [self.last[1], error];
-        self.smallest =
-            if error < 0.99 * self.smallest.0 { (error, 0) } else { (self.smallest.0, self.smallest.1 + 1) };
+        self.smallest.push(error);
         self.looks.0 += 1;
         if error.is_finite() {
             self.gain += 0.5 * error * error;

@@ -106,13 +106,9 @@ pub(super) fn eta<T: Real>(epsilon: f64) -> T {
     T::rounded(core::f64::consts::LOG2_E / epsilon)
 }
 
-/// Returns the largest relative difference between the totals of the masses that is not an error.
-pub(super) fn max_mismatch<T: Real>() -> f64 {
-    if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
-}
-
-/// Returns the default tolerance.
-fn default_tolerance<T: Real>() -> f64 {
+/// Returns the default tolerance. It is also the largest relative difference between the totals of
+/// the masses that is not an error.
+pub(super) fn default_tolerance<T: Real>() -> f64 {
     if T::EPSILON > 1e-10 { 1e-4 } else { 1e-6 }
 }
 
@@ -272,7 +268,7 @@ impl Sinkhorn {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
-        let masses = Masses::new(a, b, max_mismatch::<T>())?;
+        let masses = Masses::new(a, b, default_tolerance::<T>())?;
         let row_minima = check_feasible(self.road, cost, a, b)?;
         let accuracy = (eta.to_f64(), self.measured_tolerance::<T>());
         let centered = CenteredCosts::new(cost, &masses, &row_minima, accuracy);

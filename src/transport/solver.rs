@@ -2,7 +2,7 @@
 //! stop.
 
 use super::block_step::{BlockStep, Drift};
-use super::convergence::{Errors, OnIteration, Progress};
+use super::convergence::{Errors, OnIteration, Progress, Smallest};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
 use super::over_relaxation::{AdaptiveRelaxation, OverRelaxation};
@@ -119,8 +119,8 @@ impl<'a, T: Real> Solver<'a, T> {
         }
         let tolerance = self.settings.tolerance_for::<T>();
         let mut target = tolerance;
-        // The smallest measured error, and the number of measurements since then.
-        let mut smallest = (f64::INFINITY, 0);
+        // Of the measured errors.
+        let mut smallest = Smallest::new();
         loop {
             let end = self.iterate_until(target, self.limit, on_iteration)?;
             if end == End::Slow {
@@ -132,9 +132,8 @@ impl<'a, T: Real> Solver<'a, T> {
             }
             let summary = self.evaluate_plan();
             let is_met = summary.error <= self.settings.measured_tolerance::<T>();
-            smallest =
-                if summary.error < 0.99 * smallest.0 { (summary.error, 0) } else { (smallest.0, smallest.1 + 1) };
-            let is_stagnant = smallest.1 >= STAGNATION_MEASUREMENTS && smallest.0 <= self.rounding();
+            smallest.push(summary.error);
+            let is_stagnant = smallest.age >= STAGNATION_MEASUREMENTS && smallest.error <= self.rounding();
             if is_met && tolerance > 0.0 || is_stagnant || end != End::Converged {
                 let Self {
                     settings, problem, mut potentials, mut domain, iterations, is_stopped, is_infeasible, ..
@@ -214,7 +213,10 @@ impl<'a, T: Real> Solver<'a, T> {
                     self.potentials.center(self.problem.b);
                 }
             }
-            if tolerance > 0.0 && errors.smallest.1 >= STAGNATION_ITERATIONS && errors.smallest.0 <= self.rounding() {
+            if tolerance > 0.0
+                && errors.smallest.age >= STAGNATION_ITERATIONS
+                && errors.smallest.error <= self.rounding()
+            {
                 return Ok(End::Because(Status::Stagnated));
             }
             if errors.looks.0 >= errors.looks.1 && self.iterations < limit {

@@ -4,7 +4,7 @@ mod marginal;
 mod solver;
 
 use super::masses::{check_feasible, check_totals, checked_minima};
-use super::sinkhorn::{Sinkhorn, max_mismatch};
+use super::sinkhorn::{Sinkhorn, default_tolerance};
 use super::solution::Status;
 use crate::kernels::transport::sinkhorn_batch::BatchLayout;
 use crate::real::Element;
@@ -92,7 +92,7 @@ impl Sinkhorn {
         let rows = BatchMarginal::new("a", a, (problems, cost.rows()), layout.block_rows, layout.width)?;
         let columns = BatchMarginal::new("b", b, (problems, cost.cols()), 1, layout.width)?;
         for p in 0..problems {
-            check_totals(rows.total(p), columns.total(p), max_mismatch::<T>())?;
+            check_totals(rows.total(p), columns.total(p), default_tolerance::<T>())?;
         }
         let ones = |n: usize| vec![T::one(); n];
         let (row_minima, _) = checked_minima(self.road, cost, &ones(cost.rows()), &ones(cost.cols()))?;
