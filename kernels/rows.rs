@@ -265,7 +265,7 @@ pub(super) fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
         let next = end.min(at + L::N);
         let x = if next - at == L::N { row.load(l, at) } else { row.load_tail(l, at, next) };
         // Both operations return their second operand if one is NaN, so this is 0 or NaN.
-        zero_or_nan = l.add(zero_or_nan, l.max(zero, l.min(zero, x)));
+        zero_or_nan = l.quiet_add(zero_or_nan, l.max(zero, l.min(zero, x)));
         at = next;
     }
     l.reduce_sum(zero_or_nan).is_nan()
@@ -377,7 +377,7 @@ pub(super) fn fold_zip<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: imp
         for (a, b) in a.remainder().chunks(L::N).zip(b.remainder().chunks(L::N)) {
             sums[0] = f(l.load_tail(a, T::ZERO), l.load_tail(b, T::ZERO), sums[0]);
         }
-        (high, low) = add_two_sum(l, (high, low), l.add(sums[0], sums[1]));
+        (high, low) = add_two_sum(l, (high, low), l.quiet_add(sums[0], sums[1]));
     }
     let (high, low) = reduce_accumulator(l, high, low);
     high + low
@@ -388,5 +388,5 @@ pub(super) fn fold_zip<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: imp
 /// +0.
 #[inline(always)]
 pub(super) fn mul_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, (first, second): (L::V, L::V)) -> L::V {
-    l.mul_add(x, first, l.mul(x, second))
+    l.quiet_mul_add(x, first, l.quiet_mul(x, second))
 }

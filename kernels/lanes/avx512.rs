@@ -11,9 +11,9 @@ use core::arch::x86_64::{
 };
 use pulp::x86::V4;
 
-/// The rounding of arithmetic: to nearest, without exceptions. The instructions contain it, so that
-/// it costs nothing. Exponentials of rows that do not fit their base overflow and are then computed
-/// again, which must neither set a flag nor trap.
+/// The rounding of quiet arithmetic: to nearest, without exceptions. The instructions contain it,
+/// but take no operand from memory. Exponentials of rows that do not fit their base overflow and
+/// are then computed again, which must neither set a flag nor trap.
 pub(crate) const QUIET: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 /// A mask of the first `n` lanes.
@@ -37,15 +37,21 @@ impl Lanes<f32> for V4 {
 
     ops! { self;
         splat(x: f32) = self.avx512f._mm512_set1_ps(x);
-        add(a, b) = self.avx512f._mm512_add_round_ps::<QUIET>(a, b);
-        sub(a, b) = self.avx512f._mm512_sub_round_ps::<QUIET>(a, b);
-        mul(a, b) = self.avx512f._mm512_mul_round_ps::<QUIET>(a, b);
-        div(a, b) = self.avx512f._mm512_div_round_ps::<QUIET>(a, b);
-        mul_add(a, b, c) = self.avx512f._mm512_fmadd_round_ps::<QUIET>(a, b, c);
-        neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_round_ps::<QUIET>(a, b, c);
+        add(a, b) = self.avx512f._mm512_add_ps(a, b);
+        sub(a, b) = self.avx512f._mm512_sub_ps(a, b);
+        mul(a, b) = self.avx512f._mm512_mul_ps(a, b);
+        div(a, b) = self.avx512f._mm512_div_ps(a, b);
+        mul_add(a, b, c) = self.avx512f._mm512_fmadd_ps(a, b, c);
+        neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_ps(a, b, c);
+        quiet_add(a, b) = self.avx512f._mm512_add_round_ps::<QUIET>(a, b);
+        quiet_sub(a, b) = self.avx512f._mm512_sub_round_ps::<QUIET>(a, b);
+        quiet_mul(a, b) = self.avx512f._mm512_mul_round_ps::<QUIET>(a, b);
+        quiet_div(a, b) = self.avx512f._mm512_div_round_ps::<QUIET>(a, b);
+        quiet_mul_add(a, b, c) = self.avx512f._mm512_fmadd_round_ps::<QUIET>(a, b, c);
+        quiet_neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_round_ps::<QUIET>(a, b, c);
         abs(x) = self.avx512f._mm512_abs_ps(x);
         #[cfg(feature = "std")]
-        sqrt(x) = self.avx512f._mm512_sqrt_round_ps::<QUIET>(x);
+        sqrt(x) = self.avx512f._mm512_sqrt_ps(x);
         max(a, b) = self.avx512f._mm512_max_round_ps::<_MM_FROUND_NO_EXC>(a, b);
         min(a, b) = self.avx512f._mm512_min_round_ps::<_MM_FROUND_NO_EXC>(a, b);
         lt(a, b) -> Mask = self.avx512f._mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b);
@@ -174,15 +180,21 @@ impl Lanes<f64> for V4 {
 
     ops! { self;
         splat(x: f64) = self.avx512f._mm512_set1_pd(x);
-        add(a, b) = self.avx512f._mm512_add_round_pd::<QUIET>(a, b);
-        sub(a, b) = self.avx512f._mm512_sub_round_pd::<QUIET>(a, b);
-        mul(a, b) = self.avx512f._mm512_mul_round_pd::<QUIET>(a, b);
-        div(a, b) = self.avx512f._mm512_div_round_pd::<QUIET>(a, b);
-        mul_add(a, b, c) = self.avx512f._mm512_fmadd_round_pd::<QUIET>(a, b, c);
-        neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_round_pd::<QUIET>(a, b, c);
+        add(a, b) = self.avx512f._mm512_add_pd(a, b);
+        sub(a, b) = self.avx512f._mm512_sub_pd(a, b);
+        mul(a, b) = self.avx512f._mm512_mul_pd(a, b);
+        div(a, b) = self.avx512f._mm512_div_pd(a, b);
+        mul_add(a, b, c) = self.avx512f._mm512_fmadd_pd(a, b, c);
+        neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_pd(a, b, c);
+        quiet_add(a, b) = self.avx512f._mm512_add_round_pd::<QUIET>(a, b);
+        quiet_sub(a, b) = self.avx512f._mm512_sub_round_pd::<QUIET>(a, b);
+        quiet_mul(a, b) = self.avx512f._mm512_mul_round_pd::<QUIET>(a, b);
+        quiet_div(a, b) = self.avx512f._mm512_div_round_pd::<QUIET>(a, b);
+        quiet_mul_add(a, b, c) = self.avx512f._mm512_fmadd_round_pd::<QUIET>(a, b, c);
+        quiet_neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_round_pd::<QUIET>(a, b, c);
         abs(x) = self.avx512f._mm512_abs_pd(x);
         #[cfg(feature = "std")]
-        sqrt(x) = self.avx512f._mm512_sqrt_round_pd::<QUIET>(x);
+        sqrt(x) = self.avx512f._mm512_sqrt_pd(x);
         max(a, b) = self.avx512f._mm512_max_round_pd::<_MM_FROUND_NO_EXC>(a, b);
         min(a, b) = self.avx512f._mm512_min_round_pd::<_MM_FROUND_NO_EXC>(a, b);
         lt(a, b) -> Mask = self.avx512f._mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b);

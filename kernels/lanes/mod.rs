@@ -213,6 +213,39 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     }
     /// `a / b`.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `a + b`, like all `quiet_` operations without floating-point exceptions where instructions
+    /// can do without (AVX-512). They are for rows in which exponentials may overflow and are then
+    /// computed again. Others read operands from memory without an instruction of its own.
+    #[inline(always)]
+    fn quiet_add(self, a: Self::V, b: Self::V) -> Self::V {
+        self.add(a, b)
+    }
+    /// `a - b`, see [`Lanes::quiet_add`].
+    #[inline(always)]
+    fn quiet_sub(self, a: Self::V, b: Self::V) -> Self::V {
+        self.sub(a, b)
+    }
+    /// `a * b`, see [`Lanes::quiet_add`].
+    #[inline(always)]
+    fn quiet_mul(self, a: Self::V, b: Self::V) -> Self::V {
+        self.mul(a, b)
+    }
+    /// `a / b`, see [`Lanes::quiet_add`].
+    #[inline(always)]
+    fn quiet_div(self, a: Self::V, b: Self::V) -> Self::V {
+        self.div(a, b)
+    }
+    /// [`Lanes::mul_add`], see [`Lanes::quiet_add`].
+    #[inline(always)]
+    fn quiet_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.mul_add(a, b, c)
+    }
+    /// [`Lanes::neg_mul_add`], see [`Lanes::quiet_add`].
+    #[inline(always)]
+    fn quiet_neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.neg_mul_add(a, b, c)
+    }
     /// `a - quotient * b` without an error, if `quotient` is `a / b` rounded to a normal number.
     #[inline(always)]
     fn div_residual(self, a: Self::V, b: Self::V, quotient: Self::V) -> Self::V {
@@ -340,15 +373,15 @@ impl<L: Lanes<f64>> WideLanes<f64> for L {
     }
     #[inline(always)]
     fn add_wide(self, a: L::V, b: L::V) -> L::V {
-        self.add(a, b)
+        self.quiet_add(a, b)
     }
     #[inline(always)]
     fn sub_wide(self, a: L::V, b: L::V) -> L::V {
-        self.sub(a, b)
+        self.quiet_sub(a, b)
     }
     #[inline(always)]
     fn mul_wide(self, a: L::V, b: L::V) -> L::V {
-        self.mul(a, b)
+        self.quiet_mul(a, b)
     }
     #[inline(always)]
     fn load_wide(self, x: &[f64]) -> L::V {

@@ -39,15 +39,15 @@ macro_rules! wide_pairs {
             }
             #[inline(always)]
             fn add_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
-                (Lanes::<f64>::add(self, a.0, b.0), Lanes::<f64>::add(self, a.1, b.1))
+                (Lanes::<f64>::quiet_add(self, a.0, b.0), Lanes::<f64>::quiet_add(self, a.1, b.1))
             }
             #[inline(always)]
             fn sub_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
-                (Lanes::<f64>::sub(self, a.0, b.0), Lanes::<f64>::sub(self, a.1, b.1))
+                (Lanes::<f64>::quiet_sub(self, a.0, b.0), Lanes::<f64>::quiet_sub(self, a.1, b.1))
             }
             #[inline(always)]
             fn mul_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
-                (Lanes::<f64>::mul(self, a.0, b.0), Lanes::<f64>::mul(self, a.1, b.1))
+                (Lanes::<f64>::quiet_mul(self, a.0, b.0), Lanes::<f64>::quiet_mul(self, a.1, b.1))
             }
             #[inline(always)]
             fn load_wide(self, x: &[f64]) -> Self::Wide {
@@ -60,7 +60,7 @@ macro_rules! wide_pairs {
             }
             #[inline(always)]
             fn reduce_sum_wide(self, w: Self::Wide) -> f64 {
-                Lanes::<f64>::reduce_sum(self, Lanes::<f64>::add(self, w.0, w.1))
+                Lanes::<f64>::reduce_sum(self, Lanes::<f64>::quiet_add(self, w.0, w.1))
             }
         }
     };

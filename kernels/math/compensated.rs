@@ -38,10 +38,10 @@ pub(crate) fn div_residual(a: f64, b: f64, quotient: f64) -> f64 {
 /// Adds `x` to an accumulator, for numbers of any size and sign: [`two_sum`] of vectors.
 #[inline(always)]
 pub(crate) fn add_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, x);
-    let part = l.sub(sum, high);
-    let error = l.add(l.sub(high, l.sub(sum, part)), l.sub(x, part));
-    (sum, l.add(low, error))
+    let sum = l.quiet_add(high, x);
+    let part = l.quiet_sub(sum, high);
+    let error = l.quiet_add(l.quiet_sub(high, l.quiet_sub(sum, part)), l.quiet_sub(x, part));
+    (sum, l.quiet_add(low, error))
 }
 
 /// Adds `x` to an accumulator of numbers that are not negative: [`fast_two_sum`] of vectors.
@@ -51,8 +51,8 @@ pub(crate) fn add_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V)
 /// together are below one ulp of it.
 #[inline(always)]
 pub(crate) fn add_fast_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {
-    let sum = l.add(high, x);
-    (sum, l.add(low, l.sub(x, l.sub(sum, high))))
+    let sum = l.quiet_add(high, x);
+    (sum, l.quiet_add(low, l.quiet_sub(x, l.quiet_sub(sum, high))))
 }
 
 /// The sum of all lanes of an accumulator, as an accumulator of `f64`. Lanes of `f32` are added in

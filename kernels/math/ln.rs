@@ -39,16 +39,16 @@ const F64_LN: [f64; 7] = [
 pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
     let (m, e) = l.split_exponent(x);
     let one = l.splat(T::ONE);
-    let f = l.sub(m, one);
-    let s = l.div(f, l.add(m, one));
-    let z = l.mul(s, s);
+    let f = l.quiet_sub(m, one);
+    let s = l.quiet_div(f, l.quiet_add(m, one));
+    let z = l.quiet_mul(s, s);
     let coefficients = if T::EPSILON > f64::EPSILON { &F32_LN[..] } else { &F64_LN[..] };
     let mut c = [one; F64_LN.len()];
     for (c, &x) in c.iter_mut().zip(coefficients) {
         *c = l.splat(T::from_f64(x));
     }
-    let r = l.mul(z, horner(l, z, &c[..coefficients.len()]));
-    (e, l.neg_mul_add(s, l.sub(f, r), f))
+    let r = l.quiet_mul(z, horner(l, z, &c[..coefficients.len()]));
+    (e, l.quiet_neg_mul_add(s, l.quiet_sub(f, r), f))
 }
 
 /// Natural logarithm of `m` in [sqrt(1/2), sqrt(2)], with an error below one ulp:

@@ -7,7 +7,7 @@ use crate::kernels::lanes::{Float, Lanes};
 pub(super) fn horner<L: Lanes<T>, T: Float>(l: L, t: L::V, coefficients: &[L::V]) -> L::V {
     let mut p = coefficients[coefficients.len() - 1];
     for &c in coefficients[..coefficients.len() - 1].iter().rev() {
-        p = l.mul_add(p, t, c);
+        p = l.quiet_mul_add(p, t, c);
     }
     p
 }
@@ -23,8 +23,8 @@ pub(super) fn even_odd<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, coeff
     // p[0] has the parity of the last coefficient, p[1] the other.
     for i in (0..last - 1).rev() {
         let p = &mut p[(last - i) % 2];
-        *p = l.mul_add(*p, square, coefficients[i]);
+        *p = l.quiet_mul_add(*p, square, coefficients[i]);
     }
     let (even, odd) = if last % 2 == 0 { (p[0], p[1]) } else { (p[1], p[0]) };
-    l.mul_add(odd, t, even)
+    l.quiet_mul_add(odd, t, even)
 }

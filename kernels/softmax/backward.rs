@@ -24,7 +24,7 @@ pub(crate) fn softmax_backward_rows<L: WideLanes<T>, T: Float>(
             y,
             dy,
             #[inline(always)]
-            |y, dy, sum| l.mul_add(y, dy, sum),
+            |y, dy, sum| l.quiet_mul_add(y, dy, sum),
         );
         let dot = l.splat(T::from_f64(dot));
         zip_map(
@@ -33,7 +33,7 @@ pub(crate) fn softmax_backward_rows<L: WideLanes<T>, T: Float>(
             dy,
             dx.row_mut(i),
             #[inline(always)]
-            |y, dy| l.mul(y, l.sub(dy, dot)),
+            |y, dy| l.quiet_mul(y, l.quiet_sub(dy, dot)),
         );
     }
 }
@@ -55,7 +55,7 @@ pub(crate) fn log_softmax_backward_rows<L: ExpLanes<T>, T: Float>(
             dy,
             dy,
             #[inline(always)]
-            |dy, _, sum| l.add(dy, sum),
+            |dy, _, sum| l.quiet_add(dy, sum),
         );
         let sum = l.splat(T::from_f64(sum));
         zip_map(
@@ -64,7 +64,7 @@ pub(crate) fn log_softmax_backward_rows<L: ExpLanes<T>, T: Float>(
             dy,
             dx.row_mut(i),
             #[inline(always)]
-            |y, dy| l.neg_mul_add(exp.eval::<Clamped>(l, y), sum, dy),
+            |y, dy| l.quiet_neg_mul_add(exp.eval::<Clamped>(l, y), sum, dy),
         );
     }
 }

@@ -147,7 +147,7 @@ fn add_block<L: WideLanes<T>, T: Float>(l: L, (high, low): (f64, f64), sum: (L::
 #[inline(always)]
 pub(super) fn add_exp<L: ExpLanes<T>, T: Float>(l: L, sum: (L::V, L::V), (e, error): (L::V, L::V)) -> (L::V, L::V) {
     let (high, low) = add_fast_two_sum(l, sum, e);
-    if T::EPSILON == f64::EPSILON || L::N == 1 { (high, l.add(low, error)) } else { (high, low) }
+    if T::EPSILON == f64::EPSILON || L::N == 1 { (high, l.quiet_add(low, error)) } else { (high, low) }
 }
 
 /// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.

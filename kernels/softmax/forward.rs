@@ -226,7 +226,7 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
         let row = rows.read_row(i);
         let logits = if row.len() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, row.len()) };
         *e = exp.eval::<Recorded>(l, logits);
-        all = l.add(all, l.abs(*e));
+        all = l.quiet_add(all, l.abs(*e));
     }
     if l.exp_overflowed(all) {
         return false;
@@ -350,6 +350,6 @@ pub(super) fn write_log_softmax<L: Lanes<T>, T: Float>(
         l,
         row,
         #[inline(always)]
-        |x| l.sub(l.sub(x, first), second),
+        |x| l.quiet_sub(l.quiet_sub(x, first), second),
     );
 }

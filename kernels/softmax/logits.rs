@@ -170,11 +170,11 @@ impl<T: Float, const IN_PLACE: bool> LogitRow<'_, T, IN_PLACE> {
     fn logits<L: Lanes<T>>(&self, l: L, x: L::V, mask: impl FnOnce(&SrcDst<'_, T>) -> L::V) -> L::V {
         let scale = l.splat(self.scale);
         match &self.mask {
-            None => l.mul(x, scale),
+            None => l.quiet_mul(x, scale),
             Some(m) => {
                 let m = mask(m);
                 let masked = l.lt(m, l.splat(T::MIN));
-                l.select(masked, m, l.mul_add(x, scale, m))
+                l.select(masked, m, l.quiet_mul_add(x, scale, m))
             }
         }
     }

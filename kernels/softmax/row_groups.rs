@@ -224,7 +224,7 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
         if !STORE {
             *bound = max;
         }
-        all = l.add(all, l.abs(high));
+        all = l.quiet_add(all, l.abs(high));
     }
     if l.exp_overflowed(all) {
         return false;
@@ -240,7 +240,7 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
         // Infinite sums have no difference.
         if !STORE && fits {
             let limit = l.splat(T::from_f64(high * MAX_SHARE));
-            *may_dominate = !l.all_non_negative(l.sub(limit, bounds[at]));
+            *may_dominate = !l.all_non_negative(l.quiet_sub(limit, bounds[at]));
         }
     }
     all_fit

@@ -62,9 +62,9 @@ impl<L: ExpLanes<T>, T: Float> BesideMax<L, T> {
             let next = len.min(at + L::N);
             let x = load(l, row, at, next);
             // At most 1, so that the sum of distances does not overflow.
-            distances = l.add(distances, l.min(one, l.sub(top, x)));
+            distances = l.quiet_add(distances, l.min(one, l.quiet_sub(top, x)));
             let below = l.lt(x, top);
-            maxima = l.add(maxima, l.select(below, zero, one));
+            maxima = l.quiet_add(maxima, l.select(below, zero, one));
             let e = self.exp.eval_below(l, l.select(below, x, lowest), top);
             sum = add_exp(l, sum, e);
             at = next;

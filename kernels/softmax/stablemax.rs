@@ -30,7 +30,7 @@ use crate::matrix::{MatMut, MatRef};
 /// u = 1 + |x|.
 #[inline(always)]
 fn one_plus_abs<L: Lanes<T>, T: Float>(l: L, x: L::V) -> L::V {
-    l.add(l.abs(x), l.splat(T::ONE))
+    l.quiet_add(l.abs(x), l.splat(T::ONE))
 }
 
 /// u of the positive elements, 1 for the others; and u of the negative elements, 1 for the others.
@@ -39,14 +39,14 @@ fn one_plus_abs<L: Lanes<T>, T: Float>(l: L, x: L::V) -> L::V {
 #[inline(always)]
 fn numerator_and_denominator<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
     let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
-    (l.add(one, l.max(zero, x)), l.sub(one, l.min(zero, x)))
+    (l.quiet_add(one, l.max(zero, x)), l.quiet_sub(one, l.min(zero, x)))
 }
 
 /// The weights of `x` times `c`.
 #[inline(always)]
 fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
     let (numerator, denominator) = numerator_and_denominator(l, x);
-    l.mul(numerator, l.div(c, denominator))
+    l.quiet_mul(numerator, l.quiet_div(c, denominator))
 }
 
 /// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. In
@@ -57,15 +57,15 @@ fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, s: &Scales<L::V
     // `min` returns its second operand if one is NaN.
     if s.is_first {
         let (numerator, denominator) = (l.min(s.limit, numerator), l.min(s.limit, denominator));
-        let quotient = l.div(s.weight, denominator);
+        let quotient = l.quiet_div(s.weight, denominator);
         let residual = l.div_residual(s.weight, denominator, quotient);
-        return (l.mul(numerator, quotient), l.mul(residual, quotient));
+        return (l.quiet_mul(numerator, quotient), l.quiet_mul(residual, quotient));
     }
-    let quotient = l.div(s.weight, denominator);
+    let quotient = l.quiet_div(s.weight, denominator);
     // The weight of -inf is exactly 0; a residual from infinity would be NaN.
     let denominator = l.min(l.splat(T::ZERO - T::MIN), denominator);
     let residual = l.div_residual(s.weight, denominator, quotient);
-    (l.mul(numerator, quotient), l.mul(residual, l.mul(quotient, s.inverse)))
+    (l.quiet_mul(numerator, quotient), l.quiet_mul(residual, l.quiet_mul(quotient, s.inverse)))
 }
 
 /// `N` sums, each with one term per element. `terms(at, end)` returns the vectors of terms of the
@@ -84,7 +84,7 @@ fn compensated_sums<L: WideLanes<T>, T: Float, const N: usize>(
         while at < end {
             let next = end.min(at + L::N);
             for ((high, low), (term, term_low)) in lane_sums.iter_mut().zip(terms(at, next)) {
-                (*high, *low) = add_two_sum(l, (*high, l.add(*low, term_low)), term);
+                (*high, *low) = add_two_sum(l, (*high, l.quiet_add(*low, term_low)), term);
             }
             at = next;
         }
@@ -230,8 +230,8 @@ fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(
         |s, at, end| {
             let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let (weight, low) = stable_weights_two_part(l, x, s);
-            let dy = l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient);
-            [(weight, low), (l.mul(dy, weight), zero)]
+            let dy = l.quiet_mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient);
+            [(weight, low), (l.quiet_mul(dy, weight), zero)]
         },
         #[inline(always)]
         |weighted_sum, total| weighted_sum / total,
@@ -249,7 +249,7 @@ fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(N
         |s, at, end| {
             let x = l.load_up_to(&x[at..end], T::NEG_INFINITY);
             let weight = stable_weights_two_part(l, x, s);
-            [weight, (l.mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient), zero)]
+            [weight, (l.quiet_mul(l.load_up_to(&dy[at..end], T::ZERO), s.gradient), zero)]
         },
         #[inline(always)]
         |sum, _| sum,
@@ -266,7 +266,7 @@ pub(crate) fn stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T])
         l,
         &mut SrcDst::new(x, out),
         #[inline(always)]
-        |x| l.mul(stable_weights(l, x, c), p),
+        |x| l.quiet_mul(stable_weights(l, x, c), p),
     );
 }
 
@@ -286,9 +286,9 @@ pub(crate) fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut 
         |x| {
             let (e, r) = ln(l, one_plus_abs(l, x));
             let sign = l.select(l.lt(x, zero), minus_one, one);
-            let e = l.sub(l.mul(e, sign), e_sum);
-            let r = l.sub(l.mul(r, sign), r_sum);
-            let y = l.mul_add(e, high, l.mul_add(e, low, r));
+            let e = l.quiet_sub(l.quiet_mul(e, sign), e_sum);
+            let r = l.quiet_sub(l.quiet_mul(r, sign), r_sum);
+            let y = l.quiet_mul_add(e, high, l.quiet_mul_add(e, low, r));
             // The logarithm of -inf's u is unspecified: the result is x itself.
             l.select(l.lt(neg_infinity, x), y, x)
         },
@@ -311,11 +311,11 @@ pub(crate) fn stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &
         dx,
         #[inline(always)]
         |x, dy| {
-            let root = l.select(l.lt(x, zero), l.div(one, one_plus_abs(l, x)), one);
-            let t = l.mul_add(dy, quarter, minus_mean);
+            let root = l.select(l.lt(x, zero), l.quiet_div(one, one_plus_abs(l, x)), one);
+            let t = l.quiet_mul_add(dy, quarter, minus_mean);
             // In this order nothing overflows. The error of a subnormal product is not multiplied
             // by more than 1 afterwards, because root c p <= 1.
-            l.mul(l.mul(l.mul(l.mul(t, root), c), root), four_p)
+            l.quiet_mul(l.quiet_mul(l.quiet_mul(l.quiet_mul(t, root), c), root), four_p)
         },
     );
 }
@@ -334,11 +334,11 @@ pub(crate) fn log_stablemax_backward<L: WideLanes<T>, T: Float>(l: L, x: &[T], d
         dx,
         #[inline(always)]
         |x, dy| {
-            let inverse = l.div(one, one_plus_abs(l, x));
+            let inverse = l.quiet_div(one, one_plus_abs(l, x));
             let root = l.select(l.lt(x, zero), inverse, one);
             // The order and the quarters are those of the gradient of StableMax.
-            let second = l.mul(l.mul(l.mul(l.mul(sum, root), c), root), p);
-            l.mul(l.sub(l.mul(l.mul(dy, quarter), inverse), second), four)
+            let second = l.quiet_mul(l.quiet_mul(l.quiet_mul(l.quiet_mul(sum, root), c), root), p);
+            l.quiet_mul(l.quiet_sub(l.quiet_mul(l.quiet_mul(dy, quarter), inverse), second), four)
         },
     );
 }

@@ -55,8 +55,8 @@ fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
     }
     let first = row.load(l, 0);
     // From -14 to 44.
-    let from_center = l.abs(l.sub(first, l.splat(T::from_f64(15.0))));
-    if l.all_non_negative(l.sub(l.splat(T::from_f64(29.0)), from_center)) {
+    let from_center = l.abs(l.quiet_sub(first, l.splat(T::from_f64(15.0))));
+    if l.all_non_negative(l.quiet_sub(l.splat(T::from_f64(29.0)), from_center)) {
         return true;
     }
     let max = l.reduce_max(first).to_f64();
@@ -347,8 +347,8 @@ fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     }
     match L::IN_FLIGHT {
         1 => e[0],
-        2 => l.add(e[0], e[1]),
-        _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+        2 => l.quiet_add(e[0], e[1]),
+        _ => l.quiet_add(l.quiet_add(e[0], e[1]), l.quiet_add(e[2], e[3])),
     }
 }
 
@@ -380,8 +380,8 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     e[K - 1] = l.keep_last(e[K - 1], end - at - (K - 1) * L::N);
     match K {
         1 => e[0],
-        2 => l.add(e[0], e[1]),
-        3 => l.add(l.add(e[0], e[1]), e[2]),
-        _ => l.add(l.add(e[0], e[1]), l.add(e[2], e[3])),
+        2 => l.quiet_add(e[0], e[1]),
+        3 => l.quiet_add(l.quiet_add(e[0], e[1]), e[2]),
+        _ => l.quiet_add(l.quiet_add(e[0], e[1]), l.quiet_add(e[2], e[3])),
     }
 }

@@ -23,7 +23,7 @@ impl ExpLanes<f32> for V4 {
         // The permutation uses the low four bits of each index; scalef uses the floor of the
         // exponent.
         let power = self.avx512f._mm512_permutexvar_ps(self.avx512f._mm512_castps_si512(shifted), table);
-        self.avx512f._mm512_scalef_round_ps::<QUIET>(Lanes::<f32>::mul_add(self, power, p, power), exponent)
+        self.avx512f._mm512_scalef_round_ps::<QUIET>(Lanes::<f32>::quiet_mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
     fn exp_saturate(self, x: __m512, _: __m512, _: __m512) -> __m512 {
@@ -56,7 +56,7 @@ impl ExpLanes<f64> for V4 {
     fn exp_finish(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
         let index = self.avx512f._mm512_castpd_si512(shifted);
         let power = self.avx512f._mm512_permutex2var_pd(table.0, index, table.1);
-        self.avx512f._mm512_scalef_round_pd::<QUIET>(Lanes::<f64>::mul_add(self, power, p, power), exponent)
+        self.avx512f._mm512_scalef_round_pd::<QUIET>(Lanes::<f64>::quiet_mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
     fn exp_saturate(self, x: __m512d, _: __m512d, _: __m512d) -> __m512d {

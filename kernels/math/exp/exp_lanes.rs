@@ -52,6 +52,6 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     /// [`Float::LN2_HI`] and [`Float::LN2_LO`] in every lane.
     #[inline(always)]
     fn exp_reduce(self, x: Self::V, k: Self::V, high: Self::V, low: Self::V) -> Self::V {
-        self.neg_mul_add(k, low, self.neg_mul_add(k, high, x))
+        self.quiet_neg_mul_add(k, low, self.quiet_neg_mul_add(k, high, x))
     }
 }

@@ -64,8 +64,8 @@ impl Guard for Shifted {
     fn guard<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, x: L::V) -> L::V {
         // The difference itself could overflow; half of it cannot, and is rounded alike.
         let half = l.splat(T::from_f64(0.5));
-        let d = l.mul_add(x, half, exp.minus_half_shift);
-        let d = l.exp_clamp(d, l.mul(exp.low, half), l.mul(exp.high, half));
-        l.add(d, d)
+        let d = l.quiet_mul_add(x, half, exp.minus_half_shift);
+        let d = l.exp_clamp(d, l.quiet_mul(exp.low, half), l.quiet_mul(exp.high, half));
+        l.quiet_add(d, d)
     }
 }

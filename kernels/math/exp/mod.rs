@@ -117,19 +117,19 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
     #[inline(always)]
     pub(crate) fn eval<G: Guard>(&self, l: L, x: L::V) -> L::V {
         let x = G::guard(l, self, x);
-        let shifted = l.mul_add(x, self.log2_e, self.round);
-        let k = l.sub(shifted, self.round);
+        let shifted = l.quiet_mul_add(x, self.log2_e, self.round);
+        let k = l.quiet_sub(shifted, self.round);
         let t = l.exp_reduce(x, k, self.ln2_high, self.ln2_low);
         // If the first coefficient is 1, t itself is added last. Its rounding errors are then those
         // of t^2/2, which saves an ulp if there is no fused multiply-add.
         let c = &self.coefficients[..L::EXP.expm1.len()];
         let p = if L::EXP.expm1[0] == T::ONE {
-            let square = l.mul(t, t);
-            l.mul_add(square, even_odd(l, t, square, &c[1..]), t)
+            let square = l.quiet_mul(t, t);
+            l.quiet_mul_add(square, even_odd(l, t, square, &c[1..]), t)
         } else {
-            l.mul(t, horner(l, t, c))
+            l.quiet_mul(t, horner(l, t, c))
         };
-        let exponent = if G::RECORDED { k } else { l.sub(shifted, self.unbias) };
+        let exponent = if G::RECORDED { k } else { l.quiet_sub(shifted, self.unbias) };
         l.exp_finish(self.table, shifted, exponent, p)
     }
 }
@@ -171,13 +171,13 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
         let y = l.exp2_clamp(y, self.low, self.high);
         // One rounding to a multiple of 2^-bits. The bias is an integer and changes nothing.
-        let shifted = l.add(y, self.round);
-        let k = l.sub(shifted, self.unbias);
-        let t = l.sub(y, k);
+        let shifted = l.quiet_add(y, self.round);
+        let k = l.quiet_sub(shifted, self.unbias);
+        let t = l.quiet_sub(y, k);
         let c = &self.coefficients[..L::EXP.exp2m1.len()];
         // A long polynomial is evaluated in a shorter chain, for the price of one more product.
-        let q = if c.len() > 8 { even_odd(l, t, l.mul(t, t), c) } else { horner(l, t, c) };
-        l.exp_finish(self.table, shifted, k, l.mul(t, q))
+        let q = if c.len() > 8 { even_odd(l, t, l.quiet_mul(t, t), c) } else { horner(l, t, c) };
+        l.exp_finish(self.table, shifted, k, l.quiet_mul(t, q))
     }
 }
 

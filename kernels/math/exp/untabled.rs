@@ -44,7 +44,7 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     /// only if `HAS_SHIFT`.
     #[inline(always)]
     pub(crate) fn eval<const HAS_SHIFT: bool>(&self, l: L, x: L::V) -> (L::V, L::V) {
-        let x = if HAS_SHIFT { l.sub(l.max(x, self.least), self.shift) } else { x };
+        let x = if HAS_SHIFT { l.quiet_sub(l.max(x, self.least), self.shift) } else { x };
         let x = l.max(x, self.low);
         let k = self.multiple(l, x);
         self.eval_reduced(l, k, l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO)))
@@ -54,38 +54,38 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     /// `x` is -inf. `max` is finite and at least `x`. The base has no shift.
     #[inline(always)]
     pub(crate) fn eval_below(&self, l: L, x: L::V, max: L::V) -> (L::V, L::V) {
-        let d = l.sub(x, max);
+        let d = l.quiet_sub(x, max);
         // Far below the maximum x counts as the maximum itself, because the error of an infinite
         // difference would be an invalid operation.
         let is_near = l.lt(self.low, d);
         let (x, near) = (l.select(is_near, x, max), l.select(is_near, d, l.splat(T::ZERO)));
         // The two-sum of x and -max.
-        let part = l.sub(near, x);
-        let error = l.sub(l.sub(x, l.sub(near, part)), l.add(max, part));
+        let part = l.quiet_sub(near, x);
+        let error = l.quiet_sub(l.quiet_sub(x, l.quiet_sub(near, part)), l.quiet_add(max, part));
         let d = l.max(d, self.low);
         let k = self.multiple(l, d);
         let t = l.exp_reduce(d, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
-        self.eval_reduced(l, k, l.add(t, error))
+        self.eval_reduced(l, k, l.quiet_add(t, error))
     }
 
     /// The multiple of ln 2 that is nearest to `x`.
     #[inline(always)]
     fn multiple(&self, l: L, x: L::V) -> L::V {
         let shifter = l.splat(T::SHIFTER);
-        l.sub(l.mul_add(x, l.splat(T::LOG2_E), shifter), shifter)
+        l.quiet_sub(l.quiet_mul_add(x, l.splat(T::LOG2_E), shifter), shifter)
     }
 
     /// `e^t * 2^k` relative to the base, and its rounding error.
     #[inline(always)]
     fn eval_reduced(&self, l: L, k: L::V, t: L::V) -> (L::V, L::V) {
-        let square = l.mul(t, t);
-        let p = l.mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t);
-        let k = l.sub(k, self.exponent);
-        let shifted = l.add(k, self.unbias);
+        let square = l.quiet_mul(t, t);
+        let p = l.quiet_mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t);
+        let k = l.quiet_sub(k, self.exponent);
+        let shifted = l.quiet_add(k, self.unbias);
         let table = l.exp_table();
         let e = l.exp_finish(table, shifted, k, p);
         let power = l.exp_finish(table, shifted, k, l.splat(T::ZERO));
-        (e, l.mul_add(power, p, l.sub(power, e)))
+        (e, l.quiet_mul_add(power, p, l.quiet_sub(power, e)))
     }
 }
 
