@@ -125,18 +125,20 @@ pub(crate) fn update<L: Lanes<T>, T: Float>(l: L, x: &mut [T]) {
 
 /// Softmax in three passes that reload the exponentials: the maximum, the exponentials with their
 /// sum, the rescaling (Dukhan & Ablavatski 2020, algorithm 2). It takes three reads and two writes.
+/// For logits up to 2^15 in magnitude.
 #[inline(always)]
 pub(crate) fn three_pass_reload<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
-    let sum = row_sum_exp_stabilized::<L, T, true>(l, &mut row);
+    let sum = row_sum_exp_stabilized::<L, T, Clamped, true>(l, &mut row);
     scale_stored(l, sum.scaled_reciprocal(1.0), row.dst());
 }
 
 /// Softmax in three passes that recompute the exponentials: the maximum, the sum of the
 /// exponentials, the exponentials again (Dukhan & Ablavatski 2020, algorithm 1). It takes three
-/// reads and one write. As in the two-pass softmax, the write goes past the caches.
+/// reads and one write. As in the two-pass softmax, the write goes past the caches. For logits up
+/// to 2^15 in magnitude.
 #[inline(always)]
 pub(crate) fn three_pass_recompute<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    let sum = row_sum_exp_stabilized::<L, T, false>(l, &mut SrcDst::reading(x));
-    write_recomputed(l, &sum, &mut SrcDst::new(x, out), 1.0);
+    let sum = row_sum_exp_stabilized::<L, T, Clamped, false>(l, &mut SrcDst::reading(x));
+    write_recomputed::<L, T, Clamped>(l, &sum, &mut SrcDst::new(x, out), 1.0);
 }

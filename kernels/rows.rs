@@ -8,12 +8,11 @@
 //! | [`maximum`], [`has_nan`] | a part of the row | nothing |
 //!
 //! A [`Row`] says where elements come from and where results go. [`SrcDst`] is the row in memory;
-//! other rows compute their elements from it. [`Rows`] are matrices of them.
+//! other rows compute their elements from it.
 
 use super::lanes::{Float, Lanes, WideLanes};
 use super::math::compensated::{add_two_sum, reduce_accumulator};
 use super::math::exp::ExpLanes;
-use crate::matrix::MatRef;
 use core::marker::PhantomData;
 
 /// The distance of prefetches from the current element, in bytes, for passes that only read or
@@ -115,10 +114,10 @@ impl<'a, T: Float> SrcDst<'a, T> {
         Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, fill: T::NEG_INFINITY, lifetime: PhantomData }
     }
 
-    /// From `x` to `out`, or to nowhere if `out` is empty.
+    /// The first `len` elements, or all if there are fewer.
     #[inline(always)]
-    pub(super) fn or_read(x: &'a [T], out: &'a mut [T]) -> Self {
-        if out.is_empty() { Self::reading(x) } else { Self::new(x, out) }
+    pub(super) fn truncated(self, len: usize) -> Self {
+        Self { src_len: len.min(self.src_len), dst_len: len.min(self.dst_len), ..self }
     }
 
     /// `n` elements of the source from `at` on; panics if there are fewer. Its check takes one
@@ -196,40 +195,6 @@ impl<T: Float> Row<T> for SrcDst<'_, T> {
     }
 }
 
-/// Rows of one matrix that are read: each has the length of the matrix, or a part of it.
-pub(super) trait Rows<T: Float> {
-    /// One of the rows.
-    type Row<'a>: Row<T>
-    where
-        Self: 'a;
-    /// The number of columns of the matrix.
-    fn cols(&self) -> usize;
-    /// Whether a row may be shorter than the matrix.
-    const MAY_END: bool = false;
-    /// The length of row `i`, at most [`Rows::cols`].
-    #[inline(always)]
-    fn row_len(&self, _i: usize) -> usize {
-        self.cols()
-    }
-    /// Row `i` with the destination `dst`: as long as the row, or empty if the row is only read.
-    fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> Self::Row<'a>;
-}
-
-impl<T: Float> Rows<T> for MatRef<'_, T> {
-    type Row<'a>
-        = SrcDst<'a, T>
-    where
-        Self: 'a;
-    #[inline(always)]
-    fn cols(&self) -> usize {
-        MatRef::cols(self)
-    }
-    #[inline(always)]
-    fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> SrcDst<'a, T> {
-        SrcDst::or_read(self.row(i), dst)
-    }
-}
-
 /// Whether a row of `len` elements should be written past the caches.
 #[inline(always)]
 pub(super) fn should_stream<T>(len: usize) -> bool {
@@ -255,17 +220,23 @@ pub(super) fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
     l.reduce_max(l.max(l.max(max[0], max[1]), l.max(max[2], max[3])))
 }
 
+/// In every lane NaN if `x` is NaN, and otherwise `zero_or_nan`.
+#[inline(always)]
+pub(super) fn nan_or<L: Lanes<T>, T: Float>(l: L, zero_or_nan: L::V, x: L::V) -> L::V {
+    // Both operations return their second operand if one is NaN.
+    let zero = l.splat(T::ZERO);
+    l.quiet_add(zero_or_nan, l.max(zero, l.min(zero, x)))
+}
+
 /// Whether an element from `start` to `end` is NaN.
 #[inline(always)]
 pub(super) fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usize, end: usize) -> bool {
-    let zero = l.splat(T::ZERO);
-    let mut zero_or_nan = zero;
+    let mut zero_or_nan = l.splat(T::ZERO);
     let mut at = start;
     while at < end {
         let next = end.min(at + L::N);
         let x = if next - at == L::N { row.load(l, at) } else { row.load_tail(l, at, next) };
-        // Both operations return their second operand if one is NaN, so this is 0 or NaN.
-        zero_or_nan = l.quiet_add(zero_or_nan, l.max(zero, l.min(zero, x)));
+        zero_or_nan = nan_or(l, zero_or_nan, x);
         at = next;
     }
     l.reduce_sum(zero_or_nan).is_nan()

@@ -42,6 +42,13 @@ fn check(len: usize, rows: usize, cols: usize, row_stride: usize, exact: bool) -
 }
 
 impl<'a, T> MatRef<'a, T> {
+    /// Views a slice as one row.
+    #[allow(dead_code)] // Softmax alone calls it.
+    #[inline(always)]
+    pub(crate) fn one_row(data: &'a [T]) -> Self {
+        Self { data, rows: 1, cols: data.len(), row_stride: data.len() }
+    }
+
     /// Views all of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
@@ -102,6 +109,14 @@ impl<'a, T> MatRef<'a, T> {
 }
 
 impl<'a, T> MatMut<'a, T> {
+    /// Views a slice as one row.
+    #[allow(dead_code)] // Softmax alone calls it.
+    #[inline(always)]
+    pub(crate) fn one_row(data: &'a mut [T]) -> Self {
+        let len = data.len();
+        Self { data, rows: 1, cols: len, row_stride: len }
+    }
+
     /// Views all of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors

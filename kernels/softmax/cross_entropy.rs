@@ -5,16 +5,15 @@
 
 use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
-use super::forward::{normalize_stored, write_recomputed};
+use super::forward::softmax_groups;
 use super::logits::Logits;
-use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_store, row_groups};
-use super::sum_exp::{exp_base_one, row_sum_exp};
-use super::tuning::{GROUP_ROWS, Tuning};
+use super::row_groups::Rows;
+use super::tuning::Tuning;
 use crate::kernels::lanes::Float;
 use crate::kernels::math::compensated::two_sum;
 use crate::kernels::math::exp::{ExpLanes, expm1};
-use crate::kernels::rows::{Row, Rows, should_stream};
-use crate::matrix::MatMut;
+use crate::kernels::rows::Row;
+use core::ops::Range;
 
 /// The class of a row that counts for nothing.
 pub(crate) const IGNORED: usize = usize::MAX;
@@ -30,7 +29,14 @@ const MIN_DIFFERENCE: f64 = 1.0;
 /// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit. `empty` if all logits are
 /// -inf, NaN if the row has no softmax otherwise, and 0 if the class is [`IGNORED`].
 #[inline(always)]
-fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, class: usize, empty: T) -> f64 {
+pub(super) fn loss<L: ExpLanes<T>, T: Float>(
+    l: L,
+    sum: &ExtSum<T>,
+    ln: (f64, f64),
+    row: &mut impl Row<T>,
+    class: usize,
+    empty: T,
+) -> f64 {
     if class == IGNORED {
         return 0.0;
     }
@@ -42,7 +48,7 @@ fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, 
     if logit == f64::NEG_INFINITY {
         return f64::INFINITY;
     }
-    let loss = logarithm_minus(sum.ln_parts(), logit);
+    let loss = logarithm_minus(ln, logit);
     if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row, sum), logit) } else { loss }
 }
 
@@ -54,48 +60,83 @@ fn logarithm_minus((high, low): (f64, f64), logit: f64) -> f64 {
     if lead.is_finite() { lead + (error + low) } else { lead }
 }
 
-/// The cross-entropy of the softmax of every row with its class, which is a column or [`IGNORED`].
-#[inline(always)]
-pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
-    l: L,
-    x: Logits<'_, T>,
-    classes: &[usize],
-    losses: &mut [T],
-) {
-    let empty = x.masked_loss();
-    match x.untransformed(l) {
-        Some(x) => cross_entropy_groups(l, &x, classes, losses, empty),
-        None => cross_entropy_groups(l, &x, classes, losses, empty),
+/// The losses that softmax writes together with their gradients.
+pub(super) struct Losses<'a, T> {
+    /// The class of every row.
+    classes: &'a [usize],
+    /// The loss of every row.
+    losses: &'a mut [T],
+    /// The factor of the gradients.
+    weight: T,
+}
+
+impl<T: Float> Losses<'_, T> {
+    /// The weight, if the reciprocal of the sum takes it as a factor; otherwise 1.
+    #[inline(always)]
+    pub(super) fn folded_weight(&self) -> f64 {
+        let size = self.weight.to_f64().abs();
+        if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { self.weight.to_f64() } else { 1.0 }
+    }
+
+    /// Whether no row of a group counts. Their losses and gradients are then written.
+    #[inline(always)]
+    pub(super) fn ignore(&mut self, rows: &mut impl Rows<T>, group: Range<usize>) -> bool {
+        if !all_ignored(&self.classes[group.clone()]) {
+            return false;
+        }
+        for i in group {
+            self.write_ignored(rows, i);
+        }
+        true
+    }
+
+    /// Writes the loss of a row, given its softmax times [`Self::folded_weight`] in its destination,
+    /// and turns that into the gradient.
+    #[inline(always)]
+    pub(super) fn finish<L: ExpLanes<T>>(
+        &mut self,
+        l: L,
+        rows: &mut impl Rows<T>,
+        i: usize,
+        sum: &ExtSum<T>,
+        empty: T,
+    ) {
+        let class = self.classes[i];
+        if class == IGNORED {
+            return self.write_ignored(rows, i);
+        }
+        let loss = loss(l, sum, sum.ln_parts(), &mut rows.row_mut(i), class, empty);
+        self.losses[i] = T::from_f64(loss);
+        if sum.degenerate_value(empty).is_some() {
+            return;
+        }
+        let (gradient, masked) = rows.dst_and_masked(i);
+        let (weight, folded, len) = (self.weight, T::from_f64(self.folded_weight()), gradient.len());
+        let of_class = if class < len { &mut gradient[class] } else { &mut masked[class - len] };
+        *of_class = *of_class - folded;
+        if loss < MIN_DIFFERENCE {
+            // The softmax minus 1, without a cancellation. The addition makes -0 a 0.
+            *of_class = T::from_f64(folded.to_f64() * expm1(-loss) + 0.0);
+        }
+        if folded != weight {
+            gradient.iter_mut().chain(masked).for_each(|x| *x = *x * weight + T::ZERO);
+        }
+    }
+
+    /// Writes the loss and the gradient of a row that does not count.
+    #[inline(always)]
+    fn write_ignored(&mut self, rows: &mut impl Rows<T>, i: usize) {
+        self.losses[i] = T::ZERO;
+        let (gradient, masked) = rows.dst_and_masked(i);
+        gradient.fill(T::ZERO);
+        masked.fill(T::ZERO);
     }
 }
 
-/// Cross-entropy of rows, a group at a time.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
-    l: L,
-    mut x: &impl Rows<T>,
-    classes: &[usize],
-    losses: &mut [T],
-    empty: T,
-) {
-    let exp = exp_base_one(l);
-    // The losses themselves show which classes dominate.
-    let (mut sums, mut unused) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
-    for group in row_groups(losses.len(), x.cols()) {
-        if all_ignored(&classes[group.clone()]) {
-            losses[group].fill(T::ZERO);
-            continue;
-        }
-        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums, &mut unused);
-        for (i, sum) in group.zip(&sums) {
-            losses[i] = T::from_f64(loss(l, sum, &mut x.read_row(i), classes[i], empty));
-        }
-    }
-}
-
-/// [`cross_entropy_rows`], and the gradient of `weight` times each loss with respect to the logits:
-/// `weight * (softmax - one_hot(class))`; 0 if the class is [`IGNORED`]. A weight whose magnitude
-/// is not between 2^-60 and 2^60 is multiplied in a pass of its own.
+/// The cross-entropy of every row, and in its destination the gradient of `weight` times the loss
+/// with respect to the logits: `weight * (softmax - one_hot(class))`; 0 if the class is
+/// [`IGNORED`]. A weight whose magnitude is not between 2^-60 and 2^60 is multiplied in a pass of
+/// its own.
 #[inline(always)]
 pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
     l: L,
@@ -103,79 +144,17 @@ pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
     classes: &[usize],
     weight: T,
     losses: &mut [T],
-    gradient: MatMut<'_, T>,
 ) {
-    let empty = x.masked_loss();
+    let (empty, losses) = (x.masked_softmax(), Losses { classes, losses, weight });
     match x.untransformed(l) {
-        Some(x) => gradient_groups(l, RowsInto { src: x, dst: gradient }, classes, weight, losses, empty),
-        None => gradient_groups(l, RowsInto { src: x, dst: gradient }, classes, weight, losses, empty),
-    }
-}
-
-/// Cross-entropy of rows with its gradient, a group at a time.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn gradient_groups<L: Tuning<T>, T: Float>(
-    l: L,
-    mut rows: RowsInto<'_, impl Rows<T>, T>,
-    classes: &[usize],
-    weight: T,
-    losses: &mut [T],
-    empty: T,
-) {
-    let exp = exp_base_one(l);
-    let cols = RowsMut::cols(&rows);
-    let size = weight.to_f64().abs();
-    let folded = if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { weight } else { T::ONE };
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-    for group in row_groups(losses.len(), cols) {
-        if all_ignored(&classes[group.clone()]) {
-            for i in group {
-                losses[i] = T::ZERO;
-                rows.dst.row_mut(i).fill(T::ZERO);
-            }
-            continue;
-        }
-        let recomputed = L::RECOMPUTE_LONG_ROWS && should_stream::<T>(rows.src.row_len(group.start));
-        if recomputed {
-            // Such a row is a group of its own.
-            sums[0] = row_sum_exp(l, &exp, &mut rows.row_mut(group.start));
-        } else {
-            group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
-        }
-        for (i, sum) in group.zip(&sums) {
-            let class = classes[i];
-            let loss = loss(l, sum, &mut rows.row_mut(i), class, empty);
-            losses[i] = T::from_f64(loss);
-            if class == IGNORED {
-                rows.dst.row_mut(i).fill(T::ZERO);
-                continue;
-            }
-            if let Some(x) = sum.degenerate_value(empty) {
-                rows.dst.row_mut(i).fill(x);
-                continue;
-            }
-            if recomputed {
-                write_recomputed(l, sum, &mut rows.row_mut(i), folded.to_f64());
-            } else {
-                normalize_stored(l, rows.dst(i), sum, sum.scaled_reciprocal(folded.to_f64()), T::NAN);
-            }
-            fill_masked(&mut rows, i, T::ZERO, T::NAN);
-            let gradient = rows.dst.row_mut(i);
-            gradient[class] = gradient[class] - folded;
-            if folded != weight {
-                gradient.iter_mut().for_each(|x| *x = *x * weight);
-            }
-            if loss < MIN_DIFFERENCE {
-                // The softmax minus 1, without a cancellation. The addition makes -0 a 0.
-                gradient[class] = T::from_f64(weight.to_f64() * expm1(-loss) + 0.0);
-            }
-        }
+        Ok(x) => softmax_groups(l, x, empty, Some(losses)),
+        Err(x) => softmax_groups(l, x, empty, Some(losses)),
     }
 }
 
 /// Whether no class counts.
 #[inline(always)]
-fn all_ignored(classes: &[usize]) -> bool {
+pub(super) fn all_ignored(classes: &[usize]) -> bool {
     let mut all = true;
     for &class in classes {
         all &= class == IGNORED;

@@ -161,13 +161,21 @@ impl<T: Float> ExtSum<T> {
     /// The logarithm of the sum; -inf if the sum is empty.
     #[inline(always)]
     pub(super) fn ln(&self) -> T {
-        if self.high == 0.0 {
-            T::NEG_INFINITY
-        } else if self.high.is_finite() {
+        self.degenerate_ln().unwrap_or_else(|| {
             let (high, low) = self.ln_parts();
             T::from_f64(high + low)
+        })
+    }
+
+    /// The logarithm of a sum that is 0, infinite or NaN; `None` for other sums.
+    #[inline(always)]
+    pub(super) fn degenerate_ln(&self) -> Option<T> {
+        if self.high == 0.0 {
+            Some(T::NEG_INFINITY)
+        } else if self.high.is_finite() {
+            None
         } else {
-            T::from_f64(self.high)
+            Some(T::from_f64(self.high))
         }
     }
 }

@@ -1,214 +1,74 @@
-//! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
+//! Softmax of rows, also with the cross-entropy and its gradient.
 
-use super::dominated::{ln_beside_max, max_and_ln};
+use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
-use super::log_rows::{log_softmax_groups, log_sum_exp_groups};
 use super::logits::Logits;
-use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp_base_one, group_sum_exp_store, row_groups};
-use super::sum_exp::{
-    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_bounded, row_sum_exp_stabilized,
-    row_sum_exp_store, second_look_store,
-};
+use super::row_groups::{Rows, fill_masked, group_sum_exp_store, row_groups};
+use super::sum_exp::{base_fits, exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
-use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, InRange, Recorded, Shifted};
-use crate::kernels::rows::{Row, SrcDst, map_row, map_row_by_length, mul_two_part, should_stream};
-use crate::matrix::MatMut;
+use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
+use crate::kernels::rows::{Row, SrcDst, map_row, mul_two_part, should_stream};
 use core::ops::Range;
-
-/// Softmax of a slice.
-#[inline(always)]
-pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    softmax_row(l, &exp_base_one(l), &mut SrcDst::new(x, out), T::NAN);
-}
-
-/// Softmax of a slice, in place.
-#[inline(always)]
-pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
-    let mut row = SrcDst::in_place(x);
-    if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
-        return softmax_row(l, &exp_base_one(l), &mut row, T::NAN);
-    }
-    // In place, a block that does not fit base 1 would have destroyed its logits.
-    let sum = row_sum_exp_stabilized::<L, T, true>(l, &mut row);
-    normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), T::NAN);
-}
-
-/// Log-softmax of a slice.
-#[inline(always)]
-pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
-    let mut row = SrcDst::new(x, out);
-    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
-    write_log_softmax(l, &mut row, &sum, ln, T::NAN);
-}
-
-/// Log-softmax of a slice, in place.
-#[inline(always)]
-pub(crate) fn log_softmax_in_place<L: ExpLanes<T>, T: Float>(l: L, x: &mut [T]) {
-    let mut row = SrcDst::in_place(x);
-    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
-    write_log_softmax(l, &mut row, &sum, ln, T::NAN);
-}
-
-/// The logarithm of the sum of the exponentials of a slice.
-#[inline(always)]
-pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    let mut row = SrcDst::reading(x);
-    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    if may_dominate { ln_beside_max(l, &mut row, &sum) } else { sum.ln() }
-}
-
-/// The sum of the exponentials of a slice.
-#[inline(always)]
-pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
-    row_sum_exp(l, &exp_base_one(l), &mut SrcDst::reading(x))
-}
 
 /// Softmax of every row.
 #[inline(always)]
-pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
-    let (shape, empty) = ((out.rows(), out.cols()), x.masked_softmax());
+pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>) {
+    let empty = x.masked_softmax();
     match x.untransformed(l) {
-        Some(x) => softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
-        None => softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
+        Ok(x) => softmax_groups(l, x, empty, None),
+        Err(x) => softmax_groups(l, x, empty, None),
     }
 }
 
-/// Softmax of every row, in place.
+/// Softmax of rows, a group at a time, out of line. Every result of a row is `empty` if all its
+/// logits are -inf. With `losses`, the results are the gradients of the losses, which are also
+/// written; such rows are not in place.
 #[inline(always)]
-pub(crate) fn softmax_rows_in_place<'a, L: Tuning<T>, T: Float>(l: L, x: Logits<'a, T, MatMut<'a, T>>) {
-    let (shape, empty) = ((x.x.rows(), x.x.cols()), x.masked_softmax());
-    softmax_groups_in_place(l, x, shape, empty);
-}
-
-/// Log-softmax of every row.
-#[inline(always)]
-pub(crate) fn log_softmax_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: MatMut<'_, T>) {
-    let (shape, empty) = ((out.rows(), out.cols()), x.masked_log_softmax());
-    match x.untransformed(l) {
-        Some(x) => log_softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
-        None => log_softmax_groups(l, RowsInto { src: x, dst: out }, shape, empty),
-    }
-}
-
-/// Log-softmax of every row, in place.
-#[inline(always)]
-pub(crate) fn log_softmax_rows_in_place<'a, L: ExpLanes<T>, T: Float>(l: L, x: Logits<'a, T, MatMut<'a, T>>) {
-    let (shape, empty) = ((x.x.rows(), x.x.cols()), x.masked_log_softmax());
-    log_softmax_groups(l, x, shape, empty);
-}
-
-/// The logarithm of the sum of the exponentials of every row.
-#[inline(always)]
-pub(crate) fn log_sum_exp_rows<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, out: &mut [T]) {
-    match x.untransformed(l) {
-        Some(x) => log_sum_exp_groups(l, &x, out),
-        None => log_sum_exp_groups(l, &x, out),
-    }
-}
-
-/// Softmax of one row; every result is `empty` if all logits are -inf.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn softmax_row<L: Tuning<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
-    if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
-        let sum = row_sum_exp(l, exp, row);
-        match sum.degenerate_value(empty) {
-            Some(x) => row.dst().fill(x),
-            None => write_recomputed(l, &sum, row, 1.0),
-        }
-    } else {
-        let sum = row_sum_exp_store(l, exp, row);
-        normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), empty);
-    }
-}
-
-/// Softmax of one row in place, equal to the bit to [`softmax_row`] of a copy. A row that fits base
-/// 1 takes every exponential twice, because only its sum shows that it fits.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn softmax_row_in_place<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, empty: T) {
-    match row_sum_exp_base_one::<L, T, false>(l, exp, row) {
-        Some(sum) => write_base_one(l, exp, row, sum.scaled_reciprocal(1.0)),
-        None => {
-            let sum = second_look_store(l, row);
-            normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(1.0), empty);
-        }
-    }
-}
-
-/// Softmax of rows of the given shape, a group at a time.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn softmax_groups<L: Tuning<T>, T: Float>(
+pub(super) fn softmax_groups<L: Tuning<T>, T: Float>(
     l: L,
-    mut rows: impl RowsMut<T>,
-    (row_count, cols): (usize, usize),
+    mut rows: impl Rows<T>,
     empty: T,
+    mut losses: Option<Losses<'_, T>>,
 ) {
-    let exp = exp_base_one(l);
-    if should_stream::<T>(cols) {
-        for i in 0..row_count {
-            softmax_row(l, &exp, &mut rows.row_mut(i), empty);
-            fill_masked(&mut rows, i, T::ZERO, empty);
-        }
-        return;
-    }
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-    let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
-    for group in row_groups(row_count, cols) {
-        if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
-            continue;
-        }
-        group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
-        for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
-            *reciprocal = sum.scaled_reciprocal(1.0);
-        }
-        for (i, (sum, &reciprocal)) in group.zip(sums.iter().zip(&reciprocals)) {
-            normalize_stored(l, rows.dst(i), sum, reciprocal, empty);
-            fill_masked(&mut rows, i, T::ZERO, empty);
-        }
-    }
-}
-
-/// [`softmax_groups`] in place.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
-    l: L,
-    mut rows: impl RowsMut<T>,
-    (row_count, cols): (usize, usize),
-    empty: T,
-) {
-    let exp = exp_base_one(l);
-    if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(cols) {
-        for i in 0..row_count {
-            if should_stream::<T>(rows.read_row(i).len()) {
-                softmax_row(l, &exp, &mut rows.row_mut(i), empty);
+    out_of_line!(l, {
+        let exp = exp_base_one(l);
+        let (_, cols) = rows.shape();
+        let weight = losses.as_ref().map_or(1.0, Losses::folded_weight);
+        let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+        let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
+        for group in row_groups(rows.shape()) {
+            if let Some(losses) = &mut losses {
+                if losses.ignore(&mut rows, group.clone()) {
+                    continue;
+                }
+            } else if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
+                continue;
+            }
+            // Such a row is a group of its own.
+            let recomputed = L::RECOMPUTE_LONG_ROWS && should_stream::<T>(rows.row_len(group.start));
+            if recomputed {
+                sums[0] = row_sum_exp(l, &mut rows.row_mut(group.start), false).sum;
             } else {
-                softmax_row_in_place(l, &exp, &mut rows.row_mut(i), empty);
+                group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
             }
-            fill_masked(&mut rows, i, T::ZERO, empty);
-        }
-        return;
-    }
-    let (mut sums, mut unused) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
-    for group in row_groups(row_count, cols) {
-        if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
-            continue;
-        }
-        if group_sum_exp_base_one::<L, T, false>(l, &exp, &mut rows, group.clone(), &mut sums, &mut unused) {
-            for (i, sum) in group.clone().zip(&sums) {
-                write_base_one(l, &exp, &mut rows.row_mut(i), sum.scaled_reciprocal(1.0));
+            for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
+                *reciprocal = sum.scaled_reciprocal(weight);
             }
-        } else {
-            for i in group.clone() {
-                softmax_row_in_place(l, &exp, &mut rows.row_mut(i), empty);
+            for (i, (sum, &reciprocal)) in group.zip(sums.iter().zip(&reciprocals)) {
+                match sum.degenerate_value(empty) {
+                    Some(x) => rows.dst_and_masked(i).0.fill(x),
+                    None if recomputed => write_recomputed::<L, T, Shifted>(l, sum, &mut rows.row_mut(i), weight),
+                    None => scale_stored(l, reciprocal, rows.dst_and_masked(i).0),
+                }
+                fill_masked(&mut rows, i, T::ZERO, empty);
+                if let Some(losses) = &mut losses {
+                    losses.finish(l, &mut rows, i, sum, empty);
+                }
             }
         }
-        for i in group {
-            fill_masked(&mut rows, i, T::ZERO, empty);
-        }
-    }
+    });
 }
 
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers.
@@ -217,7 +77,7 @@ fn softmax_groups_in_place<L: Tuning<T>, T: Float>(
 fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
-    rows: &mut impl RowsMut<T>,
+    rows: &mut impl Rows<T>,
     group: Range<usize>,
 ) -> bool {
     let zero = l.splat(T::ZERO);
@@ -248,25 +108,10 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     }
     for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
         let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
-        l.store_up_to(rows.dst(i), y);
+        l.store_up_to(rows.dst_and_masked(i).0, y);
         fill_masked(rows, i, T::ZERO, T::ZERO);
     }
     true
-}
-
-/// Turns the stored exponentials of a row into its softmax, given the reciprocal of their sum.
-#[inline(always)]
-pub(super) fn normalize_stored<L: Lanes<T>, T: Float>(
-    l: L,
-    stored: &mut [T],
-    sum: &ExtSum<T>,
-    reciprocal: (T, T),
-    empty: T,
-) {
-    match sum.degenerate_value(empty) {
-        Some(x) => stored.fill(x),
-        None => scale_stored(l, reciprocal, stored),
-    }
 }
 
 /// Multiplies the stored exponentials of a row by the reciprocal of their sum.
@@ -281,22 +126,15 @@ pub(crate) fn scale_stored<L: Lanes<T>, T: Float>(l: L, (first, second): (T, T),
     );
 }
 
-/// Writes the exponentials of a row that fits base 1, multiplied by the reciprocal of their sum.
-#[inline(always)]
-fn write_base_one<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>, (first, second): (T, T)) {
-    let (exp, reciprocal) = (*exp, (l.splat(first), l.splat(second)));
-    map_row::<L, T, false>(
-        l,
-        row,
-        #[inline(always)]
-        |x| mul_two_part(l, exp.eval::<Recorded>(l, x), reciprocal),
-    );
-}
-
 /// Writes the exponentials of a row divided by their sum and multiplied by `weight`, out of line
-/// and past the caches.
+/// and past the caches. `G` is the guard of a row that does not fit base 1.
 #[inline(always)]
-pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, weight: f64) {
+pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float, G: Guard>(
+    l: L,
+    sum: &ExtSum<T>,
+    row: &mut impl Row<T>,
+    weight: f64,
+) {
     let (sum, mut row) = (*sum, row.reborrow());
     out_of_line!(l, {
         let normalized = sum.exponent_in_base();
@@ -312,44 +150,13 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, 
                 #[inline(always)]
                 |x| mul_two_part(l, exp.eval::<InRange>(l, x), reciprocal),
             );
-        } else if base.shift == T::ZERO {
-            map_row::<L, T, true>(
-                l,
-                &mut row,
-                #[inline(always)]
-                |x| mul_two_part(l, exp.eval::<Clamped>(l, x), reciprocal),
-            );
         } else {
             map_row::<L, T, true>(
                 l,
                 &mut row,
                 #[inline(always)]
-                |x| mul_two_part(l, exp.eval::<Shifted>(l, x), reciprocal),
+                |x| mul_two_part(l, exp.eval::<G>(l, x), reciprocal),
             );
         }
     });
-}
-
-/// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so
-/// that a large common offset costs no accuracy; `empty` if all logits are -inf.
-#[cfg_attr(not(mantex_unoptimized), inline(always))]
-pub(super) fn write_log_softmax<L: Lanes<T>, T: Float>(
-    l: L,
-    row: &mut impl Row<T>,
-    sum: &ExtSum<T>,
-    (high, low): (f64, f64),
-    empty: T,
-) {
-    if let Some(x) = sum.degenerate_value(empty) {
-        row.dst().fill(x);
-        return;
-    }
-    let first = T::from_f64(high);
-    let (first, second) = (l.splat(first), l.splat(T::from_f64((high - first.to_f64()) + low)));
-    map_row_by_length(
-        l,
-        row,
-        #[inline(always)]
-        |x| l.quiet_sub(l.quiet_sub(x, first), second),
-    );
 }

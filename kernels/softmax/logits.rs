@@ -1,10 +1,10 @@
 //! Rows of logits with a scale and masks.
 
-use super::row_groups::RowsMut;
+use super::row_groups::{Rows, SrcDstRows};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
-use crate::kernels::rows::{Row, Rows, SrcDst};
-use crate::matrix::{MatMut, MatRef};
+use crate::kernels::rows::{Row, SrcDst};
+use crate::matrix::MatRef;
 
 /// The columns of a row that are not masked by their position: the first ones. The others are never
 /// read.
@@ -28,13 +28,11 @@ impl RowLengths<'_> {
     }
 }
 
-/// Rows of logits `scale * x + mask`, and the result of a fully masked row. `M` is `MatRef`, or
-/// `MatMut` for logits that their softmax replaces.
-#[derive(Clone, Copy)]
+/// Rows of logits `scale * x + mask`, and the result of a fully masked row.
 #[allow(unnameable_types, reason = "public only because it is an argument of an entry point")]
-pub struct Logits<'a, T, M = MatRef<'a, T>> {
-    /// The unscaled logits.
-    pub(crate) x: M,
+pub struct Logits<'a, T> {
+    /// The unscaled logits, with the destinations of the rows.
+    pub(crate) x: SrcDstRows<'a, T>,
     /// The scale, finite and not 0.
     pub(crate) scale: T,
     /// The mask: a matrix of the shape of `x`, or one row for all rows.
@@ -45,24 +43,18 @@ pub struct Logits<'a, T, M = MatRef<'a, T>> {
     pub(crate) masked_rows_are_zero: bool,
 }
 
-impl<T, M> Logits<'_, T, M> {
+impl<'a, T> Logits<'a, T> {
     /// The logits `x` themselves; `one` is 1.
-    pub(crate) fn unmasked(x: M, one: T) -> Self {
+    pub(crate) fn unmasked(x: SrcDstRows<'a, T>, one: T) -> Self {
         Self { x, scale: one, mask: None, row_lengths: RowLengths::ALL, masked_rows_are_zero: false }
     }
 }
 
-impl<T: Float, M> Logits<'_, T, M> {
-    /// The softmax of a row of -inf.
+impl<'a, T: Float> Logits<'a, T> {
+    /// The softmax and the loss of a row of -inf.
     #[inline(always)]
     pub(super) fn masked_softmax(&self) -> T {
         if self.masked_rows_are_zero { T::ZERO } else { T::NAN }
-    }
-
-    /// The loss of a row of -inf.
-    #[inline(always)]
-    pub(super) fn masked_loss(&self) -> T {
-        self.masked_softmax()
     }
 
     /// The log-softmax of a row of -inf.
@@ -70,92 +62,57 @@ impl<T: Float, M> Logits<'_, T, M> {
     pub(super) fn masked_log_softmax(&self) -> T {
         if self.masked_rows_are_zero { T::NEG_INFINITY } else { T::NAN }
     }
-}
 
-/// The first `len` elements of row `i` of a mask.
-#[inline(always)]
-fn mask_row<'a, T: Float>(mask: Option<MatRef<'a, T>>, i: usize, len: usize) -> Option<SrcDst<'a, T>> {
-    mask.map(|mask| SrcDst::reading(&mask.row(if mask.rows() == 1 { 0 } else { i })[..len]))
-}
-
-impl<'a, T: Float> Logits<'a, T> {
-    /// The matrix itself, if no option changes it: vectors have a faster loop for it.
-    /// `None` for one lane, which multiplies by 1 instead: the same bits with half the code.
+    /// The matrix itself, if no option changes it: vectors have a faster loop for it. One lane
+    /// multiplies by 1 instead: the same bits with half the code.
     #[inline(always)]
-    pub(super) fn untransformed<L: Lanes<T>>(&self, _: L) -> Option<MatRef<'a, T>> {
+    pub(super) fn untransformed<L: Lanes<T>>(self, _: L) -> Result<SrcDstRows<'a, T>, Self> {
         let RowLengths { causal, lengths } = self.row_lengths;
         let changed = self.scale != T::ONE || self.mask.is_some() || causal.is_some() || lengths.is_some();
-        (L::N > 1 && !changed).then_some(self.x)
+        if L::N > 1 && !changed { Ok(self.x) } else { Err(self) }
+    }
+
+    /// The mask of row `i`, as long as the row.
+    #[inline(always)]
+    fn mask_row(&self, i: usize) -> Option<SrcDst<'a, T>> {
+        let mask = self.mask?;
+        Some(SrcDst::reading(mask.row(if mask.rows() == 1 { 0 } else { i })).truncated(self.row_len(i)))
     }
 }
 
 impl<T: Float> Rows<T> for Logits<'_, T> {
     type Row<'a>
-        = LogitRow<'a, T, false>
-    where
-        Self: 'a;
-    const MAY_END: bool = true;
-    #[inline(always)]
-    fn cols(&self) -> usize {
-        self.x.cols()
-    }
-    #[inline(always)]
-    fn row_len(&self, i: usize) -> usize {
-        self.row_lengths.row_len(i, self.x.cols())
-    }
-    #[inline(always)]
-    fn row_into<'a>(&'a self, i: usize, dst: &'a mut [T]) -> LogitRow<'a, T, false> {
-        let len = self.row_len(i);
-        let mask = mask_row(self.mask, i, len);
-        LogitRow { x: SrcDst::or_read(&self.x.row(i)[..len], dst), scale: self.scale, mask }
-    }
-}
-
-impl<'a, T: Float> Logits<'a, T, MatMut<'a, T>> {
-    /// The length of row `i`.
-    #[inline(always)]
-    fn row_len(&self, i: usize) -> usize {
-        self.row_lengths.row_len(i, self.x.cols())
-    }
-}
-
-/// Rows in place.
-impl<'m, T: Float> RowsMut<T> for Logits<'m, T, MatMut<'m, T>> {
-    type Row<'a>
-        = LogitRow<'a, T, true>
+        = LogitRow<'a, T>
     where
         Self: 'a;
     #[inline(always)]
-    fn cols(&self) -> usize {
-        self.x.cols()
+    fn shape(&self) -> (usize, usize) {
+        self.x.shape()
     }
     #[inline(always)]
-    fn read_row(&self, i: usize) -> LogitRow<'_, T, true> {
-        let len = self.row_len(i);
-        let mask = mask_row(self.mask, i, len);
-        LogitRow { x: SrcDst::reading(&self.x.as_ref().row(i)[..len]), scale: self.scale, mask }
+    fn row_len(&self, i: usize) -> usize {
+        self.row_lengths.row_len(i, self.shape().1)
     }
     #[inline(always)]
-    fn row_mut(&mut self, i: usize) -> LogitRow<'_, T, true> {
-        let len = self.row_len(i);
-        let mask = mask_row(self.mask, i, len);
-        LogitRow { x: SrcDst::in_place(&mut self.x.row_mut(i)[..len]), scale: self.scale, mask }
+    fn read_row(&self, i: usize) -> LogitRow<'_, T> {
+        LogitRow { x: self.x.read_row(i).truncated(self.row_len(i)), scale: self.scale, mask: self.mask_row(i) }
     }
     #[inline(always)]
-    fn dst(&mut self, i: usize) -> &mut [T] {
-        let len = self.row_len(i);
-        &mut self.x.row_mut(i)[..len]
+    fn row_mut(&mut self, i: usize) -> LogitRow<'_, T> {
+        let (len, mask, scale) = (self.row_len(i), self.mask_row(i), self.scale);
+        LogitRow { x: self.x.row_mut(i).truncated(len), scale, mask }
     }
     #[inline(always)]
-    fn masked_dst(&mut self, i: usize) -> &mut [T] {
+    fn dst_and_masked(&mut self, i: usize) -> (&mut [T], &mut [T]) {
         let len = self.row_len(i);
-        &mut self.x.row_mut(i)[len..]
+        let (dst, _) = self.x.dst_and_masked(i);
+        dst.split_at_mut(len)
     }
 }
 
 /// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused
 /// multiply-add. If an element of the mask is -inf, so is the logit, even if x is NaN or +inf.
-pub(crate) struct LogitRow<'a, T, const IN_PLACE: bool> {
+pub(crate) struct LogitRow<'a, T> {
     /// The unscaled logits, and the destination.
     x: SrcDst<'a, T>,
     /// The scale.
@@ -164,7 +121,7 @@ pub(crate) struct LogitRow<'a, T, const IN_PLACE: bool> {
     mask: Option<SrcDst<'a, T>>,
 }
 
-impl<T: Float, const IN_PLACE: bool> LogitRow<'_, T, IN_PLACE> {
+impl<T: Float> LogitRow<'_, T> {
     /// The logits of the vector `x`; `mask` loads its elements of the mask.
     #[inline(always)]
     fn logits<L: Lanes<T>>(&self, l: L, x: L::V, mask: impl FnOnce(&SrcDst<'_, T>) -> L::V) -> L::V {
@@ -180,7 +137,7 @@ impl<T: Float, const IN_PLACE: bool> LogitRow<'_, T, IN_PLACE> {
     }
 }
 
-impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
+impl<T: Float> Row<T> for LogitRow<'_, T> {
     #[inline(always)]
     fn len(&self) -> usize {
         self.x.len()
@@ -224,11 +181,11 @@ impl<T: Float, const IN_PLACE: bool> Row<T> for LogitRow<'_, T, IN_PLACE> {
     }
     #[inline(always)]
     fn is_in_place(&self) -> bool {
-        IN_PLACE
+        self.x.is_in_place()
     }
     #[inline(always)]
     fn reborrow(&mut self) -> impl Row<T> {
         let mask = self.mask.as_mut().map(SrcDst::shorten);
-        LogitRow::<'_, T, IN_PLACE> { x: self.x.shorten(), scale: self.scale, mask }
+        LogitRow { x: self.x.shorten(), scale: self.scale, mask }
     }
 }

@@ -22,11 +22,11 @@
 //! | [`Base`] | what exponentials are relative to: an exponent N, or a shift |
 //! | [`ExtSum`] | (M, N), with the rounding error of M |
 //! | [`Logits`] | rows `scale * x + mask`, of the lengths [`RowLengths`] |
-//! | [`Row`], [`RowsMut`] | where logits come from and where results go |
+//! | [`Row`], [`Rows`] | where logits come from and where results go |
 //!
 //! [`Base`]: super::math::exp::Base
 //! [`Row`]: super::rows::Row
-//! [`RowsMut`]: row_groups::RowsMut
+//! [`Rows`]: row_groups::Rows
 //!
 //! Deviations, 1 to 4 to be fast and 5 to be accurate:
 //! 1. Exponentials share an exponent, the base, instead of having one each: this saves the maximum
@@ -35,9 +35,8 @@
 //!    maximum of the block, and the sum of the preceding blocks is rescaled.
 //! 2. A row in cache stores the exponentials of pass 1, and pass 2 multiplies them by 1 / M: one
 //!    exponential per element instead of two. If base 1 does not fit the row, the row is summed
-//!    again relative to its maximum. In place, that would find its logits overwritten. There a
-//!    slice is summed relative to its maximum at once, and a row of a matrix that fits base 1 takes
-//!    its exponentials twice.
+//!    again relative to its maximum. In place, that would find its logits overwritten: there the
+//!    maximum is looked at first.
 //! 3. A row too large for the caches takes both passes as above if the instruction set computes
 //!    exponentials fast enough ([`Tuning::RECOMPUTE_LONG_ROWS`](tuning::Tuning)). Pass 2 writes
 //!    past the caches.
@@ -64,7 +63,7 @@ pub(crate) mod cross_entropy;
 mod dominated;
 pub(crate) mod ext_sum;
 pub(crate) mod forward;
-mod log_rows;
+pub(crate) mod log_rows;
 mod logits;
 mod row_groups;
 mod short_rows;
@@ -75,3 +74,4 @@ pub(crate) mod tuning;
 pub(crate) use cross_entropy::IGNORED;
 pub(crate) use ext_sum::ExtSum;
 pub(crate) use logits::{Logits, RowLengths};
+pub(crate) use row_groups::SrcDstRows;

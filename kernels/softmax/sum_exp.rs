@@ -2,10 +2,9 @@
 //!
 //! | | use | passes |
 //! |---|---|---|
-//! | [`row_sum_exp`], [`row_sum_exp_bounded`] | logarithms, long rows at first | reads [^1] |
-//! | [`row_sum_exp_store`] | softmax of rows of ordinary size, not in place | reads and writes |
-//! | [`row_sum_exp_base_one`] | its first attempt, rows in place | reads, may write |
-//! | [`row_sum_exp_stabilized`] | slices in place, rows beyond base 1 | reads; reads, may write |
+//! | [`block_lane_sums`] | rows of ordinary size relative to base 1, in groups | reads, may write |
+//! | [`row_sum_exp`] | long rows, and logarithms of rows beyond base 1 | reads [^1] |
+//! | [`row_sum_exp_stabilized`] | softmax of rows beyond base 1 | reads; reads, may write |
 //!
 //! [^1]: A block that does not fit its base is read twice.
 
@@ -13,8 +12,8 @@ use super::ext_sum::ExtSum;
 use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
-use crate::kernels::math::exp::{Base, Clamped, Exp, ExpLanes, Guard, Recorded, Shifted};
-use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum};
+use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, Recorded, Shifted};
+use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum, nan_or};
 
 /// A sum of a block above this limit requires a larger base. The limit is far below the overflow of
 /// f32, and far above the sum of any block relative to its own maximum.
@@ -49,7 +48,7 @@ pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
 /// whose exponentials would be computed twice. Short rows are not asked: groups of them take them
 /// relative to [`Base::ONE`] first.
 #[inline(always)]
-fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
+pub(super) fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
     if row.len() <= DEFERRED_CHECK_VECTORS * L::N {
         return true;
     }
@@ -63,121 +62,99 @@ fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
     max == f64::NEG_INFINITY || (-20.0..=44.0).contains(&max)
 }
 
-/// The sum of the exponentials of a row. `exp` is relative to [`Base::ONE`].
+/// Whether [`Base::ONE`] fits a row, by its smallest and largest logits; false for some rows that
+/// it fits.
 #[inline(always)]
-pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
-    row_sum_exp_bounded(l, exp, row).0
-}
-
-/// [`row_sum_exp`], and whether one exponential may be more than [`MAX_SHARE`] of the sum. If it
-/// is, the answer is true.
-#[inline(always)]
-pub(super) fn row_sum_exp_bounded<L: ExpLanes<T>, T: Float>(
-    l: L,
-    exp: &Exp<L, T>,
-    row: &mut impl Row<T>,
-) -> (ExtSum<T>, bool) {
-    let (exp, len, mut at) = (*exp, row.len(), 0);
-    let mut sum = ExtSum::EMPTY;
-    // At least the largest exponential, relative to the base of the sum.
-    let mut bound = 0.0_f64;
-    while at < len {
-        let end = len.min(at + BLOCK_ELEMENTS);
-        let mut block = if at == 0 && !may_fit_base_one(l, row) {
-            BlockSum { high: 0.0, low: 0.0, bound: 0.0 }
-        } else if sum.base() == Base::ONE {
-            block_sum_exp::<L, T, Recorded, false>(l, &exp, row, at, end)
-        } else {
-            second_look_block(l, sum.base(), row, at, end)
-        };
-        if !base_fits(block.high, sum.high()) {
-            let max = match block_maximum(l, row, at, end) {
-                Ok(max) => max,
-                Err(degenerate) => return (degenerate, false),
-            };
-            if max > T::NEG_INFINITY {
-                bound *= sum.rebase(Base::near(max));
-                block = second_look_block(l, sum.base(), row, at, end);
-            }
-            if block.high.is_nan() {
-                return (ExtSum::NAN, false);
-            }
-        }
-        sum.add(block.high, block.low);
-        bound = bound.max(block.bound);
-        at = end;
+pub(super) fn certainly_fits_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
+    // The sums of blocks are then below 0.95 MAX_BLOCK_SUM, that of the first one is above
+    // 1.4 MIN_ROW_SUM, and no exponential is infinite.
+    const { assert!(BLOCK_ELEMENTS == 4096, "the limits belong to this length") };
+    let (least, most, least_max) = (T::from_f64(-1e20), T::from_f64(36.0), T::from_f64(-13.5));
+    let len = row.len();
+    if len < L::N {
+        return false;
     }
-    (sum, bound > sum.high() * MAX_SHARE)
+    let (mut min, mut nan) = (l.splat(T::INFINITY), l.splat(T::ZERO));
+    for start in (0..len).step_by(BLOCK_ELEMENTS) {
+        let (end, mut at) = (len.min(start + BLOCK_ELEMENTS), start);
+        let mut max = l.splat(T::NEG_INFINITY);
+        while at < end {
+            // The last vector may overlap the one before.
+            let x = row.load(l, at.min(len - L::N));
+            (min, max, nan) = (l.min(x, min), l.max(x, max), nan_or(l, nan, x));
+            at += L::N;
+        }
+        let max = l.reduce_max(max);
+        if start == 0 && max < least_max || max > most {
+            return false;
+        }
+    }
+    l.reduce_min(min) >= least && !l.reduce_sum(nan).is_nan()
 }
 
-/// The maximum of a block that does not fit its base: its sum overflows, or vanishes while no sum
-/// precedes it, or it has +inf or NaN. If it has +inf, or NaN and no finite element, `Err` is the
-/// sum of the whole row.
+/// The sum of the exponentials of a row.
+pub(super) struct RowSum<T> {
+    /// The sum.
+    pub(super) sum: ExtSum<T>,
+    /// Whether one exponential may be more than [`MAX_SHARE`] of the sum. If one is, it is true.
+    pub(super) may_dominate: bool,
+    /// Whether [`Base::ONE`] fits the row.
+    pub(super) fits_base_one: bool,
+}
+
+/// The sum of the exponentials of a row, out of line. If `base_one_failed`, the first block does
+/// not fit [`Base::ONE`].
 #[inline(always)]
-fn block_maximum<L: ExpLanes<T>, T: Float>(
-    l: L,
-    row: &mut impl Row<T>,
-    start: usize,
-    end: usize,
-) -> Result<T, ExtSum<T>> {
-    let row = row.reborrow();
+pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, base_one_failed: bool) -> RowSum<T> {
+    let mut row = row.reborrow();
     out_of_line!(l, {
-        let (max, len) = (maximum(l, &row, start, end), row.len());
-        if max == T::INFINITY {
-            Err(if has_nan(l, &row, start, len) { ExtSum::NAN } else { ExtSum::INFINITE })
-        } else if max == T::NEG_INFINITY && has_nan(l, &row, start, end) {
-            Err(ExtSum::NAN)
-        } else {
-            Ok(max)
+        let (exp, len, mut at) = (exp_base_one(l), row.len(), 0);
+        let (mut sum, mut fits_base_one) = (ExtSum::EMPTY, true);
+        let degenerate = |sum| RowSum { sum, may_dominate: false, fits_base_one: false };
+        // At least the largest exponential, relative to the base of the sum.
+        let mut bound = 0.0_f64;
+        while at < len {
+            let end = len.min(at + BLOCK_ELEMENTS);
+            let mut block = if at == 0 && (base_one_failed || !may_fit_base_one(l, &row)) {
+                BlockSum { high: 0.0, low: 0.0, bound: 0.0 }
+            } else if sum.base() == Base::ONE {
+                block_sum_exp::<L, T, Recorded, false>(l, &exp, &mut row, at, end)
+            } else {
+                second_look_block(l, sum.base(), &mut row, at, end)
+            };
+            if !base_fits(block.high, sum.high()) {
+                fits_base_one = false;
+                let max = maximum(l, &row, at, end);
+                if max == T::INFINITY {
+                    return degenerate(if has_nan(l, &row, at, len) { ExtSum::NAN } else { ExtSum::INFINITE });
+                }
+                if max == T::NEG_INFINITY && has_nan(l, &row, at, end) {
+                    return degenerate(ExtSum::NAN);
+                }
+                if max > T::NEG_INFINITY {
+                    bound *= sum.rebase(Base::near(max));
+                    block = second_look_block(l, sum.base(), &mut row, at, end);
+                }
+                if block.high.is_nan() {
+                    return degenerate(ExtSum::NAN);
+                }
+            }
+            sum.add(block.high, block.low);
+            bound = bound.max(block.bound);
+            at = end;
         }
+        RowSum { sum, may_dominate: bound > sum.high() * MAX_SHARE, fits_base_one }
     })
 }
 
-/// [`row_sum_exp`] that also stores the exponentials, relative to the base of the sum.
-#[inline(always)]
-pub(super) fn row_sum_exp_store<L: ExpLanes<T>, T: Float>(l: L, exp: &Exp<L, T>, row: &mut impl Row<T>) -> ExtSum<T> {
-    if row.is_in_place() {
-        // In place, a block that does not fit would have destroyed its logits.
-        return second_look_store(l, row);
-    }
-    match row_sum_exp_base_one::<L, T, true>(l, exp, row) {
-        Some(sum) => sum,
-        None => second_look_store(l, row),
-    }
-}
-
-/// The sum of the exponentials of a row relative to [`Base::ONE`], or `None` if this base does not
-/// fit the row. `STORE` also stores the exponentials.
-#[inline(always)]
-pub(super) fn row_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
-    l: L,
-    exp: &Exp<L, T>,
-    row: &mut impl Row<T>,
-) -> Option<ExtSum<T>> {
-    if !may_fit_base_one(l, row) {
-        return None;
-    }
-    let mut sum = ExtSum::EMPTY;
-    let (exp, len, mut at) = (*exp, row.len(), 0);
-    while at < len {
-        let end = len.min(at + BLOCK_ELEMENTS);
-        let BlockSum { high, low, .. } = block_sum_exp::<L, T, Recorded, STORE>(l, &exp, row, at, end);
-        sum.add(high, low);
-        if !((0.0..=MAX_BLOCK_SUM).contains(&high) && sum.high() >= MIN_ROW_SUM) {
-            return None;
-        }
-        at = end;
-    }
-    Some(sum)
-}
-
 /// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own;
-/// such a base fits any row. `STORE` also stores the exponentials, and may do so in place.
+/// such a base fits any row, with a guard that fits the base. `STORE` also stores the exponentials,
+/// and may do so in place.
 ///
 /// The sum is NaN if the row has NaN or +inf, and 0 if all logits are -inf. What is stored then has
 /// no meaning.
 #[inline(always)]
-pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool>(
+pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     row: &mut impl Row<T>,
 ) -> ExtSum<T> {
@@ -190,9 +167,10 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool
         return ExtSum::NAN;
     }
     let mut sum = ExtSum::with_base(Base::near(max));
+    let exp = Exp::for_sums(l, sum.base());
     for start in (0..len).step_by(BLOCK_ELEMENTS) {
         let end = len.min(start + BLOCK_ELEMENTS);
-        let BlockSum { high, low, .. } = block_sum_exp_rebased::<L, T, STORE>(l, sum.base(), row, start, end);
+        let BlockSum { high, low, .. } = block_sum_exp::<L, T, G, STORE>(l, &exp, row, start, end);
         sum.add(high, low);
     }
     sum
@@ -203,7 +181,7 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, const STORE: bool
 #[inline(always)]
 pub(super) fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> ExtSum<T> {
     let mut row = row.reborrow();
-    out_of_line!(l, { row_sum_exp_stabilized::<L, T, true>(l, &mut row) })
+    out_of_line!(l, { row_sum_exp_stabilized::<L, T, Shifted, true>(l, &mut row) })
 }
 
 /// The sum of the exponentials of a block.
@@ -216,25 +194,8 @@ struct BlockSum {
     bound: f64,
 }
 
-/// The sum of the exponentials of a block relative to any base.
-#[inline(always)]
-fn block_sum_exp_rebased<L: ExpLanes<T>, T: Float, const STORE: bool>(
-    l: L,
-    base: Base<T>,
-    row: &mut impl Row<T>,
-    start: usize,
-    end: usize,
-) -> BlockSum {
-    let exp = Exp::for_sums(l, base);
-    if base.shift == T::ZERO {
-        block_sum_exp::<L, T, Clamped, STORE>(l, &exp, row, start, end)
-    } else {
-        block_sum_exp::<L, T, Shifted, STORE>(l, &exp, row, start, end)
-    }
-}
-
-/// [`block_sum_exp_rebased`] that only reads, out of line: for blocks that do not fit base 1, and
-/// for the blocks after them.
+/// The sum of the exponentials of a block relative to any base, out of line: for blocks that do not
+/// fit base 1, and for the blocks after them.
 #[inline(always)]
 fn second_look_block<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -244,7 +205,7 @@ fn second_look_block<L: ExpLanes<T>, T: Float>(
     end: usize,
 ) -> BlockSum {
     let mut row = row.reborrow();
-    out_of_line!(l, { block_sum_exp_rebased::<L, T, false>(l, base, &mut row, start, end) })
+    out_of_line!(l, { block_sum_exp::<L, T, Shifted, false>(l, &Exp::for_sums(l, base), &mut row, start, end) })
 }
 
 /// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;
@@ -300,10 +261,9 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
     if at == end {
         return (sum.0, sum.1, bound);
     }
-    // One vector at a time, if the last vector has no whole vector of logits to overlap: in a row
-    // shorter than a vector, and in place, where results have replaced the logits. Other guards are
-    // rare: a special tail is not worth its code size.
-    if !G::RECORDED || end < L::N || STORE && row.is_in_place() {
+    // One vector at a time in a row shorter than a vector, where the last vector has none to
+    // overlap. Other guards are rare: a special tail is not worth its code size.
+    if !G::RECORDED || end < L::N {
         while at < end {
             let next = end.min(at + L::N);
             let e = exp.eval::<G>(l, row.load_tail(l, at, next));
@@ -372,7 +332,10 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     for (i, e) in e[..K].iter_mut().enumerate() {
         *e = exp.eval::<G>(l, row.load(l, start(i)));
     }
-    if STORE {
+    if STORE && K == 1 && row.is_in_place() {
+        // Exponentials have replaced the logits before `at`: those lanes have no meaning.
+        row.dst()[at..end].copy_from_slice(&l.to_array(e[0])[L::N - (end - at)..L::N]);
+    } else if STORE {
         for (i, &e) in e[..K].iter().enumerate() {
             l.store(&mut row.dst()[start(i)..], e);
         }

@@ -1,31 +1,24 @@
 //! The entry points of the softmax family.
 
 #[cfg(feature = "softmax")]
-use crate::kernels::softmax::{ExtSum, Logits, backward, cross_entropy, ext_sum, forward, stablemax};
+use crate::kernels::softmax::{ExtSum, Logits, backward, cross_entropy, ext_sum, forward, log_rows, stablemax};
 #[cfg(feature = "softmax")]
 use crate::matrix::{MatMut, MatRef};
 
 #[cfg(feature = "softmax")]
 crate::dispatch::entry_points! {
-    inline forward::softmax(x: &[T], out: &mut [T]);
-    inline forward::softmax_in_place(x: &mut [T]);
-    inline forward::log_softmax(x: &[T], out: &mut [T]);
-    call forward::log_softmax_in_place(x: &mut [T]);
-    inline forward::log_sum_exp(x: &[T]) -> T;
-    call forward::ext_sum(x: &[T]) -> ExtSum<T>;
+    inline forward::softmax_rows(x: Logits<'_, T>);
+    inline log_rows::log_softmax_rows(x: Logits<'_, T>);
+    inline log_rows::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
+    call log_rows::cross_entropy_rows(x: Logits<'_, T>, classes: &[usize], losses: &mut [T]);
+    call cross_entropy::cross_entropy_gradient_rows(
+        x: Logits<'_, T>, classes: &[usize], weight: T, losses: &mut [T]
+    );
+    call log_rows::ext_sum(x: &[T]) -> ExtSum<T>;
     call ext_sum::merge_ext_sums(a: ExtSum<T>, b: ExtSum<T>) -> ExtSum<T>;
     call ext_sum::ext_sum_ln(sum: ExtSum<T>) -> T;
-    call forward::softmax_rows(x: Logits<'_, T>, out: MatMut<'_, T>);
-    call forward::softmax_rows_in_place(x: Logits<'_, T, MatMut<'_, T>>);
-    call forward::log_softmax_rows(x: Logits<'_, T>, out: MatMut<'_, T>);
-    call forward::log_softmax_rows_in_place(x: Logits<'_, T, MatMut<'_, T>>);
-    call forward::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
     call backward::softmax_backward_rows(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
     call backward::log_softmax_backward_rows(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
-    call cross_entropy::cross_entropy_rows(x: Logits<'_, T>, classes: &[usize], losses: &mut [T]);
-    call cross_entropy::cross_entropy_gradient_rows(
-        x: Logits<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>
-    );
     call stablemax::stablemax(x: &[T], out: &mut [T]);
     call stablemax::log_stablemax(x: &[T], out: &mut [T]);
     call stablemax::stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);

@@ -2,7 +2,7 @@
 
 use crate::check::{self, Shape};
 use crate::dispatch::functions_and_isa_methods;
-use crate::kernels::softmax::{self as kernels, Logits};
+use crate::kernels::softmax::{self as kernels, Logits, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef};
 
@@ -59,7 +59,8 @@ functions_and_isa_methods! {
         logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
     ) -> Result<(), Error> |road| {
         check_classes(&logits, classes, losses)?;
-        T::cross_entropy_rows(road, Logits::unmasked(logits, T::one()), classes, losses);
+        let rows = SrcDstRows::Reading(logits);
+        T::cross_entropy_rows(road, Logits::unmasked(rows, T::one()), classes, losses);
         Ok(())
     }
 }
@@ -103,7 +104,8 @@ functions_and_isa_methods! {
         check_classes(&logits, classes, losses)?;
         check::shape("gradient", &gradient, logits.shape())?;
         check_weight(weight)?;
-        T::cross_entropy_gradient_rows(road, Logits::unmasked(logits, T::one()), classes, weight, losses, gradient);
+        let rows = SrcDstRows::Into(logits, gradient);
+        T::cross_entropy_gradient_rows(road, Logits::unmasked(rows, T::one()), classes, weight, losses);
         Ok(())
     }
 }

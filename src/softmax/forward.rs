@@ -1,7 +1,7 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of rows.
 
 use crate::dispatch::functions_and_isa_methods;
-use crate::kernels::softmax::Logits;
+use crate::kernels::softmax::{Logits, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
 
@@ -26,7 +26,10 @@ functions_and_isa_methods! {
     /// ```
     fn softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        T::softmax(road, x, out);
+        if !x.is_empty() {
+            let rows = SrcDstRows::Into(MatRef::one_row(x), MatMut::one_row(out));
+            T::softmax_rows(road, Logits::unmasked(rows, T::one()));
+        }
         Ok(())
     }
 }
@@ -45,7 +48,12 @@ functions_and_isa_methods! {
     /// mantex::softmax_in_place(&mut x);
     /// assert_eq!(x, [0.25; 4]);
     /// ```
-    fn softmax_in_place(x: &mut [T]) |road| { T::softmax_in_place(road, x) }
+    fn softmax_in_place(x: &mut [T]) |road| {
+        if !x.is_empty() {
+            let rows = SrcDstRows::InPlace(MatMut::one_row(x));
+            T::softmax_rows(road, Logits::unmasked(rows, T::one()));
+        }
+    }
 }
 
 functions_and_isa_methods! {
@@ -70,7 +78,10 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        T::log_softmax(road, x, out);
+        if !x.is_empty() {
+            let rows = SrcDstRows::Into(MatRef::one_row(x), MatMut::one_row(out));
+            T::log_softmax_rows(road, Logits::unmasked(rows, T::one()));
+        }
         Ok(())
     }
 }
@@ -88,7 +99,12 @@ functions_and_isa_methods! {
     /// mantex::log_softmax_in_place(&mut x);
     /// assert!((x[0] + 2.0_f32.ln()).abs() < 1e-6);
     /// ```
-    fn log_softmax_in_place(x: &mut [T]) |road| { T::log_softmax_in_place(road, x) }
+    fn log_softmax_in_place(x: &mut [T]) |road| {
+        if !x.is_empty() {
+            let rows = SrcDstRows::InPlace(MatMut::one_row(x));
+            T::log_softmax_rows(road, Logits::unmasked(rows, T::one()));
+        }
+    }
 }
 
 functions_and_isa_methods! {
@@ -107,7 +123,12 @@ functions_and_isa_methods! {
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
     /// ```
     #[must_use]
-    fn log_sum_exp(x: &[T]) -> T |road| { T::log_sum_exp(road, x) }
+    fn log_sum_exp(x: &[T]) -> T |road| {
+        let mut out = [T::zero()];
+        let rows = SrcDstRows::Reading(MatRef::one_row(x));
+        T::log_sum_exp_rows(road, Logits::unmasked(rows, T::one()), &mut out);
+        out[0]
+    }
 }
 
 functions_and_isa_methods! {
@@ -134,7 +155,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::softmax_rows(road, Logits::unmasked(x, T::one()), out);
+            T::softmax_rows(road, Logits::unmasked(SrcDstRows::Into(x, out), T::one()));
         }
         Ok(())
     }
@@ -161,7 +182,7 @@ functions_and_isa_methods! {
     fn softmax_rows_in_place(x: MatMut<'_, T>) |road| {
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::softmax_rows_in_place(road, Logits::unmasked(x, T::one()));
+            T::softmax_rows(road, Logits::unmasked(SrcDstRows::InPlace(x), T::one()));
         }
     }
 }
@@ -190,7 +211,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::log_softmax_rows(road, Logits::unmasked(x, T::one()), out);
+            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::Into(x, out), T::one()));
         }
         Ok(())
     }
@@ -216,7 +237,7 @@ functions_and_isa_methods! {
     fn log_softmax_rows_in_place(x: MatMut<'_, T>) |road| {
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::log_softmax_rows_in_place(road, Logits::unmasked(x, T::one()));
+            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::InPlace(x), T::one()));
         }
     }
 }
@@ -240,7 +261,7 @@ functions_and_isa_methods! {
     /// ```
     fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.rows())?;
-        T::log_sum_exp_rows(road, Logits::unmasked(x, T::one()), out);
+        T::log_sum_exp_rows(road, Logits::unmasked(SrcDstRows::Reading(x), T::one()), out);
         Ok(())
     }
 }

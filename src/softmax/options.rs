@@ -3,7 +3,7 @@
 use super::cross_entropy::{check_classes, check_weight};
 use crate::check::{self, Shape};
 use crate::dispatch::Road;
-use crate::kernels::softmax::{Logits, RowLengths};
+use crate::kernels::softmax::{Logits, RowLengths, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, Isa, MatMut, MatRef, Real};
 
@@ -140,9 +140,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// - Those of the options (see [`Softmax`]).
     pub fn rows(&self, x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
         check::shape("out", &out, x.shape())?;
-        let logits = self.logits(x)?;
+        self.check(x.shape())?;
         if x.cols() > 0 {
-            T::softmax_rows(self.road(), logits, out);
+            T::softmax_rows(self.road(), self.logits(SrcDstRows::Into(x, out)));
         }
         Ok(())
     }
@@ -167,9 +167,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// # Errors
     /// Those of the options (see [`Softmax`]).
     pub fn rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
-        let logits = self.logits(x)?;
-        if logits.x.cols() > 0 {
-            T::softmax_rows_in_place(self.road(), logits);
+        self.check(x.shape())?;
+        if x.cols() > 0 {
+            T::softmax_rows(self.road(), self.logits(SrcDstRows::InPlace(x)));
         }
         Ok(())
     }
@@ -185,9 +185,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// # Errors
     /// Those of the options (see [`Softmax`]).
     pub fn log_rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
-        let logits = self.logits(x)?;
-        if logits.x.cols() > 0 {
-            T::log_softmax_rows_in_place(self.road(), logits);
+        self.check(x.shape())?;
+        if x.cols() > 0 {
+            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::InPlace(x)));
         }
         Ok(())
     }
@@ -205,9 +205,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// - Those of the options (see [`Softmax`]).
     pub fn log_rows(&self, x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
         check::shape("out", &out, x.shape())?;
-        let logits = self.logits(x)?;
+        self.check(x.shape())?;
         if x.cols() > 0 {
-            T::log_softmax_rows(self.road(), logits, out);
+            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::Into(x, out)));
         }
         Ok(())
     }
@@ -225,7 +225,8 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// - Those of the options (see [`Softmax`]).
     pub fn log_sum_exp_rows(&self, x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> {
         check::length("out", out.len(), x.rows())?;
-        T::log_sum_exp_rows(self.road(), self.logits(x)?, out);
+        self.check(x.shape())?;
+        T::log_sum_exp_rows(self.road(), self.logits(SrcDstRows::Reading(x)), out);
         Ok(())
     }
 
@@ -253,7 +254,8 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// - Those of the options (see [`Softmax`]).
     pub fn cross_entropy_rows(&self, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error> {
         check_classes(&x, classes, losses)?;
-        T::cross_entropy_rows(self.road(), self.logits(x)?, classes, losses);
+        self.check(x.shape())?;
+        T::cross_entropy_rows(self.road(), self.logits(SrcDstRows::Reading(x)), classes, losses);
         Ok(())
     }
 
@@ -283,7 +285,9 @@ impl<'a, T: Real> Softmax<'a, T> {
         check_classes(&x, classes, losses)?;
         check::shape("gradient", &gradient, x.shape())?;
         check_weight(weight)?;
-        T::cross_entropy_gradient_rows(self.road(), self.logits(x)?, classes, weight, losses, gradient);
+        self.check(x.shape())?;
+        let rows = SrcDstRows::Into(x, gradient);
+        T::cross_entropy_gradient_rows(self.road(), self.logits(rows), classes, weight, losses);
         Ok(())
     }
 
@@ -291,13 +295,12 @@ impl<'a, T: Real> Softmax<'a, T> {
         self.isa.into()
     }
 
-    /// Checks the options. Returns the logits that they make of `x`.
-    fn logits<M: Shape>(&self, x: M) -> Result<Logits<'a, T, M>, Error> {
+    /// Checks the options for logits of the given shape.
+    fn check(&self, (rows, cols): (usize, usize)) -> Result<(), Error> {
         let scale = self.scale.to_f64();
         if !scale.is_finite() || scale == 0.0 {
             return Err(Error::InvalidParameter { argument: "scale", value: scale, expected: "finite and not 0" });
         }
-        let (rows, cols) = x.shape();
         if let Some(mask) = self.mask
             && mask.shape() != (1, cols)
         {
@@ -310,7 +313,15 @@ impl<'a, T: Real> Softmax<'a, T> {
                 return Err(Error::InvalidElement { argument: "lengths", row, col: 0, value, expected });
             }
         }
+        Ok(())
+    }
+
+    /// Returns the logits that the options make of `x`.
+    fn logits<'b>(&self, x: SrcDstRows<'b, T>) -> Logits<'b, T>
+    where
+        'a: 'b,
+    {
         let Self { scale, mask, row_lengths, masked_rows_are_zero, .. } = *self;
-        Ok(Logits { x, scale, mask, row_lengths, masked_rows_are_zero })
+        Logits { x, scale, mask, row_lengths, masked_rows_are_zero }
     }
 }
