@@ -42,13 +42,6 @@ fn check(len: usize, rows: usize, cols: usize, row_stride: usize, exact: bool) -
 }
 
 impl<'a, T> MatRef<'a, T> {
-    /// Views a slice as one row.
-    #[allow(dead_code)] // Softmax alone calls it.
-    #[inline(always)]
-    pub(crate) fn one_row(data: &'a [T]) -> Self {
-        Self { data, rows: 1, cols: data.len(), row_stride: data.len() }
-    }
-
     /// Views all of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
@@ -65,6 +58,20 @@ impl<'a, T> MatRef<'a, T> {
     pub fn with_stride(data: &'a [T], rows: usize, cols: usize, row_stride: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, row_stride, false)?;
         Ok(Self { data, rows, cols, row_stride })
+    }
+
+    /// Returns the elements of the rows, and those between them.
+    #[allow(dead_code)] // Softmax alone calls it.
+    #[inline(always)]
+    pub(crate) fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    /// Returns the distance of the starts of two rows.
+    #[allow(dead_code)] // Softmax alone calls it.
+    #[inline(always)]
+    pub(crate) fn row_stride(&self) -> usize {
+        self.row_stride
     }
 
     /// Returns the number of rows.
@@ -109,14 +116,6 @@ impl<'a, T> MatRef<'a, T> {
 }
 
 impl<'a, T> MatMut<'a, T> {
-    /// Views a slice as one row.
-    #[allow(dead_code)] // Softmax alone calls it.
-    #[inline(always)]
-    pub(crate) fn one_row(data: &'a mut [T]) -> Self {
-        let len = data.len();
-        Self { data, rows: 1, cols: len, row_stride: len }
-    }
-
     /// Views all of `data` as `rows` rows of `cols` elements.
     ///
     /// # Errors
@@ -134,6 +133,20 @@ impl<'a, T> MatMut<'a, T> {
     pub fn with_stride(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, row_stride, false)?;
         Ok(Self { data, rows, cols, row_stride })
+    }
+
+    /// Returns the elements of the rows, and those between them.
+    #[allow(dead_code)] // Softmax alone calls it.
+    #[inline(always)]
+    pub(crate) fn into_data(self) -> &'a mut [T] {
+        self.data
+    }
+
+    /// Returns the distance of the starts of two rows.
+    #[allow(dead_code)] // Softmax alone calls it.
+    #[inline(always)]
+    pub(crate) fn row_stride(&self) -> usize {
+        self.row_stride
     }
 
     /// Returns the number of rows.

@@ -27,7 +27,7 @@ use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, fast_two_sum, reduce_accumulator, two_sum};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, exp_parts, pow2};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33, ln_1p};
-use crate::kernels::rows::{Row, maximum};
+use crate::kernels::rows::{Row, load_up_to, maximum};
 
 /// A sum below this bound may have lost a part of its terms to underflow.
 pub(super) const MIN_REST: [f64; 2] = [8.673617379884035e-19, 1e-270]; // f32: 2^-60
@@ -110,13 +110,13 @@ fn sum_rest_as<L: ExpLanes<T>, T: Float, const HAS_SHIFT: bool>(l: L, base: Base
     let zero = l.splat(T::ZERO);
     let (mut high, mut low) = (0.0, 0.0);
     let (len, mut at) = (row.len(), L::N.min(row.len()));
-    let mut top = load(l, row, 0, at);
+    let mut top = load_up_to(l, row, 0, at);
     while at < len {
         // The rounding errors of a block are a sum of the type, those of the row one of `f64`.
         let (mut sum, end) = ((zero, zero), len.min(at + BLOCK_ELEMENTS));
         while at < end {
             let next = end.min(at + L::N);
-            let x = load(l, row, at, next);
+            let x = load_up_to(l, row, at, next);
             let rest = l.min(top, x);
             top = l.max(x, top);
             sum = add_exp(l, sum, exp.eval::<HAS_SHIFT>(l, rest));
@@ -150,12 +150,6 @@ pub(super) fn add_exp<L: ExpLanes<T>, T: Float>(l: L, sum: (L::V, L::V), (e, err
     if T::EPSILON == f64::EPSILON || L::N == 1 { (high, l.quiet_add(low, error)) } else { (high, low) }
 }
 
-/// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
-#[inline(always)]
-pub(super) fn load<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, at: usize, end: usize) -> L::V {
-    if end - at == L::N { row.load(l, at) } else { row.load_tail(l, at, end) }
-}
-
 /// The largest logit but one maximum; -inf if there is no other.
 #[inline(always)]
 fn second_largest<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>) -> T {
@@ -164,7 +158,7 @@ fn second_largest<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>) -> T {
     let (len, mut at) = (row.len(), 0);
     while at < len {
         let next = len.min(at + L::N);
-        let x = load(l, row, at, next);
+        let x = load_up_to(l, row, at, next);
         second = l.max(second, l.min(top, x));
         top = l.max(x, top);
         at = next;

@@ -4,13 +4,19 @@ use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, group_sum_exp_store, row_groups};
-use super::sum_exp::{base_fits, exp_base_one, row_sum_exp};
-use super::tuning::{GROUP_ROWS, Tuning};
+use super::sum_exp::{base_fits, may_fit_base_one, row_may_be_stored, row_sum_exp, row_sum_exp_store};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
-use crate::kernels::rows::{Row, SrcDst, map_row, mul_two_part, should_stream};
+use crate::kernels::rows::{Row, SrcDst, load_up_to, map_row, mul_two_part, should_stream};
 use core::ops::Range;
+
+/// Softmax of a slice.
+#[inline(always)]
+pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
+    softmax_row(l, &mut row, 1.0, T::NAN);
+}
 
 /// Softmax of every row.
 #[inline(always)]
@@ -33,35 +39,37 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float>(
     mut losses: Option<Losses<'_, T>>,
 ) {
     out_of_line!(l, {
-        let exp = exp_base_one(l);
-        let (_, cols) = rows.shape();
+        let exp = Exp::hidden_for_sums(l);
+        let (row_count, cols) = rows.shape();
         let weight = losses.as_ref().map_or(1.0, Losses::folded_weight);
+        let grouped = row_count > 1 && cols <= BLOCK_ELEMENTS;
         let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
         let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
-        for group in row_groups(rows.shape()) {
+        for group in row_groups((row_count, cols)) {
             if let Some(losses) = &mut losses {
                 if losses.ignore(&mut rows, group.clone()) {
                     continue;
                 }
-            } else if cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
+            } else if grouped && cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
                 continue;
             }
-            // Such a row is a group of its own.
-            let recomputed = L::RECOMPUTE_LONG_ROWS && should_stream::<T>(rows.row_len(group.start));
-            if recomputed {
-                sums[0] = row_sum_exp(l, &mut rows.row_mut(group.start), false).sum;
-            } else {
+            if grouped
+                && may_fit_base_one(l, &rows.read_row(group.start))
+                && (!rows.is_in_place() || group.clone().all(|i| row_may_be_stored(l, &mut rows.row_mut(i))))
+            {
                 group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
-            }
-            for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
-                *reciprocal = sum.scaled_reciprocal(weight);
-            }
-            for (i, (sum, &reciprocal)) in group.zip(sums.iter().zip(&reciprocals)) {
-                match sum.degenerate_value(empty) {
-                    Some(x) => rows.dst_and_masked(i).0.fill(x),
-                    None if recomputed => write_recomputed::<L, T, Shifted>(l, sum, &mut rows.row_mut(i), weight),
-                    None => scale_stored(l, reciprocal, rows.dst_and_masked(i).0),
+                for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
+                    *reciprocal = sum.scaled_reciprocal(weight);
                 }
+                for (i, (sum, &reciprocal)) in group.clone().zip(sums.iter().zip(&reciprocals)) {
+                    normalize_stored(l, rows.dst_and_masked(i).0, sum, reciprocal, empty);
+                }
+            } else {
+                for (i, sum) in group.clone().zip(&mut sums) {
+                    *sum = softmax_row(l, &mut rows.row_mut(i), weight, empty);
+                }
+            }
+            for (i, sum) in group.zip(&sums) {
                 fill_masked(&mut rows, i, T::ZERO, empty);
                 if let Some(losses) = &mut losses {
                     losses.finish(l, &mut rows, i, sum, empty);
@@ -69,6 +77,55 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float>(
             }
         }
     });
+}
+
+/// The softmax of a row times `weight`, out of line, and the sum of its exponentials.
+#[inline(always)]
+fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64, empty: T) -> ExtSum<T> {
+    let mut row = row.reborrow();
+    out_of_line!(l, {
+        if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
+            let sum = row_sum_exp(l, &mut row, false).sum;
+            match sum.degenerate_value(empty) {
+                Some(x) => row.dst().fill(x),
+                None => write_recomputed::<L, T, Shifted>(l, &sum, &mut row, weight),
+            }
+            return sum;
+        }
+        if row.len() <= L::N
+            && let Some(sum) = softmax_one_vector(l, &mut row, weight)
+        {
+            return sum;
+        }
+        let sum = row_sum_exp_store(l, &mut row);
+        normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(weight), empty);
+        sum
+    })
+}
+
+/// Turns the stored exponentials of a row into its softmax, given the reciprocal of their sum;
+/// every result is `empty` if all logits are -inf.
+#[inline(always)]
+fn normalize_stored<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &ExtSum<T>, reciprocal: (T, T), empty: T) {
+    match sum.degenerate_value(empty) {
+        Some(x) => stored.fill(x),
+        None => scale_stored(l, reciprocal, stored),
+    }
+}
+
+/// The softmax of a row of at most a vector times `weight`, and the sum of its exponentials.
+/// Returns `None`, and writes nothing, if base 1 does not fit the row.
+#[inline(always)]
+fn softmax_one_vector<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64) -> Option<ExtSum<T>> {
+    let e = Exp::for_sums(l, Base::ONE).eval::<Recorded>(l, load_up_to(l, row, 0, row.len()));
+    let (high, low) = reduce_accumulator(l, e, l.splat(T::ZERO));
+    if l.exp_overflowed(e) || !base_fits(high, 0.0) {
+        return None;
+    }
+    let sum = ExtSum::base_one(high, low);
+    let (first, second) = sum.scaled_reciprocal(weight);
+    l.store_up_to(row.dst(), mul_two_part(l, e, (l.splat(first), l.splat(second))));
+    Some(sum)
 }
 
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers.
@@ -84,8 +141,7 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     let (mut e, mut all) = ([zero; GROUP_ROWS], zero);
     for (i, e) in group.clone().zip(&mut e) {
         let row = rows.read_row(i);
-        let logits = if row.len() == L::N { row.load(l, 0) } else { row.load_tail(l, 0, row.len()) };
-        *e = exp.eval::<Recorded>(l, logits);
+        *e = exp.eval::<Recorded>(l, load_up_to(l, &row, 0, row.len()));
         all = l.quiet_add(all, l.abs(*e));
     }
     if l.exp_overflowed(all) {
@@ -141,7 +197,7 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float, G: Guard>(
         let base = normalized.base();
         let (first, second) = normalized.scaled_reciprocal(weight);
         let reciprocal = (l.splat(first), l.splat(second));
-        // As in `exp_base_one`.
+        // As in `Exp::hidden_for_sums`.
         let exp = core::hint::black_box(Exp::new(l, base));
         if sum.base() == Base::ONE {
             map_row::<L, T, true>(

@@ -6,10 +6,10 @@ use super::ext_sum::ExtSum;
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, group_sum_exp, row_groups};
 use super::short_rows::BesideMax;
-use super::sum_exp::{exp_base_one, row_sum_exp};
-use super::tuning::GROUP_ROWS;
+use super::sum_exp::{RowSum, may_fit_base_one, row_sum_exp};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
-use crate::kernels::math::exp::ExpLanes;
+use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, SrcDst, map_row_by_length};
 
 /// What is made of the logarithms of the sums of rows.
@@ -20,6 +20,20 @@ enum Results<'a, T> {
     LogSumExp(&'a mut [T]),
     /// The losses of the classes, one per row.
     CrossEntropy(&'a [usize], &'a mut [T]),
+}
+
+/// Log-softmax of a slice.
+#[inline(always)]
+pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
+    log_softmax_row(l, &mut row, T::NAN);
+}
+
+/// The logarithm of the sum of the exponentials of a slice.
+#[inline(always)]
+pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
+    let mut row = SrcDst::reading(x);
+    let RowSum { sum, may_dominate, .. } = row_sum_exp(l, &mut row, false);
+    if may_dominate { ln_beside_max(l, &mut row, &sum) } else { sum.ln() }
 }
 
 /// Log-softmax of every row.
@@ -68,7 +82,8 @@ fn rows_of_logits<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, empty: T, re
 #[inline(always)]
 fn log_groups<L: ExpLanes<T>, T: Float>(l: L, mut rows: impl Rows<T>, empty: T, mut results: Results<'_, T>) {
     out_of_line!(l, {
-        let (exp, beside_max) = (exp_base_one(l), BesideMax::new(l));
+        let (exp, beside_max) = (Exp::hidden_for_sums(l), BesideMax::new(l));
+        let grouped = rows.shape().1 <= BLOCK_ELEMENTS;
         let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
         let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
         let mut may_dominate = [false; GROUP_ROWS];
@@ -79,7 +94,14 @@ fn log_groups<L: ExpLanes<T>, T: Float>(l: L, mut rows: impl Rows<T>, empty: T, 
                 losses[group].fill(T::ZERO);
                 continue;
             }
-            group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums, &mut may_dominate);
+            if grouped && may_fit_base_one(l, &rows.read_row(group.start)) {
+                group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums, &mut may_dominate);
+            } else {
+                for (at, i) in group.clone().enumerate() {
+                    let sum = row_sum_exp(l, &mut rows.row_mut(i), false);
+                    (sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
+                }
+            }
             for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
                 *ln = sum.ln_parts();
             }
@@ -115,6 +137,17 @@ fn log_groups<L: ExpLanes<T>, T: Float>(l: L, mut rows: impl Rows<T>, empty: T, 
                 }
             }
         }
+    });
+}
+
+/// Log-softmax of a row, out of line.
+#[inline(always)]
+fn log_softmax_row<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, empty: T) {
+    let mut row = row.reborrow();
+    out_of_line!(l, {
+        let RowSum { sum, may_dominate, .. } = row_sum_exp(l, &mut row, false);
+        let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
+        write_log_softmax(l, &mut row, &sum, ln, empty);
     });
 }
 

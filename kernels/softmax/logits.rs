@@ -1,9 +1,9 @@
 //! Rows of logits with a scale and masks.
 
-use super::row_groups::{Rows, SrcDstRows};
+use super::row_groups::Rows;
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
-use crate::kernels::rows::{Row, SrcDst};
+use crate::kernels::rows::{Row, SrcDst, SrcDstRows};
 use crate::matrix::MatRef;
 
 /// The columns of a row that are not masked by their position: the first ones. The others are never
@@ -90,6 +90,10 @@ impl<T: Float> Rows<T> for Logits<'_, T> {
         self.x.shape()
     }
     #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        self.x.is_in_place()
+    }
+    #[inline(always)]
     fn row_len(&self, i: usize) -> usize {
         self.row_lengths.row_len(i, self.shape().1)
     }
@@ -105,8 +109,7 @@ impl<T: Float> Rows<T> for Logits<'_, T> {
     #[inline(always)]
     fn dst_and_masked(&mut self, i: usize) -> (&mut [T], &mut [T]) {
         let len = self.row_len(i);
-        let (dst, _) = self.x.dst_and_masked(i);
-        dst.split_at_mut(len)
+        self.x.row_mut(i).into_dst().split_at_mut(len)
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
 pub(crate) mod tuning;
 
+pub(crate) use super::rows::{SrcDst, SrcDstRows};
 pub(crate) use cross_entropy::IGNORED;
 pub(crate) use ext_sum::ExtSum;
 pub(crate) use logits::{Logits, RowLengths};
-pub(crate) use row_groups::SrcDstRows;

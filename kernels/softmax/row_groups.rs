@@ -5,15 +5,12 @@
 //! while the sum of one row is reduced.
 
 use super::ext_sum::ExtSum;
-use super::sum_exp::{
-    MAX_SHARE, base_fits, block_lane_sums, certainly_fits_base_one, may_fit_base_one, row_sum_exp, second_look_store,
-};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ELEMENTS, GROUP_ROWS};
+use super::sum_exp::{MAX_SHARE, base_fits, block_lane_sums, row_sum_exp, second_look_store};
+use super::tuning::{GROUP_ELEMENTS, GROUP_ROWS};
 use crate::kernels::lanes::Float;
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
-use crate::kernels::rows::{Row, SrcDst};
-use crate::matrix::{MatMut, MatRef};
+use crate::kernels::rows::{Row, SrcDst, SrcDstRows};
 use core::ops::Range;
 
 /// The rows of a matrix of logits with their destinations.
@@ -24,6 +21,8 @@ pub(super) trait Rows<T: Float> {
         Self: 'a;
     /// The numbers of rows and of columns of the matrix.
     fn shape(&self) -> (usize, usize);
+    /// Whether the rows are their own destinations.
+    fn is_in_place(&self) -> bool;
     /// The length of row `i`, at most the number of columns.
     fn row_len(&self, i: usize) -> usize;
     /// Row `i`, only read.
@@ -50,16 +49,6 @@ pub(super) fn fill_masked<T: Float>(rows: &mut impl Rows<T>, i: usize, masked: T
     });
 }
 
-/// The rows of a matrix, with or without destinations.
-pub(crate) enum SrcDstRows<'a, T> {
-    /// Rows that are only read.
-    Reading(MatRef<'a, T>),
-    /// From one matrix to another of the same shape.
-    Into(MatRef<'a, T>, MatMut<'a, T>),
-    /// From a matrix to itself.
-    InPlace(MatMut<'a, T>),
-}
-
 impl<T: Float> Rows<T> for SrcDstRows<'_, T> {
     type Row<'a>
         = SrcDst<'a, T>
@@ -67,36 +56,27 @@ impl<T: Float> Rows<T> for SrcDstRows<'_, T> {
         Self: 'a;
     #[inline(always)]
     fn shape(&self) -> (usize, usize) {
-        match self {
-            Self::Reading(x) | Self::Into(x, _) => (x.rows(), x.cols()),
-            Self::InPlace(x) => (x.rows(), x.cols()),
-        }
+        SrcDstRows::shape(self)
+    }
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        SrcDstRows::is_in_place(self)
     }
     #[inline(always)]
     fn row_len(&self, _: usize) -> usize {
-        self.shape().1
+        SrcDstRows::shape(self).1
     }
     #[inline(always)]
     fn read_row(&self, i: usize) -> SrcDst<'_, T> {
-        SrcDst::reading(match self {
-            Self::Reading(x) | Self::Into(x, _) => x.row(i),
-            Self::InPlace(x) => x.as_ref().row(i),
-        })
+        SrcDstRows::read_row(self, i)
     }
     #[inline(always)]
     fn row_mut(&mut self, i: usize) -> SrcDst<'_, T> {
-        match self {
-            Self::Reading(x) => SrcDst::reading(x.row(i)),
-            Self::Into(x, out) => SrcDst::new(x.row(i), out.row_mut(i)),
-            Self::InPlace(x) => SrcDst::in_place(x.row_mut(i)),
-        }
+        SrcDstRows::row_mut(self, i)
     }
     #[inline(always)]
     fn dst_and_masked(&mut self, i: usize) -> (&mut [T], &mut [T]) {
-        match self {
-            Self::Reading(_) => (&mut [], &mut []),
-            Self::Into(_, out) | Self::InPlace(out) => (out.row_mut(i), &mut []),
-        }
+        (SrcDstRows::row_mut(self, i).into_dst(), &mut [])
     }
 }
 
@@ -108,8 +88,9 @@ pub(super) fn row_groups((rows, cols): (usize, usize)) -> impl Iterator<Item = R
     (0..rows).step_by(group_rows).map(move |start| start..rows.min(start + group_rows))
 }
 
-/// The sums of the exponentials of a group of rows, and of each whether one exponential may be more
-/// than [`MAX_SHARE`] of it. `exp` is relative to [`Base::ONE`](crate::kernels::math::exp::Base::ONE).
+/// The sums of the exponentials of a group of rows of at most [`BLOCK_ELEMENTS`](super::tuning)
+/// elements, and of each whether one exponential may be more than [`MAX_SHARE`] of it. `exp` is relative to
+/// [`Base::ONE`](crate::kernels::math::exp::Base::ONE).
 #[inline(always)]
 pub(super) fn group_sum_exp<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -119,21 +100,15 @@ pub(super) fn group_sum_exp<L: ExpLanes<T>, T: Float>(
     sums: &mut [ExtSum<T>; GROUP_ROWS],
     may_dominate: &mut [bool; GROUP_ROWS],
 ) {
-    let mut fits = [true; GROUP_ROWS];
-    for (fits, i) in fits.iter_mut().zip(group.clone()) {
-        // Longer rows take a base for every block.
-        *fits = rows.row_len(i) <= BLOCK_ELEMENTS && may_fit_base_one(l, &rows.read_row(i));
-    }
-    group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, &mut fits, may_dominate);
-    for (at, i) in group.enumerate().filter(|&(at, _)| !fits[at]) {
-        let mut row = rows.row_mut(i);
-        let base_one_failed = row.len() <= BLOCK_ELEMENTS;
-        let sum = row_sum_exp(l, &mut row, base_one_failed);
+    let fits = group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, may_dominate);
+    for (at, i) in group.enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
+        let sum = row_sum_exp(l, &mut rows.row_mut(i), true);
         (sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
     }
 }
 
-/// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum.
+/// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum. In place,
+/// the base must fit all rows.
 #[inline(always)]
 pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -142,24 +117,16 @@ pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
 ) {
-    let mut fits = [true; GROUP_ROWS];
-    for (fits, i) in fits.iter_mut().zip(group.clone()) {
-        let mut row = rows.row_mut(i);
-        *fits = may_fit_base_one(l, &row);
-        // In place, exponentials of a base that does not fit would replace the logits.
-        if *fits && row.is_in_place() && !certainly_fits_base_one(l, &row) {
-            *fits = row_sum_exp(l, &mut row, false).fits_base_one;
-        }
-    }
-    group_sum_exp_base_one::<L, T, true>(l, exp, rows, group.clone(), sums, &mut fits, &mut [false; GROUP_ROWS]);
-    for (at, i) in group.enumerate().filter(|&(at, _)| !fits[at]) {
+    let unused = &mut [false; GROUP_ROWS];
+    let fits = group_sum_exp_base_one::<L, T, true>(l, exp, rows, group.clone(), sums, unused);
+    for (at, i) in group.enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
         sums[at] = second_look_store(l, &mut rows.row_mut(i));
     }
 }
 
-/// The sums of those rows of a group for which `fits` is true, relative to [`Base::ONE`](crate::kernels::math::exp::Base::ONE). Makes
-/// `fits` false for rows that the base does not fit; their sums have no meaning. `STORE` also
-/// stores the exponentials, and `may_dominate` then has no meaning.
+/// The sums of a group of rows relative to base 1. Returns a bit for each row, which is 0 if the
+/// base does not fit the row; its results then have no meaning. `STORE` also stores the
+/// exponentials, and `may_dominate` then has no meaning.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
@@ -167,45 +134,40 @@ fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     rows: &mut impl Rows<T>,
     group: Range<usize>,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
-    fits: &mut [bool; GROUP_ROWS],
     may_dominate: &mut [bool; GROUP_ROWS],
-) {
+) -> u32 {
     let exp = *exp;
     let zero = l.splat(T::ZERO);
-    for sum in &mut sums[..group.len()] {
-        *sum = ExtSum::EMPTY;
-    }
-    // The pieces that are summed together: rows, or the blocks of a long row.
-    let (mut owners, mut lane_sums) = ([0; GROUP_ROWS], [(zero, zero, zero); GROUP_ROWS]);
-    let (mut row_at, mut start) = (0, 0);
-    while row_at < group.len() {
-        let (mut pieces, mut all) = (0, zero);
-        while pieces < GROUP_ROWS && row_at < group.len() {
-            let mut row = rows.row_mut(group.start + row_at);
-            let len = row.len();
-            let end = len.min(start + BLOCK_ELEMENTS);
-            if fits[row_at] {
-                let sum = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, start, end);
-                (owners[pieces], lane_sums[pieces]) = (row_at, sum);
-                all = l.quiet_add(all, l.abs(sum.0));
-                pieces += 1;
-            }
-            (row_at, start) = if fits[row_at] && end < len { (row_at, end) } else { (row_at + 1, 0) };
+    let (mut lane_sums, mut bounds) = ([(zero, zero); GROUP_ROWS], [zero; GROUP_ROWS]);
+    let mut all = zero;
+    for (i, (lane_sum, bound)) in group.clone().zip(lane_sums.iter_mut().zip(&mut bounds)) {
+        let mut row = rows.row_mut(i);
+        let len = row.len();
+        let (high, low, max) = block_lane_sums::<L, T, Recorded, STORE>(l, &exp, &mut row, 0, len);
+        *lane_sum = (high, low);
+        if !STORE {
+            *bound = max;
         }
-        let any_overflowed = l.exp_overflowed(all);
-        for (&at, &(high, low, bound)) in owners.iter().zip(&lane_sums).take(pieces) {
-            if any_overflowed && l.exp_overflowed(high) {
-                fits[at] = false;
-                continue;
-            }
-            let (high, low) = reduce_accumulator(l, high, low);
-            fits[at] &= base_fits(high, sums[at].high());
-            sums[at].add(high, low);
-            // Infinite sums have no difference.
-            if !STORE && fits[at] {
-                let limit = l.splat(T::from_f64(high * MAX_SHARE));
-                may_dominate[at] = !l.all_non_negative(l.quiet_sub(limit, bound));
-            }
+        all = l.quiet_add(all, l.abs(high));
+    }
+    let any_overflowed = l.exp_overflowed(all);
+    let mut fits = 0;
+    let results = sums.iter_mut().zip(may_dominate);
+    for (at, (sum, may_dominate)) in results.enumerate().take(group.len()) {
+        let (high, low) = lane_sums[at];
+        if any_overflowed && l.exp_overflowed(high) {
+            continue;
+        }
+        let (high, low) = reduce_accumulator(l, high, low);
+        *sum = ExtSum::base_one(high, low);
+        if !base_fits(high, 0.0) {
+            continue;
+        }
+        fits |= 1 << at;
+        if !STORE {
+            let limit = l.splat(T::from_f64(high * MAX_SHARE));
+            *may_dominate = !l.all_non_negative(l.quiet_sub(limit, bounds[at]));
         }
     }
+    fits
 }

@@ -10,13 +10,13 @@
 //! takes a pass of its own and is the base. So the constants are those of all rows, and nothing is
 //! rescaled. The differences `x_j - m` keep their rounding errors.
 
-use super::dominated::{MIN_REST, add_exp, load};
+use super::dominated::{MIN_REST, add_exp};
 use super::tuning::DEFERRED_CHECK_VECTORS;
 use crate::kernels::lanes::Float;
 use crate::kernels::math::compensated::{reduce_accumulator, two_sum};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, pow2};
 use crate::kernels::math::ln::ln_1p;
-use crate::kernels::rows::Row;
+use crate::kernels::rows::{Row, load_up_to};
 
 /// The binary logarithms of the numbers by which exponentials are multiplied, for `f32` and `f64`.
 /// The sum of a short row is far from overflow, and has its full precision far below the smallest
@@ -52,7 +52,7 @@ impl<L: ExpLanes<T>, T: Float> BesideMax<L, T> {
         let (mut top, mut at) = (lowest, 0);
         while at < len {
             let next = len.min(at + L::N);
-            top = l.max(load(l, row, at, next), top);
+            top = l.max(load_up_to(l, row, at, next), top);
             at = next;
         }
         let max = l.reduce_max(top);
@@ -60,7 +60,7 @@ impl<L: ExpLanes<T>, T: Float> BesideMax<L, T> {
         let (mut sum, mut maxima, mut distances, mut at) = ((zero, zero), zero, zero, 0);
         while at < len {
             let next = len.min(at + L::N);
-            let x = load(l, row, at, next);
+            let x = load_up_to(l, row, at, next);
             // At most 1, so that the sum of distances does not overflow.
             distances = l.quiet_add(distances, l.min(one, l.quiet_sub(top, x)));
             let below = l.lt(x, top);

@@ -28,15 +28,6 @@ const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 /// [`dominated`](super::dominated).
 pub(super) const MAX_SHARE: f64 = 0.36;
 
-/// The exponential relative to [`Base::ONE`], built once for all rows.
-///
-/// Its constants are hidden from the compiler, which would otherwise run out of registers and
-/// reload each of them for every vector.
-#[inline(always)]
-pub(super) fn exp_base_one<L: ExpLanes<T>, T: Float>(l: L) -> Exp<L, T> {
-    Exp::for_sums(l, Base::ONE).hide_constants()
-}
-
 /// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the
 /// preceding blocks.
 #[inline(always)]
@@ -65,7 +56,7 @@ pub(super) fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>
 /// Whether [`Base::ONE`] fits a row, by its smallest and largest logits; false for some rows that
 /// it fits.
 #[inline(always)]
-pub(super) fn certainly_fits_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
+fn certainly_fits_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
     // The sums of blocks are then below 0.95 MAX_BLOCK_SUM, that of the first one is above
     // 1.4 MIN_ROW_SUM, and no exponential is infinite.
     const { assert!(BLOCK_ELEMENTS == 4096, "the limits belong to this length") };
@@ -108,7 +99,7 @@ pub(super) struct RowSum<T> {
 pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, base_one_failed: bool) -> RowSum<T> {
     let mut row = row.reborrow();
     out_of_line!(l, {
-        let (exp, len, mut at) = (exp_base_one(l), row.len(), 0);
+        let (exp, len, mut at) = (Exp::hidden_for_sums(l), row.len(), 0);
         let (mut sum, mut fits_base_one) = (ExtSum::EMPTY, true);
         let degenerate = |sum| RowSum { sum, may_dominate: false, fits_base_one: false };
         // At least the largest exponential, relative to the base of the sum.
@@ -145,6 +136,45 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
         }
         RowSum { sum, may_dominate: bound > sum.high() * MAX_SHARE, fits_base_one }
     })
+}
+
+/// The sum of the exponentials of a row, which are stored relative to the base of the sum.
+#[inline(always)]
+pub(super) fn row_sum_exp_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> ExtSum<T> {
+    if row_may_be_stored(l, row)
+        && let Some(sum) = row_sum_exp_store_base_one(l, row)
+    {
+        sum
+    } else {
+        second_look_store(l, row)
+    }
+}
+
+/// Whether [`Base::ONE`] may be tried for a row whose exponentials are stored. In place, the
+/// exponentials of a base that does not fit would replace the logits: the base must fit.
+#[inline(always)]
+pub(super) fn row_may_be_stored<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> bool {
+    !row.is_in_place() || certainly_fits_base_one(l, row) || row_sum_exp(l, row, false).fits_base_one
+}
+
+/// [`row_sum_exp_store`] relative to [`Base::ONE`], or `None` if this base does not fit the row.
+#[inline(always)]
+fn row_sum_exp_store_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> Option<ExtSum<T>> {
+    if !may_fit_base_one(l, row) {
+        return None;
+    }
+    let mut sum = ExtSum::EMPTY;
+    let (exp, len, mut at) = (Exp::hidden_for_sums(l), row.len(), 0);
+    while at < len {
+        let end = len.min(at + BLOCK_ELEMENTS);
+        let BlockSum { high, low, .. } = block_sum_exp::<L, T, Recorded, true>(l, &exp, row, at, end);
+        if !base_fits(high, sum.high()) {
+            return None;
+        }
+        sum.add(high, low);
+        at = end;
+    }
+    (len > 0).then_some(sum)
 }
 
 /// The sum of the exponentials of a row relative to its maximum, which takes a pass of its own;

@@ -1,15 +1,18 @@
 //! The entry points of the softmax family.
 
 #[cfg(feature = "softmax")]
-use crate::kernels::softmax::{ExtSum, Logits, backward, cross_entropy, ext_sum, forward, log_rows, stablemax};
+use crate::kernels::softmax::{ExtSum, Logits, SrcDst, backward, cross_entropy, ext_sum, forward, log_rows, stablemax};
 #[cfg(feature = "softmax")]
 use crate::matrix::{MatMut, MatRef};
 
 #[cfg(feature = "softmax")]
 crate::dispatch::entry_points! {
-    inline forward::softmax_rows(x: Logits<'_, T>);
-    inline log_rows::log_softmax_rows(x: Logits<'_, T>);
-    inline log_rows::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
+    inline forward::softmax(row: SrcDst<'_, T>);
+    inline log_rows::log_softmax(row: SrcDst<'_, T>);
+    inline log_rows::log_sum_exp(x: &[T]) -> T;
+    call forward::softmax_rows(x: Logits<'_, T>);
+    call log_rows::log_softmax_rows(x: Logits<'_, T>);
+    call log_rows::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
     call log_rows::cross_entropy_rows(x: Logits<'_, T>, classes: &[usize], losses: &mut [T]);
     call cross_entropy::cross_entropy_gradient_rows(
         x: Logits<'_, T>, classes: &[usize], weight: T, losses: &mut [T]

@@ -59,7 +59,7 @@ functions_and_isa_methods! {
         logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
     ) -> Result<(), Error> |road| {
         check_classes(&logits, classes, losses)?;
-        let rows = SrcDstRows::Reading(logits);
+        let rows = SrcDstRows::reading(logits);
         T::cross_entropy_rows(road, Logits::unmasked(rows, T::one()), classes, losses);
         Ok(())
     }
@@ -104,7 +104,7 @@ functions_and_isa_methods! {
         check_classes(&logits, classes, losses)?;
         check::shape("gradient", &gradient, logits.shape())?;
         check_weight(weight)?;
-        let rows = SrcDstRows::Into(logits, gradient);
+        let rows = SrcDstRows::new(logits, gradient);
         T::cross_entropy_gradient_rows(road, Logits::unmasked(rows, T::one()), classes, weight, losses);
         Ok(())
     }

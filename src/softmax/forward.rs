@@ -1,7 +1,7 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of rows.
 
 use crate::dispatch::functions_and_isa_methods;
-use crate::kernels::softmax::{Logits, SrcDstRows};
+use crate::kernels::softmax::{Logits, SrcDst, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
 
@@ -26,10 +26,7 @@ functions_and_isa_methods! {
     /// ```
     fn softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        if !x.is_empty() {
-            let rows = SrcDstRows::Into(MatRef::one_row(x), MatMut::one_row(out));
-            T::softmax_rows(road, Logits::unmasked(rows, T::one()));
-        }
+        T::softmax(road, SrcDst::new(x, out));
         Ok(())
     }
 }
@@ -48,12 +45,7 @@ functions_and_isa_methods! {
     /// mantex::softmax_in_place(&mut x);
     /// assert_eq!(x, [0.25; 4]);
     /// ```
-    fn softmax_in_place(x: &mut [T]) |road| {
-        if !x.is_empty() {
-            let rows = SrcDstRows::InPlace(MatMut::one_row(x));
-            T::softmax_rows(road, Logits::unmasked(rows, T::one()));
-        }
-    }
+    fn softmax_in_place(x: &mut [T]) |road| { T::softmax(road, SrcDst::in_place(x)) }
 }
 
 functions_and_isa_methods! {
@@ -78,10 +70,7 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        if !x.is_empty() {
-            let rows = SrcDstRows::Into(MatRef::one_row(x), MatMut::one_row(out));
-            T::log_softmax_rows(road, Logits::unmasked(rows, T::one()));
-        }
+        T::log_softmax(road, SrcDst::new(x, out));
         Ok(())
     }
 }
@@ -99,12 +88,7 @@ functions_and_isa_methods! {
     /// mantex::log_softmax_in_place(&mut x);
     /// assert!((x[0] + 2.0_f32.ln()).abs() < 1e-6);
     /// ```
-    fn log_softmax_in_place(x: &mut [T]) |road| {
-        if !x.is_empty() {
-            let rows = SrcDstRows::InPlace(MatMut::one_row(x));
-            T::log_softmax_rows(road, Logits::unmasked(rows, T::one()));
-        }
-    }
+    fn log_softmax_in_place(x: &mut [T]) |road| { T::log_softmax(road, SrcDst::in_place(x)) }
 }
 
 functions_and_isa_methods! {
@@ -123,12 +107,7 @@ functions_and_isa_methods! {
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
     /// ```
     #[must_use]
-    fn log_sum_exp(x: &[T]) -> T |road| {
-        let mut out = [T::zero()];
-        let rows = SrcDstRows::Reading(MatRef::one_row(x));
-        T::log_sum_exp_rows(road, Logits::unmasked(rows, T::one()), &mut out);
-        out[0]
-    }
+    fn log_sum_exp(x: &[T]) -> T |road| { T::log_sum_exp(road, x) }
 }
 
 functions_and_isa_methods! {
@@ -155,7 +134,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::softmax_rows(road, Logits::unmasked(SrcDstRows::Into(x, out), T::one()));
+            T::softmax_rows(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
         }
         Ok(())
     }
@@ -182,7 +161,7 @@ functions_and_isa_methods! {
     fn softmax_rows_in_place(x: MatMut<'_, T>) |road| {
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::softmax_rows(road, Logits::unmasked(SrcDstRows::InPlace(x), T::one()));
+            T::softmax_rows(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
         }
     }
 }
@@ -211,7 +190,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::Into(x, out), T::one()));
+            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
         }
         Ok(())
     }
@@ -237,7 +216,7 @@ functions_and_isa_methods! {
     fn log_softmax_rows_in_place(x: MatMut<'_, T>) |road| {
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::InPlace(x), T::one()));
+            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
         }
     }
 }
@@ -261,7 +240,7 @@ functions_and_isa_methods! {
     /// ```
     fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.rows())?;
-        T::log_sum_exp_rows(road, Logits::unmasked(SrcDstRows::Reading(x), T::one()), out);
+        T::log_sum_exp_rows(road, Logits::unmasked(SrcDstRows::reading(x), T::one()), out);
         Ok(())
     }
 }

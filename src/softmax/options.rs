@@ -142,7 +142,7 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::softmax_rows(self.road(), self.logits(SrcDstRows::Into(x, out)));
+            T::softmax_rows(self.road(), self.logits(SrcDstRows::new(x, out)));
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::softmax_rows(self.road(), self.logits(SrcDstRows::InPlace(x)));
+            T::softmax_rows(self.road(), self.logits(SrcDstRows::in_place(x)));
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn log_rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::InPlace(x)));
+            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::in_place(x)));
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::Into(x, out)));
+            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::new(x, out)));
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn log_sum_exp_rows(&self, x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> {
         check::length("out", out.len(), x.rows())?;
         self.check(x.shape())?;
-        T::log_sum_exp_rows(self.road(), self.logits(SrcDstRows::Reading(x)), out);
+        T::log_sum_exp_rows(self.road(), self.logits(SrcDstRows::reading(x)), out);
         Ok(())
     }
 
@@ -255,7 +255,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn cross_entropy_rows(&self, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error> {
         check_classes(&x, classes, losses)?;
         self.check(x.shape())?;
-        T::cross_entropy_rows(self.road(), self.logits(SrcDstRows::Reading(x)), classes, losses);
+        T::cross_entropy_rows(self.road(), self.logits(SrcDstRows::reading(x)), classes, losses);
         Ok(())
     }
 
@@ -286,7 +286,7 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("gradient", &gradient, x.shape())?;
         check_weight(weight)?;
         self.check(x.shape())?;
-        let rows = SrcDstRows::Into(x, gradient);
+        let rows = SrcDstRows::new(x, gradient);
         T::cross_entropy_gradient_rows(self.road(), self.logits(rows), classes, weight, losses);
         Ok(())
     }

@@ -64,52 +64,64 @@ pub(crate) struct Exp<L: ExpLanes<T>, T: Float> {
 }
 
 impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
-    /// The same exponential with constants that the compiler does not know. Each is hidden by
-    /// itself: the memory of a struct that `black_box` has seen might change with every store, so
-    /// that loops would reload the constants from it.
-    #[inline(always)]
-    pub(crate) fn hide_constants(mut self) -> Self {
-        use core::hint::black_box;
-        self.low = black_box(self.low);
-        self.high = black_box(self.high);
-        self.round = black_box(self.round);
-        self.log2_e = black_box(self.log2_e);
-        self.ln2_high = black_box(self.ln2_high);
-        self.ln2_low = black_box(self.ln2_low);
-        for c in &mut self.coefficients[..L::EXP.expm1.len()] {
-            *c = black_box(*c);
-        }
-        self.table = black_box(self.table);
-        self
-    }
-
     /// The exponential relative to a base.
     #[inline(always)]
     pub(crate) fn new(l: L, base: Base<T>) -> Self {
-        // Kernels hold the exponentials in flight in arrays of 4 vectors.
-        const { assert!(L::IN_FLIGHT <= 4, "at most 4 exponentials in flight") };
-        let e = base.exponent;
-        let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
-        Self {
-            minus_half_shift: l.splat(base.shift * T::from_f64(-0.5)),
-            low: l.splat(T::from_f64((e + L::EXP.lowest) * core::f64::consts::LN_2)),
-            high: l.splat(T::from_f64((e + L::EXP.highest) * core::f64::consts::LN_2)),
-            round: l.splat(T::from_f64(round - e + L::EXP.bias)),
-            unbias: l.splat(T::from_f64(round + L::EXP.bias)),
-            log2_e: l.splat(T::LOG2_E),
-            ln2_high: l.splat(T::LN2_HI),
-            ln2_low: l.splat(T::LN2_LO),
-            coefficients: splats(l, L::EXP.expm1),
-            table: l.exp_table(),
-        }
+        Self::of_numbers(l, &Self::numbers(base, L::EXP.highest), L::EXP.expm1, l.exp_table())
     }
 
     /// [`Exp::new`] with results that saturate at 2^100 (f64: 2^996) instead of near the largest
     /// number: sums of them do not overflow, and are too large for the base if one saturates.
     #[inline(always)]
     pub(crate) fn for_sums(l: L, base: Base<T>) -> Self {
-        let high = (base.exponent + T::BIAS - SUM_HEADROOM) * core::f64::consts::LN_2;
-        Self { high: l.splat(T::from_f64(high)), ..Self::new(l, base) }
+        Self::of_numbers(l, &Self::numbers(base, T::BIAS - SUM_HEADROOM), L::EXP.expm1, l.exp_table())
+    }
+
+    /// [`Exp::for_sums`] relative to [`Base::ONE`], with constants that the compiler does not know:
+    /// it would run out of registers, and reload each constant for every vector. What is hidden is
+    /// the address that they are loaded from. The memory of vectors that `black_box` has seen might
+    /// change with every store, so that loops would reload them.
+    #[inline(always)]
+    pub(crate) fn hidden_for_sums(l: L) -> Self {
+        use core::hint::black_box;
+        let numbers = Self::numbers(Base::ONE, T::BIAS - SUM_HEADROOM);
+        Self::of_numbers(l, black_box(&numbers), black_box(L::EXP.expm1), black_box(l.exp_table()))
+    }
+
+    /// The numbers of an exponential with results up to 2^highest, in the order of the fields.
+    #[inline(always)]
+    fn numbers(base: Base<T>, highest: f64) -> [T; 8] {
+        let e = base.exponent;
+        let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
+        [
+            base.shift * T::from_f64(-0.5),
+            T::from_f64((e + L::EXP.lowest) * core::f64::consts::LN_2),
+            T::from_f64((e + highest) * core::f64::consts::LN_2),
+            T::from_f64(round - e + L::EXP.bias),
+            T::from_f64(round + L::EXP.bias),
+            T::LOG2_E,
+            T::LN2_HI,
+            T::LN2_LO,
+        ]
+    }
+
+    /// The exponential of [`Exp::numbers`] and coefficients.
+    #[inline(always)]
+    fn of_numbers(l: L, numbers: &[T; 8], coefficients: &[T], table: L::Table) -> Self {
+        // Kernels hold the exponentials in flight in arrays of 4 vectors.
+        const { assert!(L::IN_FLIGHT <= 4, "at most 4 exponentials in flight") };
+        Self {
+            minus_half_shift: l.splat(numbers[0]),
+            low: l.splat(numbers[1]),
+            high: l.splat(numbers[2]),
+            round: l.splat(numbers[3]),
+            unbias: l.splat(numbers[4]),
+            log2_e: l.splat(numbers[5]),
+            ln2_high: l.splat(numbers[6]),
+            ln2_low: l.splat(numbers[7]),
+            coefficients: splats(l, &coefficients[..L::EXP.expm1.len()]),
+            table,
+        }
     }
 
     /// The exponentials of `x`, with a guard that fits the base. Results saturate: at 0 near the

@@ -10,10 +10,13 @@
 //! A [`Row`] says where elements come from and where results go. [`SrcDst`] is the row in memory;
 //! other rows compute their elements from it.
 
+mod src_dst;
+
+pub(crate) use src_dst::{SrcDst, SrcDstRows};
+
 use super::lanes::{Float, Lanes, WideLanes};
 use super::math::compensated::{add_two_sum, reduce_accumulator};
 use super::math::exp::ExpLanes;
-use core::marker::PhantomData;
 
 /// The distance of prefetches from the current element, in bytes, for passes that only read or
 /// that stream. Other distances: not measured. With prefetches and stores of whole cache lines, a
@@ -69,132 +72,6 @@ pub(crate) trait Row<T: Float> {
     fn reborrow(&mut self) -> impl Row<T>;
 }
 
-/// The source and the destination of a row: two slices of one length, one slice in place, or one
-/// slice that is only read.
-pub(crate) struct SrcDst<'a, T> {
-    /// The first element of the source.
-    src: *const T,
-    /// The first element of the destination: `src` in place, dangling if the row is only read.
-    dst: *mut T,
-    /// The number of elements of the source.
-    src_len: usize,
-    /// The number of elements of the destination: `src_len`, or 0 if the row is only read.
-    dst_len: usize,
-    /// What fills the lanes after the last element.
-    fill: T,
-    /// The borrows of both.
-    lifetime: PhantomData<(&'a [T], &'a mut [T])>,
-}
-
-impl<'a, T: Float> SrcDst<'a, T> {
-    /// From `x` to `out`; panics if their lengths differ.
-    #[inline(always)]
-    pub(crate) fn new(x: &'a [T], out: &'a mut [T]) -> Self {
-        assert_eq!(x.len(), out.len());
-        Self { dst: out.as_mut_ptr(), dst_len: out.len(), ..Self::reading(x) }
-    }
-
-    /// From `x` to `x`.
-    #[inline(always)]
-    pub(crate) fn in_place(x: &'a mut [T]) -> Self {
-        let (dst, len) = (x.as_mut_ptr(), x.len());
-        Self { src: dst, dst, src_len: len, dst_len: len, fill: T::NEG_INFINITY, lifetime: PhantomData }
-    }
-
-    /// From results `x` to `x`.
-    #[inline(always)]
-    pub(super) fn results_in_place(x: &'a mut [T]) -> Self {
-        Self { fill: T::ZERO, ..Self::in_place(x) }
-    }
-
-    /// From `x` to nowhere.
-    #[inline(always)]
-    pub(super) fn reading(x: &'a [T]) -> Self {
-        let dst = core::ptr::NonNull::dangling().as_ptr();
-        Self { src: x.as_ptr(), dst, src_len: x.len(), dst_len: 0, fill: T::NEG_INFINITY, lifetime: PhantomData }
-    }
-
-    /// The first `len` elements, or all if there are fewer.
-    #[inline(always)]
-    pub(super) fn truncated(self, len: usize) -> Self {
-        Self { src_len: len.min(self.src_len), dst_len: len.min(self.dst_len), ..self }
-    }
-
-    /// `n` elements of the source from `at` on; panics if there are fewer. Its check takes one
-    /// comparison, that of a slice expression three.
-    #[inline(always)]
-    fn window(&self, at: usize, n: usize) -> &[T] {
-        assert!(n <= self.src_len && at <= self.src_len - n);
-        // SAFETY: src is valid for reads of src_len elements during 'a, because the constructors
-        // take both from one slice; at + n is at most src_len (asserted). The borrow of self keeps
-        // `dst` from lending the same memory mutably.
-        unsafe { core::slice::from_raw_parts(self.src.add(at), n) }
-    }
-
-    /// The same row, borrowed for a shorter time.
-    #[inline(always)]
-    pub(super) fn shorten(&mut self) -> SrcDst<'_, T> {
-        SrcDst { lifetime: PhantomData, ..*self }
-    }
-
-    /// The source.
-    #[inline(always)]
-    pub(super) fn src(&self) -> &[T] {
-        // SAFETY: src is valid for reads of src_len elements during 'a, because the constructors
-        // take both from one slice. The borrow of self keeps `dst` from lending the same memory
-        // mutably.
-        unsafe { core::slice::from_raw_parts(self.src, self.src_len) }
-    }
-}
-
-impl<T: Float> Row<T> for SrcDst<'_, T> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.src_len
-    }
-    #[inline(always)]
-    fn load_in_flight<L: ExpLanes<T>>(&self, l: L, at: usize) -> [L::V; 4] {
-        const { assert!(L::IN_FLIGHT <= 4, "the array holds four vectors") }
-        let x = self.window(at, L::IN_FLIGHT * L::N);
-        let mut v = [l.splat(T::ZERO); 4];
-        for i in 0..L::IN_FLIGHT {
-            v[i] = l.load(&x[i * L::N..]);
-        }
-        v
-    }
-    #[inline(always)]
-    fn element<L: Lanes<T>>(&self, _: L, at: usize) -> T {
-        self.src()[at]
-    }
-    #[inline(always)]
-    fn load<L: Lanes<T>>(&self, l: L, at: usize) -> L::V {
-        l.load(self.window(at, L::N))
-    }
-    #[inline(always)]
-    fn load_tail<L: Lanes<T>>(&self, l: L, at: usize, end: usize) -> L::V {
-        l.load_tail(&self.src()[at..end], self.fill)
-    }
-    #[inline(always)]
-    fn prefetch<L: Lanes<T>>(&self, l: L, at: usize) {
-        l.prefetch(self.src(), at + PREFETCH_BYTES / size_of::<T>());
-    }
-    #[inline(always)]
-    fn dst(&mut self) -> &mut [T] {
-        // SAFETY: dst is valid for reads and writes of dst_len elements during 'a: `new` and
-        // `in_place` take both from one slice, and in `reading` dst_len is 0. The mutable borrow of
-        // self excludes every other slice made from dst or src.
-        unsafe { core::slice::from_raw_parts_mut(self.dst, self.dst_len) }
-    }
-    #[inline(always)]
-    fn is_in_place(&self) -> bool {
-        core::ptr::eq(self.src, self.dst)
-    }
-    #[inline(always)]
-    fn reborrow(&mut self) -> impl Row<T> {
-        self.shorten()
-    }
-}
-
 /// Whether a row of `len` elements should be written past the caches.
 #[inline(always)]
 pub(super) fn should_stream<T>(len: usize) -> bool {
@@ -220,6 +97,12 @@ pub(super) fn maximum<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
     l.reduce_max(l.max(l.max(max[0], max[1]), l.max(max[2], max[3])))
 }
 
+/// The elements from `at` to `end`, at most a vector of them; the other lanes are -inf.
+#[inline(always)]
+pub(super) fn load_up_to<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, at: usize, end: usize) -> L::V {
+    if end - at == L::N { row.load(l, at) } else { row.load_tail(l, at, end) }
+}
+
 /// In every lane NaN if `x` is NaN, and otherwise `zero_or_nan`.
 #[inline(always)]
 pub(super) fn nan_or<L: Lanes<T>, T: Float>(l: L, zero_or_nan: L::V, x: L::V) -> L::V {
@@ -235,8 +118,7 @@ pub(super) fn has_nan<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: usi
     let mut at = start;
     while at < end {
         let next = end.min(at + L::N);
-        let x = if next - at == L::N { row.load(l, at) } else { row.load_tail(l, at, next) };
-        zero_or_nan = nan_or(l, zero_or_nan, x);
+        zero_or_nan = nan_or(l, zero_or_nan, load_up_to(l, row, at, next));
         at = next;
     }
     l.reduce_sum(zero_or_nan).is_nan()
