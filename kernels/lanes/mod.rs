@@ -155,6 +155,8 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     type Mask: Copy;
     /// The number of lanes in a vector.
     const N: usize;
+    /// Whether a vector has one lane. The compiler drops what only other vectors call.
+    const IS_SCALAR: bool = Self::N == 1;
     /// The number of vector registers.
     const REGISTERS: usize;
 

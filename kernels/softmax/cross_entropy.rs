@@ -146,9 +146,10 @@ pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
     losses: &mut [T],
 ) {
     let (empty, losses) = (x.masked_softmax(), Losses { classes, losses, weight });
-    match x.untransformed(l) {
-        Ok(x) => softmax_groups(l, x, empty, Some(losses)),
-        Err(x) => softmax_groups(l, x, empty, Some(losses)),
+    if L::IS_SCALAR || !x.are_plain() {
+        softmax_groups(l, x, empty, Some(losses));
+    } else {
+        softmax_groups(l, x.x, empty, Some(losses));
     }
 }
 

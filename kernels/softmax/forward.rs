@@ -22,9 +22,10 @@ pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
 #[inline(always)]
 pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>) {
     let empty = x.masked_softmax();
-    match x.untransformed(l) {
-        Ok(x) => softmax_groups(l, x, empty, None),
-        Err(x) => softmax_groups(l, x, empty, None),
+    if L::IS_SCALAR || !x.are_plain() {
+        softmax_groups(l, x, empty, None);
+    } else {
+        softmax_groups(l, x.x, empty, None);
     }
 }
 

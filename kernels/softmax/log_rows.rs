@@ -71,9 +71,10 @@ pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
 /// Results of rows of logits.
 #[inline(always)]
 fn rows_of_logits<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, empty: T, results: Results<'_, T>) {
-    match x.untransformed(l) {
-        Ok(x) => log_groups(l, x, empty, results),
-        Err(x) => log_groups(l, x, empty, results),
+    if L::IS_SCALAR || !x.are_plain() {
+        log_groups(l, x, empty, results);
+    } else {
+        log_groups(l, x.x, empty, results);
     }
 }
 

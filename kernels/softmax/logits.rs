@@ -63,13 +63,12 @@ impl<'a, T: Float> Logits<'a, T> {
         if self.masked_rows_are_zero { T::NEG_INFINITY } else { T::NAN }
     }
 
-    /// The matrix itself, if no option changes it: vectors have a faster loop for it. One lane
+    /// Whether no option changes the matrix itself: vectors have a faster loop for it. One lane
     /// multiplies by 1 instead: the same bits with half the code.
     #[inline(always)]
-    pub(super) fn untransformed<L: Lanes<T>>(self, _: L) -> Result<SrcDstRows<'a, T>, Self> {
+    pub(super) fn are_plain(&self) -> bool {
         let RowLengths { causal, lengths } = self.row_lengths;
-        let changed = self.scale != T::ONE || self.mask.is_some() || causal.is_some() || lengths.is_some();
-        if L::N > 1 && !changed { Ok(self.x) } else { Err(self) }
+        self.scale == T::ONE && self.mask.is_none() && causal.is_none() && lengths.is_none()
     }
 
     /// The mask of row `i`, as long as the row.

@@ -22,10 +22,6 @@ crate::dispatch::entry_points! {
     call ext_sum::ext_sum_ln(sum: ExtSum<T>) -> T;
     call backward::softmax_backward_rows(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
     call backward::log_softmax_backward_rows(y: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);
-    call stablemax::stablemax(x: &[T], out: &mut [T]);
-    call stablemax::log_stablemax(x: &[T], out: &mut [T]);
-    call stablemax::stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
-    call stablemax::log_stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]);
     call stablemax::stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     call stablemax::log_stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>);
     call stablemax::stablemax_backward_rows(x: MatRef<'_, T>, dy: MatRef<'_, T>, dx: MatMut<'_, T>);

@@ -25,7 +25,7 @@ functions_and_isa_methods! {
     /// ```
     fn stablemax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        T::stablemax(road, x, out);
+        T::stablemax_rows(road, MatRef::new(x, 1, x.len())?, MatMut::new(out, 1, x.len())?);
         Ok(())
     }
 }
@@ -49,7 +49,7 @@ functions_and_isa_methods! {
     /// ```
     fn log_stablemax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        T::log_stablemax(road, x, out);
+        T::log_stablemax_rows(road, MatRef::new(x, 1, x.len())?, MatMut::new(out, 1, x.len())?);
         Ok(())
     }
 }
@@ -132,7 +132,8 @@ functions_and_isa_methods! {
     fn stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         check::length("dy", dy.len(), x.len())?;
         check::length("dx", dx.len(), x.len())?;
-        T::stablemax_backward(road, x, dy, dx);
+        let n = x.len();
+        T::stablemax_backward_rows(road, MatRef::new(x, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
         Ok(())
     }
 }
@@ -160,7 +161,8 @@ functions_and_isa_methods! {
     fn log_stablemax_backward(x: &[T], dy: &[T], dx: &mut [T]) -> Result<(), Error> |road| {
         check::length("dy", dy.len(), x.len())?;
         check::length("dx", dx.len(), x.len())?;
-        T::log_stablemax_backward(road, x, dy, dx);
+        let n = x.len();
+        T::log_stablemax_backward_rows(road, MatRef::new(x, 1, n)?, MatRef::new(dy, 1, n)?, MatMut::new(dx, 1, n)?);
         Ok(())
     }
 }
