@@ -3,7 +3,7 @@
 //! An accumulator is a pair (high, low): `high` is the rounded sum so far and `low` the sum of its
 //! rounding errors. See Dekker 1971 and Knuth, The Art of Computer Programming, section 4.2.2.
 
-use crate::kernels::lanes::{Float, Lanes, WideLanes};
+use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 
 /// `a + b` as (rounded sum, its rounding error), for all `a` and `b` (Knuth's two-sum).
 #[inline(always)]
@@ -74,4 +74,37 @@ pub(crate) fn reduce_accumulator<L: WideLanes<T>, T: Float>(l: L, high: L::V, lo
         }
     }
     (sums[0].to_f64(), errors[0].to_f64())
+}
+
+/// [`reduce_accumulator`] of many accumulators at once, with the same bits: the first `n` sums.
+#[inline(always)]
+pub(crate) fn reduce_accumulators<L: WideLanes<T>, T: Float>(
+    l: L,
+    (high, low): (&[L::V; MAX_LANES], &[L::V; MAX_LANES]),
+    n: usize,
+) -> ([f64; MAX_LANES], [f64; MAX_LANES]) {
+    let d = l.double();
+    let (mut sums, mut errors) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+    let step = <L::Double as Lanes<f64>>::N;
+    for at in (0..n).step_by(step) {
+        let mut rows = [(d.splat(0.0), d.splat(0.0)); MAX_LANES];
+        for (row, i) in rows[..step].iter_mut().zip(at..) {
+            *row = l.to_double(high[i], low[i]);
+        }
+        d.reduce_each(
+            &mut rows[..step],
+            #[inline(always)]
+            |a, b| {
+                let (a0, b0) = d.interleave(a.0, b.0);
+                if T::EPSILON > f64::EPSILON {
+                    return (d.quiet_add(a0, b0), a.1);
+                }
+                let (a1, b1) = d.interleave(a.1, b.1);
+                add_two_sum(d, (a0, d.quiet_add(a1, b1)), b0)
+            },
+        );
+        d.store(&mut sums[at..], rows[0].0);
+        d.store(&mut errors[at..], rows[0].1);
+    }
+    (sums, errors)
 }

@@ -3,14 +3,15 @@
 //! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax,
 //! and shares the sum with the loss.
 
-use super::dominated::max_and_ln;
+use super::beside_max::Logarithm;
 use super::ext_sum::ExtSum;
 use super::forward::{normalize_stored, write_recomputed};
+use super::log_rows::{group_logarithms, logarithms_of_sums};
 use super::logits::Logits;
-use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp, group_sum_exp_store, row_groups};
+use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
 use super::tuning::{GROUP_ROWS, Tuning};
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::compensated::two_sum;
 use crate::kernels::math::exp::{ExpLanes, expm1};
 use crate::kernels::rows::{Row, Rows, should_stream};
@@ -30,7 +31,13 @@ const MIN_DIFFERENCE: f64 = 1.0;
 /// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit. `empty` if all logits are
 /// -inf, NaN if the row has no softmax otherwise, and 0 if the class is [`IGNORED`].
 #[inline(always)]
-fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, class: usize, empty: T) -> f64 {
+fn loss<L: Lanes<T>, T: Float>(
+    l: L,
+    (sum, ln): (&ExtSum<T>, Logarithm),
+    row: &impl Row<T>,
+    class: usize,
+    empty: T,
+) -> f64 {
     if class == IGNORED {
         return 0.0;
     }
@@ -42,8 +49,7 @@ fn loss<L: ExpLanes<T>, T: Float>(l: L, sum: &ExtSum<T>, row: &mut impl Row<T>, 
     if logit == f64::NEG_INFINITY {
         return f64::INFINITY;
     }
-    let loss = logarithm_minus(sum.ln_parts(), logit);
-    if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row, sum), logit) } else { loss }
+    logarithm_minus(ln, logit)
 }
 
 /// `(high + low) - logit`, rounded about once.
@@ -79,16 +85,28 @@ fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
     empty: T,
 ) {
     let exp = exp_base_one(l);
-    // The losses themselves show which classes dominate.
-    let (mut sums, mut unused) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
+    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
     for group in row_groups(losses.len(), x.cols()) {
         if all_ignored(&classes[group.clone()]) {
             losses[group].fill(T::ZERO);
             continue;
         }
-        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums, &mut unused);
-        for (i, sum) in group.zip(&sums) {
-            losses[i] = T::from_f64(loss(l, sum, &mut x.read_row(i), classes[i], empty));
+        let matrix = x;
+        group_logarithms(
+            l,
+            &exp,
+            &mut x,
+            group.clone(),
+            (&mut sums, &mut logarithms),
+            #[inline(always)]
+            |at, ln, _| {
+                // The losses themselves show which classes dominate.
+                let i = group.start + at;
+                loss(l, (&ExtSum::base_one(1.0, 0.0), ln), &matrix.read_row(i), classes[i], empty) < MIN_DIFFERENCE
+            },
+        );
+        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+            losses[i] = T::from_f64(loss(l, (sum, ln), &matrix.read_row(i), classes[i], empty));
         }
     }
 }
@@ -126,7 +144,7 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
     let cols = RowsMut::cols(&rows);
     let size = weight.to_f64().abs();
     let folded = if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { weight } else { T::ONE };
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
     for group in row_groups(losses.len(), cols) {
         if all_ignored(&classes[group.clone()]) {
             for i in group {
@@ -142,9 +160,23 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
         } else {
             group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
         }
-        for (i, sum) in group.zip(&sums) {
+        let (mut src, matrix) = (&rows.src, &rows.src);
+        // The sums of stored exponentials keep their bases.
+        let mut loss_sums = sums;
+        logarithms_of_sums(
+            l,
+            &mut src,
+            group.clone(),
+            (&mut loss_sums, &mut logarithms),
+            #[inline(always)]
+            |at, ln| {
+                let i = group.start + at;
+                loss(l, (&ExtSum::base_one(1.0, 0.0), ln), &matrix.read_row(i), classes[i], empty) < MIN_DIFFERENCE
+            },
+        );
+        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
             let class = classes[i];
-            let loss = loss(l, sum, &mut rows.row_mut(i), class, empty);
+            let loss = loss(l, (sum, ln), &rows.read_row(i), class, empty);
             losses[i] = T::from_f64(loss);
             if class == IGNORED {
                 rows.dst.row_mut(i).fill(T::ZERO);

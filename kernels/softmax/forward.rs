@@ -1,13 +1,12 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of groups of rows.
 
-use super::dominated::{ln_beside_max, max_and_ln};
 use super::ext_sum::ExtSum;
-use super::log_rows::{log_softmax_groups, log_sum_exp_groups};
+use super::log_rows::{log_softmax_groups, log_sum_exp_groups, row_logarithm};
 use super::logits::Logits;
 use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp_base_one, group_sum_exp_store, row_groups};
 use super::sum_exp::{
-    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_bounded, row_sum_exp_stabilized,
-    row_sum_exp_store, second_look_store,
+    base_fits, exp_base_one, row_sum_exp, row_sum_exp_base_one, row_sum_exp_stabilized, row_sum_exp_store,
+    second_look_store,
 };
 use super::tuning::{GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
@@ -39,8 +38,7 @@ pub(crate) fn softmax_in_place<L: Tuning<T>, T: Float>(l: L, x: &mut [T]) {
 #[inline(always)]
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let mut row = SrcDst::new(x, out);
-    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
+    let (sum, ln) = row_logarithm(l, &mut row);
     write_log_softmax(l, &mut row, &sum, ln, T::NAN);
 }
 
@@ -48,17 +46,15 @@ pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]
 #[inline(always)]
 pub(crate) fn log_softmax_in_place<L: ExpLanes<T>, T: Float>(l: L, x: &mut [T]) {
     let mut row = SrcDst::in_place(x);
-    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
+    let (sum, ln) = row_logarithm(l, &mut row);
     write_log_softmax(l, &mut row, &sum, ln, T::NAN);
 }
 
 /// The logarithm of the sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    let mut row = SrcDst::reading(x);
-    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), &mut row);
-    if may_dominate { ln_beside_max(l, &mut row, &sum) } else { sum.ln() }
+    let (sum, ln) = row_logarithm(l, &mut SrcDst::reading(x));
+    sum.ln_given(ln)
 }
 
 /// The sum of the exponentials of a slice.

@@ -1,15 +1,124 @@
-//! Log-softmax and log-sum-exp of rows, a group at a time.
+//! The logarithms of the sums of rows, of one row or of a group at a time, with log-softmax and
+//! log-sum-exp of rows.
+//!
+//! Rows of at most [`BESIDE_MAX_VECTORS`] vectors are summed beside their maximum at once
+//! ([`beside_max`](super::beside_max)). Others are so only if one exponential is a large part of
+//! the sum. The choice depends on nothing but the row, so that a row has the same bits alone, in a
+//! group, and in a matrix with more columns.
 
-use super::dominated::{ln_beside_max, max_and_ln};
+use super::beside_max::{BesideMax, Logarithm};
+use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::forward::write_log_softmax;
 use super::row_groups::{RowsMut, fill_masked, group_sum_exp, row_groups};
-use super::short_rows::BesideMax;
-use super::sum_exp::exp_base_one;
-use super::tuning::GROUP_ROWS;
-use crate::kernels::lanes::Float;
-use crate::kernels::math::exp::ExpLanes;
-use crate::kernels::rows::Rows;
+use super::sum_exp::{exp_base_one, row_sum_exp, row_sum_exp_bounded};
+use super::tuning::{BESIDE_MAX_VECTORS, DEFERRED_CHECK_VECTORS, GROUP_ROWS};
+use crate::kernels::lanes::{Float, WideLanes, out_of_line};
+use crate::kernels::math::exp::{Exp, ExpLanes};
+use crate::kernels::rows::{Row, Rows};
+use core::ops::Range;
+
+/// The sum of the exponentials of a row and its logarithm, which has no meaning if the sum is
+/// degenerate. The sum has no meaning but that if the row is short.
+#[inline(always)]
+pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
+    if row.len() <= BESIDE_MAX_VECTORS * L::N {
+        let ln = BesideMax::new(l).logarithm(l, row);
+        return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
+    }
+    let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), row);
+    let ln = if may_dominate { max_and_ln(l, row, &sum) } else { sum.ln_parts(l.double()) };
+    (sum, ln)
+}
+
+/// [`row_logarithm`] of a row that [`BesideMax`] does not fit.
+#[inline(always)]
+fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
+    let mut row = row.reborrow();
+    out_of_line!(l, {
+        if row.len() == 1 {
+            let x = row.element(l, 0).to_f64();
+            if x.is_finite() {
+                return (ExtSum::base_one(1.0, 0.0), (x, 0.0));
+            }
+        }
+        let sum = row_sum_exp(l, &exp_base_one(l), &mut row);
+        let ln = if sum.degenerate_value(T::NAN).is_some() { (0.0, 0.0) } else { max_and_ln(l, &mut row, &sum) };
+        (sum, ln)
+    })
+}
+
+/// The sums of the exponentials of a group of rows and their logarithms, as [`row_logarithm`].
+/// `is_dominated` of the index of a row in the group, of the logarithm of its sum, and of whether
+/// one exponential may dominate tells which rows of more than [`BESIDE_MAX_VECTORS`] vectors are
+/// summed beside their maximum.
+#[inline(always)]
+pub(super) fn group_logarithms<L: ExpLanes<T>, T: Float>(
+    l: L,
+    exp: &Exp<L, T>,
+    rows: &mut impl RowsMut<T>,
+    group: Range<usize>,
+    (sums, logarithms): (&mut [ExtSum<T>; GROUP_ROWS], &mut [Logarithm; GROUP_ROWS]),
+    is_dominated: impl Fn(usize, Logarithm, bool) -> bool,
+) {
+    let mut may_dominate = [false; GROUP_ROWS];
+    if rows.cols() <= BESIDE_MAX_VECTORS * L::N {
+        sums.fill(ExtSum::base_one(1.0, 0.0));
+    } else {
+        group_sum_exp(l, exp, rows, group.clone(), sums, &mut may_dominate);
+    }
+    logarithms_of_sums(
+        l,
+        rows,
+        group,
+        (sums, logarithms),
+        #[inline(always)]
+        |at, ln| is_dominated(at, ln, may_dominate[at]),
+    );
+}
+
+/// [`group_logarithms`] of rows whose sums are known.
+#[inline(always)]
+pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float>(
+    l: L,
+    rows: &mut impl RowsMut<T>,
+    group: Range<usize>,
+    (sums, logarithms): (&mut [ExtSum<T>; GROUP_ROWS], &mut [Logarithm; GROUP_ROWS]),
+    is_dominated: impl Fn(usize, Logarithm) -> bool,
+) {
+    let are_short = rows.cols() <= BESIDE_MAX_VECTORS * L::N;
+    if !are_short {
+        *logarithms = ln_of_sums(l, sums, group.len());
+    }
+    let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
+    for at in 0..group.len() {
+        let len = if are_short { 0 } else { rows.read_row(group.start + at).len() };
+        if len > DEFERRED_CHECK_VECTORS * L::N {
+            if is_dominated(at, logarithms[at]) {
+                logarithms[at] = max_and_ln(l, &mut rows.row_mut(group.start + at), &sums[at]);
+            }
+        } else if len <= BESIDE_MAX_VECTORS * L::N || is_dominated(at, logarithms[at]) {
+            listed[n] = at;
+            n += 1;
+        }
+    }
+    if n == 0 {
+        return;
+    }
+    BesideMax::new(l).logarithms(l, rows, group.start, &listed[..n], logarithms);
+    for &at in &listed[..n] {
+        if logarithms[at].0.is_nan() {
+            (sums[at], logarithms[at]) = second_look(l, &mut rows.row_mut(group.start + at));
+        }
+    }
+}
+
+/// The logarithms of `n` sums; those of degenerate sums have no meaning.
+#[inline(always)]
+fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize) -> [Logarithm; GROUP_ROWS] {
+    let sums = *sums;
+    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), &sums, n) })
+}
 
 /// Log-softmax of rows, a group at a time.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
@@ -19,22 +128,18 @@ pub(super) fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
     (row_count, cols): (usize, usize),
     empty: T,
 ) {
-    let (exp, beside_max) = (exp_base_one(l), BesideMax::new(l));
-    let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-    let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
-    let mut may_dominate = [false; GROUP_ROWS];
+    let exp = exp_base_one(l);
+    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
     for group in row_groups(row_count, cols) {
-        group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums, &mut may_dominate);
-        for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
-            *ln = sum.ln_parts();
-        }
-        for (at, i) in group.clone().enumerate().filter(|&(at, _)| may_dominate[at]) {
-            let mut row = rows.row_mut(i);
-            logarithms[at] = match beside_max.max_and_ln(l, &row) {
-                Some(ln) => ln,
-                None => max_and_ln(l, &mut row, &sums[at]),
-            };
-        }
+        group_logarithms(
+            l,
+            &exp,
+            &mut rows,
+            group.clone(),
+            (&mut sums, &mut logarithms),
+            #[inline(always)]
+            |_, _, dominates| dominates,
+        );
         for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
             write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
             fill_masked(&mut rows, i, T::NEG_INFINITY, empty);
@@ -46,11 +151,19 @@ pub(super) fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 pub(super) fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, mut x: &impl Rows<T>, out: &mut [T]) {
     let exp = exp_base_one(l);
-    let (mut sums, mut may_dominate) = ([ExtSum::EMPTY; GROUP_ROWS], [false; GROUP_ROWS]);
+    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
     for group in row_groups(out.len(), x.cols()) {
-        group_sum_exp(l, &exp, &mut x, group.clone(), &mut sums, &mut may_dominate);
-        for (i, (sum, &may_dominate)) in group.zip(sums.iter().zip(&may_dominate)) {
-            out[i] = if may_dominate { ln_beside_max(l, &mut x.read_row(i), sum) } else { sum.ln() };
+        group_logarithms(
+            l,
+            &exp,
+            &mut x,
+            group.clone(),
+            (&mut sums, &mut logarithms),
+            #[inline(always)]
+            |_, _, dominates| dominates,
+        );
+        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+            out[i] = sum.ln_given(ln);
         }
     }
 }
