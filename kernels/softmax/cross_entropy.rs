@@ -6,7 +6,7 @@
 use super::beside_max::Logarithm;
 use super::ext_sum::ExtSum;
 use super::forward::{normalize_stored, write_recomputed};
-use super::log_rows::{group_logarithms, logarithms_of_sums};
+use super::log_rows::{LogarithmBuffers, group_logarithms, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{RowsInto, RowsMut, fill_masked, group_sum_exp_store, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp};
@@ -85,7 +85,7 @@ fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
     empty: T,
 ) {
     let exp = exp_base_one(l);
-    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
+    let mut buffers = LogarithmBuffers::new(l);
     for group in row_groups(losses.len(), x.cols()) {
         if all_ignored(&classes[group.clone()]) {
             losses[group].fill(T::ZERO);
@@ -97,7 +97,7 @@ fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
             &exp,
             &mut x,
             group.clone(),
-            (&mut sums, &mut logarithms),
+            &mut buffers,
             #[inline(always)]
             |at, ln, _| {
                 // The losses themselves show which classes dominate.
@@ -105,7 +105,7 @@ fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
                 loss(l, (&ExtSum::base_one(1.0, 0.0), ln), &matrix.read_row(i), classes[i], empty) < MIN_DIFFERENCE
             },
         );
-        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+        for (i, (sum, &ln)) in group.zip(buffers.sums.iter().zip(&buffers.logarithms)) {
             losses[i] = T::from_f64(loss(l, (sum, ln), &matrix.read_row(i), classes[i], empty));
         }
     }
@@ -144,7 +144,7 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
     let cols = RowsMut::cols(&rows);
     let size = weight.to_f64().abs();
     let folded = if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { weight } else { T::ONE };
-    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
+    let (mut sums, mut buffers) = ([ExtSum::EMPTY; GROUP_ROWS], LogarithmBuffers::new(l));
     for group in row_groups(losses.len(), cols) {
         if all_ignored(&classes[group.clone()]) {
             for i in group {
@@ -162,19 +162,19 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
         }
         let (mut src, matrix) = (&rows.src, &rows.src);
         // The sums of stored exponentials keep their bases.
-        let mut loss_sums = sums;
+        buffers.sums = sums;
         logarithms_of_sums(
             l,
             &mut src,
             group.clone(),
-            (&mut loss_sums, &mut logarithms),
+            &mut buffers,
             #[inline(always)]
             |at, ln| {
                 let i = group.start + at;
                 loss(l, (&ExtSum::base_one(1.0, 0.0), ln), &matrix.read_row(i), classes[i], empty) < MIN_DIFFERENCE
             },
         );
-        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&buffers.logarithms)) {
             let class = classes[i];
             let loss = loss(l, (sum, ln), &rows.read_row(i), class, empty);
             losses[i] = T::from_f64(loss);

@@ -20,7 +20,7 @@
 //!    subnormal numbers. The argument of an exponential is never a rounded difference: the base is
 //!    an integer exponent, or a logit whose difference is exact wherever it counts ([`Base`]).
 
-use super::beside_max::BesideMax;
+use super::beside_max;
 use super::ext_sum::ExtSum;
 use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
@@ -42,7 +42,7 @@ pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, 
     let (row, sum) = (row.reborrow(), *sum);
     out_of_line!(l, {
         if row.len() <= DEFERRED_CHECK_VECTORS * L::N {
-            let ln = BesideMax::new(l).logarithm(l, &row);
+            let ln = beside_max::logarithm::<L, T, DEFERRED_CHECK_VECTORS>(l, &row);
             if !ln.0.is_nan() {
                 return ln;
             }

@@ -6,13 +6,13 @@
 //! the sum. The choice depends on nothing but the row, so that a row has the same bits alone, in a
 //! group, and in a matrix with more columns.
 
-use super::beside_max::{BesideMax, Logarithm};
+use super::beside_max::{self, Logarithm};
 use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::forward::write_log_softmax;
 use super::row_groups::{RowsMut, fill_masked, group_sum_exp, row_groups};
 use super::sum_exp::{exp_base_one, row_sum_exp, row_sum_exp_bounded};
-use super::tuning::{BESIDE_MAX_VECTORS, DEFERRED_CHECK_VECTORS, GROUP_ROWS};
+use super::tuning::{BESIDE_MAX_VECTORS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, TILE_VECTORS};
 use crate::kernels::lanes::{Float, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, Rows};
@@ -23,7 +23,7 @@ use core::ops::Range;
 #[inline(always)]
 pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
     if row.len() <= BESIDE_MAX_VECTORS * L::N {
-        let ln = BesideMax::new(l).logarithm(l, row);
+        let ln = beside_max::logarithm::<L, T, BESIDE_MAX_VECTORS>(l, row);
         return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
     }
     let (sum, may_dominate) = row_sum_exp_bounded(l, &exp_base_one(l), row);
@@ -31,7 +31,7 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T
     (sum, ln)
 }
 
-/// [`row_logarithm`] of a row that [`BesideMax`] does not fit.
+/// [`row_logarithm`] of a row without a result of [`beside_max`].
 #[inline(always)]
 fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
     let mut row = row.reborrow();
@@ -48,6 +48,28 @@ fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum
     })
 }
 
+/// What is known about the sums of a group of rows.
+pub(super) struct LogarithmBuffers<L: ExpLanes<T>, T: Float> {
+    /// The sums. Those of short rows have no meaning unless they are degenerate.
+    pub(super) sums: [ExtSum<T>; GROUP_ROWS],
+    /// The logarithms of the sums. Those of degenerate sums have no meaning.
+    pub(super) logarithms: [Logarithm; GROUP_ROWS],
+    /// Scratch memory for the logits.
+    tile: [L::V; TILE_VECTORS],
+}
+
+impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
+    /// Empty sums.
+    #[inline(always)]
+    pub(super) fn new(l: L) -> Self {
+        Self {
+            sums: [ExtSum::EMPTY; GROUP_ROWS],
+            logarithms: [(0.0, 0.0); GROUP_ROWS],
+            tile: [l.splat(T::NEG_INFINITY); TILE_VECTORS],
+        }
+    }
+}
+
 /// The sums of the exponentials of a group of rows and their logarithms, as [`row_logarithm`].
 /// `is_dominated` of the index of a row in the group, of the logarithm of its sum, and of whether
 /// one exponential may dominate tells which rows of more than [`BESIDE_MAX_VECTORS`] vectors are
@@ -58,20 +80,20 @@ pub(super) fn group_logarithms<L: ExpLanes<T>, T: Float>(
     exp: &Exp<L, T>,
     rows: &mut impl RowsMut<T>,
     group: Range<usize>,
-    (sums, logarithms): (&mut [ExtSum<T>; GROUP_ROWS], &mut [Logarithm; GROUP_ROWS]),
+    buffers: &mut LogarithmBuffers<L, T>,
     is_dominated: impl Fn(usize, Logarithm, bool) -> bool,
 ) {
     let mut may_dominate = [false; GROUP_ROWS];
     if rows.cols() <= BESIDE_MAX_VECTORS * L::N {
-        sums.fill(ExtSum::base_one(1.0, 0.0));
+        buffers.sums.fill(ExtSum::base_one(1.0, 0.0));
     } else {
-        group_sum_exp(l, exp, rows, group.clone(), sums, &mut may_dominate);
+        group_sum_exp(l, exp, rows, group.clone(), &mut buffers.sums, &mut may_dominate);
     }
     logarithms_of_sums(
         l,
         rows,
         group,
-        (sums, logarithms),
+        buffers,
         #[inline(always)]
         |at, ln| is_dominated(at, ln, may_dominate[at]),
     );
@@ -83,7 +105,7 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float>(
     l: L,
     rows: &mut impl RowsMut<T>,
     group: Range<usize>,
-    (sums, logarithms): (&mut [ExtSum<T>; GROUP_ROWS], &mut [Logarithm; GROUP_ROWS]),
+    LogarithmBuffers { sums, logarithms, tile }: &mut LogarithmBuffers<L, T>,
     is_dominated: impl Fn(usize, Logarithm) -> bool,
 ) {
     let are_short = rows.cols() <= BESIDE_MAX_VECTORS * L::N;
@@ -105,7 +127,7 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float>(
     if n == 0 {
         return;
     }
-    BesideMax::new(l).logarithms(l, rows, group.start, &listed[..n], logarithms);
+    beside_max::logarithms(l, rows, group.start, &listed[..n], (tile, logarithms));
     for &at in &listed[..n] {
         if logarithms[at].0.is_nan() {
             (sums[at], logarithms[at]) = second_look(l, &mut rows.row_mut(group.start + at));
@@ -116,8 +138,7 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float>(
 /// The logarithms of `n` sums; those of degenerate sums have no meaning.
 #[inline(always)]
 fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize) -> [Logarithm; GROUP_ROWS] {
-    let sums = *sums;
-    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), &sums, n) })
+    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), sums, n) })
 }
 
 /// Log-softmax of rows, a group at a time.
@@ -129,18 +150,18 @@ pub(super) fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
     empty: T,
 ) {
     let exp = exp_base_one(l);
-    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
+    let mut buffers = LogarithmBuffers::new(l);
     for group in row_groups(row_count, cols) {
         group_logarithms(
             l,
             &exp,
             &mut rows,
             group.clone(),
-            (&mut sums, &mut logarithms),
+            &mut buffers,
             #[inline(always)]
             |_, _, dominates| dominates,
         );
-        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+        for (i, (sum, &ln)) in group.zip(buffers.sums.iter().zip(&buffers.logarithms)) {
             write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
             fill_masked(&mut rows, i, T::NEG_INFINITY, empty);
         }
@@ -151,18 +172,18 @@ pub(super) fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 pub(super) fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, mut x: &impl Rows<T>, out: &mut [T]) {
     let exp = exp_base_one(l);
-    let (mut sums, mut logarithms) = ([ExtSum::EMPTY; GROUP_ROWS], [(0.0, 0.0); GROUP_ROWS]);
+    let mut buffers = LogarithmBuffers::new(l);
     for group in row_groups(out.len(), x.cols()) {
         group_logarithms(
             l,
             &exp,
             &mut x,
             group.clone(),
-            (&mut sums, &mut logarithms),
+            &mut buffers,
             #[inline(always)]
             |_, _, dominates| dominates,
         );
-        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
+        for (i, (sum, &ln)) in group.zip(buffers.sums.iter().zip(&buffers.logarithms)) {
             out[i] = sum.ln_given(ln);
         }
     }

@@ -52,15 +52,14 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     }
 
     /// The exponentials of `x` times `2^-exponent` and their rounding errors; NaN gives NaN. `x` is
-    /// at most a little above `exponent * ln 2`, and the base is [`Base::ONE`]. Results saturate at
-    /// 0 near the smallest normal number.
+    /// at most a little above `exponent * ln 2`, `low` is `(exponent + EXP.lowest) * ln 2`, and the
+    /// base is [`Base::ONE`]. Results saturate at 0 near the smallest normal number.
     #[inline(always)]
-    pub(crate) fn eval_scaled(&self, l: L, x: L::V, exponent: f64) -> (L::V, L::V) {
-        let low = (exponent + L::EXP.lowest) * core::f64::consts::LN_2;
-        let x = l.max(l.splat(T::from_f64(low)), x);
+    pub(crate) fn eval_scaled(&self, l: L, x: L::V, (exponent, low): (L::V, L::V)) -> (L::V, L::V) {
+        let x = l.max(low, x);
         let k = self.multiple(l, x);
         let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
-        self.eval_reduced(l, l.quiet_sub(k, l.splat(T::from_f64(exponent))), t)
+        self.eval_reduced(l, l.quiet_sub(k, exponent), t)
     }
 
     /// The multiple of ln 2 that is nearest to `x`.
