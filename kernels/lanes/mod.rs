@@ -285,18 +285,6 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     }
     /// The sequence `a[0], b[0], a[1], b[1], ..`: its first `N` elements, and its last `N`.
     fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
-    /// Combines all lanes of each of the `N` vectors: lane i of the first vector becomes the result
-    /// of vector i. As in a sum by halves, lane i is combined with lane `i + n / 2` of n lanes.
-    #[inline(always)]
-    fn reduce_each<U: Copy>(self, v: &mut [U], combine: impl Fn(U, U) -> U) {
-        let mut n = Self::N;
-        while n > 1 {
-            n /= 2;
-            for i in 0..n {
-                v[i] = combine(v[i], v[i + n]);
-            }
-        }
-    }
 
     /// The lanes, in order, as the first `N` elements.
     #[inline(always)]

@@ -64,9 +64,12 @@ macro_rules! wide_pairs {
                 Lanes::<f64>::store(self, &mut out[<Self as Lanes<f64>>::N..], w.1);
             }
             #[inline(always)]
-            fn to_double(self, high: <Self as Lanes<f32>>::V, low: <Self as Lanes<f32>>::V) -> (<Self as Lanes<f64>>::V, <Self as Lanes<f64>>::V) {
-                let (high, low) = (WideLanes::<f32>::widen(self, high), WideLanes::<f32>::widen(self, low));
-                let (first, second) = WideLanes::<f32>::add_wide(self, high, low);
+            fn to_double(
+                self,
+                high: <Self as Lanes<f32>>::V,
+                _: <Self as Lanes<f32>>::V,
+            ) -> (<Self as Lanes<f64>>::V, <Self as Lanes<f64>>::V) {
+                let (first, second) = WideLanes::<f32>::widen(self, high);
                 (Lanes::<f64>::quiet_add(self, first, second), Lanes::<f64>::splat(self, 0.0))
             }
             #[inline(always)]

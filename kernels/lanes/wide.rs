@@ -24,8 +24,8 @@ pub(crate) trait WideLanes<T: Float>: Lanes<T> {
     fn load_wide(self, x: &[f64]) -> Self::Wide;
     /// Stores to the first `N` elements; panics if there are fewer.
     fn store_wide(self, out: &mut [f64], w: Self::Wide);
-    /// The sum of numbers and their rounding errors as an accumulator of `f64`, which has the sum of
-    /// both halves of the lanes if a wide vector is two vectors.
+    /// Numbers with their rounding errors as an accumulator of `f64`. Vectors of `f32` are added in
+    /// halves, without their errors, which fused operations keep far below those of a logarithm.
     #[allow(clippy::type_complexity, reason = "a pair of vectors")]
     fn to_double(
         self,

@@ -76,35 +76,37 @@ pub(crate) fn reduce_accumulator<L: WideLanes<T>, T: Float>(l: L, high: L::V, lo
     (sums[0].to_f64(), errors[0].to_f64())
 }
 
-/// [`reduce_accumulator`] of many accumulators at once, with the same bits: the first `n` sums.
+/// The sums of the lanes of many accumulators: the first `n`, rounded up to whole vectors. The
+/// accumulators are overwritten. Those of `f32` ([`WideLanes::to_double`]) have no errors.
+///
+/// Lane i is added to lane i + n / 2 of n lanes, so that the sum of an accumulator does not depend
+/// on its place.
 #[inline(always)]
-pub(crate) fn reduce_accumulators<L: WideLanes<T>, T: Float>(
-    l: L,
-    (high, low): (&[L::V; MAX_LANES], &[L::V; MAX_LANES]),
+pub(crate) fn reduce_accumulators<D: Lanes<f64>, T: Float>(
+    d: D,
+    (highs, lows): (&mut [D::V; MAX_LANES], &mut [D::V; MAX_LANES]),
     n: usize,
 ) -> ([f64; MAX_LANES], [f64; MAX_LANES]) {
-    let d = l.double();
     let (mut sums, mut errors) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
-    let step = <L::Double as Lanes<f64>>::N;
-    for at in (0..n).step_by(step) {
-        let mut rows = [(d.splat(0.0), d.splat(0.0)); MAX_LANES];
-        for (row, i) in rows[..step].iter_mut().zip(at..) {
-            *row = l.to_double(high[i], low[i]);
-        }
-        d.reduce_each(
-            &mut rows[..step],
-            #[inline(always)]
-            |a, b| {
-                let (a0, b0) = d.interleave(a.0, b.0);
+    for at in (0..n).step_by(D::N) {
+        let (highs, lows) = (&mut highs[at..at + D::N], &mut lows[at..at + D::N]);
+        let mut n = D::N;
+        while n > 1 {
+            n /= 2;
+            for i in 0..n {
+                let (a, b) = d.interleave(highs[i], highs[i + n]);
                 if T::EPSILON > f64::EPSILON {
-                    return (d.quiet_add(a0, b0), a.1);
+                    highs[i] = d.quiet_add(a, b);
+                } else {
+                    let (a_low, b_low) = d.interleave(lows[i], lows[i + n]);
+                    (highs[i], lows[i]) = add_two_sum(d, (a, d.quiet_add(a_low, b_low)), b);
                 }
-                let (a1, b1) = d.interleave(a.1, b.1);
-                add_two_sum(d, (a0, d.quiet_add(a1, b1)), b0)
-            },
-        );
-        d.store(&mut sums[at..], rows[0].0);
-        d.store(&mut errors[at..], rows[0].1);
+            }
+        }
+        d.store(&mut sums[at..], highs[0]);
+        if T::EPSILON == f64::EPSILON {
+            d.store(&mut errors[at..], lows[0]);
+        }
     }
     (sums, errors)
 }

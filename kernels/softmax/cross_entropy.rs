@@ -105,7 +105,8 @@ fn cross_entropy_groups<L: ExpLanes<T>, T: Float>(
                 loss(l, (&ExtSum::base_one(1.0, 0.0), ln), &matrix.read_row(i), classes[i], empty) < MIN_DIFFERENCE
             },
         );
-        for (i, (sum, &ln)) in group.zip(buffers.sums.iter().zip(&buffers.logarithms)) {
+        for (at, i) in group.enumerate() {
+            let (sum, ln) = (&buffers.sums[at], buffers.logarithms.get(at));
             losses[i] = T::from_f64(loss(l, (sum, ln), &matrix.read_row(i), classes[i], empty));
         }
     }
@@ -174,7 +175,8 @@ fn gradient_groups<L: Tuning<T>, T: Float>(
                 loss(l, (&ExtSum::base_one(1.0, 0.0), ln), &matrix.read_row(i), classes[i], empty) < MIN_DIFFERENCE
             },
         );
-        for (i, (sum, &ln)) in group.zip(sums.iter().zip(&buffers.logarithms)) {
+        for (at, i) in group.enumerate() {
+            let (sum, ln) = (&sums[at], buffers.logarithms.get(at));
             let class = classes[i];
             let loss = loss(l, (sum, ln), &rows.read_row(i), class, empty);
             losses[i] = T::from_f64(loss);

@@ -1,5 +1,6 @@
 //! Sums of exponentials as (mantissa, exponent): compensated, and relative to a base.
 
+use super::beside_max::{Logarithm, Logarithms};
 use super::tuning::GROUP_ROWS;
 use crate::kernels::lanes::{Float, Lanes, split_exponent};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, div_residual, two_sum};
@@ -149,14 +150,16 @@ impl<T: Float> ExtSum<T> {
     /// The logarithm of the sum as an unevaluated sum of two numbers, with the bits of
     /// [`ExtSum::ln_parts_of`].
     #[inline(always)]
-    pub(super) fn ln_parts<D: Lanes<f64>>(&self, d: D) -> (f64, f64) {
-        Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1)[0]
+    pub(super) fn ln_parts<D: Lanes<f64>>(&self, d: D) -> Logarithm {
+        let mut results = Logarithms::NONE;
+        Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1, &mut results);
+        results.get(0)
     }
 
     /// The logarithms of `n` sums as unevaluated sums of two numbers. That of a degenerate sum has
     /// no meaning.
     #[inline(always)]
-    pub(super) fn ln_parts_of<D: Lanes<f64>>(d: D, sums: &[Self; GROUP_ROWS], n: usize) -> [(f64, f64); GROUP_ROWS] {
+    pub(super) fn ln_parts_of<D: Lanes<f64>>(d: D, sums: &[Self; GROUP_ROWS], n: usize, results: &mut Logarithms) {
         let [mut highs, mut lows] = [[1.0; GROUP_ROWS], [0.0; GROUP_ROWS]];
         let [mut exponents, mut shifts] = [[0.0; GROUP_ROWS]; 2];
         for (i, sum) in sums.iter().enumerate().take(n) {
@@ -166,7 +169,6 @@ impl<T: Float> ExtSum<T> {
             (highs[i], lows[i]) = if sum.degenerate_value(T::NAN).is_some() { (1.0, 0.0) } else { (sum.high, low) };
             (exponents[i], shifts[i]) = (sum.base.exponent, sum.base.shift.to_f64());
         }
-        let zero = d.splat(0.0);
         for at in (0..n).step_by(D::N) {
             let (high, low) = (d.load(&highs[at..]), d.load(&lows[at..]));
             let (high, low) = ln_parts(d, high, low, d.load(&exponents[at..]));
@@ -174,15 +176,10 @@ impl<T: Float> ExtSum<T> {
             // one: they are added without an error (two-sum). The last step makes the first part
             // dominate.
             let (lead, low) = add_two_sum(d, (d.load(&shifts[at..]), low), high);
-            let (high, low) = add_fast_two_sum(d, (lead, zero), low);
-            d.store(&mut highs[at..], high);
-            d.store(&mut lows[at..], low);
+            let (high, low) = add_fast_two_sum(d, (lead, d.splat(0.0)), low);
+            d.store(&mut results.high[at..], high);
+            d.store(&mut results.low[at..], low);
         }
-        let mut results = [(0.0, 0.0); GROUP_ROWS];
-        for (result, parts) in results.iter_mut().zip(highs.into_iter().zip(lows)) {
-            *result = parts;
-        }
-        results
     }
 
     /// The logarithm of the sum, given its two parts unless the sum is degenerate; -inf if the sum

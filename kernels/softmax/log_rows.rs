@@ -6,7 +6,7 @@
 //! the sum. The choice depends on nothing but the row, so that a row has the same bits alone, in a
 //! group, and in a matrix with more columns.
 
-use super::beside_max::{self, Logarithm};
+use super::beside_max::{self, Logarithm, Logarithms};
 use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::forward::write_log_softmax;
@@ -53,7 +53,7 @@ pub(super) struct LogarithmBuffers<L: ExpLanes<T>, T: Float> {
     /// The sums. Those of short rows have no meaning unless they are degenerate.
     pub(super) sums: [ExtSum<T>; GROUP_ROWS],
     /// The logarithms of the sums. Those of degenerate sums have no meaning.
-    pub(super) logarithms: [Logarithm; GROUP_ROWS],
+    pub(super) logarithms: Logarithms,
     /// Scratch memory for the logits.
     tile: [L::V; TILE_VECTORS],
 }
@@ -64,7 +64,7 @@ impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
     pub(super) fn new(l: L) -> Self {
         Self {
             sums: [ExtSum::EMPTY; GROUP_ROWS],
-            logarithms: [(0.0, 0.0); GROUP_ROWS],
+            logarithms: Logarithms::NONE,
             tile: [l.splat(T::NEG_INFINITY); TILE_VECTORS],
         }
     }
@@ -108,37 +108,43 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float>(
     LogarithmBuffers { sums, logarithms, tile }: &mut LogarithmBuffers<L, T>,
     is_dominated: impl Fn(usize, Logarithm) -> bool,
 ) {
-    let are_short = rows.cols() <= BESIDE_MAX_VECTORS * L::N;
-    if !are_short {
-        *logarithms = ln_of_sums(l, sums, group.len());
-    }
-    let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
-    for at in 0..group.len() {
-        let len = if are_short { 0 } else { rows.read_row(group.start + at).len() };
-        if len > DEFERRED_CHECK_VECTORS * L::N {
-            if is_dominated(at, logarithms[at]) {
-                logarithms[at] = max_and_ln(l, &mut rows.row_mut(group.start + at), &sums[at]);
+    if rows.cols() <= BESIDE_MAX_VECTORS * L::N {
+        beside_max::logarithms_of_all(l, rows, (group.start, group.len()), (tile, logarithms));
+    } else {
+        ln_of_sums(l, sums, group.len(), logarithms);
+        let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
+        for at in 0..group.len() {
+            let len = rows.read_row(group.start + at).len();
+            if len > BESIDE_MAX_VECTORS * L::N && !is_dominated(at, logarithms.get(at)) {
+                continue;
             }
-        } else if len <= BESIDE_MAX_VECTORS * L::N || is_dominated(at, logarithms[at]) {
-            listed[n] = at;
-            n += 1;
+            if len > DEFERRED_CHECK_VECTORS * L::N {
+                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), &sums[at]));
+            } else {
+                listed[n] = at;
+                n += 1;
+            }
         }
+        if n == 0 {
+            return;
+        }
+        beside_max::logarithms(l, rows, group.start, &listed[..n], (tile, logarithms));
     }
-    if n == 0 {
-        return;
-    }
-    beside_max::logarithms(l, rows, group.start, &listed[..n], (tile, logarithms));
-    for &at in &listed[..n] {
-        if logarithms[at].0.is_nan() {
-            (sums[at], logarithms[at]) = second_look(l, &mut rows.row_mut(group.start + at));
+    if logarithms.has_nan() {
+        for at in 0..group.len() {
+            if logarithms.high[at].is_nan() {
+                let (sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
+                sums[at] = sum;
+                logarithms.set(at, ln);
+            }
         }
     }
 }
 
 /// The logarithms of `n` sums; those of degenerate sums have no meaning.
 #[inline(always)]
-fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize) -> [Logarithm; GROUP_ROWS] {
-    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), sums, n) })
+fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize, results: &mut Logarithms) {
+    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), sums, n, results) })
 }
 
 /// Log-softmax of rows, a group at a time.
@@ -161,7 +167,8 @@ pub(super) fn log_softmax_groups<L: ExpLanes<T>, T: Float>(
             #[inline(always)]
             |_, _, dominates| dominates,
         );
-        for (i, (sum, &ln)) in group.zip(buffers.sums.iter().zip(&buffers.logarithms)) {
+        for (at, i) in group.enumerate() {
+            let (sum, ln) = (&buffers.sums[at], buffers.logarithms.get(at));
             write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
             fill_masked(&mut rows, i, T::NEG_INFINITY, empty);
         }
@@ -183,8 +190,8 @@ pub(super) fn log_sum_exp_groups<L: ExpLanes<T>, T: Float>(l: L, mut x: &impl Ro
             #[inline(always)]
             |_, _, dominates| dominates,
         );
-        for (i, (sum, &ln)) in group.zip(buffers.sums.iter().zip(&buffers.logarithms)) {
-            out[i] = sum.ln_given(ln);
+        for (at, i) in group.enumerate() {
+            out[i] = buffers.sums[at].ln_given(buffers.logarithms.get(at));
         }
     }
 }

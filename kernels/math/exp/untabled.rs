@@ -75,9 +75,8 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         let square = l.quiet_mul(t, t);
         let p = l.quiet_mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t);
         let shifted = l.quiet_add(k, self.unbias);
-        let table = l.exp_table();
-        let e = l.exp_finish(table, shifted, k, p);
-        let power = l.exp_finish(table, shifted, k, l.splat(T::ZERO));
+        let power = l.exp_power(shifted, k);
+        let e = l.quiet_mul_add(power, p, power);
         (e, l.quiet_mul_add(power, p, l.quiet_sub(power, e)))
     }
 }
