@@ -56,6 +56,7 @@ impl Lanes<f32> for V4 {
         min(a, b) = self.avx512f._mm512_min_round_ps::<_MM_FROUND_NO_EXC>(a, b);
         lt(a, b) -> Mask = self.avx512f._mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b);
         select(m: Mask, a, b) = self.avx512f._mm512_mask_blend_ps(m, b, a);
+        count(m: Mask) -> usize = m.count_ones() as usize;
         masked_add(m: Mask, a, b) = self.avx512f._mm512_mask_add_ps(a, m, a, b);
         masked_add_fma(m: Mask, a, b, one) = self.avx512f._mm512_mask3_fmadd_ps(b, one, a, m);
         keep_last(v, n: usize) = self.avx512f._mm512_maskz_mov_ps(!first(16 - n.min(16)), v);
@@ -199,10 +200,10 @@ impl Lanes<f64> for V4 {
         min(a, b) = self.avx512f._mm512_min_round_pd::<_MM_FROUND_NO_EXC>(a, b);
         lt(a, b) -> Mask = self.avx512f._mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b);
         select(m: Mask, a, b) = self.avx512f._mm512_mask_blend_pd(m, b, a);
+        count(m: Mask) -> usize = m.count_ones() as usize;
         masked_add(m: Mask, a, b) = self.avx512f._mm512_mask_add_pd(a, m, a, b);
         masked_add_fma(m: Mask, a, b, one) = self.avx512f._mm512_mask3_fmadd_pd(b, one, a, m);
         keep_last(v, n: usize) = self.avx512f._mm512_maskz_mov_pd(!first(8 - n.min(8)) as u8, v);
-        reduce_sum(v) -> f64 = self.avx512f._mm512_reduce_add_pd(v);
     }
 
     #[inline(always)]
@@ -256,6 +257,13 @@ impl Lanes<f64> for V4 {
         let m = self.avx512f._mm512_castsi512_pd(self.avx512f._mm512_add_epi64(m, half));
         let e = self.avx512dq._mm512_cvtepi64_pd(self.avx512f._mm512_srli_epi64::<52>(bits));
         (m, self.avx512f._mm512_sub_pd(e, self.avx512f._mm512_set1_pd(1023.0)))
+    }
+    #[inline(always)]
+    fn reduce_sum(self, v: __m512d) -> f64 {
+        let high = self.avx512f._mm512_extractf64x4_pd::<1>(v);
+        let v = self.avx._mm256_add_pd(self.avx512f._mm512_castpd512_pd256(v), high);
+        let v = self.sse2._mm_add_pd(self.avx._mm256_castpd256_pd128(v), self.avx._mm256_extractf128_pd::<1>(v));
+        self.sse2._mm_cvtsd_f64(self.sse2._mm_add_sd(v, self.sse2._mm_unpackhi_pd(v, v)))
     }
     #[inline(always)]
     fn interleave(self, a: __m512d, b: __m512d) -> (__m512d, __m512d) {

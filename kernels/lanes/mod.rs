@@ -15,6 +15,7 @@ mod float;
 #[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
 mod masks;
 mod scalar;
+mod wide;
 #[cfg(any(mantex_avx512, mantex_avx2))]
 mod x86;
 
@@ -30,6 +31,7 @@ mod neon;
 pub(crate) use avx512::QUIET;
 pub(crate) use float::split_exponent;
 pub(crate) use float::{Float, Number};
+pub(crate) use wide::WideLanes;
 
 /// Defines [`Token`] from a table of the instruction sets, best first. A row is
 /// `Variant(token) if cfg, "name", detection on this CPU, "features"`.
@@ -269,6 +271,8 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     fn lt(self, a: Self::V, b: Self::V) -> Self::Mask;
     /// `if m { a } else { b }`.
     fn select(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
+    /// The number of true lanes.
+    fn count(self, m: Self::Mask) -> usize;
     /// `if m { a + b } else { a }`, except for the sign of 0.
     #[inline(always)]
     fn masked_add(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V {
@@ -342,59 +346,4 @@ pub(crate) trait IndexLanes<T: Float>: Lanes<T> {
     fn compress_indices(self, m: Self::Mask, first: u32, out: &mut [u32]) -> usize;
     /// [`IndexLanes::compress_indices`] in bytes; `out` needs 8 elements, or `N` if that is more.
     fn compress_indices_u8(self, m: Self::Mask, first: u8, out: &mut [u8]) -> usize;
-}
-
-/// The lanes in double precision: one `f64` per lane, for precise sums of `f32`.
-pub(crate) trait WideLanes<T: Float>: Lanes<T> {
-    /// One `f64` per lane.
-    type Wide: Copy;
-
-    /// The same values as `f64`.
-    fn widen(self, v: Self::V) -> Self::Wide;
-    /// `a + b`.
-    fn add_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
-    /// `a - b`.
-    fn sub_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
-    /// `a * b`.
-    fn mul_wide(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
-    /// Loads the first `N` elements; panics if there are fewer.
-    fn load_wide(self, x: &[f64]) -> Self::Wide;
-    /// Stores to the first `N` elements; panics if there are fewer.
-    fn store_wide(self, out: &mut [f64], w: Self::Wide);
-    /// The sum of all lanes, in a fixed order.
-    fn reduce_sum_wide(self, w: Self::Wide) -> f64;
-}
-
-/// A vector of `f64` is its own wide vector.
-impl<L: Lanes<f64>> WideLanes<f64> for L {
-    type Wide = L::V;
-
-    #[inline(always)]
-    fn widen(self, v: L::V) -> L::V {
-        v
-    }
-    #[inline(always)]
-    fn add_wide(self, a: L::V, b: L::V) -> L::V {
-        self.quiet_add(a, b)
-    }
-    #[inline(always)]
-    fn sub_wide(self, a: L::V, b: L::V) -> L::V {
-        self.quiet_sub(a, b)
-    }
-    #[inline(always)]
-    fn mul_wide(self, a: L::V, b: L::V) -> L::V {
-        self.quiet_mul(a, b)
-    }
-    #[inline(always)]
-    fn load_wide(self, x: &[f64]) -> L::V {
-        self.load(x)
-    }
-    #[inline(always)]
-    fn store_wide(self, out: &mut [f64], w: L::V) {
-        self.store(out, w);
-    }
-    #[inline(always)]
-    fn reduce_sum_wide(self, w: L::V) -> f64 {
-        self.reduce_sum(w)
-    }
 }

@@ -40,6 +40,7 @@ impl Lanes<f32> for Neon {
         min(a, b) = self.neon.vbslq_f32(self.neon.vcltq_f32(a, b), a, b);
         lt(a, b) -> Mask = self.neon.vcltq_f32(a, b);
         select(m: Mask, a, b) = self.neon.vbslq_f32(m, a, b);
+        count(m: Mask) -> usize = self.neon.vaddvq_u32(self.neon.vshrq_n_u32::<31>(m)) as usize;
     }
 
     #[inline(always)]
@@ -169,6 +170,7 @@ impl Lanes<f64> for Neon {
         min(a, b) = self.neon.vbslq_f64(self.neon.vcltq_f64(a, b), a, b);
         lt(a, b) -> Mask = self.neon.vcltq_f64(a, b);
         select(m: Mask, a, b) = self.neon.vbslq_f64(m, a, b);
+        count(m: Mask) -> usize = self.neon.vaddvq_u64(self.neon.vshrq_n_u64::<63>(m)) as usize;
         reduce_sum(v) -> f64 = self.neon.vaddvq_f64(v);
     }
 

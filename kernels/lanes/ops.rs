@@ -32,7 +32,12 @@ macro_rules! wide_pairs {
     ($token:ty, |$self:ident, $v:ident| $widen:expr) => {
         impl WideLanes<f32> for $token {
             type Wide = (<Self as Lanes<f64>>::V, <Self as Lanes<f64>>::V);
+            type Double = Self;
 
+            #[inline(always)]
+            fn double(self) -> Self {
+                self
+            }
             #[inline(always)]
             fn widen($self, $v: <Self as Lanes<f32>>::V) -> Self::Wide {
                 $widen
@@ -57,6 +62,15 @@ macro_rules! wide_pairs {
             fn store_wide(self, out: &mut [f64], w: Self::Wide) {
                 Lanes::<f64>::store(self, out, w.0);
                 Lanes::<f64>::store(self, &mut out[<Self as Lanes<f64>>::N..], w.1);
+            }
+            #[inline(always)]
+            fn to_double(
+                self,
+                high: <Self as Lanes<f32>>::V,
+                _: <Self as Lanes<f32>>::V,
+            ) -> (<Self as Lanes<f64>>::V, <Self as Lanes<f64>>::V) {
+                let (first, second) = WideLanes::<f32>::widen(self, high);
+                (Lanes::<f64>::quiet_add(self, first, second), Lanes::<f64>::splat(self, 0.0))
             }
             #[inline(always)]
             fn reduce_sum_wide(self, w: Self::Wide) -> f64 {

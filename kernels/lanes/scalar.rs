@@ -46,6 +46,7 @@ macro_rules! scalar_lanes {
                 min(a, b) = if a < b { a } else { b };
                 lt(a, b) -> bool = a < b;
                 select(m: bool, a, b) = if m { a } else { b };
+                count(m: bool) -> usize = usize::from(m);
                 keep_last(v, _n: usize) = v;
                 reduce_sum(v) -> f64 = v.to_f64();
             }
@@ -125,13 +126,20 @@ scalar_lanes!(f64, div_residual);
 
 impl WideLanes<f32> for Scalar {
     type Wide = f64;
+    type Double = Self;
 
     ops! { self;
+        double() -> Double = self;
         widen(v) -> f64 = v.to_f64();
         add_wide(a: f64, b: f64) -> f64 = a + b;
         sub_wide(a: f64, b: f64) -> f64 = a - b;
         mul_wide(a: f64, b: f64) -> f64 = a * b;
         reduce_sum_wide(w: f64) -> f64 = w;
+    }
+
+    #[inline(always)]
+    fn to_double(self, high: f32, low: f32) -> (f64, f64) {
+        (high.to_f64() + low.to_f64(), 0.0)
     }
 
     #[inline(always)]

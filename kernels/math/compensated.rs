@@ -3,7 +3,7 @@
 //! An accumulator is a pair (high, low): `high` is the rounded sum so far and `low` the sum of its
 //! rounding errors. See Dekker 1971 and Knuth, The Art of Computer Programming, section 4.2.2.
 
-use crate::kernels::lanes::{Float, Lanes, WideLanes};
+use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 
 /// `a + b` as (rounded sum, its rounding error), for all `a` and `b` (Knuth's two-sum).
 #[inline(always)]
@@ -74,4 +74,39 @@ pub(crate) fn reduce_accumulator<L: WideLanes<T>, T: Float>(l: L, high: L::V, lo
         }
     }
     (sums[0].to_f64(), errors[0].to_f64())
+}
+
+/// The sums of the lanes of many accumulators: the first `n`, rounded up to whole vectors. The
+/// accumulators are overwritten. Those of `f32` ([`WideLanes::to_double`]) have no errors.
+///
+/// Lane i is added to lane i + n / 2 of n lanes, so that the sum of an accumulator does not depend
+/// on its place.
+#[inline(always)]
+pub(crate) fn reduce_accumulators<D: Lanes<f64>, T: Float>(
+    d: D,
+    (highs, lows): (&mut [D::V; MAX_LANES], &mut [D::V; MAX_LANES]),
+    n: usize,
+) -> ([f64; MAX_LANES], [f64; MAX_LANES]) {
+    let (mut sums, mut errors) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+    for at in (0..n).step_by(D::N) {
+        let (highs, lows) = (&mut highs[at..at + D::N], &mut lows[at..at + D::N]);
+        let mut n = D::N;
+        while n > 1 {
+            n /= 2;
+            for i in 0..n {
+                let (a, b) = d.interleave(highs[i], highs[i + n]);
+                if T::EPSILON > f64::EPSILON {
+                    highs[i] = d.quiet_add(a, b);
+                } else {
+                    let (a_low, b_low) = d.interleave(lows[i], lows[i + n]);
+                    (highs[i], lows[i]) = add_two_sum(d, (a, d.quiet_add(a_low, b_low)), b);
+                }
+            }
+        }
+        d.store(&mut sums[at..], highs[0]);
+        if T::EPSILON == f64::EPSILON {
+            d.store(&mut errors[at..], lows[0]);
+        }
+    }
+    (sums, errors)
 }

@@ -55,12 +55,12 @@ pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
 /// `f - f^2/2 + s (f^2/2 + R(s^2))` with the minimax polynomial R of fdlibm's e_log.c.
 #[inline(always)]
 pub(crate) fn ln_mantissa(m: f64) -> f64 {
-    ln_mantissa_plus(m, 0.0)
+    ln_mantissa_plus(pulp::Scalar, m, 0.0)
 }
 
 /// [`ln_mantissa`] plus a small number.
 #[inline(always)]
-fn ln_mantissa_plus(m: f64, small: f64) -> f64 {
+fn ln_mantissa_plus<L: Lanes<f64>>(l: L, m: L::V, small: L::V) -> L::V {
     /// The coefficients of R(z) / z, constant first.
     const R: [f64; 7] = [
         6.666_666_666_666_735e-1,
@@ -71,32 +71,42 @@ fn ln_mantissa_plus(m: f64, small: f64) -> f64 {
         1.531_383_769_920_937_3e-1,
         1.479_819_860_511_658_6e-1,
     ];
-    let f = m - 1.0;
-    let s = f / (2.0 + f);
-    let z = s * s;
-    let r = z * horner::<_, f64>(pulp::Scalar, z, &R);
-    let half = 0.5 * f * f;
-    f - ((half - s * (half + r)) - small)
+    let mut c = [m; R.len()];
+    for (c, &x) in c.iter_mut().zip(&R) {
+        *c = l.splat(x);
+    }
+    let f = l.quiet_sub(m, l.splat(1.0));
+    let s = l.quiet_div(f, l.quiet_add(l.splat(2.0), f));
+    let z = l.quiet_mul(s, s);
+    let r = l.quiet_mul(z, horner(l, z, &c));
+    let half = l.quiet_mul(l.quiet_mul(l.splat(0.5), f), f);
+    let rest = l.quiet_neg_mul_add(s, l.quiet_add(half, r), half);
+    l.quiet_sub(f, l.quiet_sub(rest, small))
 }
 
-/// Natural logarithm of `(x + low) * 2^exponent` as an unevaluated sum (high, low); `low` is about
-/// an ulp of `x` at most, and `high` of the result is exact.
+/// Natural logarithm of `(x + low) * 2^exponent` as an unevaluated sum (high, low), for normal `x`;
+/// `low` is about an ulp of `x` at most, and `high` of the result is exact.
 #[inline(always)]
-pub(crate) fn ln_parts(x: f64, low: f64, exponent: f64) -> (f64, f64) {
-    let (m, e) = split_exponent(x);
-    let e = e + exponent;
-    (e * LN2_HI33, ln_mantissa_plus(m, e * LN2_LO33 + low / x))
+pub(crate) fn ln_parts<L: Lanes<f64>>(l: L, x: L::V, low: L::V, exponent: L::V) -> (L::V, L::V) {
+    let (m, e) = l.split_exponent(x);
+    let e = l.quiet_add(e, exponent);
+    let small = l.quiet_mul_add(e, l.splat(LN2_LO33), l.quiet_div(low, x));
+    (l.quiet_mul(e, l.splat(LN2_HI33)), ln_mantissa_plus(l, m, small))
 }
 
 /// `ln(1 + s + low)` for `s` from 0 to 2^1000 and `low` of at most an ulp of `s`, within 1 ulp.
 ///
 /// `1 + s` is rounded; with its rounding error r, `ln(1 + s) = ln(u) + ln(1 + r / u)`.
 #[inline(always)]
-pub(crate) fn ln_1p(s: f64, low: f64) -> f64 {
-    let u = 1.0 + s;
-    let r = if s < 1.0 { s - (u - 1.0) } else { 1.0 - (u - s) };
-    let (m, e) = split_exponent(u);
-    e * LN2_HI33 + ln_mantissa_plus(m, e * LN2_LO33 + (r + low) / u)
+pub(crate) fn ln_1p<L: Lanes<f64>>(l: L, s: L::V, low: L::V) -> L::V {
+    let one = l.splat(1.0);
+    let u = l.quiet_add(one, s);
+    let is_small = l.lt(s, one);
+    let (lead, rest) = (l.select(is_small, one, s), l.select(is_small, s, one));
+    let r = l.quiet_sub(rest, l.quiet_sub(u, lead));
+    let (m, e) = l.split_exponent(u);
+    let small = l.quiet_mul_add(e, l.splat(LN2_LO33), l.quiet_div(l.quiet_add(r, low), u));
+    l.quiet_mul_add(e, l.splat(LN2_HI33), ln_mantissa_plus(l, m, small))
 }
 
 /// Logarithm to base 2 of a positive finite number.

@@ -3,15 +3,15 @@
 //! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax,
 //! and shares the sum with the loss.
 
-use super::dominated::max_and_ln;
+use super::beside_max::Logarithm;
 use super::ext_sum::ExtSum;
 use super::forward::softmax_groups;
 use super::logits::Logits;
 use super::row_groups::Rows;
 use super::tuning::Tuning;
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::compensated::two_sum;
-use crate::kernels::math::exp::{ExpLanes, expm1};
+use crate::kernels::math::exp::expm1;
 use crate::kernels::rows::Row;
 use core::ops::Range;
 
@@ -29,11 +29,10 @@ const MIN_DIFFERENCE: f64 = 1.0;
 /// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit. `empty` if all logits are
 /// -inf, NaN if the row has no softmax otherwise, and 0 if the class is [`IGNORED`].
 #[inline(always)]
-pub(super) fn loss<L: ExpLanes<T>, T: Float>(
+pub(super) fn loss<L: Lanes<T>, T: Float>(
     l: L,
-    sum: &ExtSum<T>,
-    ln: (f64, f64),
-    row: &mut impl Row<T>,
+    (sum, ln): (&ExtSum<T>, Logarithm),
+    row: &impl Row<T>,
     class: usize,
     empty: T,
 ) -> f64 {
@@ -48,8 +47,13 @@ pub(super) fn loss<L: ExpLanes<T>, T: Float>(
     if logit == f64::NEG_INFINITY {
         return f64::INFINITY;
     }
-    let loss = logarithm_minus(ln, logit);
-    if loss < MIN_DIFFERENCE { logarithm_minus(max_and_ln(l, row, sum), logit) } else { loss }
+    logarithm_minus(ln, logit)
+}
+
+/// Whether the loss of a row with the logarithm `ln` is below [`MIN_DIFFERENCE`].
+#[inline(always)]
+pub(super) fn is_near<L: Lanes<T>, T: Float>(l: L, ln: Logarithm, row: &impl Row<T>, class: usize) -> bool {
+    class != IGNORED && loss(l, (&ExtSum::base_one(1.0, 0.0), ln), row, class, T::NAN) < MIN_DIFFERENCE
 }
 
 /// `(high + low) - logit`, rounded about once.
@@ -78,6 +82,12 @@ impl<T: Float> Losses<'_, T> {
         if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { self.weight.to_f64() } else { 1.0 }
     }
 
+    /// Whether the loss of a row with the logarithm `ln` is below [`MIN_DIFFERENCE`].
+    #[inline(always)]
+    pub(super) fn is_near<L: Lanes<T>>(&self, l: L, ln: Logarithm, row: &impl Row<T>, i: usize) -> bool {
+        is_near(l, ln, row, self.classes[i])
+    }
+
     /// Whether no row of a group counts. Their losses and gradients are then written.
     #[inline(always)]
     pub(super) fn ignore(&mut self, rows: &mut impl Rows<T>, group: Range<usize>) -> bool {
@@ -93,19 +103,19 @@ impl<T: Float> Losses<'_, T> {
     /// Writes the loss of a row, given its softmax times [`Self::folded_weight`] in its destination,
     /// and turns that into the gradient.
     #[inline(always)]
-    pub(super) fn finish<L: ExpLanes<T>>(
+    pub(super) fn finish<L: Lanes<T>>(
         &mut self,
         l: L,
         rows: &mut impl Rows<T>,
         i: usize,
-        sum: &ExtSum<T>,
+        (sum, ln): (&ExtSum<T>, Logarithm),
         empty: T,
     ) {
         let class = self.classes[i];
         if class == IGNORED {
             return self.write_ignored(rows, i);
         }
-        let loss = loss(l, sum, sum.ln_parts(), &mut rows.row_mut(i), class, empty);
+        let loss = loss(l, (sum, ln), &rows.read_row(i), class, empty);
         self.losses[i] = T::from_f64(loss);
         if sum.degenerate_value(empty).is_some() {
             return;

@@ -20,21 +20,17 @@
 //!    subnormal numbers. The argument of an exponential is never a rounded difference: the base is
 //!    an integer exponent, or a logit whose difference is exact wherever it counts ([`Base`]).
 
+use super::beside_max;
 use super::ext_sum::ExtSum;
-use super::short_rows::BesideMax;
-use super::tuning::BLOCK_ELEMENTS;
+use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, fast_two_sum, reduce_accumulator, two_sum};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, exp_parts, pow2};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33, ln_1p};
-use crate::kernels::rows::{Row, load_up_to, maximum};
+use crate::kernels::rows::{Row, load_up_to};
 
 /// A sum below this bound may have lost a part of its terms to underflow.
 pub(super) const MIN_REST: [f64; 2] = [8.673617379884035e-19, 1e-270]; // f32: 2^-60
-
-/// From this size on, the maximum hides the error of the logarithm of a sum, which is about 2 ulp
-/// of 1.
-const MIN_COARSE: f64 = 2.0;
 
 /// Below e^MIN_LN times the length of a row, every `f64` is 0.
 const MIN_LN: f64 = -800.0;
@@ -45,8 +41,11 @@ const MIN_LN: f64 = -800.0;
 pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>) -> (f64, f64) {
     let (row, sum) = (row.reborrow(), *sum);
     out_of_line!(l, {
-        if let Some(logarithm) = BesideMax::new(l).max_and_ln(l, &row) {
-            return logarithm;
+        if row.len() <= DEFERRED_CHECK_VECTORS * L::N {
+            let ln = beside_max::logarithm::<L, T, DEFERRED_CHECK_VECTORS>(l, &row);
+            if !ln.0.is_nan() {
+                return ln;
+            }
         }
         let mut base = Base::near(sum.ln());
         let mut rest = sum_rest(l, base, &row);
@@ -60,24 +59,8 @@ pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, 
         let max = rest.max.to_f64();
         let (s, low) = relative_to(max, base, rest.high, rest.low);
         let (s, error) = two_sum(rest.other_maxima, s);
-        (max, ln_1p(s, error + low))
+        (max, ln_1p(pulp::Scalar, s, error + low))
     })
-}
-
-/// The logarithm of the sum of the exponentials of a row for which [`max_and_ln`] holds.
-#[inline(always)]
-pub(super) fn ln_beside_max<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>) -> T {
-    let ln = sum.ln();
-    let max = {
-        let row = row.reborrow();
-        out_of_line!(l, { maximum(l, &row, 0, row.len()) })
-    };
-    // Beside such a maximum, the error of the sum's logarithm is small.
-    if max.to_f64().abs() >= MIN_COARSE {
-        return if ln > max { ln } else { max };
-    }
-    let (max, ln) = max_and_ln(l, row, sum);
-    T::from_f64(max + ln)
 }
 
 /// The sum of the exponentials of a row without one of its maxima.

@@ -1,7 +1,9 @@
 //! Sums of exponentials as (mantissa, exponent): compensated, and relative to a base.
 
+use super::beside_max::{Logarithm, Logarithms};
+use super::tuning::GROUP_ROWS;
 use crate::kernels::lanes::{Float, Lanes, split_exponent};
-use crate::kernels::math::compensated::{div_residual, fast_two_sum, two_sum};
+use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, div_residual, two_sum};
 use crate::kernels::math::exp::{Base, Clamped, Exp};
 use crate::kernels::math::ln::ln_parts;
 
@@ -145,38 +147,58 @@ impl<T: Float> ExtSum<T> {
         a
     }
 
-    /// The logarithm of the sum as an unevaluated sum of two numbers.
+    /// The logarithm of the sum as an unevaluated sum of two numbers, with the bits of
+    /// [`ExtSum::ln_parts_of`].
     #[inline(always)]
-    pub(super) fn ln_parts(&self) -> (f64, f64) {
-        // In the sums of `f32` the second part is far below their rounding.
-        let low = if T::EPSILON == f64::EPSILON { self.low } else { 0.0 };
-        let (high, low) = ln_parts(self.high, low, self.base.exponent);
-        // The shift may be far from the largest element, so neither term need be the larger one:
-        // they are added without an error (two-sum). The last step makes the first part dominate.
-        let shift = self.base.shift.to_f64();
-        let (lead, error) = two_sum(shift, high);
-        fast_two_sum(lead, low + error)
+    pub(super) fn ln_parts<D: Lanes<f64>>(&self, d: D) -> Logarithm {
+        let mut results = Logarithms::NONE;
+        Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1, &mut results);
+        results.get(0)
+    }
+
+    /// The logarithms of `n` sums as unevaluated sums of two numbers. That of a degenerate sum has
+    /// no meaning.
+    #[inline(always)]
+    pub(super) fn ln_parts_of<D: Lanes<f64>>(d: D, sums: &[Self; GROUP_ROWS], n: usize, results: &mut Logarithms) {
+        let [mut highs, mut lows] = [[1.0; GROUP_ROWS], [0.0; GROUP_ROWS]];
+        let [mut exponents, mut shifts] = [[0.0; GROUP_ROWS]; 2];
+        for (i, sum) in sums.iter().enumerate().take(n) {
+            // In the sums of `f32` the second part is far below their rounding.
+            let low = if T::EPSILON == f64::EPSILON { sum.low } else { 0.0 };
+            // The logarithm of a degenerate sum would raise a flag.
+            (highs[i], lows[i]) = if sum.degenerate_value(T::NAN).is_some() { (1.0, 0.0) } else { (sum.high, low) };
+            (exponents[i], shifts[i]) = (sum.base.exponent, sum.base.shift.to_f64());
+        }
+        for at in (0..n).step_by(D::N) {
+            let (high, low) = (d.load(&highs[at..]), d.load(&lows[at..]));
+            let (high, low) = ln_parts(d, high, low, d.load(&exponents[at..]));
+            // The shift may be far from the largest element, so neither term need be the larger
+            // one: they are added without an error (two-sum). The last step makes the first part
+            // dominate.
+            let (lead, low) = add_two_sum(d, (d.load(&shifts[at..]), low), high);
+            let (high, low) = add_fast_two_sum(d, (lead, d.splat(0.0)), low);
+            d.store(&mut results.high[at..], high);
+            d.store(&mut results.low[at..], low);
+        }
+    }
+
+    /// The logarithm of the sum, given its two parts unless the sum is degenerate; -inf if the sum
+    /// is empty.
+    #[inline(always)]
+    pub(super) fn ln_given(&self, (high, low): (f64, f64)) -> T {
+        if self.high == 0.0 {
+            T::NEG_INFINITY
+        } else if self.high.is_finite() {
+            T::from_f64(high + low)
+        } else {
+            T::from_f64(self.high)
+        }
     }
 
     /// The logarithm of the sum; -inf if the sum is empty.
     #[inline(always)]
     pub(super) fn ln(&self) -> T {
-        self.degenerate_ln().unwrap_or_else(|| {
-            let (high, low) = self.ln_parts();
-            T::from_f64(high + low)
-        })
-    }
-
-    /// The logarithm of a sum that is 0, infinite or NaN; `None` for other sums.
-    #[inline(always)]
-    pub(super) fn degenerate_ln(&self) -> Option<T> {
-        if self.high == 0.0 {
-            Some(T::NEG_INFINITY)
-        } else if self.high.is_finite() {
-            None
-        } else {
-            Some(T::from_f64(self.high))
-        }
+        self.ln_given(self.ln_parts(pulp::Scalar))
     }
 }
 

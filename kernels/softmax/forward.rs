@@ -2,6 +2,7 @@
 
 use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
+use super::log_rows::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, group_sum_exp_store, row_groups};
 use super::sum_exp::{base_fits, may_fit_base_one, row_may_be_stored, row_sum_exp, row_sum_exp_store};
@@ -33,9 +34,9 @@ pub(crate) fn softmax_rows<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>) {
 /// logits are -inf. With `losses`, the results are the gradients of the losses, which are also
 /// written; such rows are not in place.
 #[inline(always)]
-pub(super) fn softmax_groups<L: Tuning<T>, T: Float>(
+pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
     l: L,
-    mut rows: impl Rows<T>,
+    mut rows: R,
     empty: T,
     mut losses: Option<Losses<'_, T>>,
 ) {
@@ -44,7 +45,7 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float>(
         let (row_count, cols) = rows.shape();
         let weight = losses.as_ref().map_or(1.0, Losses::folded_weight);
         let grouped = row_count > 1 && cols <= BLOCK_ELEMENTS;
-        let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+        let (mut sums, mut buffers) = ([ExtSum::EMPTY; GROUP_ROWS], LogarithmBuffers::new(l));
         let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
         for group in row_groups((row_count, cols)) {
             if let Some(losses) = &mut losses {
@@ -70,10 +71,22 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float>(
                     *sum = softmax_row(l, &mut rows.row_mut(i), weight, empty);
                 }
             }
-            for (i, sum) in group.zip(&sums) {
+            for i in group.clone() {
                 fill_masked(&mut rows, i, T::ZERO, empty);
-                if let Some(losses) = &mut losses {
-                    losses.finish(l, &mut rows, i, sum, empty);
+            }
+            if let Some(losses) = &mut losses {
+                // The sums of the stored exponentials keep their bases.
+                buffers.sums = sums;
+                logarithms_of_sums(
+                    l,
+                    &mut rows,
+                    group.clone(),
+                    &mut buffers,
+                    #[inline(always)]
+                    |rows: &R, at, ln| losses.is_near(l, ln, &rows.read_row(group.start + at), group.start + at),
+                );
+                for (at, i) in group.enumerate() {
+                    losses.finish(l, &mut rows, i, (&sums[at], buffers.logarithms.get(at)), empty);
                 }
             }
         }

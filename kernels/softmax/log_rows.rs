@@ -1,16 +1,23 @@
-//! Log-softmax, log-sum-exp and cross-entropy of rows, a group at a time.
+//! The logarithms of the sums of rows, of one row or of a group at a time, and what is made of them:
+//! log-softmax, log-sum-exp and cross-entropy.
+//!
+//! Rows of at most [`BESIDE_MAX_VECTORS`] vectors are summed beside their maximum at once
+//! ([`beside_max`](super::beside_max)). Others are so only if one exponential is a large part of
+//! the sum. The choice depends on nothing but the row, so that a row has the same bits alone, in a
+//! group, and in a matrix with more columns.
 
-use super::cross_entropy::{all_ignored, loss};
-use super::dominated::{ln_beside_max, max_and_ln};
+use super::beside_max::{self, Logarithm, Logarithms};
+use super::cross_entropy::{all_ignored, is_near, loss};
+use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, group_sum_exp, row_groups};
-use super::short_rows::BesideMax;
 use super::sum_exp::{RowSum, may_fit_base_one, row_sum_exp};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS};
-use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use super::tuning::{BESIDE_MAX_VECTORS, BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, TILE_VECTORS};
+use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, SrcDst, map_row_by_length};
+use core::ops::Range;
 
 /// What is made of the logarithms of the sums of rows.
 enum Results<'a, T> {
@@ -25,15 +32,17 @@ enum Results<'a, T> {
 /// Log-softmax of a slice.
 #[inline(always)]
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
-    log_softmax_row(l, &mut row, T::NAN);
+    out_of_line!(l, {
+        let (sum, ln) = row_logarithm(l, &mut row);
+        write_log_softmax(l, &mut row, &sum, ln, T::NAN);
+    });
 }
 
 /// The logarithm of the sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    let mut row = SrcDst::reading(x);
-    let RowSum { sum, may_dominate, .. } = row_sum_exp(l, &mut row, false);
-    if may_dominate { ln_beside_max(l, &mut row, &sum) } else { sum.ln() }
+    let (sum, ln) = row_logarithm(l, &mut SrcDst::reading(x));
+    sum.ln_given(ln)
 }
 
 /// Log-softmax of every row.
@@ -81,13 +90,10 @@ fn rows_of_logits<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, empty: T, re
 /// Results of rows, a group at a time, out of line. All results have one body. Log-softmax and the
 /// loss of a row are `empty` if all its logits are -inf.
 #[inline(always)]
-fn log_groups<L: ExpLanes<T>, T: Float>(l: L, mut rows: impl Rows<T>, empty: T, mut results: Results<'_, T>) {
+fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T, mut results: Results<'_, T>) {
     out_of_line!(l, {
-        let (exp, beside_max) = (Exp::hidden_for_sums(l), BesideMax::new(l));
-        let grouped = rows.shape().1 <= BLOCK_ELEMENTS;
-        let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
-        let mut logarithms = [(0.0, 0.0); GROUP_ROWS];
-        let mut may_dominate = [false; GROUP_ROWS];
+        let exp = Exp::hidden_for_sums(l);
+        let mut buffers = LogarithmBuffers::new(l);
         for group in row_groups(rows.shape()) {
             if let Results::CrossEntropy(classes, losses) = &mut results
                 && all_ignored(&classes[group.clone()])
@@ -95,45 +101,33 @@ fn log_groups<L: ExpLanes<T>, T: Float>(l: L, mut rows: impl Rows<T>, empty: T, 
                 losses[group].fill(T::ZERO);
                 continue;
             }
-            if grouped && may_fit_base_one(l, &rows.read_row(group.start)) {
-                group_sum_exp(l, &exp, &mut rows, group.clone(), &mut sums, &mut may_dominate);
-            } else {
-                for (at, i) in group.clone().enumerate() {
-                    let sum = row_sum_exp(l, &mut rows.row_mut(i), false);
-                    (sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
-                }
-            }
-            for (ln, sum) in logarithms.iter_mut().zip(&sums).take(group.len()) {
-                *ln = sum.ln_parts();
-            }
+            group_logarithms(
+                l,
+                &exp,
+                &mut rows,
+                group.clone(),
+                &mut buffers,
+                #[inline(always)]
+                |rows: &R, at, ln, may_dominate| match &results {
+                    // The losses themselves show which classes dominate.
+                    Results::CrossEntropy(classes, _) => {
+                        let i = group.start + at;
+                        is_near(l, ln, &rows.read_row(i), classes[i])
+                    }
+                    _ => may_dominate,
+                },
+            );
             match &mut results {
-                Results::LogSoftmax => {
-                    for (at, i) in group.clone().enumerate().filter(|&(at, _)| may_dominate[at]) {
-                        let mut row = rows.row_mut(i);
-                        logarithms[at] = match beside_max.max_and_ln(l, &row) {
-                            Some(ln) => ln,
-                            None => max_and_ln(l, &mut row, &sums[at]),
-                        };
-                    }
-                    for (i, (sum, &ln)) in group.zip(sums.iter().zip(&logarithms)) {
-                        write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
-                        fill_masked(&mut rows, i, T::NEG_INFINITY, empty);
-                    }
-                }
+                Results::LogSoftmax => write_log_softmax_group(l, &mut rows, group, &buffers, empty),
                 Results::LogSumExp(out) => {
                     for (at, i) in group.enumerate() {
-                        let sum = &sums[at];
-                        out[i] = match sum.degenerate_ln() {
-                            Some(ln) => ln,
-                            None if may_dominate[at] => ln_beside_max(l, &mut rows.row_mut(i), sum),
-                            None => T::from_f64(logarithms[at].0 + logarithms[at].1),
-                        };
+                        out[i] = buffers.sums[at].ln_given(buffers.logarithms.get(at));
                     }
                 }
                 Results::CrossEntropy(classes, losses) => {
                     for (at, i) in group.enumerate() {
-                        let loss = loss(l, &sums[at], logarithms[at], &mut rows.row_mut(i), classes[i], empty);
-                        losses[i] = T::from_f64(loss);
+                        let (sum, ln) = (&buffers.sums[at], buffers.logarithms.get(at));
+                        losses[i] = T::from_f64(loss(l, (sum, ln), &rows.read_row(i), classes[i], empty));
                     }
                 }
             }
@@ -141,33 +135,198 @@ fn log_groups<L: ExpLanes<T>, T: Float>(l: L, mut rows: impl Rows<T>, empty: T, 
     });
 }
 
-/// Log-softmax of a row, out of line.
+/// The sum of the exponentials of a row and its logarithm, which has no meaning if the sum is
+/// degenerate. The sum has no meaning but that if the row is short.
 #[inline(always)]
-fn log_softmax_row<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, empty: T) {
+fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
+    if row.len() <= BESIDE_MAX_VECTORS * L::N {
+        let ln = beside_max::logarithm::<L, T, BESIDE_MAX_VECTORS>(l, row);
+        return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
+    }
+    let RowSum { sum, may_dominate, .. } = row_sum_exp(l, row, false);
+    let ln = if may_dominate { max_and_ln(l, row, &sum) } else { sum.ln_parts(l.double()) };
+    (sum, ln)
+}
+
+/// [`row_logarithm`] of a row without a result of [`beside_max`].
+#[inline(always)]
+fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
     let mut row = row.reborrow();
     out_of_line!(l, {
-        let RowSum { sum, may_dominate, .. } = row_sum_exp(l, &mut row, false);
-        let ln = if may_dominate { max_and_ln(l, &mut row, &sum) } else { sum.ln_parts() };
-        write_log_softmax(l, &mut row, &sum, ln, empty);
-    });
+        if row.len() == 1 {
+            let x = row.element(l, 0).to_f64();
+            if x.is_finite() {
+                return (ExtSum::base_one(1.0, 0.0), (x, 0.0));
+            }
+        }
+        let sum = row_sum_exp(l, &mut row, false).sum;
+        let ln = if sum.degenerate_value(T::NAN).is_some() { (0.0, 0.0) } else { max_and_ln(l, &mut row, &sum) };
+        (sum, ln)
+    })
+}
+
+/// What is known about the sums of a group of rows.
+pub(super) struct LogarithmBuffers<L: ExpLanes<T>, T: Float> {
+    /// The sums. Those of short rows have no meaning unless they are degenerate.
+    pub(super) sums: [ExtSum<T>; GROUP_ROWS],
+    /// The logarithms of the sums. Those of degenerate sums have no meaning.
+    pub(super) logarithms: Logarithms,
+    /// The logits of short rows, or scratch memory.
+    tile: [L::V; TILE_VECTORS],
+    /// Whether no sum is degenerate, if the rows are short.
+    all_are_regular: bool,
+}
+
+impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
+    /// Empty sums.
+    #[inline(always)]
+    pub(super) fn new(l: L) -> Self {
+        Self {
+            sums: [ExtSum::EMPTY; GROUP_ROWS],
+            logarithms: Logarithms::NONE,
+            tile: [l.splat(T::NEG_INFINITY); TILE_VECTORS],
+            all_are_regular: false,
+        }
+    }
+}
+
+/// The sums of the exponentials of a group of rows and their logarithms, as [`row_logarithm`].
+/// `is_dominated` of the rows, the index of a row in the group, the logarithm of its sum, and
+/// whether one exponential may dominate tells which rows of more than [`BESIDE_MAX_VECTORS`]
+/// vectors are summed beside their maximum.
+#[inline(always)]
+fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
+    l: L,
+    exp: &Exp<L, T>,
+    rows: &mut R,
+    group: Range<usize>,
+    buffers: &mut LogarithmBuffers<L, T>,
+    is_dominated: impl Fn(&R, usize, Logarithm, bool) -> bool,
+) {
+    let mut may_dominate = [false; GROUP_ROWS];
+    let (_, cols) = rows.shape();
+    if cols <= BESIDE_MAX_VECTORS * L::N {
+        buffers.sums.fill(ExtSum::base_one(1.0, 0.0));
+    } else if cols <= BLOCK_ELEMENTS && may_fit_base_one(l, &rows.read_row(group.start)) {
+        group_sum_exp(l, exp, rows, group.clone(), &mut buffers.sums, &mut may_dominate);
+    } else {
+        for (at, i) in group.clone().enumerate() {
+            let sum = row_sum_exp(l, &mut rows.row_mut(i), false);
+            (buffers.sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
+        }
+    }
+    logarithms_of_sums(
+        l,
+        rows,
+        group,
+        buffers,
+        #[inline(always)]
+        |rows: &R, at, ln| is_dominated(rows, at, ln, may_dominate[at]),
+    );
+}
+
+/// [`group_logarithms`] of rows whose sums are known.
+#[inline(always)]
+pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
+    l: L,
+    rows: &mut R,
+    group: Range<usize>,
+    LogarithmBuffers { sums, logarithms, tile, all_are_regular }: &mut LogarithmBuffers<L, T>,
+    is_dominated: impl Fn(&R, usize, Logarithm) -> bool,
+) {
+    if rows.shape().1 <= BESIDE_MAX_VECTORS * L::N {
+        beside_max::logarithms_of_all(l, rows, (group.start, group.len()), (tile, logarithms));
+    } else {
+        ln_of_sums(l, sums, group.len(), logarithms);
+        let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
+        for at in 0..group.len() {
+            let len = rows.row_len(group.start + at);
+            if len > BESIDE_MAX_VECTORS * L::N && !is_dominated(rows, at, logarithms.get(at)) {
+                continue;
+            }
+            if len > DEFERRED_CHECK_VECTORS * L::N {
+                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), &sums[at]));
+            } else {
+                listed[n] = at;
+                n += 1;
+            }
+        }
+        if n == 0 {
+            return;
+        }
+        beside_max::logarithms(l, rows, group.start, &listed[..n], (tile, logarithms));
+    }
+    *all_are_regular = !logarithms.has_nan();
+    if !*all_are_regular {
+        for at in 0..group.len() {
+            if logarithms.high[at].is_nan() {
+                let (sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
+                sums[at] = sum;
+                logarithms.set(at, ln);
+            }
+        }
+    }
+}
+
+/// The logarithms of `n` sums; those of degenerate sums have no meaning.
+#[inline(always)]
+fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize, results: &mut Logarithms) {
+    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), sums, n, results) })
+}
+
+/// Writes the log-softmax of a group of rows.
+#[inline(always)]
+fn write_log_softmax_group<L: ExpLanes<T>, T: Float>(
+    l: L,
+    rows: &mut impl Rows<T>,
+    group: Range<usize>,
+    buffers: &LogarithmBuffers<L, T>,
+    empty: T,
+) {
+    let (_, cols) = rows.shape();
+    if cols > BESIDE_MAX_VECTORS * L::N || !buffers.all_are_regular {
+        for (at, i) in group.enumerate() {
+            let (sum, ln) = (&buffers.sums[at], buffers.logarithms.get(at));
+            write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
+            fill_masked(rows, i, T::NEG_INFINITY, empty);
+        }
+        return;
+    }
+    // The logits of short rows are in the tile.
+    let vectors = cols.div_ceil(L::N).max(1);
+    let mut terms = [(T::ZERO, T::ZERO); GROUP_ROWS];
+    for (at, terms) in terms.iter_mut().enumerate() {
+        *terms = log_softmax_terms(buffers.logarithms.get(at));
+    }
+    for ((i, row), (first, second)) in group.zip(buffers.tile.chunks_exact(vectors)).zip(terms) {
+        let (first, second) = (l.splat(first), l.splat(second));
+        let (mut dst, _) = rows.dst_and_masked(i);
+        for &x in row {
+            let (out, rest) = dst.split_at_mut(dst.len().min(L::N));
+            l.store_up_to(out, l.quiet_sub(l.quiet_sub(x, first), second));
+            dst = rest;
+        }
+        fill_masked(rows, i, T::NEG_INFINITY, empty);
+    }
+}
+
+/// The terms of the logarithm `high + low` of a sum that log-softmax subtracts from the logits.
+#[inline(always)]
+fn log_softmax_terms<T: Float>((high, low): Logarithm) -> (T, T) {
+    let first = T::from_f64(high);
+    (first, T::from_f64((high - first.to_f64()) + low))
 }
 
 /// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so
 /// that a large common offset costs no accuracy; `empty` if all logits are -inf.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn write_log_softmax<L: Lanes<T>, T: Float>(
-    l: L,
-    row: &mut impl Row<T>,
-    sum: &ExtSum<T>,
-    (high, low): (f64, f64),
-    empty: T,
-) {
+fn write_log_softmax<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>, ln: Logarithm, empty: T) {
     if let Some(x) = sum.degenerate_value(empty) {
         row.dst().fill(x);
         return;
     }
-    let first = T::from_f64(high);
-    let (first, second) = (l.splat(first), l.splat(T::from_f64((high - first.to_f64()) + low)));
+    let (first, second) = log_softmax_terms(ln);
+    let (first, second) = (l.splat(first), l.splat(second));
     map_row_by_length(
         l,
         row,

@@ -51,7 +51,7 @@
 //! instructions per element.
 //!
 //! Logarithms are those of the sum if no exponential is more than about a third of it. Otherwise
-//! [`dominated`] sums the others beside the maximum, and [`short_rows`] does so for short rows.
+//! [`dominated`] sums the others beside the maximum, and [`beside_max`] does so for short rows.
 //! While exponentials are summed, the largest sum of a step bounds them all, for the price of a
 //! maximum per step.
 //!
@@ -59,6 +59,7 @@
 //! [`rows`](super::rows) and the compensated sums.
 
 pub(crate) mod backward;
+mod beside_max;
 pub(crate) mod cross_entropy;
 mod dominated;
 pub(crate) mod ext_sum;
@@ -66,7 +67,6 @@ pub(crate) mod forward;
 pub(crate) mod log_rows;
 mod logits;
 mod row_groups;
-mod short_rows;
 pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
 pub(crate) mod tuning;

@@ -21,6 +21,14 @@ pub(super) const GROUP_ELEMENTS: usize = 4096;
 /// the group. Other numbers: not measured.
 pub(super) const DEFERRED_CHECK_VECTORS: usize = 32;
 
+/// Rows of at most this many vectors take logarithms beside their maximum at once. Longer ones do
+/// so only if one exponential dominates.
+pub(super) const BESIDE_MAX_VECTORS: usize = 2;
+
+/// The number of vectors of a group of rows that take logarithms together beside their maxima: 4 KiB
+/// on AVX-512.
+pub(super) const TILE_VECTORS: usize = 64;
+
 /// The choices of the family that depend on the instruction set.
 pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,

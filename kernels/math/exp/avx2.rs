@@ -33,6 +33,10 @@ impl ExpLanes<f32> for V3 {
         let power = self.avx._mm256_castsi256_ps(power);
         Lanes::<f32>::mul_add(self, power, p, power)
     }
+    #[inline(always)]
+    fn exp_power(self, shifted: __m256, _: __m256) -> __m256 {
+        self.avx._mm256_castsi256_ps(self.avx2._mm256_slli_epi32::<20>(self.avx._mm256_castps_si256(shifted)))
+    }
 }
 
 impl ExpLanes<f64> for V3 {

@@ -26,6 +26,10 @@ impl ExpLanes<f32> for V4 {
         self.avx512f._mm512_scalef_round_ps::<QUIET>(Lanes::<f32>::quiet_mul_add(self, power, p, power), exponent)
     }
     #[inline(always)]
+    fn exp_power(self, _: __m512, exponent: __m512) -> __m512 {
+        self.avx512f._mm512_scalef_round_ps::<QUIET>(Lanes::<f32>::splat(self, 1.0), exponent)
+    }
+    #[inline(always)]
     fn exp_saturate(self, x: __m512, _: __m512, _: __m512) -> __m512 {
         // scalef(NaN, -inf) is 0 and scalef(NaN, +inf) is +inf: the right results for infinities.
         x
@@ -57,6 +61,10 @@ impl ExpLanes<f64> for V4 {
         let index = self.avx512f._mm512_castpd_si512(shifted);
         let power = self.avx512f._mm512_permutex2var_pd(table.0, index, table.1);
         self.avx512f._mm512_scalef_round_pd::<QUIET>(Lanes::<f64>::quiet_mul_add(self, power, p, power), exponent)
+    }
+    #[inline(always)]
+    fn exp_power(self, _: __m512d, exponent: __m512d) -> __m512d {
+        self.avx512f._mm512_scalef_round_pd::<QUIET>(Lanes::<f64>::splat(self, 1.0), exponent)
     }
     #[inline(always)]
     fn exp_saturate(self, x: __m512d, _: __m512d, _: __m512d) -> __m512d {

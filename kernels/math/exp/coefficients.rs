@@ -17,7 +17,7 @@ pub(crate) struct ExpScheme<T: 'static> {
     /// An offset of the exponent: the bias of the format if integer arithmetic makes the exponent.
     pub(super) bias: f64,
     /// The exponent, relative to the base, at and below which the result is 0.
-    pub(super) lowest: f64,
+    pub(crate) lowest: f64,
     /// The exponent, relative to the base, above which arguments are clamped.
     pub(super) highest: f64,
     /// Coefficients of (e^t - 1)/t, constant first.

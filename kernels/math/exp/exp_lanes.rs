@@ -20,6 +20,11 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     /// `(1 + p) * 2^(k / 2^EXP.bits)`. `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in
     /// its low bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
+    /// `2^k` for an integer k, as [`ExpLanes::exp_finish`] of `p = 0`.
+    #[inline(always)]
+    fn exp_power(self, shifted: Self::V, exponent: Self::V) -> Self::V {
+        self.exp_finish(self.exp_table(), shifted, exponent, self.splat(T::ZERO))
+    }
     /// `x` clamped to `[low, high]`; NaN stays NaN. `high` is needed even if
     /// [`ExpLanes::exp_finish`] saturates, because far out of range the reduced argument is not
     /// small.

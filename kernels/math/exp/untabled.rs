@@ -1,7 +1,7 @@
 //! The exponential without a table: slower, and of less than one rounding error per term.
 
 use super::{Base, ExpLanes, MAX_COEFFICIENTS, splats};
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 use crate::kernels::math::polynomial::even_odd;
 
@@ -47,25 +47,19 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         let x = if HAS_SHIFT { l.quiet_sub(l.max(x, self.least), self.shift) } else { x };
         let x = l.max(x, self.low);
         let k = self.multiple(l, x);
-        self.eval_reduced(l, k, l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO)))
+        let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
+        self.eval_reduced(l, l.quiet_sub(k, self.exponent), t)
     }
 
-    /// The exponentials of `x - max` and their rounding errors, also those of the difference; 0 if
-    /// `x` is -inf. `max` is finite and at least `x`. The base has no shift.
+    /// The exponentials of `x` times `2^-exponent` and their rounding errors; NaN gives NaN. `x` is
+    /// at most a little above `exponent * ln 2`, `low` is `(exponent + EXP.lowest) * ln 2`, and the
+    /// base is [`Base::ONE`]. Results saturate at 0 near the smallest normal number.
     #[inline(always)]
-    pub(crate) fn eval_below(&self, l: L, x: L::V, max: L::V) -> (L::V, L::V) {
-        let d = l.quiet_sub(x, max);
-        // Far below the maximum x counts as the maximum itself, because the error of an infinite
-        // difference would be an invalid operation.
-        let is_near = l.lt(self.low, d);
-        let (x, near) = (l.select(is_near, x, max), l.select(is_near, d, l.splat(T::ZERO)));
-        // The two-sum of x and -max.
-        let part = l.quiet_sub(near, x);
-        let error = l.quiet_sub(l.quiet_sub(x, l.quiet_sub(near, part)), l.quiet_add(max, part));
-        let d = l.max(d, self.low);
-        let k = self.multiple(l, d);
-        let t = l.exp_reduce(d, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
-        self.eval_reduced(l, k, l.quiet_add(t, error))
+    pub(crate) fn eval_scaled(&self, l: L, x: L::V, (exponent, low): (L::V, L::V)) -> (L::V, L::V) {
+        let x = l.max(low, x);
+        let k = self.multiple(l, x);
+        let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
+        self.eval_reduced(l, l.quiet_sub(k, exponent), t)
     }
 
     /// The multiple of ln 2 that is nearest to `x`.
@@ -75,16 +69,14 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         l.quiet_sub(l.quiet_mul_add(x, l.splat(T::LOG2_E), shifter), shifter)
     }
 
-    /// `e^t * 2^k` relative to the base, and its rounding error.
+    /// `e^t * 2^k` and its rounding error.
     #[inline(always)]
     fn eval_reduced(&self, l: L, k: L::V, t: L::V) -> (L::V, L::V) {
         let square = l.quiet_mul(t, t);
         let p = l.quiet_mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t);
-        let k = l.quiet_sub(k, self.exponent);
         let shifted = l.quiet_add(k, self.unbias);
-        let table = l.exp_table();
-        let e = l.exp_finish(table, shifted, k, p);
-        let power = l.exp_finish(table, shifted, k, l.splat(T::ZERO));
+        let power = l.exp_power(shifted, k);
+        let e = l.quiet_mul_add(power, p, power);
         (e, l.quiet_mul_add(power, p, l.quiet_sub(power, e)))
     }
 }
@@ -92,12 +84,20 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
 /// `e^(x + small) = (1 + p) * 2^k` as (p, k), for |x| < 2^15 and a small number far below 1.
 #[inline(always)]
 pub(crate) fn exp_parts(x: f64, small: f64) -> (f64, f64) {
-    let l = pulp::Scalar;
     let k = (x * core::f64::consts::LOG2_E + <f64 as Float>::SHIFTER) - <f64 as Float>::SHIFTER;
-    let t = ((x - k * LN2_HI33) - k * LN2_LO33) + small;
-    let square = t * t;
-    let c = <pulp::Scalar as ExpLanes<f64>>::UNTABLED;
-    (square * even_odd::<_, f64>(l, t, square, &c[1..]) + t, k)
+    (expm1_reduced(pulp::Scalar, x, k, small), k)
+}
+
+/// `e^(x - k ln 2 + small) - 1` for |x| < 2^15, the integer k for which the exponent is in
+/// [-ln(2)/2, ln(2)/2] or barely outside, and a small number far below 1.
+#[inline(always)]
+pub(crate) fn expm1_reduced<L: Lanes<f64>>(l: L, x: L::V, k: L::V, small: L::V) -> L::V {
+    let t = l.quiet_neg_mul_add(k, l.splat(LN2_LO33), l.quiet_neg_mul_add(k, l.splat(LN2_HI33), x));
+    let t = l.quiet_add(t, small);
+    let square = l.quiet_mul(t, t);
+    let coefficients = splats(l, <pulp::Scalar as ExpLanes<f64>>::UNTABLED);
+    let c = &coefficients[1..<pulp::Scalar as ExpLanes<f64>>::UNTABLED.len()];
+    l.quiet_mul_add(square, even_odd(l, t, square, c), t)
 }
 
 /// `e^x - 1` for `x` from -2^10 to 0, within 2 ulp.

@@ -1,0 +1,235 @@
+//! The logarithms of the sums of short rows, a group of rows at a time.
+//!
+//! ```text
+//! m = max_j x_j                       k = rint(m log2 e)
+//! r = sum of e^(x_j) 2^-k over the logits below m         c = the number of logits equal to m
+//! s = (c - 1) + r e^(k ln 2 - m)
+//! L = ln(1 + s)
+//! ```
+//!
+//! These are the formulas of [`dominated`](super::dominated), which fit every row: no row needs a
+//! second look because one of its exponentials is large. Here the maximum takes a pass of its own,
+//! so that it is left out by a comparison and the base is known.
+//!
+//! 1. A group of rows is loaded into a tile of vectors. The rest is code of its own, which is
+//!    compiled once for all kinds of rows: the lanes of all rows are reduced together
+//!    ([`reduce_accumulators`]), and a vector has the logarithms of as many rows as it has lanes.
+//! 2. Exponentials are multiplied by a power of two, see [`LOG2_SCALE`], and have no table: their
+//!    errors are far below those of the logarithm.
+
+use super::dominated::MIN_REST;
+use super::row_groups::Rows;
+use super::tuning::{BESIDE_MAX_VECTORS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, TILE_VECTORS};
+use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
+use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulators};
+use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
+use crate::kernels::math::ln::ln_1p;
+use crate::kernels::rows::{Row, load_up_to};
+
+/// The binary logarithms of the numbers by which exponentials are multiplied, for `f32` and `f64`.
+/// The sum of a short row is far from overflow, and has its full precision far below the smallest
+/// number of the type.
+const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
+
+/// The maxima whose exponentials are reduced without an error, as in [`Base::near`].
+const MAX_MAXIMUM: f64 = 32768.0;
+
+/// The shift constant that rounds to an integer.
+const SHIFTER: f64 = <f64 as Float>::SHIFTER;
+
+/// The logarithm of a sum as an unevaluated sum of two numbers.
+pub(super) type Logarithm = (f64, f64);
+
+/// The logarithms of the sums of a group of rows.
+pub(super) struct Logarithms {
+    /// Their first parts.
+    pub(super) high: [f64; GROUP_ROWS],
+    /// Their second parts.
+    pub(super) low: [f64; GROUP_ROWS],
+}
+
+impl Logarithms {
+    /// No logarithms.
+    pub(super) const NONE: Self = Self { high: [0.0; GROUP_ROWS], low: [0.0; GROUP_ROWS] };
+
+    /// The logarithm of row `i`.
+    #[inline(always)]
+    pub(super) fn get(&self, i: usize) -> Logarithm {
+        (self.high[i], self.low[i])
+    }
+
+    /// Changes the logarithm of row `i`.
+    #[inline(always)]
+    pub(super) fn set(&mut self, i: usize, (high, low): Logarithm) {
+        (self.high[i], self.low[i]) = (high, low);
+    }
+
+    /// Whether a first part is NaN.
+    #[inline(always)]
+    pub(super) fn has_nan(&self) -> bool {
+        let mut has_nan = false;
+        for x in &self.high {
+            has_nan |= x.is_nan();
+        }
+        has_nan
+    }
+}
+
+/// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`, as
+/// (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, if all
+/// logits but one are very far below it, or if the maximum is huge. No row has more than
+/// [`DEFERRED_CHECK_VECTORS`] vectors. The tile is scratch memory.
+#[inline(always)]
+pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
+    l: L,
+    rows: &impl Rows<T>,
+    start: usize,
+    listed: &[usize],
+    (tile, logarithms): (&mut [L::V; TILE_VECTORS], &mut Logarithms),
+) {
+    let vectors = rows.shape().1.div_ceil(L::N).clamp(1, DEFERRED_CHECK_VECTORS);
+    for listed in listed.chunks((TILE_VECTORS / vectors).min(GROUP_ROWS)) {
+        for (vectors, &i) in tile.chunks_exact_mut(vectors).zip(listed) {
+            load_row(l, &rows.read_row(start + i), vectors);
+        }
+        let mut results = Logarithms::NONE;
+        tile_logarithms(l, tile, vectors, listed.len(), &mut results);
+        for (at, &i) in listed.iter().enumerate() {
+            logarithms.set(i, results.get(at));
+        }
+    }
+}
+
+/// [`logarithms`] of the rows `start + i` for each i below `n`, all of at most
+/// [`BESIDE_MAX_VECTORS`] vectors.
+#[inline(always)]
+pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
+    l: L,
+    rows: &impl Rows<T>,
+    (start, n): (usize, usize),
+    (tile, logarithms): (&mut [L::V; TILE_VECTORS], &mut Logarithms),
+) {
+    const { assert!(BESIDE_MAX_VECTORS * GROUP_ROWS <= TILE_VECTORS, "the rows of a group fit a tile") };
+    let vectors = rows.shape().1.div_ceil(L::N).max(1);
+    for (i, vectors) in tile.chunks_exact_mut(vectors).enumerate().take(n) {
+        load_row(l, &rows.read_row(start + i), vectors);
+    }
+    tile_logarithms(l, tile, vectors, n, logarithms);
+}
+
+/// The logarithm of the sum of the exponentials of one row of at most `VECTORS` vectors, with the
+/// bits of [`logarithms`].
+#[inline(always)]
+pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, row: &impl Row<T>) -> Logarithm {
+    let mut tile = [l.splat(T::NEG_INFINITY); VECTORS];
+    load_row(l, row, &mut tile);
+    let mut results = Logarithms::NONE;
+    tile_logarithms(l, &tile, VECTORS, 1, &mut results);
+    results.get(0)
+}
+
+/// Loads the vectors of a row; further lanes and vectors are -inf.
+#[inline(always)]
+fn load_row<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, vectors: &mut [L::V]) {
+    let (mut at, len) = (0, row.len());
+    for v in vectors {
+        let next = len.min(at + L::N);
+        *v = load_up_to(l, row, at, next);
+        at = next;
+    }
+}
+
+/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each.
+#[inline(always)]
+fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize, results: &mut Logarithms) {
+    out_of_line!(l, {
+        let d = l.double();
+        let maxima = tile_maxima(l, tile, vectors, n);
+        let log2_scale = LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
+        let (mut max, mut exponents) = ([0.0; GROUP_ROWS], [0.0; GROUP_ROWS]);
+        let (mut scaled, mut lowest) = ([T::ZERO; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
+        for i in 0..GROUP_ROWS {
+            // Of a maximum that is huge or infinite nothing is computed.
+            let m = maxima[i].to_f64();
+            max[i] = if m.abs() < MAX_MAXIMUM { m } else { f64::NAN };
+            exponents[i] = (max[i] * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER;
+            scaled[i] = T::from_f64(exponents[i] - log2_scale);
+            lowest[i] = T::from_f64((exponents[i] - log2_scale + L::EXP.lowest) * core::f64::consts::LN_2);
+        }
+        let exp = UntabledExp::new(l, Base::ONE);
+        let (zero, mut counts) = (d.splat(0.0), [1; GROUP_ROWS]);
+        let (mut highs, mut errors) = ([zero; GROUP_ROWS], [zero; GROUP_ROWS]);
+        for (i, row) in tile.chunks_exact(vectors).enumerate().take(n.min(GROUP_ROWS)) {
+            if max[i].is_nan() {
+                continue;
+            }
+            let (top, base) = (l.splat(maxima[i]), (l.splat(scaled[i]), l.splat(lowest[i])));
+            let (mut sum, mut count) = ((zero, zero), 0);
+            for (j, &x) in row.iter().enumerate() {
+                let below = l.lt(x, top);
+                count += (L::N - l.count(below)) as u32;
+                // As a factor, because the product keeps NaN.
+                let weight = l.select(below, l.splat(T::ONE), l.splat(T::ZERO));
+                let (e, error) = exp.eval_scaled(l, x, base);
+                let (e, error) = l.to_double(l.quiet_mul(e, weight), l.quiet_mul(error, weight));
+                sum = match j {
+                    0 => (e, error),
+                    _ if T::EPSILON > f64::EPSILON => (d.quiet_add(sum.0, e), error),
+                    _ => {
+                        let (high, low) = add_fast_two_sum(d, sum, e);
+                        (high, d.quiet_add(low, error))
+                    }
+                };
+            }
+            (highs[i], errors[i], counts[i]) = (sum.0, sum.1, count);
+        }
+        let (mut others, rests) = ([0.0; GROUP_ROWS], reduce_accumulators::<_, T>(d, (&mut highs, &mut errors), n));
+        for i in 0..GROUP_ROWS {
+            others[i] = f64::from(counts[i]) - 1.0;
+        }
+        for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
+            let (m, exponent, others) = (d.load(&max[at..]), d.load(&exponents[at..]), d.load(&others[at..]));
+            let (high, low) = (d.load(&rests.0[at..]), d.load(&rests.1[at..]));
+            // Otherwise r is 0, or may have lost a part of its terms to underflow, or is NaN.
+            let min = d.splat(MIN_REST[usize::from(T::EPSILON == f64::EPSILON)]);
+            let is_sound = d.lt(min, d.quiet_add(high, others));
+            d.store(&mut results.high[at..], d.select(is_sound, m, d.splat(f64::NAN)));
+            let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
+            // (high + low) * (1 + p), then without the scale. Both factors are powers of two: only a
+            // subnormal result is rounded.
+            let low = d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low));
+            let half = d.splat(pow2(-0.5 * log2_scale));
+            let high = d.quiet_mul(d.quiet_mul(high, half), half);
+            let low = d.quiet_mul(d.quiet_mul(low, half), half);
+            let (high, low) = add_two_sum(d, (high, zero), low);
+            let (s, low) = add_two_sum(d, (others, low), high);
+            d.store(&mut results.low[at..], ln_1p(d, s, low));
+        }
+    });
+}
+
+/// The maxima of `n` rows of `vectors` vectors each. NaN is ignored.
+#[inline(always)]
+fn tile_maxima<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize) -> [T; GROUP_ROWS] {
+    const { assert!(GROUP_ROWS == MAX_LANES, "the lanes of a group are reduced together") };
+    let lowest = l.splat(T::NEG_INFINITY);
+    let (mut tops, mut max) = ([lowest; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
+    for (top, row) in tops.iter_mut().zip(tile.chunks_exact(vectors)).take(n) {
+        for &x in row {
+            *top = l.max(x, *top);
+        }
+    }
+    for at in (0..n).step_by(L::N) {
+        let tops = &mut tops[at..at + L::N];
+        let mut n = L::N;
+        while n > 1 {
+            n /= 2;
+            for i in 0..n {
+                let (a, b) = l.interleave(tops[i], tops[i + n]);
+                tops[i] = l.max(a, b);
+            }
+        }
+        l.store(&mut max[at..], tops[0]);
+    }
+    max
+}
