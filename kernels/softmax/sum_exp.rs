@@ -261,8 +261,8 @@ fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
 /// The exponentials of a step are added in pairs, and then to the total with the rounding error
 /// kept. The error grows neither with the block nor with the elements that follow a large one.
 ///
-/// The third result is the largest sum of one step, 0 if `STORE`: a bound of every exponential, for
-/// the price of a maximum per step instead of one per vector.
+/// The third result is a bound of every exponential, 0 if `STORE`: the largest sum of two vectors,
+/// or of one if steps are that short.
 #[inline(always)]
 pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
@@ -281,10 +281,10 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
                 row.prefetch(l, at + line);
             }
         }
-        let step_sum = step_sum_exp::<L, T, G, STORE>(l, exp, row, at);
+        let (step_sum, step_bound) = step_sum_exp::<L, T, G, STORE>(l, exp, row, at);
         sum = add_fast_two_sum(l, sum, step_sum);
         if !STORE {
-            bound = l.max(step_sum, bound);
+            bound = l.max(step_bound, bound);
         }
         at += step;
     }
@@ -306,45 +306,59 @@ pub(super) fn block_lane_sums<L: ExpLanes<T>, T: Float, G: Guard, const STORE: b
         }
         return (sum.0, sum.1, bound);
     }
-    let tail = match (end - at).div_ceil(L::N) {
+    let (tail, tail_bound) = match (end - at).div_ceil(L::N) {
         1 => tail_sum::<L, T, G, STORE, 1>(l, exp, row, at, end),
         2 => tail_sum::<L, T, G, STORE, 2>(l, exp, row, at, end),
         3 => tail_sum::<L, T, G, STORE, 3>(l, exp, row, at, end),
         _ => tail_sum::<L, T, G, STORE, 4>(l, exp, row, at, end),
     };
     sum = add_fast_two_sum(l, sum, tail);
-    (sum.0, sum.1, l.max(tail, bound))
+    (sum.0, sum.1, l.max(tail_bound, bound))
 }
 
-/// The lane-wise sum of the [`ExpLanes::IN_FLIGHT`] vectors of exponentials from `at` on; `STORE`
-/// also stores them.
+/// The lane-wise sum of the [`ExpLanes::IN_FLIGHT`] vectors of exponentials from `at` on, and a
+/// bound of them, see [`sum_in_flight`]; `STORE` also stores them.
 #[inline(always)]
 fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,
     at: usize,
-) -> L::V {
-    let mut e = row.load_in_flight(l, at);
-    for e in &mut e[..L::IN_FLIGHT] {
-        *e = exp.eval::<G>(l, *e);
+) -> (L::V, L::V) {
+    let mut loaded = row.load_in_flight(l, at);
+    let e = &mut loaded[..L::IN_FLIGHT];
+    if !STORE || !L::INTERLEAVED {
+        exp.eval_in_flight::<G>(l, e);
     }
     if STORE {
+        // The compiler moves exponentials, one after another, past a check of bounds after them.
         let out = &mut row.dst()[at..at + L::IN_FLIGHT * L::N];
+        if L::INTERLEAVED {
+            exp.eval_in_flight::<G>(l, e);
+        }
         for i in 0..L::IN_FLIGHT {
             l.store(&mut out[i * L::N..], e[i]);
         }
     }
-    match L::IN_FLIGHT {
-        1 => e[0],
-        2 => l.quiet_add(e[0], e[1]),
-        _ => l.quiet_add(l.quiet_add(e[0], e[1]), l.quiet_add(e[2], e[3])),
-    }
+    sum_in_flight(l, e)
 }
 
-/// The lane-wise sum of the `K` vectors of exponentials from `at` to `end`; `STORE` also stores
-/// them. The last vector is a whole one that overlaps the one before it, which is cheaper than a
-/// masked tail.
+/// The lane-wise sum of at most 4 vectors, and the larger one of its last two terms: if no element
+/// is negative, a bound of each for the price of one maximum.
+#[inline(always)]
+fn sum_in_flight<L: ExpLanes<T>, T: Float>(l: L, e: &[L::V]) -> (L::V, L::V) {
+    let (a, b) = match *e {
+        [a] => return (a, a),
+        [a, b] => (a, b),
+        [a, b, c] => (l.quiet_add(a, b), c),
+        [a, b, c, d, ..] => (l.quiet_add(a, b), l.quiet_add(c, d)),
+        [] => return (l.splat(T::ZERO), l.splat(T::ZERO)),
+    };
+    (l.quiet_add(a, b), l.max(a, b))
+}
+
+/// [`step_sum_exp`] of the `K` vectors from `at` to `end`. The last vector is a whole one that
+/// overlaps the one before it, which is cheaper than a masked tail.
 #[inline(always)]
 fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usize>(
     l: L,
@@ -352,16 +366,17 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     row: &mut impl Row<T>,
     at: usize,
     end: usize,
-) -> L::V {
+) -> (L::V, L::V) {
     if K > L::IN_FLIGHT {
         // Unreachable: more than `IN_FLIGHT` vectors would contain a full step.
-        return l.splat(T::ZERO);
+        return (l.splat(T::ZERO), l.splat(T::ZERO));
     }
     let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
     let mut e = [l.splat(T::ZERO); 4];
     for (i, e) in e[..K].iter_mut().enumerate() {
-        *e = exp.eval::<G>(l, row.load(l, start(i)));
+        *e = row.load(l, start(i));
     }
+    exp.eval_in_flight::<G>(l, &mut e[..K]);
     if STORE && K == 1 && row.is_in_place() {
         // Exponentials have replaced the logits before `at`: those lanes have no meaning.
         row.dst()[at..end].copy_from_slice(&l.to_array(e[0])[L::N - (end - at)..L::N]);
@@ -371,10 +386,5 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
         }
     }
     e[K - 1] = l.keep_last(e[K - 1], end - at - (K - 1) * L::N);
-    match K {
-        1 => e[0],
-        2 => l.quiet_add(e[0], e[1]),
-        3 => l.quiet_add(l.quiet_add(e[0], e[1]), e[2]),
-        _ => l.quiet_add(l.quiet_add(e[0], e[1]), l.quiet_add(e[2], e[3])),
-    }
+    sum_in_flight(l, &e[..K])
 }

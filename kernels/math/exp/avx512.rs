@@ -11,6 +11,7 @@ impl ExpLanes<f32> for V4 {
     const EXP: ExpScheme<f32> = F32_TABLE16;
     const UNTABLED: &'static [f32] = F32_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
+    const INTERLEAVED: bool = true;
 
     #[inline(always)]
     fn exp_table(self) -> __m512 {
@@ -50,6 +51,7 @@ impl ExpLanes<f64> for V4 {
     const EXP: ExpScheme<f64> = F64_TABLE16;
     const UNTABLED: &'static [f64] = F64_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
+    const INTERLEAVED: bool = false;
 
     #[inline(always)]
     fn exp_table(self) -> (__m512d, __m512d) {

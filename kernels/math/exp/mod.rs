@@ -128,21 +128,61 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
     /// smallest normal number, and far above any sum that fits the base. NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval<G: Guard>(&self, l: L, x: L::V) -> L::V {
-        let x = G::guard(l, self, x);
-        let shifted = l.quiet_mul_add(x, self.log2_e, self.round);
-        let k = l.quiet_sub(shifted, self.round);
-        let t = l.exp_reduce(x, k, self.ln2_high, self.ln2_low);
+        let mut e = [x];
+        self.eval_interleaved::<G>(l, &mut e);
+        e[0]
+    }
+
+    /// [`Exp::eval`] of the vectors in flight, at most 4, in place.
+    #[inline(always)]
+    pub(crate) fn eval_in_flight<G: Guard>(&self, l: L, x: &mut [L::V]) {
+        if L::INTERLEAVED {
+            return self.eval_interleaved::<G>(l, x);
+        }
+        for x in x {
+            *x = self.eval::<G>(l, *x);
+        }
+    }
+
+    /// [`Exp::eval_in_flight`] in steps that all vectors take together. A CPU looks ahead by a
+    /// limited number of instructions: if one vector followed another, most of these would wait.
+    #[inline(always)]
+    fn eval_interleaved<G: Guard>(&self, l: L, x: &mut [L::V]) {
+        let (n, zero) = (x.len(), l.splat(T::ZERO));
+        let (mut shifted, mut k, mut t, mut p) = ([zero; 4], [zero; 4], [zero; 4], [zero; 4]);
+        for i in 0..n {
+            x[i] = G::guard(l, self, x[i]);
+        }
+        for i in 0..n {
+            shifted[i] = l.quiet_mul_add(x[i], self.log2_e, self.round);
+        }
+        for i in 0..n {
+            k[i] = l.quiet_sub(shifted[i], self.round);
+        }
+        for i in 0..n {
+            t[i] = l.exp_reduce(x[i], k[i], self.ln2_high, self.ln2_low);
+        }
+        for i in 0..n {
+            p[i] = self.polynomial(l, t[i]);
+        }
+        for i in 0..n {
+            let exponent = if G::RECORDED { k[i] } else { l.quiet_sub(shifted[i], self.unbias) };
+            x[i] = l.exp_finish(self.table, shifted[i], exponent, p[i]);
+        }
+    }
+
+    /// `e^t - 1` for a remainder `t`.
+    #[inline(always)]
+    fn polynomial(&self, l: L, t: L::V) -> L::V {
         // If the first coefficient is 1, t itself is added last. Its rounding errors are then those
         // of t^2/2, which saves an ulp if there is no fused multiply-add.
         let c = &self.coefficients[..L::EXP.expm1.len()];
-        let p = if L::EXP.expm1[0] == T::ONE {
+        if L::EXP.expm1[0] == T::ONE {
             let square = l.quiet_mul(t, t);
             l.quiet_mul_add(square, even_odd(l, t, square, &c[1..]), t)
         } else {
             l.quiet_mul(t, horner(l, t, c))
-        };
-        let exponent = if G::RECORDED { k } else { l.quiet_sub(shifted, self.unbias) };
-        l.exp_finish(self.table, shifted, exponent, p)
+        }
     }
 }
 

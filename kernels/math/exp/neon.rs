@@ -11,6 +11,7 @@ impl ExpLanes<f32> for Neon {
     const EXP: ExpScheme<f32> = F32_INTEGER;
     const UNTABLED: &'static [f32] = F32_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
+    const INTERLEAVED: bool = false;
 
     #[inline(always)]
     fn exp_table(self) {}
@@ -32,6 +33,7 @@ impl ExpLanes<f64> for Neon {
     const EXP: ExpScheme<f64> = F64_INTEGER;
     const UNTABLED: &'static [f64] = F64_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
+    const INTERLEAVED: bool = false;
 
     #[inline(always)]
     fn exp_table(self) {}

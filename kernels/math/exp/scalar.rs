@@ -12,6 +12,7 @@ macro_rules! scalar_exp {
             const EXP: ExpScheme<$t> = $scheme;
             const UNTABLED: &'static [$t] = $scheme.expm1;
             const IN_FLIGHT: usize = 2;
+            const INTERLEAVED: bool = false;
 
             #[inline(always)]
             fn exp_table(self) {}
