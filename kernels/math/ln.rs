@@ -85,27 +85,36 @@ fn ln_mantissa_plus<L: Lanes<f64>>(l: L, m: L::V, small: L::V) -> L::V {
 }
 
 /// Natural logarithm of `(x + low) * 2^exponent` as an unevaluated sum (high, low), for normal `x`;
-/// `low` is about an ulp of `x` at most, and `high` of the result is exact.
+/// `low` is about an ulp of `x` at most, and `high` of the result is exact. If `T` is `f32`, `low`
+/// is too small to count.
 #[inline(always)]
-pub(crate) fn ln_parts<L: Lanes<f64>>(l: L, x: L::V, low: L::V, exponent: L::V) -> (L::V, L::V) {
+pub(crate) fn ln_parts<L: Lanes<f64>, T: Float>(l: L, x: L::V, low: L::V, exponent: L::V) -> (L::V, L::V) {
     let (m, e) = l.split_exponent(x);
     let e = l.quiet_add(e, exponent);
-    let small = l.quiet_mul_add(e, l.splat(LN2_LO33), l.quiet_div(low, x));
+    let mut small = l.quiet_mul(e, l.splat(LN2_LO33));
+    if T::EPSILON == f64::EPSILON {
+        small = l.quiet_add(small, l.quiet_div(low, x));
+    }
     (l.quiet_mul(e, l.splat(LN2_HI33)), ln_mantissa_plus(l, m, small))
 }
 
-/// `ln(1 + s + low)` for `s` from 0 to 2^1000 and `low` of at most an ulp of `s`, within 1 ulp.
+/// `ln(1 + s + low)` for `s` from 0 to 2^1000 and `low` of at most an ulp of `s`, within 1 ulp of
+/// `T`.
 ///
-/// `1 + s` is rounded; with its rounding error r, `ln(1 + s) = ln(u) + ln(1 + r / u)`.
+/// `1 + s` is rounded; with its rounding error r, `ln(1 + s) = ln(u) + ln(1 + r / u)`. If `T` is
+/// `f32`, r counts only if u is near 1.
 #[inline(always)]
-pub(crate) fn ln_1p<L: Lanes<f64>>(l: L, s: L::V, low: L::V) -> L::V {
+pub(crate) fn ln_1p<L: Lanes<f64>, T: Float>(l: L, s: L::V, low: L::V) -> L::V {
     let one = l.splat(1.0);
     let u = l.quiet_add(one, s);
     let is_small = l.lt(s, one);
     let (lead, rest) = (l.select(is_small, one, s), l.select(is_small, s, one));
-    let r = l.quiet_sub(rest, l.quiet_sub(u, lead));
+    let mut r = l.quiet_sub(rest, l.quiet_sub(u, lead));
+    if T::EPSILON == f64::EPSILON {
+        r = l.quiet_div(l.quiet_add(r, low), u);
+    }
     let (m, e) = l.split_exponent(u);
-    let small = l.quiet_mul_add(e, l.splat(LN2_LO33), l.quiet_div(l.quiet_add(r, low), u));
+    let small = l.quiet_mul_add(e, l.splat(LN2_LO33), r);
     l.quiet_mul_add(e, l.splat(LN2_HI33), ln_mantissa_plus(l, m, small))
 }
 

@@ -19,7 +19,7 @@
 
 use super::dominated::MIN_REST;
 use super::row_groups::Rows;
-use super::tuning::{BESIDE_MAX_VECTORS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, TILE_VECTORS};
+use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ROWS, MAX_BESIDE_VECTORS, TILE_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulators};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
@@ -101,7 +101,7 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
 }
 
 /// [`logarithms`] of the rows `start + i` for each i below `n`, all of at most
-/// [`BESIDE_MAX_VECTORS`] vectors.
+/// [`MAX_BESIDE_VECTORS`] vectors. Their logits stay in the tile.
 #[inline(always)]
 pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -109,7 +109,7 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
     (start, n): (usize, usize),
     (tile, logarithms): (&mut [L::V; TILE_VECTORS], &mut Logarithms),
 ) {
-    const { assert!(BESIDE_MAX_VECTORS * GROUP_ROWS <= TILE_VECTORS, "the rows of a group fit a tile") };
+    const { assert!(MAX_BESIDE_VECTORS * GROUP_ROWS <= TILE_VECTORS, "the rows of a group fit a tile") };
     let vectors = rows.shape().1.div_ceil(L::N).max(1);
     for (i, vectors) in tile.chunks_exact_mut(vectors).enumerate().take(n) {
         load_row(l, &rows.read_row(start + i), vectors);
@@ -121,7 +121,8 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
 /// bits of [`logarithms`].
 #[inline(always)]
 pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, row: &impl Row<T>) -> Logarithm {
-    let mut tile = [l.splat(T::NEG_INFINITY); VECTORS];
+    let lowest = l.splat(T::NEG_INFINITY);
+    let mut tile = [lowest; VECTORS];
     load_row(l, row, &mut tile);
     let mut results = Logarithms::NONE;
     tile_logarithms(l, &tile, VECTORS, 1, &mut results);
@@ -156,6 +157,15 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
             scaled[i] = T::from_f64(exponents[i] - log2_scale);
             lowest[i] = T::from_f64((exponents[i] - log2_scale + L::EXP.lowest) * core::f64::consts::LN_2);
         }
+        // e^(k ln 2 - m) - 1.
+        let mut factors = [0.0; GROUP_ROWS];
+        for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
+            let (m, exponent, zero) = (d.load(&max[at..]), d.load(&exponents[at..]), d.splat(0.0));
+            let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
+            d.store(&mut factors[at..], p);
+        }
+        // The sum of two exponentials of `f32` has an error of less than 1.1 ulp.
+        let may_add_pairs = T::EPSILON > f64::EPSILON && L::N > 1;
         let exp = UntabledExp::new(l, Base::ONE);
         let (zero, mut counts) = (d.splat(0.0), [1; GROUP_ROWS]);
         let (mut highs, mut errors) = ([zero; GROUP_ROWS], [zero; GROUP_ROWS]);
@@ -165,21 +175,26 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
             }
             let (top, base) = (l.splat(maxima[i]), (l.splat(scaled[i]), l.splat(lowest[i])));
             let (mut sum, mut count) = ((zero, zero), 0);
-            for (j, &x) in row.iter().enumerate() {
-                let below = l.lt(x, top);
-                count += (L::N - l.count(below)) as u32;
-                // As a factor, because the product keeps NaN.
-                let weight = l.select(below, l.splat(T::ONE), l.splat(T::ZERO));
-                let (e, error) = exp.eval_scaled(l, x, base);
-                let (e, error) = l.to_double(l.quiet_mul(e, weight), l.quiet_mul(error, weight));
-                sum = match j {
-                    0 => (e, error),
-                    _ if T::EPSILON > f64::EPSILON => (d.quiet_add(sum.0, e), error),
-                    _ => {
-                        let (high, low) = add_fast_two_sum(d, sum, e);
-                        (high, d.quiet_add(low, error))
-                    }
-                };
+            if may_add_pairs {
+                let (pairs, last) = row.as_chunks::<2>();
+                for &[a, b] in pairs {
+                    let e = l.quiet_add(
+                        exp_below(l, &exp, a, (top, base), &mut count).0,
+                        exp_below(l, &exp, b, (top, base), &mut count).0,
+                    );
+                    sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
+                }
+                for &x in last {
+                    let e = exp_below(l, &exp, x, (top, base), &mut count).0;
+                    sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
+                }
+            } else {
+                for &x in row {
+                    let (e, error) = exp_below(l, &exp, x, (top, base), &mut count);
+                    let (e, error) = l.to_double(e, error);
+                    let (high, low) = add_fast_two_sum(d, sum, e);
+                    sum = (high, d.quiet_add(low, error));
+                }
             }
             (highs[i], errors[i], counts[i]) = (sum.0, sum.1, count);
         }
@@ -188,40 +203,61 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
             others[i] = f64::from(counts[i]) - 1.0;
         }
         for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
-            let (m, exponent, others) = (d.load(&max[at..]), d.load(&exponents[at..]), d.load(&others[at..]));
+            let (m, p, others) = (d.load(&max[at..]), d.load(&factors[at..]), d.load(&others[at..]));
             let (high, low) = (d.load(&rests.0[at..]), d.load(&rests.1[at..]));
             // Otherwise r is 0, or may have lost a part of its terms to underflow, or is NaN.
             let min = d.splat(MIN_REST[usize::from(T::EPSILON == f64::EPSILON)]);
             let is_sound = d.lt(min, d.quiet_add(high, others));
             d.store(&mut results.high[at..], d.select(is_sound, m, d.splat(f64::NAN)));
-            let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
-            // (high + low) * (1 + p), then without the scale. Both factors are powers of two: only a
-            // subnormal result is rounded.
-            let low = d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low));
-            let half = d.splat(pow2(-0.5 * log2_scale));
-            let high = d.quiet_mul(d.quiet_mul(high, half), half);
-            let low = d.quiet_mul(d.quiet_mul(low, half), half);
-            let (high, low) = add_two_sum(d, (high, zero), low);
-            let (s, low) = add_two_sum(d, (others, low), high);
-            d.store(&mut results.low[at..], ln_1p(d, s, low));
+            // (high + low) * (1 + p) without the scale. It is a power of two: only a subnormal
+            // result is rounded.
+            let scale = d.splat(pow2(-log2_scale));
+            let (s, low) = if T::EPSILON > f64::EPSILON {
+                let rest = d.quiet_mul(d.quiet_mul_add(high, p, high), scale);
+                (d.quiet_add(others, rest), low)
+            } else {
+                let low = d.quiet_mul(d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low)), scale);
+                let (high, low) = add_two_sum(d, (d.quiet_mul(high, scale), zero), low);
+                add_two_sum(d, (others, low), high)
+            };
+            d.store(&mut results.low[at..], ln_1p::<_, T>(d, s, low));
         }
     });
+}
+
+/// The exponentials of the logits below the maximum of their row, and their rounding errors. Counts
+/// the others.
+#[inline(always)]
+fn exp_below<L: ExpLanes<T>, T: Float>(
+    l: L,
+    exp: &UntabledExp<L, T>,
+    x: L::V,
+    (top, base): (L::V, (L::V, L::V)),
+    count: &mut u32,
+) -> (L::V, L::V) {
+    let below = l.lt(x, top);
+    *count += (L::N - l.count(below)) as u32;
+    exp.eval_masked(l, below, x, base)
 }
 
 /// The maxima of `n` rows of `vectors` vectors each. NaN is ignored.
 #[inline(always)]
 fn tile_maxima<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize) -> [T; GROUP_ROWS] {
     const { assert!(GROUP_ROWS == MAX_LANES, "the lanes of a group are reduced together") };
-    let lowest = l.splat(T::NEG_INFINITY);
-    let (mut tops, mut max) = ([lowest; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
-    for (top, row) in tops.iter_mut().zip(tile.chunks_exact(vectors)).take(n) {
-        for &x in row {
-            *top = l.max(x, *top);
+    let (mut tops, mut max) = ([l.splat(T::NEG_INFINITY); GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
+    if vectors == 1 {
+        for (top, &x) in tops.iter_mut().zip(tile) {
+            *top = x;
+        }
+    } else {
+        for (top, row) in tops.iter_mut().zip(tile.chunks_exact(vectors)).take(n) {
+            for &x in row {
+                *top = l.max(x, *top);
+            }
         }
     }
     for at in (0..n).step_by(L::N) {
-        let tops = &mut tops[at..at + L::N];
-        let mut n = L::N;
+        let (tops, mut n) = (&mut tops[at..at + L::N], L::N);
         while n > 1 {
             n /= 2;
             for i in 0..n {

@@ -42,12 +42,17 @@ pub(super) fn loss<L: Lanes<T>, T: Float>(
     if let Some(value) = sum.degenerate_value(empty) {
         return value.to_f64();
     }
-    // A class that is masked by its position has the logit -inf.
-    let logit = if class < row.len() { row.element(l, class).to_f64() } else { f64::NEG_INFINITY };
+    let logit = class_logit(l, row, class);
     if logit == f64::NEG_INFINITY {
         return f64::INFINITY;
     }
     logarithm_minus(ln, logit)
+}
+
+/// The logit of a class. That of a class that is masked by its position, or ignored, is -inf.
+#[inline(always)]
+pub(super) fn class_logit<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, class: usize) -> f64 {
+    if class < row.len() { row.element(l, class).to_f64() } else { f64::NEG_INFINITY }
 }
 
 /// Whether the loss of a row with the logarithm `ln` is below [`MIN_DIFFERENCE`].
@@ -58,7 +63,7 @@ pub(super) fn is_near<L: Lanes<T>, T: Float>(l: L, ln: Logarithm, row: &impl Row
 
 /// `(high + low) - logit`, rounded about once.
 #[inline(always)]
-fn logarithm_minus((high, low): (f64, f64), logit: f64) -> f64 {
+pub(super) fn logarithm_minus((high, low): (f64, f64), logit: f64) -> f64 {
     let (lead, error) = two_sum(high, -logit);
     // If the difference is infinite, its error is NaN.
     if lead.is_finite() { lead + (error + low) } else { lead }

@@ -59,7 +59,7 @@ pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, 
         let max = rest.max.to_f64();
         let (s, low) = relative_to(max, base, rest.high, rest.low);
         let (s, error) = two_sum(rest.other_maxima, s);
-        (max, ln_1p(pulp::Scalar, s, error + low))
+        (max, ln_1p::<_, T>(pulp::Scalar, s, error + low))
     })
 }
 

@@ -163,15 +163,13 @@ impl<T: Float> ExtSum<T> {
         let [mut highs, mut lows] = [[1.0; GROUP_ROWS], [0.0; GROUP_ROWS]];
         let [mut exponents, mut shifts] = [[0.0; GROUP_ROWS]; 2];
         for (i, sum) in sums.iter().enumerate().take(n) {
-            // In the sums of `f32` the second part is far below their rounding.
-            let low = if T::EPSILON == f64::EPSILON { sum.low } else { 0.0 };
             // The logarithm of a degenerate sum would raise a flag.
-            (highs[i], lows[i]) = if sum.degenerate_value(T::NAN).is_some() { (1.0, 0.0) } else { (sum.high, low) };
+            (highs[i], lows[i]) = if sum.degenerate_value(T::NAN).is_some() { (1.0, 0.0) } else { (sum.high, sum.low) };
             (exponents[i], shifts[i]) = (sum.base.exponent, sum.base.shift.to_f64());
         }
         for at in (0..n).step_by(D::N) {
             let (high, low) = (d.load(&highs[at..]), d.load(&lows[at..]));
-            let (high, low) = ln_parts(d, high, low, d.load(&exponents[at..]));
+            let (high, low) = ln_parts::<_, T>(d, high, low, d.load(&exponents[at..]));
             // The shift may be far from the largest element, so neither term need be the larger
             // one: they are added without an error (two-sum). The last step makes the first part
             // dominate.

@@ -6,7 +6,7 @@ use super::log_rows::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, group_sum_exp_store, row_groups};
 use super::sum_exp::{base_fits, may_fit_base_one, row_may_be_stored, row_sum_exp, row_sum_exp_store};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, Tuning};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
@@ -81,7 +81,7 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                     l,
                     &mut rows,
                     group.clone(),
-                    &mut buffers,
+                    (&mut buffers, LOSS_VECTORS * L::N),
                     #[inline(always)]
                     |rows: &R, at, ln| losses.is_near(l, ln, &rows.read_row(group.start + at), group.start + at),
                 );

@@ -1,19 +1,22 @@
 //! The logarithms of the sums of rows, of one row or of a group at a time, and what is made of them:
 //! log-softmax, log-sum-exp and cross-entropy.
 //!
-//! Rows of at most [`BESIDE_MAX_VECTORS`] vectors are summed beside their maximum at once
+//! Rows of at most [`beside_max_vectors`] vectors are summed beside their maximum at once
 //! ([`beside_max`](super::beside_max)). Others are so only if one exponential is a large part of
 //! the sum. The choice depends on nothing but the row, so that a row has the same bits alone, in a
 //! group, and in a matrix with more columns.
 
 use super::beside_max::{self, Logarithm, Logarithms};
-use super::cross_entropy::{all_ignored, is_near, loss};
+use super::cross_entropy::{all_ignored, class_logit, is_near, logarithm_minus, loss};
 use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, group_sum_exp, row_groups};
 use super::sum_exp::{RowSum, may_fit_base_one, row_sum_exp};
-use super::tuning::{BESIDE_MAX_VECTORS, BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, TILE_VECTORS};
+use super::tuning::{
+    BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, MAX_BESIDE_VECTORS, TILE_VECTORS,
+    beside_max_vectors,
+};
 use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, SrcDst, map_row_by_length};
@@ -34,7 +37,7 @@ enum Results<'a, T> {
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
     out_of_line!(l, {
         let (sum, ln) = row_logarithm(l, &mut row);
-        write_log_softmax(l, &mut row, &sum, ln, T::NAN);
+        write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN);
     });
 }
 
@@ -94,6 +97,10 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
     out_of_line!(l, {
         let exp = Exp::hidden_for_sums(l);
         let mut buffers = LogarithmBuffers::new(l);
+        let short = match results {
+            Results::CrossEntropy(..) => LOSS_VECTORS * L::N,
+            _ => beside_max_vectors::<T>() * L::N,
+        };
         for group in row_groups(rows.shape()) {
             if let Results::CrossEntropy(classes, losses) = &mut results
                 && all_ignored(&classes[group.clone()])
@@ -106,7 +113,7 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
                 &exp,
                 &mut rows,
                 group.clone(),
-                &mut buffers,
+                (&mut buffers, short),
                 #[inline(always)]
                 |rows: &R, at, ln, may_dominate| match &results {
                     // The losses themselves show which classes dominate.
@@ -118,17 +125,17 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
                 },
             );
             match &mut results {
-                Results::LogSoftmax => write_log_softmax_group(l, &mut rows, group, &buffers, empty),
+                Results::LogSoftmax => {
+                    let in_tile = rows.shape().1 <= short && buffers.all_are_regular;
+                    write_log_softmax_group(l, &mut rows, group, &buffers, in_tile, empty);
+                }
                 Results::LogSumExp(out) => {
                     for (at, i) in group.enumerate() {
                         out[i] = buffers.sums[at].ln_given(buffers.logarithms.get(at));
                     }
                 }
                 Results::CrossEntropy(classes, losses) => {
-                    for (at, i) in group.enumerate() {
-                        let (sum, ln) = (&buffers.sums[at], buffers.logarithms.get(at));
-                        losses[i] = T::from_f64(loss(l, (sum, ln), &rows.read_row(i), classes[i], empty));
-                    }
+                    write_losses(l, &rows, group, &buffers, (classes, losses), empty);
                 }
             }
         }
@@ -139,8 +146,8 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
 /// degenerate. The sum has no meaning but that if the row is short.
 #[inline(always)]
 fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
-    if row.len() <= BESIDE_MAX_VECTORS * L::N {
-        let ln = beside_max::logarithm::<L, T, BESIDE_MAX_VECTORS>(l, row);
+    if row.len() <= beside_max_vectors::<T>() * L::N {
+        let ln = beside_max::logarithm::<L, T, MAX_BESIDE_VECTORS>(l, row);
         return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
     }
     let RowSum { sum, may_dominate, .. } = row_sum_exp(l, row, false);
@@ -192,20 +199,20 @@ impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
 
 /// The sums of the exponentials of a group of rows and their logarithms, as [`row_logarithm`].
 /// `is_dominated` of the rows, the index of a row in the group, the logarithm of its sum, and
-/// whether one exponential may dominate tells which rows of more than [`BESIDE_MAX_VECTORS`]
-/// vectors are summed beside their maximum.
+/// whether one exponential may dominate tells which rows of more than `short` elements are
+/// summed beside their maximum; others always are.
 #[inline(always)]
 fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut R,
     group: Range<usize>,
-    buffers: &mut LogarithmBuffers<L, T>,
+    (buffers, short): (&mut LogarithmBuffers<L, T>, usize),
     is_dominated: impl Fn(&R, usize, Logarithm, bool) -> bool,
 ) {
     let mut may_dominate = [false; GROUP_ROWS];
     let (_, cols) = rows.shape();
-    if cols <= BESIDE_MAX_VECTORS * L::N {
+    if cols <= short {
         buffers.sums.fill(ExtSum::base_one(1.0, 0.0));
     } else if cols <= BLOCK_ELEMENTS && may_fit_base_one(l, &rows.read_row(group.start)) {
         group_sum_exp(l, exp, rows, group.clone(), &mut buffers.sums, &mut may_dominate);
@@ -219,7 +226,7 @@ fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
         l,
         rows,
         group,
-        buffers,
+        (buffers, short),
         #[inline(always)]
         |rows: &R, at, ln| is_dominated(rows, at, ln, may_dominate[at]),
     );
@@ -231,17 +238,18 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     l: L,
     rows: &mut R,
     group: Range<usize>,
-    LogarithmBuffers { sums, logarithms, tile, all_are_regular }: &mut LogarithmBuffers<L, T>,
+    (buffers, short): (&mut LogarithmBuffers<L, T>, usize),
     is_dominated: impl Fn(&R, usize, Logarithm) -> bool,
 ) {
-    if rows.shape().1 <= BESIDE_MAX_VECTORS * L::N {
+    let LogarithmBuffers { sums, logarithms, tile, all_are_regular } = buffers;
+    if rows.shape().1 <= short {
         beside_max::logarithms_of_all(l, rows, (group.start, group.len()), (tile, logarithms));
     } else {
         ln_of_sums(l, sums, group.len(), logarithms);
         let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
         for at in 0..group.len() {
             let len = rows.row_len(group.start + at);
-            if len > BESIDE_MAX_VECTORS * L::N && !is_dominated(rows, at, logarithms.get(at)) {
+            if len > short && !is_dominated(rows, at, logarithms.get(at)) {
                 continue;
             }
             if len > DEFERRED_CHECK_VECTORS * L::N {
@@ -268,37 +276,66 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     }
 }
 
+/// Writes the losses of a group of rows. Their logits are gathered first, so that vectors have the
+/// differences.
+#[inline(always)]
+fn write_losses<L: ExpLanes<T>, T: Float>(
+    l: L,
+    rows: &impl Rows<T>,
+    group: Range<usize>,
+    LogarithmBuffers { sums, logarithms, .. }: &LogarithmBuffers<L, T>,
+    (classes, losses): (&[usize], &mut [T]),
+    empty: T,
+) {
+    let mut logits = [0.0; GROUP_ROWS];
+    for (logit, i) in logits.iter_mut().zip(group.clone()) {
+        *logit = class_logit(l, &rows.read_row(i), classes[i]);
+    }
+    let mut differences = [0.0; GROUP_ROWS];
+    for i in 0..GROUP_ROWS {
+        let logit = if logits[i].is_finite() { logits[i] } else { 0.0 };
+        differences[i] = logarithm_minus(logarithms.get(i), logit);
+    }
+    for (at, i) in group.enumerate() {
+        let is_ordinary = logits[at].is_finite() && sums[at].degenerate_value(empty).is_none();
+        losses[i] = T::from_f64(if is_ordinary {
+            differences[at]
+        } else {
+            loss(l, (&sums[at], logarithms.get(at)), &rows.read_row(i), classes[i], empty)
+        });
+    }
+}
+
 /// The logarithms of `n` sums; those of degenerate sums have no meaning.
 #[inline(always)]
 fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize, results: &mut Logarithms) {
     out_of_line!(l, { ExtSum::ln_parts_of(l.double(), sums, n, results) })
 }
 
-/// Writes the log-softmax of a group of rows.
+/// Writes the log-softmax of a group of rows. If they are `in_tile`, the tile has their logits, and
+/// no sum is degenerate.
 #[inline(always)]
 fn write_log_softmax_group<L: ExpLanes<T>, T: Float>(
     l: L,
     rows: &mut impl Rows<T>,
     group: Range<usize>,
     buffers: &LogarithmBuffers<L, T>,
+    in_tile: bool,
     empty: T,
 ) {
-    let (_, cols) = rows.shape();
-    if cols > BESIDE_MAX_VECTORS * L::N || !buffers.all_are_regular {
-        for (at, i) in group.enumerate() {
-            let (sum, ln) = (&buffers.sums[at], buffers.logarithms.get(at));
-            write_log_softmax(l, &mut rows.row_mut(i), sum, ln, empty);
+    let mut parts = [(T::ZERO, T::ZERO); GROUP_ROWS];
+    for (at, parts) in parts.iter_mut().enumerate() {
+        *parts = two_parts(buffers.logarithms.get(at));
+    }
+    if !in_tile {
+        for (i, (sum, &parts)) in group.zip(buffers.sums.iter().zip(&parts)) {
+            write_log_softmax(l, &mut rows.row_mut(i), sum, parts, empty);
             fill_masked(rows, i, T::NEG_INFINITY, empty);
         }
         return;
     }
-    // The logits of short rows are in the tile.
-    let vectors = cols.div_ceil(L::N).max(1);
-    let mut terms = [(T::ZERO, T::ZERO); GROUP_ROWS];
-    for (at, terms) in terms.iter_mut().enumerate() {
-        *terms = log_softmax_terms(buffers.logarithms.get(at));
-    }
-    for ((i, row), (first, second)) in group.zip(buffers.tile.chunks_exact(vectors)).zip(terms) {
+    let vectors = rows.shape().1.div_ceil(L::N).max(1);
+    for ((i, row), (first, second)) in group.zip(buffers.tile.chunks_exact(vectors)).zip(parts) {
         let (first, second) = (l.splat(first), l.splat(second));
         let (mut dst, _) = rows.dst_and_masked(i);
         for &x in row {
@@ -310,22 +347,28 @@ fn write_log_softmax_group<L: ExpLanes<T>, T: Float>(
     }
 }
 
-/// The terms of the logarithm `high + low` of a sum that log-softmax subtracts from the logits.
+/// A number as an unevaluated sum of two numbers of the type.
 #[inline(always)]
-fn log_softmax_terms<T: Float>((high, low): Logarithm) -> (T, T) {
+fn two_parts<T: Float>((high, low): Logarithm) -> (T, T) {
     let first = T::from_f64(high);
     (first, T::from_f64((high - first.to_f64()) + low))
 }
 
-/// Writes the log-softmax of a row whose sum has the logarithm `high + low`: `(x - high) - low`, so
-/// that a large common offset costs no accuracy; `empty` if all logits are -inf.
+/// Writes the log-softmax of a row whose sum has the logarithm `first + second`, see [`two_parts`]:
+/// `(x - first) - second`, so that a large common offset costs no accuracy; `empty` if all logits
+/// are -inf.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn write_log_softmax<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>, ln: Logarithm, empty: T) {
+fn write_log_softmax<L: Lanes<T>, T: Float>(
+    l: L,
+    row: &mut impl Row<T>,
+    sum: &ExtSum<T>,
+    (first, second): (T, T),
+    empty: T,
+) {
     if let Some(x) = sum.degenerate_value(empty) {
         row.dst().fill(x);
         return;
     }
-    let (first, second) = log_softmax_terms(ln);
     let (first, second) = (l.splat(first), l.splat(second));
     map_row_by_length(
         l,

@@ -48,18 +48,20 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         let x = l.max(x, self.low);
         let k = self.multiple(l, x);
         let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
-        self.eval_reduced(l, l.quiet_sub(k, self.exponent), t)
+        Self::scale(l, self.power(l, l.quiet_sub(k, self.exponent)), self.expm1(l, t))
     }
 
-    /// The exponentials of `x` times `2^-exponent` and their rounding errors; NaN gives NaN. `x` is
-    /// at most a little above `exponent * ln 2`, `low` is `(exponent + EXP.lowest) * ln 2`, and the
-    /// base is [`Base::ONE`]. Results saturate at 0 near the smallest normal number.
+    /// The exponentials of `x` times `2^-exponent` and their rounding errors, 0 in lanes that are
+    /// not in `mask`; NaN gives NaN in all lanes. `x` is at most a little above `exponent * ln 2`,
+    /// `low` is `(exponent + EXP.lowest) * ln 2`, and the base is [`Base::ONE`]. Results saturate at
+    /// 0 near the smallest normal number.
     #[inline(always)]
-    pub(crate) fn eval_scaled(&self, l: L, x: L::V, (exponent, low): (L::V, L::V)) -> (L::V, L::V) {
+    pub(crate) fn eval_masked(&self, l: L, mask: L::Mask, x: L::V, (exponent, low): (L::V, L::V)) -> (L::V, L::V) {
         let x = l.max(low, x);
         let k = self.multiple(l, x);
-        let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
-        self.eval_reduced(l, l.quiet_sub(k, exponent), t)
+        let p = self.expm1(l, l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO)));
+        let power = self.power(l, l.quiet_sub(k, exponent));
+        Self::scale(l, l.select(mask, power, l.splat(T::ZERO)), p)
     }
 
     /// The multiple of ln 2 that is nearest to `x`.
@@ -69,13 +71,22 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         l.quiet_sub(l.quiet_mul_add(x, l.splat(T::LOG2_E), shifter), shifter)
     }
 
-    /// `e^t * 2^k` and its rounding error.
+    /// `e^t - 1`.
     #[inline(always)]
-    fn eval_reduced(&self, l: L, k: L::V, t: L::V) -> (L::V, L::V) {
+    fn expm1(&self, l: L, t: L::V) -> L::V {
         let square = l.quiet_mul(t, t);
-        let p = l.quiet_mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t);
-        let shifted = l.quiet_add(k, self.unbias);
-        let power = l.exp_power(shifted, k);
+        l.quiet_mul_add(square, even_odd(l, t, square, &self.coefficients[1..L::UNTABLED.len()]), t)
+    }
+
+    /// `2^k`.
+    #[inline(always)]
+    fn power(&self, l: L, k: L::V) -> L::V {
+        l.exp_power(l.quiet_add(k, self.unbias), k)
+    }
+
+    /// `power * (1 + p)` and its rounding error.
+    #[inline(always)]
+    fn scale(l: L, power: L::V, p: L::V) -> (L::V, L::V) {
         let e = l.quiet_mul_add(power, p, power);
         (e, l.quiet_mul_add(power, p, l.quiet_sub(power, e)))
     }
