@@ -300,20 +300,24 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     /// The smallest lane. NaN is ignored; infinity if all lanes are NaN.
     #[inline(always)]
     fn reduce_min(self, v: Self::V) -> T {
-        let mut min = T::INFINITY;
-        for &x in &self.to_array(v)[..Self::N] {
-            min = if x < min { x } else { min };
+        // `min` returns its second operand if one is NaN.
+        let (mut v, mut n) = (self.min(v, self.splat(T::INFINITY)), Self::N);
+        while n > 1 {
+            let (low, high) = self.interleave(v, v);
+            (v, n) = (self.min(low, high), n / 2);
         }
-        min
+        self.to_array(v)[0]
     }
     /// The largest lane. NaN is ignored; -infinity if all lanes are NaN.
     #[inline(always)]
     fn reduce_max(self, v: Self::V) -> T {
-        let mut max = T::NEG_INFINITY;
-        for &x in &self.to_array(v)[..Self::N] {
-            max = if x > max { x } else { max };
+        // As in `reduce_min`.
+        let (mut v, mut n) = (self.max(v, self.splat(T::NEG_INFINITY)), Self::N);
+        while n > 1 {
+            let (low, high) = self.interleave(v, v);
+            (v, n) = (self.max(low, high), n / 2);
         }
-        max
+        self.to_array(v)[0]
     }
     /// Whether all lanes are at least 0; false if one is NaN.
     #[inline(always)]

@@ -93,7 +93,7 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
             load_row(l, &rows.read_row(start + i), vectors);
         }
         let mut results = Logarithms::NONE;
-        tile_logarithms(l, tile, vectors, listed.len(), &mut results);
+        tile_logarithms::<L, T, GROUP_ROWS>(l, tile, vectors, listed.len(), &mut results);
         for (at, &i) in listed.iter().enumerate() {
             logarithms.set(i, results.get(at));
         }
@@ -114,7 +114,7 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
     for (i, vectors) in tile.chunks_exact_mut(vectors).enumerate().take(n) {
         load_row(l, &rows.read_row(start + i), vectors);
     }
-    tile_logarithms(l, tile, vectors, n, logarithms);
+    tile_logarithms::<L, T, GROUP_ROWS>(l, tile, vectors, n, logarithms);
 }
 
 /// The logarithm of the sum of the exponentials of one row of at most `VECTORS` vectors, with the
@@ -125,7 +125,7 @@ pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, ro
     let mut tile = [lowest; VECTORS];
     load_row(l, row, &mut tile);
     let mut results = Logarithms::NONE;
-    tile_logarithms(l, &tile, VECTORS, 1, &mut results);
+    tile_logarithms::<L, T, 1>(l, &tile, row.len().div_ceil(L::N).max(1), 1, &mut results);
     results.get(0)
 }
 
@@ -140,12 +140,21 @@ fn load_row<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, vectors: &mut [L::V]
     }
 }
 
-/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each.
+/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each, at most
+/// `ROWS`.
 #[inline(always)]
-fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize, results: &mut Logarithms) {
+fn tile_logarithms<L: ExpLanes<T>, T: Float, const ROWS: usize>(
+    l: L,
+    tile: &[L::V],
+    vectors: usize,
+    n: usize,
+    results: &mut Logarithms,
+) {
     out_of_line!(l, {
+        // One row by itself has no loops over rows.
+        let n = if ROWS == 1 { 1 } else { n };
         let d = l.double();
-        let maxima = tile_maxima(l, tile, vectors, n);
+        let maxima = if ROWS == 1 { [row_maximum(l, tile); GROUP_ROWS] } else { tile_maxima(l, tile, vectors, n) };
         let log2_scale = LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
         let (mut max, mut exponents) = ([0.0; GROUP_ROWS], [0.0; GROUP_ROWS]);
         let (mut scaled, mut lowest) = ([T::ZERO; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
@@ -238,6 +247,16 @@ fn exp_below<L: ExpLanes<T>, T: Float>(
     let below = l.lt(x, top);
     *count += (L::N - l.count(below)) as u32;
     exp.eval_masked(l, below, x, base)
+}
+
+/// The maximum of a row. NaN is ignored.
+#[inline(always)]
+fn row_maximum<L: Lanes<T>, T: Float>(l: L, row: &[L::V]) -> T {
+    let mut top = l.splat(T::NEG_INFINITY);
+    for &x in row {
+        top = l.max(x, top);
+    }
+    l.reduce_max(top)
 }
 
 /// The maxima of `n` rows of `vectors` vectors each. NaN is ignored.
