@@ -4,9 +4,11 @@ use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
 use super::log_rows::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
-use super::row_groups::{Rows, fill_masked, group_sum_exp_store, row_groups};
-use super::sum_exp::{base_fits, may_fit_base_one, row_may_be_stored, row_sum_exp, row_sum_exp_store};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning};
+use super::row_groups::{
+    Rows, all_may_fit_base_one, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows,
+};
+use super::sum_exp::{base_fits, row_may_be_stored, row_sum_exp, row_sum_exp_store};
+use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
@@ -48,27 +50,43 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
         let (mut sums, mut buffers) = ([ExtSum::EMPTY; GROUP_ROWS], LogarithmBuffers::new(l));
         let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
         for group in row_groups((row_count, cols)) {
-            if let Some(losses) = &mut losses {
-                if losses.ignore(&mut rows, group.clone()) {
-                    continue;
-                }
-            } else if grouped && cols <= L::N && softmax_one_vector_rows(l, &exp, &mut rows, group.clone()) {
+            if losses.as_mut().is_some_and(|losses| losses.ignore(&mut rows, group.clone())) {
                 continue;
             }
-            if grouped
-                && may_fit_base_one(l, &rows.read_row(group.start))
+            // Bits of the rows whose results are written, and of those whose sums are known.
+            let (written, summed);
+            if grouped && cols <= L::N && losses.is_none() {
+                written = softmax_one_vector_rows(l, &exp, &mut rows, group.clone());
+                summed = written;
+            } else if grouped
+                && all_may_fit_base_one(l, &rows, group.clone())
                 && (!rows.is_in_place() || group.clone().all(|i| row_may_be_stored(l, &mut rows.row_mut(i))))
             {
-                group_sum_exp_store(l, &exp, &mut rows, group.clone(), &mut sums);
-                for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
-                    *reciprocal = sum.scaled_reciprocal(weight);
-                }
-                for (i, (sum, &reciprocal)) in group.clone().zip(sums.iter().zip(&reciprocals)) {
-                    normalize_stored(l, rows.dst_and_masked(i).0, sum, reciprocal, empty);
-                }
+                written = 0;
+                summed = group_sum_exp_base_one::<L, T, true>(
+                    l,
+                    &exp,
+                    &mut rows,
+                    group.clone(),
+                    &mut sums,
+                    &mut [false; GROUP_ROWS],
+                );
             } else {
                 for (i, sum) in group.clone().zip(&mut sums) {
                     *sum = softmax_row(l, &mut rows.row_mut(i), weight, empty);
+                }
+                (written, summed) = (u32::MAX, u32::MAX);
+            }
+            let all = u32::MAX >> (32 - group.len());
+            if all & !summed != 0 {
+                second_look_rows(l, &mut rows, group.clone(), summed, &mut sums);
+            }
+            if all & !written != 0 {
+                for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
+                    *reciprocal = sum.scaled_reciprocal(weight);
+                }
+                for (at, i) in group.clone().enumerate().filter(|&(at, _)| written >> at & 1 == 0) {
+                    normalize_stored(l, rows.dst_and_masked(i).0, &sums[at], reciprocals[at], empty);
                 }
             }
             for i in group.clone() {
@@ -83,7 +101,13 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                     group.clone(),
                     (&mut buffers, LOSS_VECTORS * L::N),
                     #[inline(always)]
-                    |rows: &R, at, ln| losses.is_near(l, ln, &rows.read_row(group.start + at), group.start + at),
+                    |rows: &R, at, ln| {
+                        // As without a gradient, short rows beyond base 1 are summed beside their
+                        // maximum.
+                        let (i, beyond) = (group.start + at, sums[at].base() != Base::ONE);
+                        beyond && rows.row_len(i) <= DEFERRED_CHECK_VECTORS * L::N
+                            || losses.is_near(l, ln, &rows.read_row(i), i)
+                    },
                 );
                 for (at, i) in group.enumerate() {
                     losses.finish(l, &mut rows, i, (&sums[at], buffers.logarithms.get(at)), empty);
@@ -143,14 +167,14 @@ fn softmax_one_vector<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, wei
 }
 
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers.
-/// Returns false, and writes nothing, if base 1 does not fit all rows.
+/// Returns a bit for each row, which is 0 if base 1 does not fit the row: it is then not written.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut impl Rows<T>,
     group: Range<usize>,
-) -> bool {
+) -> u32 {
     let zero = l.splat(T::ZERO);
     let (mut e, mut all) = ([zero; GROUP_ROWS], zero);
     for (i, e) in group.clone().zip(&mut e) {
@@ -158,30 +182,27 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
         *e = exp.eval::<Recorded>(l, load_up_to(l, &row, 0, row.len()));
         all = l.quiet_add(all, l.abs(*e));
     }
-    if l.exp_overflowed(all) {
-        return false;
-    }
-    let mut all_fit = true;
+    let any_overflowed = l.exp_overflowed(all);
+    let mut fits = 0;
     let mut sums = [ExtSum::<T>::EMPTY; GROUP_ROWS];
-    for (sum, &e) in sums[..group.len()].iter_mut().zip(&e) {
+    for (at, (sum, &e)) in sums[..group.len()].iter_mut().zip(&e).enumerate() {
         let (high, low) = reduce_accumulator(l, e, zero);
-        all_fit &= base_fits(high, 0.0);
-        *sum = ExtSum::base_one(high, low);
-    }
-    // The reciprocals of sums that do not fit could overflow.
-    if !all_fit {
-        return false;
+        if base_fits(high, 0.0) && !(any_overflowed && l.exp_overflowed(e)) {
+            fits |= 1 << at;
+            *sum = ExtSum::base_one(high, low);
+        }
     }
     let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
     for (reciprocal, sum) in reciprocals[..group.len()].iter_mut().zip(&sums) {
         *reciprocal = sum.scaled_reciprocal(1.0);
     }
-    for (i, (&e, &(first, second))) in group.zip(e.iter().zip(&reciprocals)) {
-        let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
-        l.store_up_to(rows.dst_and_masked(i).0, y);
-        fill_masked(rows, i, T::ZERO, T::ZERO);
+    for (at, (i, (&e, &(first, second)))) in group.zip(e.iter().zip(&reciprocals)).enumerate() {
+        if fits >> at & 1 == 1 {
+            let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
+            l.store_up_to(rows.dst_and_masked(i).0, y);
+        }
     }
-    true
+    fits
 }
 
 /// Multiplies the stored exponentials of a row by the reciprocal of their sum.

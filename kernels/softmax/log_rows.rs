@@ -11,8 +11,8 @@ use super::cross_entropy::{all_ignored, class_logit, is_near, logarithm_minus, l
 use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
 use super::logits::Logits;
-use super::row_groups::{Rows, fill_masked, group_sum_exp, row_groups};
-use super::sum_exp::{RowSum, may_fit_base_one, row_sum_exp};
+use super::row_groups::{Rows, all_may_fit_base_one, fill_masked, group_sum_exp_base_one, row_groups};
+use super::sum_exp::{RowSum, row_sum_exp};
 use super::tuning::{
     BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, MAX_BESIDE_VECTORS, TILE_VECTORS,
     beside_max_vectors,
@@ -150,8 +150,14 @@ fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtS
         let ln = beside_max::logarithm::<L, T, MAX_BESIDE_VECTORS>(l, row);
         return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
     }
-    let RowSum { sum, may_dominate, .. } = row_sum_exp(l, row, false);
-    let ln = if may_dominate { max_and_ln(l, row, &sum) } else { sum.ln_parts(l.double()) };
+    let RowSum { sum, may_dominate, fits_base_one } = row_sum_exp(l, row, false);
+    // Groups of short rows take those beyond base 1 beside their maximum, too.
+    let beside_max = !fits_base_one && row.len() <= DEFERRED_CHECK_VECTORS * L::N;
+    let ln = if may_dominate || beside_max && sum.degenerate_value(T::NAN).is_none() {
+        max_and_ln(l, row, &sum)
+    } else {
+        sum.ln_parts(l.double())
+    };
     (sum, ln)
 }
 
@@ -210,16 +216,29 @@ fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     (buffers, short): (&mut LogarithmBuffers<L, T>, usize),
     is_dominated: impl Fn(&R, usize, Logarithm, bool) -> bool,
 ) {
-    let mut may_dominate = [false; GROUP_ROWS];
+    let (mut may_dominate, mut beside_max) = ([false; GROUP_ROWS], 0);
     let (_, cols) = rows.shape();
     if cols <= short {
         buffers.sums.fill(ExtSum::base_one(1.0, 0.0));
-    } else if cols <= BLOCK_ELEMENTS && may_fit_base_one(l, &rows.read_row(group.start)) {
-        group_sum_exp(l, exp, rows, group.clone(), &mut buffers.sums, &mut may_dominate);
+    } else if cols <= BLOCK_ELEMENTS && all_may_fit_base_one(l, rows, group.clone()) {
+        let (sums, may_dominate) = (&mut buffers.sums, &mut may_dominate);
+        let fits = group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, may_dominate);
+        for (at, i) in group.clone().enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
+            if rows.row_len(i) <= DEFERRED_CHECK_VECTORS * L::N {
+                sums[at] = ExtSum::base_one(1.0, 0.0);
+                beside_max |= 1 << at;
+            } else {
+                let sum = row_sum_exp(l, &mut rows.row_mut(i), true);
+                (sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
+            }
+        }
     } else {
         for (at, i) in group.clone().enumerate() {
-            let sum = row_sum_exp(l, &mut rows.row_mut(i), false);
-            (buffers.sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
+            let RowSum { sum, may_dominate: dominates, fits_base_one } = row_sum_exp(l, &mut rows.row_mut(i), false);
+            (buffers.sums[at], may_dominate[at]) = (sum, dominates);
+            if !fits_base_one && rows.row_len(i) <= DEFERRED_CHECK_VECTORS * L::N {
+                beside_max |= u32::from(sum.degenerate_value(T::NAN).is_none()) << at;
+            }
         }
     }
     logarithms_of_sums(
@@ -228,7 +247,7 @@ fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
         group,
         (buffers, short),
         #[inline(always)]
-        |rows: &R, at, ln| is_dominated(rows, at, ln, may_dominate[at]),
+        |rows: &R, at, ln| beside_max >> at & 1 == 1 || is_dominated(rows, at, ln, may_dominate[at]),
     );
 }
 

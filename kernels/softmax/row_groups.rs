@@ -5,11 +5,11 @@
 //! while the sum of one row is reduced.
 
 use super::ext_sum::ExtSum;
-use super::sum_exp::{MAX_SHARE, base_fits, block_lane_sums, row_sum_exp, second_look_store};
-use super::tuning::{GROUP_ELEMENTS, GROUP_ROWS};
-use crate::kernels::lanes::Float;
+use super::sum_exp::{MAX_SHARE, base_fits, block_lane_sums, may_fit_base_one, row_sum_exp_stabilized};
+use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ELEMENTS, GROUP_ROWS};
+use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
-use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
+use crate::kernels::math::exp::{Exp, ExpLanes, Recorded, Shifted};
 use crate::kernels::rows::{Row, SrcDst, SrcDstRows};
 use core::ops::Range;
 
@@ -88,47 +88,39 @@ pub(super) fn row_groups((rows, cols): (usize, usize)) -> impl Iterator<Item = R
     (0..rows).step_by(group_rows).map(move |start| start..rows.min(start + group_rows))
 }
 
+/// The sums of those rows of a group whose bit in `summed` is 0, relative to their maxima, out of
+/// line. Also stores the exponentials.
+#[inline(always)]
+pub(super) fn second_look_rows<L: ExpLanes<T>, T: Float>(
+    l: L,
+    rows: &mut impl Rows<T>,
+    group: Range<usize>,
+    summed: u32,
+    sums: &mut [ExtSum<T>; GROUP_ROWS],
+) {
+    out_of_line!(l, {
+        for (at, i) in group.enumerate().filter(|&(at, _)| summed >> at & 1 == 0) {
+            sums[at] = row_sum_exp_stabilized::<L, T, Shifted, true>(l, &mut rows.row_mut(i));
+        }
+    });
+}
+
+/// Whether base 1 may fit all rows of a group, see [`may_fit_base_one`].
+#[inline(always)]
+pub(super) fn all_may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, rows: &impl Rows<T>, group: Range<usize>) -> bool {
+    rows.shape().1 <= DEFERRED_CHECK_VECTORS * L::N || { group }.all(
+        #[inline(always)]
+        |i| may_fit_base_one(l, &rows.read_row(i)),
+    )
+}
+
 /// The sums of the exponentials of a group of rows of at most [`BLOCK_ELEMENTS`](super::tuning)
-/// elements, and of each whether one exponential may be more than [`MAX_SHARE`] of it. `exp` is relative to
-/// [`Base::ONE`](crate::kernels::math::exp::Base::ONE).
-#[inline(always)]
-pub(super) fn group_sum_exp<L: ExpLanes<T>, T: Float>(
-    l: L,
-    exp: &Exp<L, T>,
-    rows: &mut impl Rows<T>,
-    group: Range<usize>,
-    sums: &mut [ExtSum<T>; GROUP_ROWS],
-    may_dominate: &mut [bool; GROUP_ROWS],
-) {
-    let fits = group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, may_dominate);
-    for (at, i) in group.enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
-        let sum = row_sum_exp(l, &mut rows.row_mut(i), true);
-        (sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
-    }
-}
-
-/// [`group_sum_exp`] that also stores the exponentials, relative to the base of each sum. In place,
-/// the base must fit all rows.
-#[inline(always)]
-pub(super) fn group_sum_exp_store<L: ExpLanes<T>, T: Float>(
-    l: L,
-    exp: &Exp<L, T>,
-    rows: &mut impl Rows<T>,
-    group: Range<usize>,
-    sums: &mut [ExtSum<T>; GROUP_ROWS],
-) {
-    let unused = &mut [false; GROUP_ROWS];
-    let fits = group_sum_exp_base_one::<L, T, true>(l, exp, rows, group.clone(), sums, unused);
-    for (at, i) in group.enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
-        sums[at] = second_look_store(l, &mut rows.row_mut(i));
-    }
-}
-
-/// The sums of a group of rows relative to base 1. Returns a bit for each row, which is 0 if the
-/// base does not fit the row; its results then have no meaning. `STORE` also stores the
-/// exponentials, and `may_dominate` then has no meaning.
+/// elements relative to base 1, as `exp`, and of each whether one exponential may be more than
+/// [`MAX_SHARE`] of it. Returns a bit for each row, which is 0 if the base does not fit the row: its
+/// results then have no meaning. `STORE` also stores the exponentials, and `may_dominate` then has
+/// no meaning.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
+pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     rows: &mut impl Rows<T>,
