@@ -50,7 +50,7 @@ pub(super) struct Logarithms {
 
 impl Logarithms {
     /// No logarithms.
-    pub(super) const NONE: Self = Self { high: [0.0; GROUP_ROWS], low: [0.0; GROUP_ROWS] };
+    pub(super) const EMPTY: Self = Self { high: [0.0; GROUP_ROWS], low: [0.0; GROUP_ROWS] };
 
     /// The logarithm of row `i`.
     #[inline(always)]
@@ -75,8 +75,8 @@ impl Logarithms {
     }
 }
 
-/// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`, as
-/// (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, if all
+/// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`,
+/// as (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, if all
 /// logits but one are very far below it, or if the maximum is huge. No row has more than
 /// [`DEFERRED_CHECK_VECTORS`] vectors. The tile is scratch memory.
 #[inline(always)]
@@ -92,7 +92,7 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
         for (vectors, &i) in tile.chunks_exact_mut(vectors).zip(listed) {
             load_row(l, &rows.read_row(start + i), vectors);
         }
-        let mut results = Logarithms::NONE;
+        let mut results = Logarithms::EMPTY;
         tile_logarithms::<L, T, GROUP_ROWS>(l, tile, vectors, listed.len(), &mut results);
         for (at, &i) in listed.iter().enumerate() {
             logarithms.set(i, results.get(at));
@@ -124,7 +124,7 @@ pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, ro
     let lowest = l.splat(T::NEG_INFINITY);
     let mut tile = [lowest; VECTORS];
     load_row(l, row, &mut tile);
-    let mut results = Logarithms::NONE;
+    let mut results = Logarithms::EMPTY;
     tile_logarithms::<L, T, 1>(l, &tile, row.len().div_ceil(L::N).max(1), 1, &mut results);
     results.get(0)
 }
@@ -173,8 +173,6 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const ROWS: usize>(
             let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
             d.store(&mut factors[at..], p);
         }
-        // The sum of two exponentials of `f32` has an error of less than 1.1 ulp.
-        let may_add_pairs = T::EPSILON > f64::EPSILON && L::N > 1;
         let exp = UntabledExp::new(l, Base::ONE);
         let (zero, mut counts) = (d.splat(0.0), [1; GROUP_ROWS]);
         let (mut highs, mut errors) = ([zero; GROUP_ROWS], [zero; GROUP_ROWS]);
@@ -182,29 +180,8 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const ROWS: usize>(
             if max[i].is_nan() {
                 continue;
             }
-            let (top, base) = (l.splat(maxima[i]), (l.splat(scaled[i]), l.splat(lowest[i])));
-            let (mut sum, mut count) = ((zero, zero), 0);
-            if may_add_pairs {
-                let (pairs, last) = row.as_chunks::<2>();
-                for &[a, b] in pairs {
-                    let e = l.quiet_add(
-                        exp_below(l, &exp, a, (top, base), &mut count).0,
-                        exp_below(l, &exp, b, (top, base), &mut count).0,
-                    );
-                    sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
-                }
-                for &x in last {
-                    let e = exp_below(l, &exp, x, (top, base), &mut count).0;
-                    sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
-                }
-            } else {
-                for &x in row {
-                    let (e, error) = exp_below(l, &exp, x, (top, base), &mut count);
-                    let (e, error) = l.to_double(e, error);
-                    let (high, low) = add_fast_two_sum(d, sum, e);
-                    sum = (high, d.quiet_add(low, error));
-                }
-            }
+            let base = (l.splat(scaled[i]), l.splat(lowest[i]));
+            let (sum, count) = sum_below(l, &exp, row, (l.splat(maxima[i]), base));
             (highs[i], errors[i], counts[i]) = (sum.0, sum.1, count);
         }
         let (mut others, rests) = ([0.0; GROUP_ROWS], reduce_accumulators::<_, T>(d, (&mut highs, &mut errors), n));
@@ -232,6 +209,40 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const ROWS: usize>(
             d.store(&mut results.low[at..], ln_1p::<_, T>(d, s, low));
         }
     });
+}
+
+/// The lanes of the sum r of a row with their rounding errors, and the number of logits that are
+/// not below the maximum.
+#[inline(always)]
+#[allow(clippy::type_complexity, reason = "pairs of vectors")]
+fn sum_below<L: ExpLanes<T>, T: Float>(
+    l: L,
+    exp: &UntabledExp<L, T>,
+    row: &[L::V],
+    base: (L::V, (L::V, L::V)),
+) -> ((<L::Double as Lanes<f64>>::V, <L::Double as Lanes<f64>>::V), u32) {
+    let (d, mut count) = (l.double(), 0);
+    let mut sum = (d.splat(0.0), d.splat(0.0));
+    if T::EPSILON > f64::EPSILON && L::N > 1 {
+        // The sum of two exponentials of `f32` has an error of less than 1.1 ulp.
+        let (pairs, last) = row.as_chunks::<2>();
+        for &[a, b] in pairs {
+            let e = l.quiet_add(exp_below(l, exp, a, base, &mut count).0, exp_below(l, exp, b, base, &mut count).0);
+            sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
+        }
+        for &x in last {
+            let e = exp_below(l, exp, x, base, &mut count).0;
+            sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
+        }
+    } else {
+        for &x in row {
+            let (e, error) = exp_below(l, exp, x, base, &mut count);
+            let (e, error) = l.to_double(e, error);
+            let (high, low) = add_fast_two_sum(d, sum, e);
+            sum = (high, d.quiet_add(low, error));
+        }
+    }
+    (sum, count)
 }
 
 /// The exponentials of the logits below the maximum of their row, and their rounding errors. Counts

@@ -151,7 +151,7 @@ impl<T: Float> ExtSum<T> {
     /// [`ExtSum::ln_parts_of`].
     #[inline(always)]
     pub(super) fn ln_parts<D: Lanes<f64>>(&self, d: D) -> Logarithm {
-        let mut results = Logarithms::NONE;
+        let mut results = Logarithms::EMPTY;
         Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1, &mut results);
         results.get(0)
     }

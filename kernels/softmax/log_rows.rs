@@ -196,7 +196,7 @@ impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
     pub(super) fn new(l: L) -> Self {
         Self {
             sums: [ExtSum::EMPTY; GROUP_ROWS],
-            logarithms: Logarithms::NONE,
+            logarithms: Logarithms::EMPTY,
             tile: [l.splat(T::NEG_INFINITY); TILE_VECTORS],
             all_are_regular: false,
         }

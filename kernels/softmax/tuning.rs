@@ -40,8 +40,8 @@ pub(super) const LOSS_VECTORS: usize = 1;
 /// The most vectors of a row that takes logarithms beside its maximum at once.
 pub(super) const MAX_BESIDE_VECTORS: usize = 4;
 
-/// The number of vectors of a group of rows that take logarithms together beside their maxima: 4 KiB
-/// on AVX-512.
+/// The number of vectors of a group of rows that take logarithms together beside their maxima: 4
+/// KiB on AVX-512. Other numbers: not measured.
 pub(super) const TILE_VECTORS: usize = 64;
 
 /// The choices of the family that depend on the instruction set.

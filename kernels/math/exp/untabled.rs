@@ -53,8 +53,8 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
 
     /// The exponentials of `x` times `2^-exponent` and their rounding errors, 0 in lanes that are
     /// not in `mask`; NaN gives NaN in all lanes. `x` is at most a little above `exponent * ln 2`,
-    /// `low` is `(exponent + EXP.lowest) * ln 2`, and the base is [`Base::ONE`]. Results saturate at
-    /// 0 near the smallest normal number.
+    /// `low` is `(exponent + EXP.lowest) * ln 2`, and the base is [`Base::ONE`]. Results saturate
+    /// at 0 near the smallest normal number.
     #[inline(always)]
     pub(crate) fn eval_masked(&self, l: L, mask: L::Mask, x: L::V, (exponent, low): (L::V, L::V)) -> (L::V, L::V) {
         let x = l.max(low, x);
