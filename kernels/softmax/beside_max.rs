@@ -93,7 +93,7 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
             load_row(l, &rows.read_row(start + i), vectors);
         }
         let mut results = Logarithms::EMPTY;
-        tile_logarithms::<L, T, GROUP_ROWS>(l, tile, vectors, listed.len(), &mut results);
+        tile_logarithms::<L, T, false>(l, tile, vectors, listed.len(), &mut results);
         for (at, &i) in listed.iter().enumerate() {
             logarithms.set(i, results.get(at));
         }
@@ -114,7 +114,7 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
     for (i, vectors) in tile.chunks_exact_mut(vectors).enumerate().take(n) {
         load_row(l, &rows.read_row(start + i), vectors);
     }
-    tile_logarithms::<L, T, GROUP_ROWS>(l, tile, vectors, n, logarithms);
+    tile_logarithms::<L, T, false>(l, tile, vectors, n, logarithms);
 }
 
 /// The logarithm of the sum of the exponentials of one row of at most `VECTORS` vectors, with the
@@ -125,7 +125,7 @@ pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, ro
     let mut tile = [lowest; VECTORS];
     load_row(l, row, &mut tile);
     let mut results = Logarithms::EMPTY;
-    tile_logarithms::<L, T, 1>(l, &tile, row.len().div_ceil(L::N).max(1), 1, &mut results);
+    tile_logarithms::<L, T, true>(l, &tile, row.len().div_ceil(L::N).max(1), 1, &mut results);
     results.get(0)
 }
 
@@ -140,10 +140,10 @@ fn load_row<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, vectors: &mut [L::V]
     }
 }
 
-/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each, at most
-/// `ROWS`.
+/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each. `SINGLE`:
+/// there is one row, and no loop over rows.
 #[inline(always)]
-fn tile_logarithms<L: ExpLanes<T>, T: Float, const ROWS: usize>(
+fn tile_logarithms<L: ExpLanes<T>, T: Float, const SINGLE: bool>(
     l: L,
     tile: &[L::V],
     vectors: usize,
@@ -151,10 +151,9 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const ROWS: usize>(
     results: &mut Logarithms,
 ) {
     out_of_line!(l, {
-        // One row by itself has no loops over rows.
-        let n = if ROWS == 1 { 1 } else { n };
+        let n = if SINGLE { 1 } else { n };
         let d = l.double();
-        let maxima = if ROWS == 1 { [row_maximum(l, tile); GROUP_ROWS] } else { tile_maxima(l, tile, vectors, n) };
+        let maxima = if SINGLE { [row_maximum(l, tile); GROUP_ROWS] } else { tile_maxima(l, tile, vectors, n) };
         let log2_scale = LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
         let (mut max, mut exponents) = ([0.0; GROUP_ROWS], [0.0; GROUP_ROWS]);
         let (mut scaled, mut lowest) = ([T::ZERO; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);

@@ -105,10 +105,10 @@ impl<T: Float> Losses<'_, T> {
         true
     }
 
-    /// Writes the loss of a row, given its softmax times [`Self::folded_weight`] in its destination,
+    /// Writes the loss of a row whose softmax times [`Self::folded_weight`] is in its destination,
     /// and turns that into the gradient.
     #[inline(always)]
-    pub(super) fn finish<L: Lanes<T>>(
+    pub(super) fn write_gradient<L: Lanes<T>>(
         &mut self,
         l: L,
         rows: &mut impl Rows<T>,

@@ -110,7 +110,7 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                     },
                 );
                 for (at, i) in group.enumerate() {
-                    losses.finish(l, &mut rows, i, (&sums[at], buffers.logarithms.get(at)), empty);
+                    losses.write_gradient(l, &mut rows, i, (&sums[at], buffers.logarithms.get(at)), empty);
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! The logarithms of the sums of rows, of one row or of a group at a time, and what is made of them:
-//! log-softmax, log-sum-exp and cross-entropy.
+//! The logarithms of the sums of rows, of one row or of a group at a time, and what is made of
+//! them: log-softmax, log-sum-exp and cross-entropy.
 //!
 //! Rows of at most [`beside_max_vectors`] vectors are summed beside their maximum at once
 //! ([`beside_max`](super::beside_max)). Others are so only if one exponential is a large part of
@@ -266,13 +266,13 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     } else {
         ln_of_sums(l, sums, group.len(), logarithms);
         let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
-        for at in 0..group.len() {
+        for (at, sum) in sums.iter().enumerate().take(group.len()) {
             let len = rows.row_len(group.start + at);
             if len > short && !is_dominated(rows, at, logarithms.get(at)) {
                 continue;
             }
             if len > DEFERRED_CHECK_VECTORS * L::N {
-                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), &sums[at]));
+                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), sum));
             } else {
                 listed[n] = at;
                 n += 1;
@@ -285,10 +285,10 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     }
     *all_are_regular = !logarithms.has_nan();
     if !*all_are_regular {
-        for at in 0..group.len() {
+        for (at, sum) in sums.iter_mut().enumerate().take(group.len()) {
             if logarithms.high[at].is_nan() {
-                let (sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
-                sums[at] = sum;
+                let ln;
+                (*sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
                 logarithms.set(at, ln);
             }
         }

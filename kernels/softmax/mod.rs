@@ -51,9 +51,13 @@
 //! instructions per element.
 //!
 //! Logarithms are those of the sum if no exponential is more than about a third of it. Otherwise
-//! [`dominated`] sums the others beside the maximum, and [`beside_max`] does so for short rows.
-//! While exponentials are summed, the largest sum of a step bounds them all, for the price of a
-//! maximum per step.
+//! [`dominated`] sums the others beside the maximum, and [`beside_max`] does so for all short rows.
+//! While exponentials are summed, the largest sum of two of them bounds them all, for the price of
+//! a maximum per step.
+//!
+//! Every instruction set and type has two bodies: `softmax_groups` also writes cross-entropy with
+//! its gradient, and `log_groups` log-softmax, log-sum-exp and cross-entropy. Both are compiled for
+//! rows in memory and for rows of [`Logits`].
 //!
 //! [`stablemax`] replaces the exponential by a rational function and shares the drivers of
 //! [`rows`](super::rows) and the compensated sums.

@@ -116,9 +116,9 @@ pub(super) fn all_may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, rows: &impl R
 
 /// The sums of the exponentials of a group of rows of at most [`BLOCK_ELEMENTS`](super::tuning)
 /// elements relative to base 1, as `exp`, and of each whether one exponential may be more than
-/// [`MAX_SHARE`] of it. Returns a bit for each row, which is 0 if the base does not fit the row: its
-/// results then have no meaning. `STORE` also stores the exponentials, and `may_dominate` then has
-/// no meaning.
+/// [`MAX_SHARE`] of it. Returns a bit for each row. If the base does not fit the row, the bit is 0,
+/// and the results have no meaning. `STORE` also stores the exponentials, and `may_dominate` then
+/// has no meaning.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool>(
     l: L,

@@ -34,11 +34,12 @@ functions_and_isa_methods! {
 functions_and_isa_methods! {
     /// Computes the softmax of a slice in place: `x[i] = exp(x[i]) / sum_j exp(x[j])`.
     ///
-    /// - Accuracy: as [`softmax`]; the bits may differ from its results.
+    /// - Accuracy: as [`softmax`], with the same bits.
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: none.
-    /// - Cost and source: a pass for the maximum and 1 exp per element; slices of 16 MiB and more
-    ///   as [`softmax`] if exponentials are cheap.
+    /// - Cost and source: as [`softmax`], and a pass for the smallest and the largest element,
+    ///   because elements are overwritten before their sum is known. 2 exp per element if one is
+    ///   -inf or below -1e20.
     ///
     /// ```
     /// let mut x = [5.0_f64; 4];
@@ -100,8 +101,8 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values); an empty slice gives -inf.
     /// - Errors: none.
     /// - Cost and source: 1 exp and 1 read per element, 2 exp in blocks of 4096 elements that need
-    ///   a new base. If one exponential is more than about a third of the sum, 1 read more, and 1
-    ///   exp more if max is between -2 and 2. Dukhan & Ablavatski 2020, algorithm 3, pass 1.
+    ///   a new base. If one exponential is more than about a third of the sum, 1 read and 1 exp
+    ///   more, unless the slice is short. Dukhan & Ablavatski 2020, algorithm 3, pass 1.
     ///
     /// ```
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
@@ -147,8 +148,7 @@ functions_and_isa_methods! {
     /// - Accuracy: as [`softmax_rows`], with the same bits.
     /// - Special values: as in the [table](crate#special-values), row by row.
     /// - Errors: none.
-    /// - Cost and source: as [`softmax_rows`], but rows of more than a vector take 2 exp per
-    ///   element instead of 1, because their logits are needed again after the sum.
+    /// - Cost and source: as [`softmax_in_place`]; short rows are processed in groups.
     ///
     /// [`Softmax`](crate::Softmax) adds a scale and masks.
     ///

@@ -153,8 +153,8 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// - Accuracy: as the [builder](Softmax).
     /// - Special values: as the [builder](Softmax).
     /// - Errors: as listed below; `x` is then unchanged.
-    /// - Cost and source: as the [builder](Softmax), but rows of more than a vector take 2 exp per
-    ///   element instead of 1, because their logits are needed again after the sum.
+    /// - Cost and source: as the [builder](Softmax), and as
+    ///   [`softmax_in_place`](crate::softmax_in_place).
     ///
     /// ```
     /// use mantex::{MatMut, Softmax};

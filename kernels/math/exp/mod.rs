@@ -150,8 +150,8 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
     fn eval_interleaved<G: Guard>(&self, l: L, x: &mut [L::V]) {
         let (n, zero) = (x.len(), l.splat(T::ZERO));
         let (mut shifted, mut k, mut t, mut p) = ([zero; 4], [zero; 4], [zero; 4], [zero; 4]);
-        for i in 0..n {
-            x[i] = G::guard(l, self, x[i]);
+        for x in x.iter_mut() {
+            *x = G::guard(l, self, *x);
         }
         for i in 0..n {
             shifted[i] = l.quiet_mul_add(x[i], self.log2_e, self.round);

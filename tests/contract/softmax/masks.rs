@@ -301,13 +301,13 @@ fn rows_that_count_for_nothing<T: Float>() {
     }
 }
 
-/// The functions and the builder's methods in place have the bits of those on a copy, and nothing
-/// between rows is written.
+/// The functions and the builder's methods in place have the bits of those on a copy, and so have
+/// those of single rows. Nothing between rows is written.
 fn in_place_has_the_bits_of_a_copy<T: Float>() {
     let (isas, mut rng) = (isas(), rng(35));
     let long = if small_cases() { 5000 } else { streamed_length::<T>() };
-    for (rows, cols, extra) in [(3, 0, 2), (1, 1, 0), (37, 5, 3), (20, 16, 0), (33, 100, 2), (5, 513, 7), (1, long, 0)]
-    {
+    let shapes = [(3, 0, 2), (1, 1, 0), (37, 5, 3), (20, 16, 0), (33, 100, 2), (5, 513, 7)];
+    for (rows, cols, extra) in shapes.into_iter().chain([(33, 1024, 0), (17, 4097, 1), (1, long, 0)]) {
         let stride = cols + extra;
         let mut x = vec![T::of(0.0); (rows - 1) * stride + cols];
         for i in 0..rows {
@@ -331,10 +331,23 @@ fn in_place_has_the_bits_of_a_copy<T: Float>() {
             assert!(same_bits(softmax.check(), &copy), "{rows} x {cols} on {isa}");
             assert!(same_bits(log_softmax.check(), &log_copy), "log, {rows} x {cols} on {isa}");
             assert!(same_bits(builder.check(), &log_copy), "log, the builder, {rows} x {cols} on {isa}");
+            let mut log_sums = vec![T::of(0.0); rows];
+            isa.log_sum_exp_rows(view(), &mut log_sums).expect(fits);
             for i in 0..rows {
-                let mut one = Guarded::new(&x[i * stride..][..cols], 5);
+                let (row, at) = (&x[i * stride..][..cols], i * stride..i * stride + cols);
+                let (softmax, log_softmax) = (&copy[at.clone()], &log_copy[at]);
+                let case = format!("row {i}, {cols} columns on {isa}");
+                let mut one = Guarded::new(row, 5);
                 isa.log_softmax_in_place(one.get_mut());
-                assert!(same_bits(one.check(), &log_copy[i * stride..][..cols]), "row {i}, {cols} columns on {isa}");
+                assert!(same_bits(one.check(), log_softmax), "log-softmax in place, {case}");
+                isa.log_softmax(row, one.get_mut()).expect(fits);
+                assert!(same_bits(one.check(), log_softmax), "log-softmax, {case}");
+                isa.softmax(row, one.get_mut()).expect(fits);
+                assert!(same_bits(one.check(), softmax), "softmax, {case}");
+                one.get_mut().copy_from_slice(row);
+                isa.softmax_in_place(one.get_mut());
+                assert!(same_bits(one.check(), softmax), "softmax in place, {case}");
+                assert!(same_bits(&[isa.log_sum_exp(row)], &log_sums[i..=i]), "log-sum-exp, {case}");
             }
             if isa == Isa::best() {
                 let (mut a, mut b) = (x.clone(), x.clone());
