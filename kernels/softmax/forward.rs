@@ -156,8 +156,12 @@ fn normalize_stored<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &ExtSum<
 #[inline(always)]
 fn softmax_one_vector<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64) -> Option<ExtSum<T>> {
     let e = Exp::for_sums(l, Base::ONE).eval::<Recorded>(l, load_up_to(l, row, 0, row.len()));
+    // Infinite sums would raise a flag.
+    if l.exp_overflowed(e) {
+        return None;
+    }
     let (high, low) = reduce_accumulator(l, e, l.splat(T::ZERO));
-    if l.exp_overflowed(e) || !base_fits(high, 0.0) {
+    if !base_fits(high, 0.0) {
         return None;
     }
     let sum = ExtSum::base_one(high, low);
@@ -186,8 +190,12 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     let mut fits = 0;
     let mut sums = [ExtSum::<T>::EMPTY; GROUP_ROWS];
     for (at, (sum, &e)) in sums[..group.len()].iter_mut().zip(&e).enumerate() {
+        // Infinite sums would raise a flag.
+        if any_overflowed && l.exp_overflowed(e) {
+            continue;
+        }
         let (high, low) = reduce_accumulator(l, e, zero);
-        if base_fits(high, 0.0) && !(any_overflowed && l.exp_overflowed(e)) {
+        if base_fits(high, 0.0) {
             fits |= 1 << at;
             *sum = ExtSum::base_one(high, low);
         }
