@@ -3,7 +3,7 @@
 use super::beside_max::{Logarithm, Logarithms};
 use super::tuning::GROUP_ROWS;
 use crate::kernels::lanes::{Float, Lanes, split_exponent};
-use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, div_residual, two_sum};
+use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, two_sum};
 use crate::kernels::math::exp::{Base, Clamped, Exp};
 use crate::kernels::math::ln::ln_parts;
 
@@ -98,17 +98,41 @@ impl<T: Float> ExtSum<T> {
     #[inline(always)]
     pub(crate) fn scaled_reciprocal(&self, weight: f64) -> (T, T) {
         // The reciprocal of no sum means nothing, and must not divide by 0.
-        let (sum, sum_low) = if self.high > 0.0 { (self.high, self.low) } else { (1.0, 0.0) };
-        let mut r = weight / (sum + sum_low);
-        let mut low = 0.0;
-        if T::EPSILON == f64::EPSILON {
-            r = weight / sum;
-            low = (div_residual(weight, sum, r) - r * sum_low) / sum;
+        let (sum, low) = if self.high > 0.0 { (self.high, self.low) } else { (1.0, 0.0) };
+        reciprocal_parts(quotient_parts::<_, T>(pulp::Scalar, weight, sum, low))
+    }
+
+    /// [`ExtSum::scaled_reciprocal`] of `n` sums, with the same bits. Those of `f64`, with two
+    /// divisions each, are computed in vectors.
+    #[inline(always)]
+    pub(super) fn scaled_reciprocals<D: Lanes<f64>>(
+        d: D,
+        sums: &[Self; GROUP_ROWS],
+        n: usize,
+        weight: f64,
+    ) -> [(T, T); GROUP_ROWS] {
+        let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
+        if T::EPSILON > f64::EPSILON {
+            for (reciprocal, sum) in reciprocals.iter_mut().zip(sums).take(n) {
+                *reciprocal = sum.scaled_reciprocal(weight);
+            }
+            return reciprocals;
         }
-        // The first part is larger, so the second one has the other sign: products of 0 and -0 with
-        // both add to +0.
-        let first = T::from_f64(r * (1.0 + T::EPSILON));
-        (first, T::from_f64((r - first.to_f64()) + low))
+        let [mut highs, mut lows] = [[1.0; GROUP_ROWS], [0.0; GROUP_ROWS]];
+        for ((sum, high), low) in sums.iter().zip(&mut highs).zip(&mut lows).take(n) {
+            // As in `scaled_reciprocal`.
+            (*high, *low) = if sum.high > 0.0 { (sum.high, sum.low) } else { (1.0, 0.0) };
+        }
+        for at in (0..n).step_by(D::N) {
+            let (high, low) = (d.load(&highs[at..]), d.load(&lows[at..]));
+            let (high, low) = quotient_parts::<_, T>(d, d.splat(weight), high, low);
+            d.store(&mut highs[at..], high);
+            d.store(&mut lows[at..], low);
+        }
+        for ((reciprocal, &high), &low) in reciprocals.iter_mut().zip(&highs).zip(&lows) {
+            *reciprocal = reciprocal_parts((high, low));
+        }
+        reciprocals
     }
 
     /// The result of a row that has no softmax: `empty` if the sum is 0, and NaN if the row has
@@ -198,6 +222,26 @@ impl<T: Float> ExtSum<T> {
     pub(super) fn ln(&self) -> T {
         self.ln_given(self.ln_parts(pulp::Scalar))
     }
+}
+
+/// `weight / (sum + low)` and its error, which is left out for `f32`.
+#[inline(always)]
+fn quotient_parts<D: Lanes<f64>, T: Float>(d: D, weight: D::V, sum: D::V, low: D::V) -> (D::V, D::V) {
+    if T::EPSILON > f64::EPSILON {
+        return (d.quiet_div(weight, d.quiet_add(sum, low)), d.splat(0.0));
+    }
+    let r = d.quiet_div(weight, sum);
+    let residual = d.quiet_sub(d.div_residual(weight, sum, r), d.quiet_mul(r, low));
+    (r, d.quiet_div(residual, sum))
+}
+
+/// `r + low` as an unevaluated sum of two `T` of different signs.
+#[inline(always)]
+fn reciprocal_parts<T: Float>((r, low): (f64, f64)) -> (T, T) {
+    // The first part is larger, so the second one has the other sign: products of 0 and -0 with
+    // both add to +0.
+    let first = T::from_f64(r * (1.0 + T::EPSILON));
+    (first, T::from_f64((r - first.to_f64()) + low))
 }
 
 /// e^(x + small), the factor that rescales a sum: within 2 ulp for |small| < 2^-16, and 0 below the

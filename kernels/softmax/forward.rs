@@ -10,7 +10,7 @@ use super::row_groups::{
 use super::sum_exp::{base_fits, row_may_be_stored, row_sum_exp, row_sum_exp_store};
 use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
-use crate::kernels::math::compensated::reduce_accumulator;
+use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
 use crate::kernels::rows::{Row, SrcDst, load_up_to, map_row, mul_two_part, should_stream};
 use core::ops::Range;
@@ -48,16 +48,19 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
         let weight = losses.as_ref().map_or(1.0, Losses::folded_weight);
         let grouped = row_count > 1 && cols <= BLOCK_ELEMENTS;
         let (mut sums, mut buffers) = ([ExtSum::EMPTY; GROUP_ROWS], LogarithmBuffers::new(l));
-        let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
         for group in row_groups((row_count, cols)) {
             if losses.as_mut().is_some_and(|losses| losses.ignore(&mut rows, group.clone())) {
                 continue;
             }
+            let all = u32::MAX >> (32 - group.len());
             // Bits of the rows whose results are written, and of those whose sums are known.
             let (written, summed);
             if grouped && cols <= L::N && losses.is_none() {
                 written = softmax_one_vector_rows(l, &exp, &mut rows, group.clone());
                 summed = written;
+                if written == all {
+                    continue;
+                }
             } else if grouped
                 && all_may_fit_base_one(l, &rows, group.clone())
                 && (!rows.is_in_place() || group.clone().all(|i| row_may_be_stored(l, &mut rows.row_mut(i))))
@@ -75,16 +78,13 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                 for (i, sum) in group.clone().zip(&mut sums) {
                     *sum = softmax_row(l, &mut rows.row_mut(i), weight, empty);
                 }
-                (written, summed) = (u32::MAX, u32::MAX);
+                (written, summed) = (all, all);
             }
-            let all = u32::MAX >> (32 - group.len());
             if all & !summed != 0 {
                 second_look_rows(l, &mut rows, group.clone(), summed, &mut sums);
             }
             if all & !written != 0 {
-                for (reciprocal, sum) in reciprocals.iter_mut().zip(&sums).take(group.len()) {
-                    *reciprocal = sum.scaled_reciprocal(weight);
-                }
+                let reciprocals = ExtSum::scaled_reciprocals(l.double(), &sums, group.len(), weight);
                 for (at, i) in group.clone().enumerate().filter(|&(at, _)| written >> at & 1 == 0) {
                     normalize_stored(l, rows.dst_and_masked(i).0, &sums[at], reciprocals[at], empty);
                 }
@@ -187,27 +187,43 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
         all = l.quiet_add(all, l.abs(*e));
     }
     let any_overflowed = l.exp_overflowed(all);
-    let mut fits = 0;
-    let mut sums = [ExtSum::<T>::EMPTY; GROUP_ROWS];
-    for (at, (sum, &e)) in sums[..group.len()].iter_mut().zip(&e).enumerate() {
-        // Infinite sums would raise a flag.
-        if any_overflowed && l.exp_overflowed(e) {
-            continue;
+    let (mut fits, mut sums) = (0, [ExtSum::<T>::EMPTY; GROUP_ROWS]);
+    // Infinite sums would raise a flag.
+    if T::EPSILON > f64::EPSILON {
+        for (at, (sum, &e)) in sums[..group.len()].iter_mut().zip(&e).enumerate() {
+            if any_overflowed && l.exp_overflowed(e) {
+                continue;
+            }
+            let (high, low) = reduce_accumulator(l, e, zero);
+            if base_fits(high, 0.0) {
+                fits |= 1 << at;
+                *sum = ExtSum::base_one(high, low);
+            }
         }
-        let (high, low) = reduce_accumulator(l, e, zero);
-        if base_fits(high, 0.0) {
-            fits |= 1 << at;
-            *sum = ExtSum::base_one(high, low);
+    } else {
+        // Sums with their errors are made together.
+        let d = l.double();
+        let (mut highs, mut lows) = ([d.splat(0.0); GROUP_ROWS], [d.splat(0.0); GROUP_ROWS]);
+        for (high, &e) in highs.iter_mut().zip(&e).take(group.len()) {
+            if !(any_overflowed && l.exp_overflowed(e)) {
+                (*high, _) = l.to_double(e, zero);
+            }
+        }
+        let (highs, lows) = reduce_accumulators::<_, T>(d, (&mut highs, &mut lows), group.len());
+        for (at, sum) in sums[..group.len()].iter_mut().enumerate() {
+            if base_fits(highs[at], 0.0) {
+                fits |= 1 << at;
+                *sum = ExtSum::base_one(highs[at], lows[at]);
+            }
         }
     }
-    let mut reciprocals = [(T::ZERO, T::ZERO); GROUP_ROWS];
-    for (reciprocal, sum) in reciprocals[..group.len()].iter_mut().zip(&sums) {
-        *reciprocal = sum.scaled_reciprocal(1.0);
-    }
+    let reciprocals = ExtSum::scaled_reciprocals(l.double(), &sums, group.len(), 1.0);
     for (at, (i, (&e, &(first, second)))) in group.zip(e.iter().zip(&reciprocals)).enumerate() {
         if fits >> at & 1 == 1 {
             let y = mul_two_part(l, e, (l.splat(first), l.splat(second)));
-            l.store_up_to(rows.dst_and_masked(i).0, y);
+            let (dst, masked) = rows.dst_and_masked(i);
+            l.store_up_to(dst, y);
+            masked.fill(T::ZERO);
         }
     }
     fits
