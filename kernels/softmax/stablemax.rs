@@ -49,13 +49,18 @@ fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
     l.quiet_mul(numerator, l.quiet_div(c, denominator))
 }
 
-/// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. A u
-/// above `s.limit` counts as this limit.
+/// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. In
+/// the first pass a u above `s.limit` counts as this limit.
 #[inline(always)]
 fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, s: &Scales<L::V>) -> (L::V, L::V) {
     let (numerator, denominator) = numerator_and_denominator(l, x);
     // `min` returns its second operand if one is NaN.
-    let (numerator, denominator) = (l.min(s.limit, numerator), l.min(s.limit, denominator));
+    if s.is_first {
+        let (numerator, denominator) = (l.min(s.limit, numerator), l.min(s.limit, denominator));
+        let quotient = l.quiet_div(s.weight, denominator);
+        let residual = l.div_residual(s.weight, denominator, quotient);
+        return (l.quiet_mul(numerator, quotient), l.quiet_mul(residual, quotient));
+    }
     let quotient = l.quiet_div(s.weight, denominator);
     // The weight of -inf is exactly 0; a residual from infinity would be NaN.
     let denominator = l.min(l.splat(T::ZERO - T::MIN), denominator);
@@ -132,7 +137,9 @@ struct Scales<V> {
     weight: V,
     /// 1 / `weight`.
     inverse: V,
-    /// The largest u: infinite after the first pass.
+    /// Whether this is the first pass, with scales of 1.
+    is_first: bool,
+    /// The largest u in the first pass.
     limit: V,
     /// The scale of the upstream gradient.
     gradient: V,
@@ -157,21 +164,17 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
     // error of a sum of 2^27 weights, is below 2^-32 of the sum.
     let (_, e) = split_exponent(large);
     let (limit, smallest) = (pow2(1.25 * e), pow2(-0.5 * e));
-    let (mut scale, mut gradient, mut limit) = (1.0, 1.0, limit);
+    let (mut scale, mut gradient) = (1.0, 1.0);
     let splat = |x: f64| l.splat(T::from_f64(x));
+    let one = l.splat(T::ONE);
+    let scales = Scales { weight: one, inverse: one, is_first: true, limit: splat(limit), gradient: one };
+    let mut sums = compensated_sums(
+        l,
+        len,
+        #[inline(always)]
+        |at, end| terms(&scales, at, end),
+    );
     loop {
-        let scales = Scales {
-            weight: splat(scale),
-            inverse: splat(1.0 / scale),
-            limit: splat(limit),
-            gradient: splat(gradient),
-        };
-        let sums = compensated_sums(
-            l,
-            len,
-            #[inline(always)]
-            |at, end| terms(&scales, at, end),
-        );
         let (sum, last) = (sums[0], sums[N - 1].total());
         let total = sum.total();
         if scale == 1.0 && !(smallest..=large).contains(&total) {
@@ -186,7 +189,19 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
             let quarter = T::from_f64(value(last, total) * (0.25 / gradient));
             return quarter.to_f64().is_finite().then_some((Norm { sum, scale: T::from_f64(scale) }, quarter));
         }
-        limit = f64::INFINITY;
+        let scales = Scales {
+            weight: splat(scale),
+            inverse: splat(1.0 / scale),
+            is_first: false,
+            limit: splat(limit),
+            gradient: splat(gradient),
+        };
+        sums = compensated_sums(
+            l,
+            len,
+            #[inline(always)]
+            |at, end| terms(&scales, at, end),
+        );
     }
 }
 
