@@ -1,7 +1,7 @@
 //! Starts: the losses with one more medoid.
 
 use super::tuning::BUILD_ROWS;
-use super::{candidate_rows, load_objects, weighted};
+use super::{candidate_rows, load_rows, weighted};
 use crate::kernels::lanes::{Float, WideLanes};
 use crate::matrix::MatRef;
 
@@ -15,8 +15,8 @@ fn loss_with<L: WideLanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], d
         for (half, at) in [at, at + L::N].into_iter().enumerate() {
             if at < n {
                 let d1 = l.load(&d1[at..]);
-                for (row, sums) in rows.iter().zip(&mut sums) {
-                    let nearest = l.widen(l.min(load_objects(l, row, at), d1));
+                for (&d, sums) in load_rows(l, &rows, at, T::INFINITY).iter().zip(&mut sums) {
+                    let nearest = l.widen(l.min(d, d1));
                     sums[half] = l.add_wide(sums[half], weighted(l, weights, at, nearest));
                 }
             }

@@ -97,7 +97,7 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize>(
         }
         let mut counts = [0; R];
         for at in (start..end).step_by(L::N) {
-            let (d, d2) = (load_rows(l, &rows, at), l.load(&near.d2[at..]));
+            let (d, d2) = (load_rows(l, &rows, at, T::INFINITY), l.load(&near.d2[at..]));
             for r in 0..R {
                 let hit = l.lt(d[r], d2);
                 counts[r] += l.compress_indices_u8(hit, (at - start) as u8, &mut lists[r][counts[r]..]);

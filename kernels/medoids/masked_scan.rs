@@ -43,7 +43,7 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
         let mut block_t = [[zero; R]; K];
         for at in (start..end).step_by(L::N) {
             let (d1, d2) = (l.load(&all_d1[at..]), l.load(&all_d2[at..]));
-            let (d, mut lost, mut gained) = (load_rows(l, &rows, at), [zero; R], [zero; R]);
+            let (d, mut lost, mut gained) = (load_rows(l, &rows, at, T::INFINITY), [zero; R], [zero; R]);
             for r in 0..R {
                 l.prefetch(ahead[r], ahead_at + (at - start));
                 let kept = l.min(d[r], d1);

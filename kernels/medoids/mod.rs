@@ -159,24 +159,18 @@ pub struct PossibleSwap {
     pub sums_at: usize,
 }
 
-/// Loads the vector of a row that begins at `row[at]`. Lanes past the last object are infinite.
+/// Loads the vectors of rows of one length that begin at `row[at]`, with one branch for all rows.
+/// Lanes past the last element are `fill`.
 #[inline(always)]
-fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
-    l.load_up_to(&row[at..], T::INFINITY)
-}
-
-/// Loads the vectors of rows of one length that begin at `row[at]`, as [`load_objects`], with one
-/// branch for all rows.
-#[inline(always)]
-fn load_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: &[&[T]; R], at: usize) -> [L::V; R] {
-    let mut vectors = [l.splat(T::INFINITY); R];
+fn load_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: &[&[T]; R], at: usize, fill: T) -> [L::V; R] {
+    let mut vectors = [l.splat(fill); R];
     if rows[0].len() - at >= L::N {
         for r in 0..R {
             vectors[r] = l.load(&rows[r][at..]);
         }
     } else {
         for r in 0..R {
-            vectors[r] = l.load_tail(&rows[r][at..], T::INFINITY);
+            vectors[r] = l.load_tail(&rows[r][at..], fill);
         }
     }
     vectors
