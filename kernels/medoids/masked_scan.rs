@@ -5,8 +5,8 @@
 //! candidate that they do not rule out is scanned again with sums in `f64`.
 
 use super::tuning::NARROW_SUM_OBJECTS;
-use super::validation::min_or_neg_inf;
-use super::{InvalidDissimilarity, NearestRef, load_objects};
+use super::validation::are_blocks_valid;
+use super::{InvalidDissimilarity, NearestRef, load_rows};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, MAX_LANES};
 use core::hint::black_box;
 
@@ -16,7 +16,7 @@ use core::hint::black_box;
 /// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an
 /// element is invalid.
 #[inline(always)]
-pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: usize, const WEIGHTED: bool>(
+pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: usize>(
     l: L,
     rows: [&[T]; R],
     next: [&[T]; R],
@@ -24,9 +24,12 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
     near: &NearestRef<'_, T>,
 ) -> Result<([f64; R], [[f64; K]; R]), InvalidDissimilarity> {
     let n = rows[0].len();
+    // One length for all, so that one bounds check serves.
+    let padded = n.next_multiple_of(L::N);
+    let (all_d1, all_d2, all_n1) = (&near.d1[..padded], &near.d2[..padded], &near.n1[..padded]);
     // If the compiler knew that this is 1, it would turn the multiply-adds into additions.
     let (zero, one) = (l.splat(T::ZERO), black_box(l.splat(T::ONE)));
-    let mut minima = zero;
+    let (mut valid, is_weighted) = (true, !near.weights.is_empty());
     let mut a = [0.0; R];
     let mut t = [[0.0; K]; R];
     for start in (0..n).step_by(NARROW_SUM_OBJECTS) {
@@ -34,29 +37,28 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
         let (ahead, ahead_at) =
             if start + NARROW_SUM_OBJECTS < n { (rows, start + NARROW_SUM_OBJECTS) } else { (next, 0) };
         if !validated {
-            for row in rows {
-                minima = l.min(min_or_neg_inf(l, &row[start..end]), minima);
-            }
+            valid &= are_blocks_valid(l, &{ rows }, (start, end));
         }
         let mut block_a = [zero; R];
         let mut block_t = [[zero; R]; K];
         for at in (start..end).step_by(L::N) {
-            let (d1, d2) = (l.load(&near.d1[at..]), l.load(&near.d2[at..]));
-            let mut lost = [zero; R];
+            let (d1, d2) = (l.load(&all_d1[at..]), l.load(&all_d2[at..]));
+            let (d, mut lost, mut gained) = (load_rows(l, &rows, at, T::INFINITY), [zero; R], [zero; R]);
             for r in 0..R {
-                let d = load_objects(l, rows[r], at);
                 l.prefetch(ahead[r], ahead_at + (at - start));
-                let kept = l.min(d, d1);
-                lost[r] = l.sub(l.min(d, d2), kept);
-                let mut gained = l.sub(kept, d1);
-                if WEIGHTED {
-                    let weights = l.load(&near.weights[at..]);
-                    lost[r] = l.mul(lost[r], weights);
-                    gained = l.mul(gained, weights);
-                }
-                block_a[r] = l.add(block_a[r], gained);
+                let kept = l.min(d[r], d1);
+                (lost[r], gained[r]) = (l.sub(l.min(d[r], d2), kept), l.sub(kept, d1));
             }
-            let n1 = l.load_index(&near.n1[at..]);
+            if is_weighted {
+                let weights = l.load(&near.weights[at..]);
+                for r in 0..R {
+                    (lost[r], gained[r]) = (l.mul(lost[r], weights), l.mul(gained[r], weights));
+                }
+            }
+            for r in 0..R {
+                block_a[r] = l.add(block_a[r], gained[r]);
+            }
+            let n1 = l.load_index(&all_n1[at..]);
             for (i, sums) in block_t.iter_mut().enumerate() {
                 let in_cluster = l.eq_index(n1, l.splat_index(i as u32));
                 for (sum, &lost) in sums.iter_mut().zip(&lost) {
@@ -82,7 +84,7 @@ pub(super) fn masked_scan<L: IndexLanes<T>, T: Float, const K: usize, const R: u
             }
         }
     }
-    if l.all_non_negative(minima) { Ok((a, t)) } else { Err(InvalidDissimilarity) }
+    if valid { Ok((a, t)) } else { Err(InvalidDissimilarity) }
 }
 
 /// Returns a bound of the relative error of the sums of [`masked_scan`], whose terms all have one

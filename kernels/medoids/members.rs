@@ -1,5 +1,6 @@
 //! Sums over the members of clusters.
 
+use super::load_rows;
 use super::tuning::MEMBER_ROWS;
 use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
@@ -35,54 +36,23 @@ pub(crate) fn member_losses<L: Lanes<T>, T: Float>(
 /// Adds the elements of the rows of `R` objects to `sums`, whose length is a multiple of the number
 /// of lanes; each row times the weight of its object if there are weights.
 #[inline(always)]
-fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize, const WEIGHTED: bool>(
+fn add_member_rows<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     rows: [&[T]; R],
-    weights: [T; R],
+    weights: Option<[T; R]>,
     sums: &mut [f64],
 ) {
     for at in (0..sums.len()).step_by(L::N) {
         let mut sum = l.load_wide(&sums[at..]);
+        let vectors = load_rows(l, &rows, at, T::ZERO);
         for r in 0..R {
-            let mut terms = l.widen(l.load_up_to(&rows[r][at..], T::ZERO));
-            if WEIGHTED {
+            let mut terms = l.widen(vectors[r]);
+            if let Some(weights) = weights {
                 terms = l.mul_wide(terms, l.widen(l.splat(weights[r])));
             }
             sum = l.add_wide(sum, terms);
         }
         l.store_wide(&mut sums[at..], sum);
-    }
-}
-
-/// [`add_rows`], compiled with and without weights.
-#[inline(always)]
-fn add_rows_generic<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
-    l: L,
-    d: MatRef<'_, T>,
-    rows: &[u32],
-    weights: &[T],
-    columns: (usize, usize),
-    sums: &mut [f64],
-) {
-    let sums = &mut sums[..(columns.1 - columns.0).next_multiple_of(L::N)];
-    let mut at = 0;
-    while rows.len() - at >= MEMBER_ROWS {
-        let mut parts = [&d.row(rows[at] as usize)[columns.0..columns.1]; MEMBER_ROWS];
-        let mut factors = [T::ONE; MEMBER_ROWS];
-        for r in 0..MEMBER_ROWS {
-            let row = rows[at + r] as usize;
-            parts[r] = &d.row(row)[columns.0..columns.1];
-            if WEIGHTED {
-                factors[r] = weights[row];
-            }
-        }
-        add_member_rows::<L, T, MEMBER_ROWS, WEIGHTED>(l, parts, factors, sums);
-        at += MEMBER_ROWS;
-    }
-    for &row in &rows[at..] {
-        let row = row as usize;
-        let factor = if WEIGHTED { weights[row] } else { T::ONE };
-        add_member_rows::<L, T, 1, WEIGHTED>(l, [&d.row(row)[columns.0..columns.1]], [factor], sums);
     }
 }
 
@@ -98,9 +68,24 @@ pub(crate) fn add_rows<L: WideLanes<T>, T: Float>(
     columns: (usize, usize),
     sums: &mut [f64],
 ) {
-    if weights.is_empty() {
-        add_rows_generic::<L, T, false>(l, d, rows, weights, columns, sums);
-    } else {
-        add_rows_generic::<L, T, true>(l, d, rows, weights, columns, sums);
+    let sums = &mut sums[..(columns.1 - columns.0).next_multiple_of(L::N)];
+    let (mut at, is_weighted) = (0, !weights.is_empty());
+    while rows.len() - at >= MEMBER_ROWS {
+        let mut parts = [&d.row(rows[at] as usize)[columns.0..columns.1]; MEMBER_ROWS];
+        let mut factors = [T::ONE; MEMBER_ROWS];
+        for r in 0..MEMBER_ROWS {
+            let row = rows[at + r] as usize;
+            parts[r] = &d.row(row)[columns.0..columns.1];
+            if is_weighted {
+                factors[r] = weights[row];
+            }
+        }
+        add_member_rows(l, parts, if is_weighted { Some(factors) } else { None }, sums);
+        at += MEMBER_ROWS;
+    }
+    for &row in &rows[at..] {
+        let part = &d.row(row as usize)[columns.0..columns.1];
+        let factors = if is_weighted { Some([weights[row as usize]]) } else { None };
+        add_member_rows(l, [part], factors, sums);
     }
 }

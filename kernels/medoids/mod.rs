@@ -159,22 +159,28 @@ pub struct PossibleSwap {
     pub sums_at: usize,
 }
 
-/// Loads the vector of a row that begins at `row[at]`. Lanes past the last object are infinite.
+/// Loads the vectors of rows of one length that begin at `row[at]`, with one branch for all rows.
+/// Lanes past the last element are `fill`.
 #[inline(always)]
-fn load_objects<L: Lanes<T>, T: Float>(l: L, row: &[T], at: usize) -> L::V {
-    l.load_up_to(&row[at..], T::INFINITY)
+fn load_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: &[&[T]; R], at: usize, fill: T) -> [L::V; R] {
+    let mut vectors = [l.splat(fill); R];
+    if rows[0].len() - at >= L::N {
+        for r in 0..R {
+            vectors[r] = l.load(&rows[r][at..]);
+        }
+    } else {
+        for r in 0..R {
+            vectors[r] = l.load_tail(&rows[r][at..], fill);
+        }
+    }
+    vectors
 }
 
 /// Returns `terms` times the weights of the objects from `at` on, or `terms` if objects have no
 /// weights.
 #[inline(always)]
-fn weighted<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
-    l: L,
-    weights: &[T],
-    at: usize,
-    terms: L::Wide,
-) -> L::Wide {
-    if WEIGHTED { l.mul_wide(terms, l.widen(l.load(&weights[at..]))) } else { terms }
+fn weighted<L: WideLanes<T>, T: Float>(l: L, weights: &[T], at: usize, terms: L::Wide) -> L::Wide {
+    if weights.is_empty() { terms } else { l.mul_wide(terms, l.widen(l.load(&weights[at..]))) }
 }
 
 /// Returns the rows of `R` candidates from the index `from` on. Past the end, the row of the last

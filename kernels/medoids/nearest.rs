@@ -1,7 +1,7 @@
 //! Nearest medoids: the caches of the nearest two, and the nearest one of new objects.
 
 use super::tuning::SCAN_ROWS;
-use super::{NearestMut, candidate_rows, load_objects};
+use super::{NearestMut, candidate_rows, load_rows};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes};
 use crate::matrix::MatRef;
 
@@ -28,9 +28,8 @@ fn add_medoid_rows<L: IndexLanes<T>, T: Float, const R: usize>(
     for at in (0..rows[0].len()).step_by(L::N) {
         let (mut d1, mut n1) = (l.load(&near.d1[at..]), l.load_index(&near.n1[at..]));
         let (mut d2, mut n2) = (l.load(&near.d2[at..]), l.load_index(&near.n2[at..]));
-        for (r, row) in rows.iter().enumerate() {
+        for (r, &d) in load_rows(l, &rows, at, T::INFINITY).iter().enumerate() {
             let cluster = l.splat_index((first + r) as u32);
-            let d = load_objects(l, row, at);
             let (is_nearest, is_second) = (l.lt(d, d1), l.lt(d, d2));
             d2 = l.select(is_nearest, d1, l.select(is_second, d, d2));
             n2 = l.select_index(is_nearest, n1, l.select_index(is_second, cluster, n2));
@@ -83,7 +82,7 @@ pub(crate) fn list_affected<L: IndexLanes<T>, T: Float>(
         let n2 = l.load_index(&ranked.n2[at..]);
         // An object is affected if its `mark` is the cluster.
         let mark = l.select_index(l.eq_index(n2, cluster), cluster, n1);
-        let closer = l.lt(load_objects(l, row, at), l.load(&ranked.bounds[at..]));
+        let closer = l.lt(l.load_up_to(&row[at..], T::INFINITY), l.load(&ranked.bounds[at..]));
         let mark = l.select_index(closer, cluster, mark);
         count += l.compress_indices(l.eq_index(mark, cluster), at as u32, &mut affected[count..]);
     }

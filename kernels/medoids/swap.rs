@@ -22,16 +22,12 @@ fn may_improve(a: f64, t: &[f64], error: f64, slack: f64, limit: f64) -> bool {
 
 /// Returns the change of the loss if the object of `row` becomes the only medoid.
 #[inline(always)]
-fn single_medoid_delta<L: WideLanes<T>, T: Float, const WEIGHTED: bool>(
-    l: L,
-    row: &[T],
-    near: &NearestRef<'_, T>,
-) -> f64 {
+fn single_medoid_delta<L: WideLanes<T>, T: Float>(l: L, row: &[T], near: &NearestRef<'_, T>) -> f64 {
     let mut change = l.widen(l.splat(T::ZERO));
     for (i, chunk) in row.chunks(L::N).enumerate() {
         let at = i * L::N;
         let gained = l.sub_wide(l.widen(l.load_tail(chunk, T::ZERO)), l.widen(l.load(&near.d1[at..])));
-        change = l.add_wide(change, weighted::<L, T, WEIGHTED>(l, near.weights, at, gained));
+        change = l.add_wide(change, weighted(l, near.weights, at, gained));
     }
     l.reduce_sum_wide(change)
 }
@@ -78,7 +74,7 @@ fn possible_swap<L: Lanes<f64>, T>(
 /// Scans one candidate with sums in `f64`, out of line, and returns its swap if one may change the
 /// loss by less than the limit.
 #[inline(always)]
-fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
+fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
     l: L,
     scan: Scan<'_, T>,
     candidate_index: usize,
@@ -91,9 +87,9 @@ fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
         let a = if k == 1 {
             // R_0 would be infinite, because there is no second nearest medoid.
             t[0] = 0.0;
-            single_medoid_delta::<L, T, WEIGHTED>(l, row, near)
+            single_medoid_delta(l, row, near)
         } else {
-            let [a] = hit_scan::<L, T, 1, false, WEIGHTED>(l, [row], [row], scan.validated, near, &mut t[..k])?;
+            let [a] = hit_scan(l, [row], [row], scan.validated, near, &mut t[..k])?;
             a
         };
         Ok(possible_swap(l, scan, candidate_index, near, a, (t, 0)))
@@ -103,13 +99,7 @@ fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIG
 /// [`first_improving_swap`] for up to `K` medoids: `R` candidates at a time are scanned under
 /// masks, and those that may have a swap are scanned again with sums in `f64`.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn first_masked_swap<
-    L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
-    T: Float,
-    const K: usize,
-    const R: usize,
-    const WEIGHTED: bool,
->(
+fn first_masked_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const K: usize, const R: usize>(
     l: L,
     scan: Scan<'_, T>,
     near: &NearestRef<'_, T>,
@@ -121,14 +111,14 @@ fn first_masked_swap<
     // Products with weights may underflow, with an error below the smallest normal number each.
     // Differences are exact if they are subnormal.
     let smallest = f64::from_bits(((1.0 - T::BIAS + <f64 as Float>::BIAS) as u64) << 52);
-    let slack = if WEIGHTED { 2.0 * d.cols() as f64 * smallest } else { 0.0 };
+    let slack = if near.weights.is_empty() { 0.0 } else { 2.0 * d.cols() as f64 * smallest };
     for from in (0..candidates.len()).step_by(R) {
         let count = R.min(candidates.len() - from);
         let (rows, next) = (candidate_rows::<T, R>(d, candidates, from), candidate_rows(d, candidates, from + R));
-        let (a, sums) = masked_scan::<L, T, K, R, WEIGHTED>(l, rows, next, scan.validated, near)?;
+        let (a, sums) = masked_scan::<L, T, K, R>(l, rows, next, scan.validated, near)?;
         for r in 0..count {
             if may_improve(a[r], &sums[r][..k], error, slack, limit) {
-                let swap = scan_again::<L, T, WEIGHTED>(l, scan, from + r, near, t)?;
+                let swap = scan_again(l, scan, from + r, near, t)?;
                 if swap.is_some() {
                     return Ok(swap);
                 }
@@ -145,37 +135,23 @@ pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
     l: L,
     scan: Scan<'_, T>,
     near: NearestRef<'_, T>,
-    sums: CandidateSums<'_>,
-) -> FoundSwap {
-    if near.weights.is_empty() {
-        first_improving_swap_generic::<L, T, false>(l, scan, &near, sums)
-    } else {
-        first_improving_swap_generic::<L, T, true>(l, scan, &near, sums)
-    }
-}
-
-/// [`first_improving_swap`], compiled with and without weights.
-#[inline(always)]
-fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, const WEIGHTED: bool>(
-    l: L,
-    scan: Scan<'_, T>,
-    near: &NearestRef<'_, T>,
     CandidateSums { a, t, ready }: CandidateSums<'_>,
 ) -> FoundSwap {
+    let near = &near;
     // The number of candidates that are scanned together, R, is limited by the registers for their
     // sums.
     let (k, has_32_registers) = (near.removal_bounds.len(), <L as Lanes<T>>::REGISTERS >= 32);
     if k <= max_masked_k::<L, T>() {
         return match k {
-            0..=2 if has_32_registers => first_masked_swap::<L, T, 2, 4, WEIGHTED>(l, scan, near, t),
-            3..=4 if has_32_registers => first_masked_swap::<L, T, 4, 4, WEIGHTED>(l, scan, near, t),
-            5..=6 if has_32_registers => first_masked_swap::<L, T, 6, 2, WEIGHTED>(l, scan, near, t),
-            7..=8 if has_32_registers => first_masked_swap::<L, T, 8, 2, WEIGHTED>(l, scan, near, t),
-            _ if has_32_registers => first_masked_swap::<L, T, MAX_MASKED_K, 2, WEIGHTED>(l, scan, near, t),
-            0..=2 => first_masked_swap::<L, T, 2, 2, WEIGHTED>(l, scan, near, t),
-            3..=4 => first_masked_swap::<L, T, 4, 2, WEIGHTED>(l, scan, near, t),
-            5..=6 => first_masked_swap::<L, T, 6, 1, WEIGHTED>(l, scan, near, t),
-            _ => first_masked_swap::<L, T, 8, 1, WEIGHTED>(l, scan, near, t),
+            0..=2 if has_32_registers => first_masked_swap::<L, T, 2, 4>(l, scan, near, t),
+            3..=4 if has_32_registers => first_masked_swap::<L, T, 4, 4>(l, scan, near, t),
+            5..=6 if has_32_registers => first_masked_swap::<L, T, 6, 2>(l, scan, near, t),
+            7..=8 if has_32_registers => first_masked_swap::<L, T, 8, 2>(l, scan, near, t),
+            _ if has_32_registers => first_masked_swap::<L, T, MAX_MASKED_K, 2>(l, scan, near, t),
+            0..=2 => first_masked_swap::<L, T, 2, 2>(l, scan, near, t),
+            3..=4 => first_masked_swap::<L, T, 4, 2>(l, scan, near, t),
+            5..=6 => first_masked_swap::<L, T, 6, 1>(l, scan, near, t),
+            _ => first_masked_swap::<L, T, 8, 1>(l, scan, near, t),
         };
     }
     let Scan { d, candidates, .. } = scan;
@@ -187,13 +163,7 @@ fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T:
             }
             let rows = candidate_rows::<T, SCAN_ROWS>(d, candidates, at);
             let next = candidate_rows(d, candidates, at + SCAN_ROWS);
-            *a = if k <= MAX_TWO_TABLE_K {
-                let t = &mut t[..2 * SCAN_ROWS * k];
-                hit_scan::<L, T, SCAN_ROWS, true, WEIGHTED>(l, rows, next, scan.validated, near, t)?
-            } else {
-                let t = &mut t[..SCAN_ROWS * k];
-                hit_scan::<L, T, SCAN_ROWS, false, WEIGHTED>(l, rows, next, scan.validated, near, t)?
-            };
+            *a = hit_scan(l, rows, next, scan.validated, near, &mut t[..scratch_len(k)])?;
             *ready = SCAN_ROWS;
         }
         let r = SCAN_ROWS - *ready;
@@ -205,7 +175,7 @@ fn first_improving_swap_generic<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T:
         at += 1;
     }
     for at in at..candidates.len() {
-        let swap = scan_again::<L, T, WEIGHTED>(l, scan, at, near, t)?;
+        let swap = scan_again(l, scan, at, near, t)?;
         if swap.is_some() {
             return Ok(swap);
         }

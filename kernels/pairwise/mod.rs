@@ -25,11 +25,11 @@ mod tiles;
 
 use super::lanes::{Float, Lanes, MAX_LANES, WideLanes, out_of_line};
 use crate::matrix::{MatMut, MatRef};
+use core::hint::black_box;
 pub(crate) use exact::{Extent, distances_from, extent};
 
 use tiles::{
-    Absolute, DIMENSIONS_PER_LEAF, Squared, Term, leaf_sums, pack, round_sums, split_sums, store_at, sum_groups,
-    transpose,
+    DIMENSIONS_PER_GROUP, DIMENSIONS_PER_LEAF, add_terms, pack, round_sums, split_sums, store_at, sum_groups, transpose,
 };
 
 // Tuning. Machine: a virtual machine with two cores of a Zen 4 server, 2026-11-25, f32 and AVX-512.
@@ -114,13 +114,19 @@ fn apply_form<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     sums: &mut [[L::V; V]; R],
     form: DistanceForm,
 ) {
-    let (half, two) = (l.splat(T::from_f64(0.5)), l.splat(T::from_f64(2.0)));
-    for sum in sums.as_flattened_mut() {
-        *sum = match form {
-            DistanceForm::Squares | DistanceForm::Absolute => *sum,
-            DistanceForm::Root => l.sqrt(*sum),
-            DistanceForm::Half => l.min(l.mul(*sum, half), two),
-        };
+    match form {
+        DistanceForm::Squares | DistanceForm::Absolute => {}
+        DistanceForm::Root => {
+            for sum in sums.as_flattened_mut() {
+                *sum = l.sqrt(*sum);
+            }
+        }
+        DistanceForm::Half => {
+            let (half, two) = (l.splat(T::from_f64(0.5)), l.splat(T::from_f64(2.0)));
+            for sum in sums.as_flattened_mut() {
+                *sum = l.min(l.mul(*sum, half), two);
+            }
+        }
     }
 }
 
@@ -184,47 +190,73 @@ fn tile_distances<L: WideLanes<T>, T: Float, const R: usize, const V: usize>(
 fn load_tile<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     l: L,
     (row, col): (usize, usize),
-    matrix: &MatMut<'_, T>,
+    matrix: MatRef<'_, T>,
 ) -> [[L::V; V]; R] {
-    let matrix = matrix.as_ref();
-    let mut tile = [[l.splat(T::ZERO); V]; R];
-    for (r, tile) in tile[..R.min(matrix.rows() - row)].iter_mut().enumerate() {
-        let elements = matrix.row(row + r);
-        for (v, tile) in tile.iter_mut().enumerate() {
-            *tile = l.load_up_to(&elements[elements.len().min(col + v * L::N)..], T::ZERO);
+    out_of_line!(l, {
+        let mut tile = [[l.splat(T::ZERO); V]; R];
+        for (r, tile) in tile[..R.min(matrix.rows() - row)].iter_mut().enumerate() {
+            let elements = matrix.row(row + r);
+            for (v, tile) in tile.iter_mut().enumerate() {
+                *tile = l.load_up_to(&elements[elements.len().min(col + v * L::N)..], T::ZERO);
+            }
         }
-    }
-    tile
+        tile
+    })
 }
 
-/// Stores the tile at (`row`, `col`) of a matrix.
+/// Stores the tile at (`row`, `col`) of a matrix; lanes outside of it are dropped. If `mirrored`,
+/// stores the transposed tile at (`col`, `row`), too.
 #[inline(always)]
 fn store_tile<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     l: L,
     tile: &[[L::V; V]; R],
     (row, col): (usize, usize),
-    matrix: &mut MatMut<'_, T>,
+    mirrored: bool,
+    mut matrix: MatMut<'_, T>,
 ) {
-    for (r, vectors) in tile.iter().enumerate() {
-        for (v, &vector) in vectors.iter().enumerate() {
-            store_at(l, vector, row + r, col + v * L::N, matrix);
+    let tile = *tile;
+    out_of_line!(l, {
+        for (r, vectors) in tile.iter().enumerate() {
+            for (v, &vector) in vectors.iter().enumerate() {
+                store_at(l, vector, row + r, col + v * L::N, &mut matrix);
+            }
         }
-    }
+        if mirrored {
+            // Vectors per row of the transposed tile.
+            let vectors = R / L::N;
+            for (v, columns) in transpose(l, &tile).iter().enumerate() {
+                for (c, &column) in columns.iter().enumerate() {
+                    store_at(l, column, col + v * L::N + c / vectors, row + c % vectors * L::N, &mut matrix);
+                }
+            }
+        }
+    });
 }
 
-/// Stores the transposed tile at (`row`, `col`) of a matrix.
+/// [`store_tile`] of a tile that lies inside of the matrix.
 #[inline(always)]
-fn store_transposed<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
+fn store_inner_tile<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
     l: L,
     tile: &[[L::V; V]; R],
     (row, col): (usize, usize),
+    mirrored: bool,
     matrix: &mut MatMut<'_, T>,
 ) {
-    // Vectors per row of the transposed tile.
-    let vectors = R / L::N;
-    for (v, columns) in transpose(l, tile).iter().enumerate() {
-        for (c, &column) in columns.iter().enumerate() {
-            store_at(l, column, row + v * L::N + c / vectors, col + c % vectors * L::N, matrix);
+    for (r, vectors) in tile.iter().enumerate() {
+        let to = &mut matrix.row_mut(row + r)[col..][..V * L::N];
+        for (v, &vector) in vectors.iter().enumerate() {
+            l.store(&mut to[v * L::N..], vector);
+        }
+    }
+    if mirrored {
+        let vectors = R / L::N;
+        for (v, columns) in transpose(l, tile).iter().enumerate() {
+            for (c, columns) in columns.chunks_exact(vectors).enumerate() {
+                let to = &mut matrix.row_mut(col + v * L::N + c)[row..][..R];
+                for (k, &column) in columns.iter().enumerate() {
+                    l.store(&mut to[k * L::N..], column);
+                }
+            }
         }
     }
 }
@@ -233,7 +265,6 @@ fn store_transposed<L: Lanes<T>, T: Float, const R: usize, const V: usize>(
 #[inline(always)]
 fn tiled_matrix<L: WideLanes<T>, T: Float, const R: usize, const V: usize>(
     l: L,
-    term: impl Term,
     task: &Task<'_, T>,
     panels: &mut [T],
     mut errors: MatMut<'_, T>,
@@ -243,6 +274,8 @@ fn tiled_matrix<L: WideLanes<T>, T: Float, const R: usize, const V: usize>(
     let (n, m, dimensions, width) = (x.rows(), y.rows(), x.cols(), V * L::N);
     let depth = dimensions.min(DIMENSIONS_PER_PASS);
     let passes = dimensions.div_ceil(depth);
+    // If the compiler knew that this is 1, it would turn multiply-adds into additions.
+    let one = black_box(l.splat(T::ONE));
     let block_rows = block_rows(n, dimensions);
     let (y_panels, x_panels) = panels.split_at_mut(m.next_multiple_of(width) * depth);
     for top in (0..n).step_by(block_rows) {
@@ -273,30 +306,30 @@ fn tiled_matrix<L: WideLanes<T>, T: Float, const R: usize, const V: usize>(
                     let first = if symmetric { block.max(top + panel * width) } else { block };
                     for start in (first..end).step_by(width) {
                         let y = &y_panels[(start - left) / width * len..][..len];
+                        let zero = [[l.splat(T::ZERO); V]; R];
                         let mut tile = if dimensions <= DIMENSIONS_PER_LEAF {
-                            leaf_sums::<L, T, R, V>(l, term, x, (i - top) % width, y)
+                            add_terms(l, (form, one), x, (i - top) % width, y, zero)
                         } else {
-                            let zero = [[l.splat(T::ZERO); V]; R];
                             let (mut high, mut low) = (zero, zero);
                             if pass > 0 {
-                                high = load_tile(l, (i, start), &out);
-                                low = load_tile(l, (i - top, start), &errors);
+                                high = load_tile(l, (i, start), out.as_ref());
+                                low = load_tile(l, (i - top, start), errors.as_ref());
                                 split_sums(l, &mut high, &mut low);
                             }
-                            sum_groups(l, term, x, (i - top) % width, y, &mut high, &mut low);
-                            if last {
-                                round_sums(l, &mut high, &low);
-                            } else {
-                                store_tile(l, &low, (i - top, start), &mut errors);
+                            sum_groups(l, (form, one), x, (i - top) % width, y, &mut high, &mut low);
+                            if !last {
+                                store_tile(l, &low, (i - top, start), false, errors.reborrow());
+                                store_tile(l, &high, (i, start), false, out.reborrow());
+                                continue;
                             }
-                            high
+                            if dimensions > DIMENSIONS_PER_GROUP { round_sums(l, &high, &low) } else { low }
                         };
-                        if last {
-                            tile = tile_distances(l, tile, (i, start), form, rescue);
-                        }
-                        store_tile(l, &tile, (i, start), &mut out);
-                        if last && symmetric && i < start {
-                            store_transposed(l, &tile, (start, i), &mut out);
+                        tile = tile_distances(l, tile, (i, start), form, rescue);
+                        let mirrored = symmetric && i < start;
+                        if i + R <= n && start + width <= m {
+                            store_inner_tile(l, &tile, (i, start), mirrored, &mut out);
+                        } else {
+                            store_tile(l, &tile, (i, start), mirrored, out.reborrow());
                         }
                     }
                 }
@@ -320,17 +353,12 @@ pub(crate) fn distance_matrix<L: WideLanes<T>, T: Float>(
     // operand of each subtraction then comes from memory, the same in all lanes, and mirrored rows
     // are whole vectors. Otherwise a tile is two vectors wide. R always divides the width of a
     // panel.
-    match (L::N, task.form == DistanceForm::Absolute) {
-        (16, false) => tiled_matrix::<L, T, 16, 1>(l, Squared, task, panels, errors, out),
-        (8, false) => tiled_matrix::<L, T, 8, 1>(l, Squared, task, panels, errors, out),
-        (4, false) if L::REGISTERS >= 32 => tiled_matrix::<L, T, 8, 2>(l, Squared, task, panels, errors, out),
-        (2.., false) => tiled_matrix::<L, T, 4, 2>(l, Squared, task, panels, errors, out),
-        (_, false) => tiled_matrix::<L, T, 2, 2>(l, Squared, task, panels, errors, out),
-        (16, true) => tiled_matrix::<L, T, 16, 1>(l, Absolute, task, panels, errors, out),
-        (8, true) => tiled_matrix::<L, T, 8, 1>(l, Absolute, task, panels, errors, out),
-        (4, true) if L::REGISTERS >= 32 => tiled_matrix::<L, T, 8, 2>(l, Absolute, task, panels, errors, out),
-        (2.., true) => tiled_matrix::<L, T, 4, 2>(l, Absolute, task, panels, errors, out),
-        (_, true) => tiled_matrix::<L, T, 2, 2>(l, Absolute, task, panels, errors, out),
+    match L::N {
+        16 => tiled_matrix::<L, T, 16, 1>(l, task, panels, errors, out),
+        8 => tiled_matrix::<L, T, 8, 1>(l, task, panels, errors, out),
+        4 if L::REGISTERS >= 32 => tiled_matrix::<L, T, 8, 2>(l, task, panels, errors, out),
+        2.. => tiled_matrix::<L, T, 4, 2>(l, task, panels, errors, out),
+        _ => tiled_matrix::<L, T, 2, 2>(l, task, panels, errors, out),
     }
 }
 
