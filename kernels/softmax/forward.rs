@@ -4,10 +4,8 @@ use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
 use super::log_rows::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
-use super::row_groups::{
-    Rows, all_may_fit_base_one, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows,
-};
-use super::sum_exp::{base_fits, row_may_be_stored, row_sum_exp, row_sum_exp_store};
+use super::row_groups::{Rows, all_may_be_stored, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows};
+use super::sum_exp::{base_fits, row_sum_exp, row_sum_exp_store};
 use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
@@ -61,19 +59,10 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                 if written == all {
                     continue;
                 }
-            } else if grouped
-                && all_may_fit_base_one(l, &rows, group.clone())
-                && (!rows.is_in_place() || group.clone().all(|i| row_may_be_stored(l, &mut rows.row_mut(i))))
-            {
+            } else if grouped && all_may_be_stored(l, &mut rows, group.clone()) {
                 written = 0;
-                summed = group_sum_exp_base_one::<L, T, true>(
-                    l,
-                    &exp,
-                    &mut rows,
-                    group.clone(),
-                    &mut sums,
-                    &mut [false; GROUP_ROWS],
-                );
+                let unused = &mut [false; GROUP_ROWS];
+                summed = group_sum_exp_base_one::<L, T, true>(l, &exp, &mut rows, group.clone(), &mut sums, unused);
             } else {
                 for (i, sum) in group.clone().zip(&mut sums) {
                     *sum = softmax_row(l, &mut rows.row_mut(i), weight, empty);
@@ -85,8 +74,10 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
             }
             if all & !written != 0 {
                 let reciprocals = ExtSum::scaled_reciprocals(l.double(), &sums, group.len(), weight);
-                for (at, i) in group.clone().enumerate().filter(|&(at, _)| written >> at & 1 == 0) {
-                    normalize_stored(l, rows.dst_and_masked(i).0, &sums[at], reciprocals[at], empty);
+                for (at, i) in group.clone().enumerate() {
+                    if written >> at & 1 == 0 {
+                        normalize_stored(l, rows.dst_and_masked(i).0, &sums[at], reciprocals[at], empty);
+                    }
                 }
             }
             for i in group.clone() {

@@ -5,7 +5,9 @@
 //! while the sum of one row is reduced.
 
 use super::ext_sum::ExtSum;
-use super::sum_exp::{MAX_SHARE, base_fits, block_lane_sums, may_fit_base_one, row_sum_exp_stabilized};
+use super::sum_exp::{
+    MAX_SHARE, base_fits, block_lane_sums, may_fit_base_one, row_may_be_stored, row_sum_exp_stabilized,
+};
 use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ELEMENTS, GROUP_ROWS};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
@@ -108,10 +110,26 @@ pub(super) fn second_look_rows<L: ExpLanes<T>, T: Float>(
 /// Whether base 1 may fit all rows of a group, see [`may_fit_base_one`].
 #[inline(always)]
 pub(super) fn all_may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, rows: &impl Rows<T>, group: Range<usize>) -> bool {
-    rows.shape().1 <= DEFERRED_CHECK_VECTORS * L::N || { group }.all(
-        #[inline(always)]
-        |i| may_fit_base_one(l, &rows.read_row(i)),
-    )
+    let mut all = true;
+    if rows.shape().1 > DEFERRED_CHECK_VECTORS * L::N {
+        for i in group {
+            all &= may_fit_base_one(l, &rows.read_row(i));
+        }
+    }
+    all
+}
+
+/// Whether base 1 may be tried for all rows of a group whose exponentials are stored, see
+/// [`row_may_be_stored`].
+#[inline(always)]
+pub(super) fn all_may_be_stored<L: ExpLanes<T>, T: Float>(l: L, rows: &mut impl Rows<T>, group: Range<usize>) -> bool {
+    let mut all = all_may_fit_base_one(l, rows, group.clone());
+    if rows.is_in_place() {
+        for i in group {
+            all = all && row_may_be_stored(l, &mut rows.row_mut(i));
+        }
+    }
+    all
 }
 
 /// The sums of the exponentials of a group of rows of at most [`BLOCK_ELEMENTS`](super::tuning)
