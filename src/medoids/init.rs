@@ -5,7 +5,7 @@ use super::dissimilarities::Dissimilarities;
 use super::options::Init;
 use crate::Real;
 use crate::kernels::lanes::MAX_LANES;
-use crate::kernels::medoids::tuning::MASS_BLOCK;
+use crate::kernels::medoids::tuning::{MASS_BLOCK, MAX_TRIALS};
 use crate::real::Element;
 
 /// The generator SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
@@ -93,13 +93,13 @@ fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
 }
 
 /// Runs k-medoids++: draws the first medoid with probabilities proportional to the weights. Then
-/// draws 2 + floor(ln k) candidates at a time, with probabilities proportional to their shares of
-/// the loss, of which the one that lowers the loss most becomes a medoid.
+/// draws candidates, [`trials`] at a time, with probabilities proportional to their shares of the
+/// loss. The one that lowers the loss most becomes a medoid.
 ///
 /// The rows need not be validated: any values give medoids.
 fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
     let n = d.objects();
-    let trials = 2 + (k as f64).ln() as usize;
+    let trials = trials(n, k);
     let mut rng = Rng(seed);
     let mut d1 = vec![T::infinity(); n];
     d1.resize(n.next_multiple_of(MAX_LANES), T::zero());
@@ -133,6 +133,12 @@ fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usi
         masses.update_sums();
     }
     medoids
+}
+
+/// The number of candidates for each medoid: 2 + floor(ln k), and more, up to [`MAX_TRIALS`], as
+/// long as all candidates together are at most a quarter of the objects.
+fn trials(n: usize, k: usize) -> usize {
+    (2 + (k as f64).ln() as usize).max((n / (4 * k)).min(MAX_TRIALS))
 }
 
 /// Numbers that objects are drawn by: their probabilities are proportional to their masses.

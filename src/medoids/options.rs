@@ -81,11 +81,12 @@ pub enum Init {
         /// The seed of the samples.
         seed: u64,
     },
-    /// k-medoids++: the first medoid is a random object. Each other one is the best of 2 +
-    /// floor(ln k) random objects, drawn with probabilities proportional to their shares of the
-    /// loss, in O(k n log k). Reads the rows of these objects only (Arthur & Vassilvitskii,
-    /// "k-means++: the advantages of careful seeding", 2007, whose probabilities are proportional
-    /// to squared distances, the loss of k-means).
+    /// k-medoids++: the first medoid is a random object. Each other one is the best of several
+    /// random objects, drawn with probabilities proportional to their shares of the loss: of 2 +
+    /// floor(ln k), or of up to 64 while all of them are at most a quarter of the objects. Takes
+    /// O(k n log k), or at most a quarter of a pass over the matrix, and reads the rows of these
+    /// objects only (Arthur & Vassilvitskii, "k-means++: the advantages of careful seeding", 2007,
+    /// whose probabilities are proportional to squared distances, the loss of k-means).
     PlusPlus {
         /// The seed of the objects.
         seed: u64,
