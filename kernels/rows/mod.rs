@@ -12,6 +12,7 @@
 
 mod src_dst;
 
+#[allow(unused_imports)] // Softmax and the baselines use them.
 pub(crate) use src_dst::{SrcDst, SrcDstRows};
 
 use super::lanes::{Float, Lanes, WideLanes};
