@@ -67,9 +67,10 @@ impl Logarithms {
     /// Whether a first part is NaN.
     #[inline(always)]
     pub(super) fn has_nan(&self) -> bool {
+        // By bits: comparisons of NaN in vectors raise a flag on NEON.
         let mut has_nan = false;
         for x in &self.high {
-            has_nan |= x.is_nan();
+            has_nan |= x.to_bits() & !(1 << 63) > f64::INFINITY.to_bits();
         }
         has_nan
     }
@@ -129,13 +130,14 @@ pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, ro
     results.get(0)
 }
 
-/// Loads the vectors of a row; further lanes and vectors are -inf.
+/// Loads the vectors of a row; further lanes and vectors are -inf. Nothing is loaded from the end
+/// of a row, because the address of an empty slice may be no address.
 #[inline(always)]
 fn load_row<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, vectors: &mut [L::V]) {
     let (mut at, len) = (0, row.len());
     for v in vectors {
         let next = len.min(at + L::N);
-        *v = load_up_to(l, row, at, next);
+        *v = if at < next { load_up_to(l, row, at, next) } else { l.splat(T::NEG_INFINITY) };
         at = next;
     }
 }

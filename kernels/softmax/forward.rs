@@ -121,7 +121,7 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64,
             }
             return sum;
         }
-        if row.len() <= L::N
+        if (1..=L::N).contains(&row.len())
             && let Some(sum) = softmax_one_vector(l, &mut row, weight)
         {
             return sum;

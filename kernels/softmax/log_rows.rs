@@ -311,9 +311,9 @@ fn write_losses<L: ExpLanes<T>, T: Float>(
         *logit = class_logit(l, &rows.read_row(i), classes[i]);
     }
     let mut differences = [0.0; GROUP_ROWS];
-    for i in 0..GROUP_ROWS {
+    for (i, difference) in differences.iter_mut().enumerate().take(group.len()) {
         let logit = if logits[i].is_finite() { logits[i] } else { 0.0 };
-        differences[i] = logarithm_minus(logarithms.get(i), logit);
+        *difference = logarithm_minus(logarithms.get(i), logit);
     }
     for (at, i) in group.enumerate() {
         let is_ordinary = logits[at].is_finite() && sums[at].degenerate_value(empty).is_none();
