@@ -157,20 +157,22 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const SINGLE: bool>(
         let d = l.double();
         let maxima = if SINGLE { [row_maximum(l, tile); GROUP_ROWS] } else { tile_maxima(l, tile, vectors, n) };
         let log2_scale = LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
-        let (mut max, mut exponents) = ([0.0; GROUP_ROWS], [0.0; GROUP_ROWS]);
+        let (mut max, mut exponents) = ([f64::NAN; GROUP_ROWS], [0.0; GROUP_ROWS]);
+        let mut bounded = [0.0; GROUP_ROWS];
         let (mut scaled, mut lowest) = ([T::ZERO; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
         for i in 0..GROUP_ROWS {
-            // Of a maximum that is huge or infinite nothing is computed.
+            // Of a maximum that is huge or infinite nothing is computed. In its place stands 0,
+            // because comparisons of NaN raise a flag on NEON.
             let m = maxima[i].to_f64();
-            max[i] = if m.abs() < MAX_MAXIMUM { m } else { f64::NAN };
-            exponents[i] = (max[i] * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER;
+            (max[i], bounded[i]) = if m.abs() < MAX_MAXIMUM { (m, m) } else { (f64::NAN, 0.0) };
+            exponents[i] = (bounded[i] * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER;
             scaled[i] = T::from_f64(exponents[i] - log2_scale);
             lowest[i] = T::from_f64((exponents[i] - log2_scale + L::EXP.lowest) * core::f64::consts::LN_2);
         }
         // e^(k ln 2 - m) - 1.
         let mut factors = [0.0; GROUP_ROWS];
         for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
-            let (m, exponent, zero) = (d.load(&max[at..]), d.load(&exponents[at..]), d.splat(0.0));
+            let (m, exponent, zero) = (d.load(&bounded[at..]), d.load(&exponents[at..]), d.splat(0.0));
             let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
             d.store(&mut factors[at..], p);
         }
