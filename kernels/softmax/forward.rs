@@ -178,7 +178,8 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
         all = l.quiet_add(all, l.abs(*e));
     }
     let any_overflowed = l.exp_overflowed(all);
-    let (mut fits, mut sums) = (0, [ExtSum::<T>::EMPTY; GROUP_ROWS]);
+    // The sums of rows that do not fit stay 1: no division by 0.
+    let (mut fits, mut sums) = (0, [ExtSum::<T>::base_one(1.0, 0.0); GROUP_ROWS]);
     // Infinite sums would raise a flag.
     if T::EPSILON > f64::EPSILON {
         for (at, (sum, &e)) in sums[..group.len()].iter_mut().zip(&e).enumerate() {
