@@ -157,7 +157,7 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     type Mask: Copy;
     /// The number of lanes in a vector.
     const N: usize;
-    /// Whether a vector has one lane. The compiler drops what only other vectors call.
+    /// Whether a vector has one lane. The branch of an `if` on it that never runs is not compiled.
     const IS_SCALAR: bool = Self::N == 1;
     /// The number of vector registers.
     const REGISTERS: usize;
@@ -220,7 +220,7 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
 
     /// `a + b`, like all `quiet_` operations without floating-point exceptions where instructions
     /// can do without (AVX-512). They are for rows in which exponentials may overflow and are then
-    /// computed again. Others read operands from memory without an instruction of its own.
+    /// computed again. Elsewhere [`Lanes::add`] is cheaper: it may take an operand from memory.
     #[inline(always)]
     fn quiet_add(self, a: Self::V, b: Self::V) -> Self::V {
         self.add(a, b)

@@ -20,21 +20,6 @@ pub(crate) fn fast_two_sum<T: Float>(a: T, b: T) -> (T, T) {
     (sum, b - (sum - a))
 }
 
-/// `a - quotient * b` without an error, if `quotient` is `a / b` rounded to a normal number.
-///
-/// By Dekker's exact product: both factors are split into halves, so no part of the product is
-/// rounded. `|b|` and `|quotient|` must be below 2^996.
-#[inline(always)]
-pub(crate) fn div_residual(a: f64, b: f64, quotient: f64) -> f64 {
-    let halves = |x: f64| {
-        let t = 134_217_729.0 * x; // 2^27 + 1
-        let high = t - (t - x);
-        (high, x - high)
-    };
-    let ((q1, q2), (b1, b2)) = (halves(quotient), halves(b));
-    (((a - q1 * b1) - q1 * b2) - q2 * b1) - q2 * b2
-}
-
 /// Adds `x` to an accumulator, for numbers of any size and sign: [`two_sum`] of vectors.
 #[inline(always)]
 pub(crate) fn add_two_sum<L: Lanes<T>, T: Float>(l: L, (high, low): (L::V, L::V), x: L::V) -> (L::V, L::V) {

@@ -19,7 +19,7 @@
 
 use super::dominated::MIN_REST;
 use super::row_groups::Rows;
-use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ROWS, MAX_BESIDE_VECTORS, TILE_VECTORS};
+use super::tuning::{GROUP_ROWS, MAX_BESIDE_VECTORS, SHORT_ROW_VECTORS, TILE_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulators};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
@@ -79,7 +79,7 @@ impl Logarithms {
 /// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`,
 /// as (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, if all
 /// logits but one are very far below it, or if the maximum is huge. No row has more than
-/// [`DEFERRED_CHECK_VECTORS`] vectors. The tile is scratch memory.
+/// [`SHORT_ROW_VECTORS`] vectors. The tile is scratch memory.
 #[inline(always)]
 pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -88,7 +88,7 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
     listed: &[usize],
     (tile, logarithms): (&mut [L::V; TILE_VECTORS], &mut Logarithms),
 ) {
-    let vectors = rows.shape().1.div_ceil(L::N).clamp(1, DEFERRED_CHECK_VECTORS);
+    let vectors = rows.shape().1.div_ceil(L::N).clamp(1, SHORT_ROW_VECTORS);
     for listed in listed.chunks((TILE_VECTORS / vectors).min(GROUP_ROWS)) {
         for (vectors, &i) in tile.chunks_exact_mut(vectors).zip(listed) {
             load_row(l, &rows.read_row(start + i), vectors);

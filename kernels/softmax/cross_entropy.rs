@@ -22,8 +22,9 @@ pub(crate) const IGNORED: usize = usize::MAX;
 /// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
 const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
 
-/// A loss below this limit is computed relative to the maximum, see [`max_and_ln`]: the class may
-/// then have so large a part of the sum that the difference from its logarithm loses accuracy.
+/// A loss below this limit is computed relative to the maximum. The class may then have so large a
+/// part of the sum that the difference from its logarithm loses accuracy: see
+/// [`dominated`](super::dominated).
 const MIN_DIFFERENCE: f64 = 1.0;
 
 /// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit. `empty` if all logits are
@@ -55,10 +56,12 @@ pub(super) fn class_logit<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, class:
     if class < row.len() { row.element(l, class).to_f64() } else { f64::NEG_INFINITY }
 }
 
-/// Whether the loss of a row with the logarithm `ln` is below [`MIN_DIFFERENCE`].
+/// Whether the loss of a row with the logarithm `ln` is below [`MIN_DIFFERENCE`]; false for the
+/// logit -inf.
 #[inline(always)]
 pub(super) fn is_near<L: Lanes<T>, T: Float>(l: L, ln: Logarithm, row: &impl Row<T>, class: usize) -> bool {
-    class != IGNORED && loss(l, (&ExtSum::base_one(1.0, 0.0), ln), row, class, T::NAN) < MIN_DIFFERENCE
+    let logit = class_logit(l, row, class);
+    logit > f64::NEG_INFINITY && logarithm_minus(ln, logit) < MIN_DIFFERENCE
 }
 
 /// `(high + low) - logit`, rounded about once.

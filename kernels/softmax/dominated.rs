@@ -22,7 +22,7 @@
 
 use super::beside_max;
 use super::ext_sum::ExtSum;
-use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};
+use super::tuning::{BLOCK_ELEMENTS, SHORT_ROW_VECTORS, is_short};
 use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, fast_two_sum, reduce_accumulator, two_sum};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, exp_parts, pow2};
@@ -41,8 +41,8 @@ const MIN_LN: f64 = -800.0;
 pub(super) fn max_and_ln<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, sum: &ExtSum<T>) -> (f64, f64) {
     let (row, sum) = (row.reborrow(), *sum);
     out_of_line!(l, {
-        if row.len() <= DEFERRED_CHECK_VECTORS * L::N {
-            let ln = beside_max::logarithm::<L, T, DEFERRED_CHECK_VECTORS>(l, &row);
+        if is_short::<L, T>(l, row.len()) {
+            let ln = beside_max::logarithm::<L, T, SHORT_ROW_VECTORS>(l, &row);
             if !ln.0.is_nan() {
                 return ln;
             }

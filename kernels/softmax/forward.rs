@@ -6,7 +6,7 @@ use super::log_rows::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{Rows, all_may_be_stored, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows};
 use super::sum_exp::{base_fits, row_sum_exp, row_sum_exp_store};
-use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, Tuning};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
@@ -45,7 +45,8 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
         let (row_count, cols) = rows.shape();
         let weight = losses.as_ref().map_or(1.0, Losses::folded_weight);
         let grouped = row_count > 1 && cols <= BLOCK_ELEMENTS;
-        let (mut sums, mut buffers) = ([ExtSum::EMPTY; GROUP_ROWS], LogarithmBuffers::new(l));
+        let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
+        let mut buffers = if losses.is_some() { Some(LogarithmBuffers::new(l)) } else { None };
         for group in row_groups((row_count, cols)) {
             if losses.as_mut().is_some_and(|losses| losses.ignore(&mut rows, group.clone())) {
                 continue;
@@ -83,21 +84,20 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
             for i in group.clone() {
                 fill_masked(&mut rows, i, T::ZERO, empty);
             }
-            if let Some(losses) = &mut losses {
-                // The sums of the stored exponentials keep their bases.
+            if let (Some(losses), Some(buffers)) = (&mut losses, &mut buffers) {
+                // A copy, because logarithms may replace it. The stored exponentials need theirs.
                 buffers.sums = sums;
                 logarithms_of_sums(
                     l,
                     &mut rows,
                     group.clone(),
-                    (&mut buffers, LOSS_VECTORS * L::N),
+                    (&mut *buffers, LOSS_VECTORS * L::N),
                     #[inline(always)]
                     |rows: &R, at, ln| {
                         // As without a gradient, short rows beyond base 1 are summed beside their
                         // maximum.
                         let (i, beyond) = (group.start + at, sums[at].base() != Base::ONE);
-                        beyond && rows.row_len(i) <= DEFERRED_CHECK_VECTORS * L::N
-                            || losses.is_near(l, ln, &rows.read_row(i), i)
+                        beyond && is_short::<L, T>(l, rows.row_len(i)) || losses.is_near(l, ln, &rows.read_row(i), i)
                     },
                 );
                 for (at, i) in group.enumerate() {
@@ -180,7 +180,7 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
     let any_overflowed = l.exp_overflowed(all);
     // The sums of rows that do not fit stay 1: no division by 0.
     let (mut fits, mut sums) = (0, [ExtSum::<T>::base_one(1.0, 0.0); GROUP_ROWS]);
-    // Infinite sums would raise a flag.
+    // Exponentials that overflowed are skipped: infinite sums would raise a flag.
     if T::EPSILON > f64::EPSILON {
         for (at, (sum, &e)) in sums[..group.len()].iter_mut().zip(&e).enumerate() {
             if any_overflowed && l.exp_overflowed(e) {
@@ -248,7 +248,7 @@ pub(crate) fn write_recomputed<L: ExpLanes<T>, T: Float, G: Guard>(
         let base = normalized.base();
         let (first, second) = normalized.scaled_reciprocal(weight);
         let reciprocal = (l.splat(first), l.splat(second));
-        // As in `Exp::hidden_for_sums`.
+        // Hidden from the compiler as in `Exp::hidden_for_sums`. Memory is slower than reloading.
         let exp = core::hint::black_box(Exp::new(l, base));
         if sum.base() == Base::ONE {
             map_row::<L, T, true>(

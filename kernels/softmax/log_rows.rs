@@ -14,8 +14,7 @@ use super::logits::Logits;
 use super::row_groups::{Rows, all_may_fit_base_one, fill_masked, group_sum_exp_base_one, row_groups};
 use super::sum_exp::{RowSum, row_sum_exp};
 use super::tuning::{
-    BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS, GROUP_ROWS, LOSS_VECTORS, MAX_BESIDE_VECTORS, TILE_VECTORS,
-    beside_max_vectors,
+    BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, MAX_BESIDE_VECTORS, TILE_VECTORS, beside_max_vectors, is_short,
 };
 use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
@@ -80,7 +79,7 @@ pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
     row_sum_exp(l, &mut SrcDst::reading(x), false).sum
 }
 
-/// Results of rows of logits.
+/// Results of rows of logits. Vectors have a body of its own for logits without options.
 #[inline(always)]
 fn rows_of_logits<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>, empty: T, results: Results<'_, T>) {
     if L::IS_SCALAR || !x.are_plain() {
@@ -142,8 +141,8 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
     });
 }
 
-/// The sum of the exponentials of a row and its logarithm, which has no meaning if the sum is
-/// degenerate. The sum has no meaning but that if the row is short.
+/// The sum of the exponentials of a row and its logarithm. If the sum is degenerate, the logarithm
+/// has no meaning. Of a row that is summed beside its maximum at once, the sum is 1.
 #[inline(always)]
 fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
     if row.len() <= beside_max_vectors::<T>() * L::N {
@@ -152,7 +151,7 @@ fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtS
     }
     let RowSum { sum, may_dominate, fits_base_one } = row_sum_exp(l, row, false);
     // Groups of short rows take those beyond base 1 beside their maximum, too.
-    let beside_max = !fits_base_one && row.len() <= DEFERRED_CHECK_VECTORS * L::N;
+    let beside_max = !fits_base_one && is_short::<L, T>(l, row.len());
     let ln = if may_dominate || beside_max && sum.degenerate_value(T::NAN).is_none() {
         max_and_ln(l, row, &sum)
     } else {
@@ -180,7 +179,7 @@ fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum
 
 /// What is known about the sums of a group of rows.
 pub(super) struct LogarithmBuffers<L: ExpLanes<T>, T: Float> {
-    /// The sums. Those of short rows have no meaning unless they are degenerate.
+    /// The sums; 1 for rows that are summed beside their maximum at once.
     pub(super) sums: [ExtSum<T>; GROUP_ROWS],
     /// The logarithms of the sums. Those of degenerate sums have no meaning.
     pub(super) logarithms: Logarithms,
@@ -204,9 +203,10 @@ impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
 }
 
 /// The sums of the exponentials of a group of rows and their logarithms, as [`row_logarithm`].
-/// `is_dominated` of the rows, the index of a row in the group, the logarithm of its sum, and
-/// whether one exponential may dominate tells which rows of more than `short` elements are
-/// summed beside their maximum; others always are.
+///
+/// Rows of at most `short` elements are summed beside their maximum. Whether a longer row is, the
+/// closure `is_dominated` says. Its arguments are the rows, the index of the row in the group, the
+/// logarithm of the sum, and whether one exponential may dominate.
 #[inline(always)]
 fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     l: L,
@@ -224,7 +224,7 @@ fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
         let (sums, may_dominate) = (&mut buffers.sums, &mut may_dominate);
         let fits = group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, may_dominate);
         for (at, i) in group.clone().enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
-            if rows.row_len(i) <= DEFERRED_CHECK_VECTORS * L::N {
+            if is_short::<L, T>(l, rows.row_len(i)) {
                 sums[at] = ExtSum::base_one(1.0, 0.0);
                 beside_max |= 1 << at;
             } else {
@@ -236,7 +236,7 @@ fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
         for (at, i) in group.clone().enumerate() {
             let RowSum { sum, may_dominate: dominates, fits_base_one } = row_sum_exp(l, &mut rows.row_mut(i), false);
             (buffers.sums[at], may_dominate[at]) = (sum, dominates);
-            if !fits_base_one && rows.row_len(i) <= DEFERRED_CHECK_VECTORS * L::N {
+            if !fits_base_one && is_short::<L, T>(l, rows.row_len(i)) {
                 beside_max |= u32::from(sum.degenerate_value(T::NAN).is_none()) << at;
             }
         }
@@ -271,11 +271,11 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
             if len > short && !is_dominated(rows, at, logarithms.get(at)) {
                 continue;
             }
-            if len > DEFERRED_CHECK_VECTORS * L::N {
-                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), sum));
-            } else {
+            if is_short::<L, T>(l, len) {
                 listed[n] = at;
                 n += 1;
+            } else {
+                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), sum));
             }
         }
         if n == 0 {
@@ -295,8 +295,8 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     }
 }
 
-/// Writes the losses of a group of rows. Their logits are gathered first, so that vectors have the
-/// differences.
+/// Writes the losses of a group of rows. The logits of the classes are gathered first, so that
+/// vectors subtract them.
 #[inline(always)]
 fn write_losses<L: ExpLanes<T>, T: Float>(
     l: L,

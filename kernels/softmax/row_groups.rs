@@ -1,4 +1,4 @@
-//! Groups of short rows: the sums of their exponentials.
+//! Groups of rows: the sums of their exponentials.
 //!
 //! The rows of a group take each step together: first the exponentials of all rows, then their
 //! sums, the reciprocals or logarithms of the sums, and the results. The CPU works on other rows
@@ -8,7 +8,7 @@ use super::ext_sum::ExtSum;
 use super::sum_exp::{
     MAX_SHARE, base_fits, block_lane_sums, may_fit_base_one, row_may_be_stored, row_sum_exp_stabilized,
 };
-use super::tuning::{DEFERRED_CHECK_VECTORS, GROUP_ELEMENTS, GROUP_ROWS};
+use super::tuning::{GROUP_ELEMENTS, GROUP_ROWS, is_short};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
 use crate::kernels::math::exp::{Exp, ExpLanes, Recorded, Shifted};
@@ -111,7 +111,7 @@ pub(super) fn second_look_rows<L: ExpLanes<T>, T: Float>(
 #[inline(always)]
 pub(super) fn all_may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, rows: &impl Rows<T>, group: Range<usize>) -> bool {
     let mut all = true;
-    if rows.shape().1 > DEFERRED_CHECK_VECTORS * L::N {
+    if !is_short::<L, T>(l, rows.shape().1) {
         for i in group {
             all &= may_fit_base_one(l, &rows.read_row(i));
         }

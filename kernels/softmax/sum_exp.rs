@@ -9,7 +9,7 @@
 //! [^1]: A block that does not fit its base is read twice.
 
 use super::ext_sum::ExtSum;
-use super::tuning::{BLOCK_ELEMENTS, DEFERRED_CHECK_VECTORS};
+use super::tuning::{BLOCK_ELEMENTS, is_short};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, Recorded, Shifted};
@@ -36,11 +36,11 @@ pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
 }
 
 /// Whether [`Base::ONE`] may fit a row, by its first vector: false for logits around -1000 or 1000,
-/// whose exponentials would be computed twice. Short rows are not asked: groups of them take them
-/// relative to [`Base::ONE`] first.
+/// whose exponentials would be computed twice. Short rows are not looked at: they are first summed
+/// relative to [`Base::ONE`].
 #[inline(always)]
 pub(super) fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
-    if row.len() <= DEFERRED_CHECK_VECTORS * L::N {
+    if is_short::<L, T>(l, row.len()) {
         return true;
     }
     let first = row.load(l, 0);

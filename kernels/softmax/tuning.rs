@@ -1,6 +1,6 @@
 //! The measured constants of the softmax family.
 
-use crate::kernels::lanes::Float;
+use crate::kernels::lanes::{Float, Lanes};
 #[cfg(feature = "baselines")]
 use crate::kernels::lanes::{Token, match_token};
 use crate::kernels::math::exp::ExpLanes;
@@ -14,17 +14,24 @@ pub(super) const BLOCK_ELEMENTS: usize = 4096;
 pub(super) const GROUP_ROWS: usize = 16;
 
 /// The most elements of a group of rows: 16 or 32 KiB, so that the exponentials stay in L1 from one
-/// step to the next. Other numbers: not measured.
+/// step to the next. With 2048, rows of 512 to 2048 `f32` take up to 7% longer on AVX-512 (two
+/// builds in one process, Zen 4, 2026-11-26).
 pub(super) const GROUP_ELEMENTS: usize = 4096;
 
-/// Rows of at most this many vectors are summed without a check after each row: one check follows
-/// the group. Other numbers: not measured.
-pub(super) const DEFERRED_CHECK_VECTORS: usize = 32;
+/// Rows of at most this many vectors are short: base 1 is tried without a look at their logits, and
+/// their logarithms fit a tile. Other numbers: not measured.
+pub(super) const SHORT_ROW_VECTORS: usize = 32;
+
+/// Whether a row of `len` elements is short, see [`SHORT_ROW_VECTORS`].
+#[inline(always)]
+pub(super) fn is_short<L: Lanes<T>, T: Float>(_: L, len: usize) -> bool {
+    len <= SHORT_ROW_VECTORS * <L as Lanes<T>>::N
+}
 
 /// Rows of at most this many vectors take logarithms beside their maximum at once, for `f32` and
 /// `f64`. Longer ones do so only if one exponential dominates. With 4 instead of 2, rows of 4
 /// vectors of `f32` take 1.2 times as long on AVX-512; with 2 instead of 4, those of `f64` take 1.1
-/// times as long (Zen 4, 2026-11-26).
+/// times as long (two builds in one process, Zen 4, 2026-11-26).
 const BESIDE_MAX_VECTORS: [usize; 2] = [2, 4];
 
 /// [`BESIDE_MAX_VECTORS`] of a type.

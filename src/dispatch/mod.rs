@@ -8,7 +8,7 @@
 //!   the function calls the body. In lines that begin with `inline`, the function is a
 //!   `#[multiversion]` function: it has one clone per instruction set, picked at the first call,
 //!   with the kernel inlined. This saves two jumps, which count in calls of a few elements, and
-//!   costs a second copy of the code;
+//!   costs a second copy of what is not out of line;
 //! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
 //!   best and a given instruction set.
 //!

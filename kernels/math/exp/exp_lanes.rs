@@ -14,8 +14,9 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     const UNTABLED: &'static [T];
     /// The number of exponentials that fit into the registers side by side, at most 4.
     const IN_FLIGHT: usize;
-    /// Whether the exponentials in flight take each step together. On Zen 4, that takes a tenth off
-    /// softmax of f32 on AVX2, and up to 8 percent on AVX-512; others are slower, or not measured.
+    /// Whether the exponentials in flight take each step together. That takes a tenth off the time
+    /// of softmax of f32 on AVX2, and 3 to 8% on AVX-512 (two builds in one process, Zen 4,
+    /// 2026-11-26). Scalar is slower with it; NEON: not measured.
     const INTERLEAVED: bool;
 
     /// The powers of two.
