@@ -1,38 +1,43 @@
-//! The logarithms of the sums of short rows, a group of rows at a time.
+//! The logarithms of the sums of rows, relative to their maxima.
 //!
 //! ```text
 //! m = max_j x_j                       k = rint(m log2 e)
 //! r = sum of e^(x_j) 2^-k over the logits below m         c = the number of logits equal to m
-//! s = (c - 1) + r e^(k ln 2 - m)
+//! s = (c - 1) + r e^(k ln 2 - m)      one maximum is left out
 //! L = ln(1 + s)
+//! log_sum_exp(x) = m + L              log_softmax(x)_i = (x_i - m) - L
 //! ```
 //!
-//! These are the formulas of [`dominated`](super::dominated), which fit every row: no row needs a
-//! second look because one of its exponentials is large. Here the maximum takes a pass of its own,
-//! so that it is left out by a comparison and the base is known.
+//! Both terms of log-softmax are at most 0: nothing cancels, its relative error is at most that of
+//! its terms, and it is exactly 0 for a row of one logit. Log-sum-exp is at least m, because
+//! rounding is monotone. The difference `x - ln S` would have the absolute error of `ln S`.
 //!
-//! 1. A group of rows is loaded into a tile of vectors. The rest is code of its own, which is
-//!    compiled once for all kinds of rows: the lanes of all rows are reduced together
-//!    ([`reduce_accumulators`]), and a vector has the logarithms of as many rows as it has lanes.
-//! 2. Exponentials are multiplied by a power of two, see [`LOG2_SCALE`], and have no table: their
-//!    errors are far below those of the logarithm.
+//! 1. Short rows are loaded into a tile of vectors, a group at a time, and long ones a part at a
+//!    time. The rest is code of its own, which is compiled once for all kinds of rows: the lanes of
+//!    all rows are reduced together ([`reduce_accumulators`]), and a vector has the logarithms of
+//!    as many rows as it has lanes.
+//! 2. Exponentials are multiplied by a power of two, see [`LOG2_SCALE`], and have no table
+//!    ([`UntabledExp`]), because its rounding would add to that of the sum.
+//! 3. The argument of an exponential is never a rounded difference: the base is an integer
+//!    exponent. From rows with a huge maximum, the maximum is subtracted first, which is exact
+//!    wherever it counts ([`Base`]).
 
-use super::dominated::MIN_REST;
 use super::row_groups::Rows;
+use super::tile::{load_part, row_maximum, tile_maxima};
 use super::tuning::{GROUP_ROWS, MAX_BESIDE_VECTORS, SHORT_ROW_VECTORS, TILE_VECTORS};
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulators};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
 use crate::kernels::math::ln::ln_1p;
-use crate::kernels::rows::{Row, load_up_to};
+use crate::kernels::rows::{Row, maximum};
 
 /// The binary logarithms of the numbers by which exponentials are multiplied, for `f32` and `f64`.
-/// The sum of a short row is far from overflow, and has its full precision far below the smallest
+/// The sum of a part of a row is far from overflow, and what underflows is far below the smallest
 /// number of the type.
 const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
 
-/// The maxima whose exponentials are reduced without an error, as in [`Base::near`].
-const MAX_MAXIMUM: f64 = 32768.0;
+/// The maxima from which on logits are shifted.
+const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
 
 /// The shift constant that rounds to an integer.
 const SHIFTER: f64 = <f64 as Float>::SHIFTER;
@@ -77,9 +82,8 @@ impl Logarithms {
 }
 
 /// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`,
-/// as (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, if all
-/// logits but one are very far below it, or if the maximum is huge. No row has more than
-/// [`SHORT_ROW_VECTORS`] vectors. The tile is scratch memory.
+/// as (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, or if
+/// the maximum is huge; see [`logarithm_of_parts`]. The tile is scratch memory.
 #[inline(always)]
 pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -88,10 +92,16 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
     listed: &[usize],
     (tile, logarithms): (&mut [L::V; TILE_VECTORS], &mut Logarithms),
 ) {
-    let vectors = rows.shape().1.div_ceil(L::N).clamp(1, SHORT_ROW_VECTORS);
+    let vectors = rows.shape().1.div_ceil(L::N).max(1);
+    if vectors > SHORT_ROW_VECTORS {
+        for &i in listed {
+            logarithms.set(i, logarithm_of_parts(l, &rows.read_row(start + i), tile));
+        }
+        return;
+    }
     for listed in listed.chunks((TILE_VECTORS / vectors).min(GROUP_ROWS)) {
         for (vectors, &i) in tile.chunks_exact_mut(vectors).zip(listed) {
-            load_row(l, &rows.read_row(start + i), vectors);
+            load_part(l, &rows.read_row(start + i), 0, vectors);
         }
         let mut results = Logarithms::EMPTY;
         tile_logarithms::<L, T, false>(l, tile, vectors, listed.len(), &mut results);
@@ -113,7 +123,7 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
     const { assert!(MAX_BESIDE_VECTORS * GROUP_ROWS <= TILE_VECTORS, "the rows of a group fit a tile") };
     let vectors = rows.shape().1.div_ceil(L::N).max(1);
     for (i, vectors) in tile.chunks_exact_mut(vectors).enumerate().take(n) {
-        load_row(l, &rows.read_row(start + i), vectors);
+        load_part(l, &rows.read_row(start + i), 0, vectors);
     }
     tile_logarithms::<L, T, false>(l, tile, vectors, n, logarithms);
 }
@@ -124,21 +134,50 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
 pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, row: &impl Row<T>) -> Logarithm {
     let lowest = l.splat(T::NEG_INFINITY);
     let mut tile = [lowest; VECTORS];
-    load_row(l, row, &mut tile);
+    load_part(l, row, 0, &mut tile);
     let mut results = Logarithms::EMPTY;
     tile_logarithms::<L, T, true>(l, &tile, row.len().div_ceil(L::N).max(1), 1, &mut results);
     results.get(0)
 }
 
-/// Loads the vectors of a row; further lanes and vectors are -inf. Nothing is loaded from the end
-/// of a row, because the address of an empty slice may be no address.
+/// The logarithm of the sum of the exponentials of one row of any length, a part at a time, with
+/// the bits of [`logarithms`]. The first part is NaN if the row has NaN, +inf, or nothing but -inf.
 #[inline(always)]
-fn load_row<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, vectors: &mut [L::V]) {
-    let (mut at, len) = (0, row.len());
-    for v in vectors {
-        let next = len.min(at + L::N);
-        *v = if at < next { load_up_to(l, row, at, next) } else { l.splat(T::NEG_INFINITY) };
-        at = next;
+pub(super) fn logarithm_of_parts<L: ExpLanes<T>, T: Float>(
+    l: L,
+    row: &impl Row<T>,
+    tile: &mut [L::V; TILE_VECTORS],
+) -> Logarithm {
+    let (len, zero) = (row.len(), l.double().splat(0.0));
+    let max = maximum(l, row, 0, len);
+    let is_huge = max.to_f64().abs() >= MAX_MAXIMUM;
+    if is_huge && max.to_f64().is_infinite() {
+        return (f64::NAN, 0.0);
+    }
+    let mut sum = PartialSum { max: if is_huge { T::ZERO } else { max }, high: zero, low: zero, maxima: 0.0 };
+    for start in (0..len).step_by(TILE_VECTORS * L::N) {
+        let vectors = (len - start).div_ceil(L::N).min(TILE_VECTORS);
+        load_part(l, row, start, &mut tile[..vectors]);
+        if is_huge {
+            subtract_maximum(l, max, &mut tile[..vectors]);
+        }
+        add_part(l, &tile[..vectors], &mut sum);
+    }
+    let mut results = Logarithms::EMPTY;
+    logarithm_of_parts_sum(l, &sum, &mut results);
+    let (m, ln) = results.get(0);
+    // A difference that is not NaN is 0.
+    (if is_huge { max.to_f64() + m } else { m }, ln)
+}
+
+/// Subtracts a huge maximum of their row from logits; far below it, results are -inf.
+#[inline(always)]
+fn subtract_maximum<L: Lanes<T>, T: Float>(l: L, max: T, vectors: &mut [L::V]) {
+    // A negative logit is so far below a positive maximum that 0 has the same result, and the
+    // difference of which would overflow.
+    let least = l.splat(if max > T::ZERO { T::ZERO } else { T::NEG_INFINITY });
+    for x in vectors {
+        *x = l.quiet_sub(l.max(least, *x), l.splat(max));
     }
 }
 
@@ -156,90 +195,171 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const SINGLE: bool>(
         let n = if SINGLE { 1 } else { n };
         let d = l.double();
         let maxima = if SINGLE { [row_maximum(l, tile); GROUP_ROWS] } else { tile_maxima(l, tile, vectors, n) };
-        let log2_scale = LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
-        let (mut max, mut exponents) = ([f64::NAN; GROUP_ROWS], [0.0; GROUP_ROWS]);
-        let mut bounded = [0.0; GROUP_ROWS];
-        let (mut scaled, mut lowest) = ([T::ZERO; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
+        let (mut max, mut bounded) = ([f64::NAN; GROUP_ROWS], [0.0; GROUP_ROWS]);
+        let (mut exponents, mut bases) = ([0.0; GROUP_ROWS], [[T::ZERO; GROUP_ROWS]; 2]);
         for i in 0..GROUP_ROWS {
             // Of a maximum that is huge or infinite nothing is computed. In its place stands 0,
             // because comparisons of NaN raise a flag on NEON.
             let m = maxima[i].to_f64();
             (max[i], bounded[i]) = if m.abs() < MAX_MAXIMUM { (m, m) } else { (f64::NAN, 0.0) };
-            exponents[i] = (bounded[i] * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER;
-            scaled[i] = T::from_f64(exponents[i] - log2_scale);
-            lowest[i] = T::from_f64((exponents[i] - log2_scale + L::EXP.lowest) * core::f64::consts::LN_2);
+            exponents[i] = nearest_exponent(bounded[i]);
+            (bases[0][i], bases[1][i]) = scaled_base(l, exponents[i]);
         }
-        // e^(k ln 2 - m) - 1.
-        let mut factors = [0.0; GROUP_ROWS];
-        for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
-            let (m, exponent, zero) = (d.load(&bounded[at..]), d.load(&exponents[at..]), d.splat(0.0));
-            let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
-            d.store(&mut factors[at..], p);
-        }
-        let exp = UntabledExp::new(l, Base::ONE);
-        let (zero, mut counts) = (d.splat(0.0), [1; GROUP_ROWS]);
+        let factors = factors(d, &bounded, &exponents, n);
+        let exp = UntabledExp::new(l);
+        let (zero, mut counts, mut others) = (d.splat(0.0), [1; GROUP_ROWS], [0.0; GROUP_ROWS]);
         let (mut highs, mut errors) = ([zero; GROUP_ROWS], [zero; GROUP_ROWS]);
         for (i, row) in tile.chunks_exact(vectors).enumerate().take(n.min(GROUP_ROWS)) {
             if max[i].is_nan() {
                 continue;
             }
-            let base = (l.splat(scaled[i]), l.splat(lowest[i]));
-            let (sum, count) = sum_below(l, &exp, row, (l.splat(maxima[i]), base));
+            let (sum, count) = sum_below::<_, _, false>(l, &exp, row, maxima[i], (bases[0][i], bases[1][i]));
             (highs[i], errors[i], counts[i]) = (sum.0, sum.1, count);
         }
-        let (mut others, rests) = ([0.0; GROUP_ROWS], reduce_accumulators::<_, T>(d, (&mut highs, &mut errors), n));
         for i in 0..GROUP_ROWS {
             others[i] = f64::from(counts[i]) - 1.0;
         }
-        for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
-            let (m, p, others) = (d.load(&max[at..]), d.load(&factors[at..]), d.load(&others[at..]));
-            let (high, low) = (d.load(&rests.0[at..]), d.load(&rests.1[at..]));
-            // Otherwise r is 0, or may have lost a part of its terms to underflow, or is NaN.
-            let min = d.splat(MIN_REST[usize::from(T::EPSILON == f64::EPSILON)]);
-            let is_sound = d.lt(min, d.quiet_add(high, others));
-            d.store(&mut results.high[at..], d.select(is_sound, m, d.splat(f64::NAN)));
-            // (high + low) * (1 + p) without the scale. It is a power of two: only a subnormal
-            // result is rounded.
-            let scale = d.splat(pow2(-log2_scale));
-            let (s, low) = if T::EPSILON > f64::EPSILON {
-                let rest = d.quiet_mul(d.quiet_mul_add(high, p, high), scale);
-                (d.quiet_add(others, rest), low)
-            } else {
-                let low = d.quiet_mul(d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low)), scale);
-                let (high, low) = add_two_sum(d, (d.quiet_mul(high, scale), zero), low);
-                add_two_sum(d, (others, low), high)
-            };
-            d.store(&mut results.low[at..], ln_1p::<_, T>(d, s, low));
-        }
+        logarithms_of_rests::<_, T>(d, (&max, &others, &factors), (&mut highs, &mut errors), n, results);
     });
 }
 
-/// The lanes of the sum r of a row with their rounding errors, and the number of logits that are
-/// not below the maximum.
+/// The sum of the parts of a row, see the module.
+struct PartialSum<L: ExpLanes<T>, T: Float> {
+    /// The maximum m of the whole row, not huge.
+    max: T,
+    /// The lanes of the sum r.
+    high: <L::Double as Lanes<f64>>::V,
+    /// Their rounding errors.
+    low: <L::Double as Lanes<f64>>::V,
+    /// The number c of maxima.
+    maxima: f64,
+}
+
+/// Adds a part of its row to a sum, out of line.
+#[inline(always)]
+fn add_part<L: ExpLanes<T>, T: Float>(l: L, part: &[L::V], sum: &mut PartialSum<L, T>) {
+    out_of_line!(l, {
+        let base = scaled_base(l, nearest_exponent(sum.max.to_f64()));
+        let ((high, low), maxima) = sum_below::<_, _, true>(l, &UntabledExp::new(l), part, sum.max, base);
+        let (high, error) = add_two_sum(l.double(), (sum.high, sum.low), high);
+        (sum.high, sum.low) = (high, l.double().quiet_add(error, low));
+        sum.maxima += f64::from(maxima);
+    });
+}
+
+/// The logarithm of the sum of the exponentials of a row, as the first one of `results`, out of
+/// line.
+#[inline(always)]
+fn logarithm_of_parts_sum<L: ExpLanes<T>, T: Float>(l: L, sum: &PartialSum<L, T>, results: &mut Logarithms) {
+    out_of_line!(l, {
+        let d = l.double();
+        let (max, others) = ([sum.max.to_f64(); GROUP_ROWS], [sum.maxima - 1.0; GROUP_ROWS]);
+        let (mut highs, mut errors) = ([sum.high; GROUP_ROWS], [sum.low; GROUP_ROWS]);
+        let exponents = [nearest_exponent(max[0]); GROUP_ROWS];
+        let factors = factors(d, &max, &exponents, 1);
+        let rests = (&mut highs, &mut errors);
+        logarithms_of_rests::<_, T>(d, (&max, &others, &factors), rests, 1, results);
+    });
+}
+
+/// The exponent of the number that exponentials beside a maximum with the exponent k are divided
+/// by, and the smallest argument of an exponential.
+#[inline(always)]
+fn scaled_base<L: ExpLanes<T>, T: Float>(_: L, k: f64) -> (T, T) {
+    let exponent = k - LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
+    (T::from_f64(exponent), T::from_f64((exponent + L::EXP.lowest) * core::f64::consts::LN_2))
+}
+
+/// k, see the module.
+#[inline(always)]
+fn nearest_exponent(m: f64) -> f64 {
+    (m * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER
+}
+
+/// e^(k ln 2 - m) - 1 of `n` maxima and exponents.
+#[inline(always)]
+fn factors<D: Lanes<f64>>(d: D, max: &[f64; GROUP_ROWS], exponents: &[f64; GROUP_ROWS], n: usize) -> [f64; GROUP_ROWS] {
+    let mut factors = [0.0; GROUP_ROWS];
+    for at in (0..n).step_by(D::N) {
+        let (m, exponent, zero) = (d.load(&max[at..]), d.load(&exponents[at..]), d.splat(0.0));
+        let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
+        d.store(&mut factors[at..], p);
+    }
+    factors
+}
+
+/// The logarithms of `n` rows from their maxima m, the numbers c - 1 of other maxima, the factors
+/// of [`factors`], and the lanes of the sums r with their rounding errors. The first part is NaN if
+/// m or r is NaN.
+#[inline(always)]
+fn logarithms_of_rests<D: Lanes<f64>, T: Float>(
+    d: D,
+    (max, others, factors): (&[f64; GROUP_ROWS], &[f64; GROUP_ROWS], &[f64; GROUP_ROWS]),
+    (highs, errors): (&mut [D::V; GROUP_ROWS], &mut [D::V; GROUP_ROWS]),
+    n: usize,
+    results: &mut Logarithms,
+) {
+    let rests = reduce_accumulators::<_, T>(d, (highs, errors), n);
+    let scale = d.splat(pow2(-LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)]));
+    let zero = d.splat(0.0);
+    for at in (0..n).step_by(D::N) {
+        let (m, p, others) = (d.load(&max[at..]), d.load(&factors[at..]), d.load(&others[at..]));
+        let (high, low) = (d.load(&rests.0[at..]), d.load(&rests.1[at..]));
+        // Minus 0 times r: NaN if r is, and -0 stays what it is.
+        d.store(&mut results.high[at..], d.quiet_neg_mul_add(high, zero, m));
+        // (high + low) * (1 + p) without the scale. It is a power of two: only a subnormal result
+        // is rounded.
+        let (s, low) = if T::EPSILON > f64::EPSILON {
+            let rest = d.quiet_mul(d.quiet_mul_add(high, p, high), scale);
+            (d.quiet_add(others, rest), low)
+        } else {
+            let low = d.quiet_mul(d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low)), scale);
+            let (high, low) = add_two_sum(d, (d.quiet_mul(high, scale), zero), low);
+            add_two_sum(d, (others, low), high)
+        };
+        d.store(&mut results.low[at..], ln_1p::<_, T>(d, s, low));
+    }
+}
+
+/// The lanes of the sum r of logits with their rounding errors, and the number of logits that are
+/// not below the maximum `max`. `base` is [`scaled_base`]. `LONG` changes no bits: four vectors
+/// take each step together.
 #[inline(always)]
 #[allow(clippy::type_complexity, reason = "pairs of vectors")]
-fn sum_below<L: ExpLanes<T>, T: Float>(
+fn sum_below<L: ExpLanes<T>, T: Float, const LONG: bool>(
     l: L,
     exp: &UntabledExp<L, T>,
     row: &[L::V],
-    base: (L::V, (L::V, L::V)),
+    max: T,
+    base: (T, T),
 ) -> ((<L::Double as Lanes<f64>>::V, <L::Double as Lanes<f64>>::V), u32) {
     let (d, mut count) = (l.double(), 0);
+    let base = (l.splat(max), (l.splat(base.0), l.splat(base.1)));
     let mut sum = (d.splat(0.0), d.splat(0.0));
     if T::EPSILON > f64::EPSILON && L::N > 1 {
-        // The sum of two exponentials of `f32` has an error of less than 1.1 ulp.
         let (pairs, last) = row.as_chunks::<2>();
-        for &[a, b] in pairs {
-            let e = l.quiet_add(exp_below(l, exp, a, base, &mut count).0, exp_below(l, exp, b, base, &mut count).0);
+        let (double_pairs, pairs) = pairs.split_at(if LONG { pairs.len() & !1 } else { 0 });
+        for &[a, b] in double_pairs.as_chunks::<2>().0 {
+            let (powers, p) = exp_below(l, exp, [a[0], a[1], b[0], b[1]], base, &mut count);
+            for i in [0, 2] {
+                let e = add_pair(l, (powers[i], p[i]), (powers[i + 1], p[i + 1]));
+                sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
+            }
+        }
+        for &pair in pairs {
+            let (powers, p) = exp_below(l, exp, pair, base, &mut count);
+            let e = add_pair(l, (powers[0], p[0]), (powers[1], p[1]));
             sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
         }
         for &x in last {
-            let e = exp_below(l, exp, x, base, &mut count).0;
-            sum.0 = d.quiet_add(sum.0, l.to_double(e, e).0);
+            let ([power], [p]) = exp_below(l, exp, [x], base, &mut count);
+            let (e, error) = UntabledExp::scale(l, (power, p));
+            sum.0 = d.quiet_add(sum.0, l.to_double(e, error).0);
         }
     } else {
         for &x in row {
-            let (e, error) = exp_below(l, exp, x, base, &mut count);
+            let ([power], [p]) = exp_below(l, exp, [x], base, &mut count);
+            let (e, error) = UntabledExp::scale(l, (power, p));
             let (e, error) = l.to_double(e, error);
             let (high, low) = add_fast_two_sum(d, sum, e);
             sum = (high, d.quiet_add(low, error));
@@ -248,57 +368,28 @@ fn sum_below<L: ExpLanes<T>, T: Float>(
     (sum, count)
 }
 
-/// The exponentials of the logits below the maximum of their row, and their rounding errors. Counts
-/// the others.
+/// The sum of two exponentials (power, p). The sum of the powers is exact where it counts, and that
+/// of the rests has a small error: in all it is little more than one rounding error.
 #[inline(always)]
-fn exp_below<L: ExpLanes<T>, T: Float>(
+fn add_pair<L: Lanes<T>, T: Float>(l: L, a: (L::V, L::V), b: (L::V, L::V)) -> L::V {
+    let rest = l.quiet_mul_add(a.0, a.1, l.quiet_mul(b.0, b.1));
+    l.quiet_add(l.quiet_add(a.0, b.0), rest)
+}
+
+/// The exponentials of the logits below the maximum of their row, see [`UntabledExp::eval_masked`].
+/// Counts the others.
+#[inline(always)]
+fn exp_below<L: ExpLanes<T>, T: Float, const K: usize>(
     l: L,
     exp: &UntabledExp<L, T>,
-    x: L::V,
+    x: [L::V; K],
     (top, base): (L::V, (L::V, L::V)),
     count: &mut u32,
-) -> (L::V, L::V) {
-    let below = l.lt(x, top);
-    *count += (L::N - l.count(below)) as u32;
+) -> ([L::V; K], [L::V; K]) {
+    let mut below = [l.lt(top, top); K];
+    for i in 0..K {
+        below[i] = l.lt(x[i], top);
+        *count += (L::N - l.count(below[i])) as u32;
+    }
     exp.eval_masked(l, below, x, base)
-}
-
-/// The maximum of a row. NaN is ignored.
-#[inline(always)]
-fn row_maximum<L: Lanes<T>, T: Float>(l: L, row: &[L::V]) -> T {
-    let mut top = l.splat(T::NEG_INFINITY);
-    for &x in row {
-        top = l.max(x, top);
-    }
-    l.reduce_max(top)
-}
-
-/// The maxima of `n` rows of `vectors` vectors each. NaN is ignored.
-#[inline(always)]
-fn tile_maxima<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize) -> [T; GROUP_ROWS] {
-    const { assert!(GROUP_ROWS == MAX_LANES, "the lanes of a group are reduced together") };
-    let (mut tops, mut max) = ([l.splat(T::NEG_INFINITY); GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
-    if vectors == 1 {
-        for (top, &x) in tops.iter_mut().zip(tile) {
-            *top = x;
-        }
-    } else {
-        for (top, row) in tops.iter_mut().zip(tile.chunks_exact(vectors)).take(n) {
-            for &x in row {
-                *top = l.max(x, *top);
-            }
-        }
-    }
-    for at in (0..n).step_by(L::N) {
-        let (tops, mut n) = (&mut tops[at..at + L::N], L::N);
-        while n > 1 {
-            n /= 2;
-            for i in 0..n {
-                let (a, b) = l.interleave(tops[i], tops[i + n]);
-                tops[i] = l.max(a, b);
-            }
-        }
-        l.store(&mut max[at..], tops[0]);
-    }
-    max
 }

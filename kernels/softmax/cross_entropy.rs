@@ -20,11 +20,11 @@ pub(crate) const IGNORED: usize = usize::MAX;
 
 /// A weight whose magnitude is between 1 / `MAX_FOLDED_WEIGHT` and this bound multiplies the
 /// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
-const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 60) as f64;
+const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 40) as f64;
 
 /// A loss below this limit is computed relative to the maximum. The class may then have so large a
 /// part of the sum that the difference from its logarithm loses accuracy: see
-/// [`dominated`](super::dominated).
+/// [`beside_max`](super::beside_max).
 const MIN_DIFFERENCE: f64 = 1.0;
 
 /// `-log_softmax(x)[class]`: the logarithm of the sum minus the logit. `empty` if all logits are
@@ -153,7 +153,7 @@ impl<T: Float> Losses<'_, T> {
 
 /// The cross-entropy of every row, and in its destination the gradient of `weight` times the loss
 /// with respect to the logits: `weight * (softmax - one_hot(class))`; 0 if the class is
-/// [`IGNORED`]. A weight whose magnitude is not between 2^-60 and 2^60 is multiplied in a pass of
+/// [`IGNORED`]. A weight whose magnitude is not between 2^-40 and 2^40 is multiplied in a pass of
 /// its own.
 #[inline(always)]
 pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(

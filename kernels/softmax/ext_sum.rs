@@ -184,7 +184,9 @@ impl<T: Float> ExtSum<T> {
     /// no meaning.
     #[inline(always)]
     pub(super) fn ln_parts_of<D: Lanes<f64>>(d: D, sums: &[Self; GROUP_ROWS], n: usize, results: &mut Logarithms) {
-        let [mut highs, mut lows] = [[1.0; GROUP_ROWS], [0.0; GROUP_ROWS]];
+        // Hidden: if the compiler knew the quotients of unused lanes, it would divide a vector of
+        // which it needs one lane, with 0 in another one.
+        let [mut highs, mut lows] = [[1.0; GROUP_ROWS], [core::hint::black_box(0.0); GROUP_ROWS]];
         let [mut exponents, mut shifts] = [[0.0; GROUP_ROWS]; 2];
         for (i, sum) in sums.iter().enumerate().take(n) {
             // The logarithm of a degenerate sum would raise a flag.

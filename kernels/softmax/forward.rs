@@ -1,11 +1,12 @@
 //! Softmax of rows, also with the cross-entropy and its gradient.
 
+use super::base_one::base_fits;
 use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
-use super::log_rows::{LogarithmBuffers, logarithms_of_sums};
+use super::logarithms::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{Rows, all_may_be_stored, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows};
-use super::sum_exp::{base_fits, row_sum_exp, row_sum_exp_store};
+use super::sum_exp::{BaseOne, row_sum_exp, row_sum_exp_store};
 use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
@@ -114,7 +115,7 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64,
     let mut row = row.reborrow();
     out_of_line!(l, {
         if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
-            let sum = row_sum_exp(l, &mut row, false).sum;
+            let sum = row_sum_exp(l, &mut row, BaseOne::MayFit).sum;
             match sum.degenerate_value(empty) {
                 Some(x) => row.dst().fill(x),
                 None => write_recomputed::<L, T, Shifted>(l, &sum, &mut row, weight),
@@ -152,7 +153,7 @@ fn softmax_one_vector<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, wei
         return None;
     }
     let (high, low) = reduce_accumulator(l, e, l.splat(T::ZERO));
-    if !base_fits(high, 0.0) {
+    if !base_fits::<T>(high, 0.0) {
         return None;
     }
     let sum = ExtSum::base_one(high, low);
@@ -187,7 +188,7 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
                 continue;
             }
             let (high, low) = reduce_accumulator(l, e, zero);
-            if base_fits(high, 0.0) {
+            if base_fits::<T>(high, 0.0) {
                 fits |= 1 << at;
                 *sum = ExtSum::base_one(high, low);
             }
@@ -203,7 +204,7 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
         }
         let (highs, lows) = reduce_accumulators::<_, T>(d, (&mut highs, &mut lows), group.len());
         for (at, sum) in sums[..group.len()].iter_mut().enumerate() {
-            if base_fits(highs[at], 0.0) {
+            if base_fits::<T>(highs[at], 0.0) {
                 fits |= 1 << at;
                 *sum = ExtSum::base_one(highs[at], lows[at]);
             }

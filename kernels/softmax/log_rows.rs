@@ -1,25 +1,21 @@
-//! The logarithms of the sums of rows, of one row or of a group at a time, and what is made of
-//! them: log-softmax, log-sum-exp and cross-entropy.
-//!
-//! Rows of at most [`beside_max_vectors`] vectors are summed beside their maximum at once
-//! ([`beside_max`](super::beside_max)). Others are so only if one exponential is a large part of
-//! the sum. The choice depends on nothing but the row, so that a row has the same bits alone, in a
-//! group, and in a matrix with more columns.
+//! What is made of the logarithms of the sums of rows: log-softmax, log-sum-exp and cross-entropy.
 
-use super::beside_max::{self, Logarithm, Logarithms};
+use super::beside_max::Logarithm;
 use super::cross_entropy::{all_ignored, class_logit, is_near, logarithm_minus, loss};
-use super::dominated::max_and_ln;
 use super::ext_sum::ExtSum;
+use super::logarithms::{LogarithmBuffers, group_logarithms, row_logarithm};
 use super::logits::Logits;
-use super::row_groups::{Rows, all_may_fit_base_one, fill_masked, group_sum_exp_base_one, row_groups};
-use super::sum_exp::{RowSum, row_sum_exp};
-use super::tuning::{
-    BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, MAX_BESIDE_VECTORS, TILE_VECTORS, beside_max_vectors, is_short,
-};
-use crate::kernels::lanes::{Float, Lanes, WideLanes, out_of_line};
+use super::row_groups::{Rows, fill_masked, row_groups};
+use super::sum_exp::{BaseOne, row_sum_exp};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, SHORT_ROW_VECTORS, beside_max_vectors};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, SrcDst, map_row_by_length};
 use core::ops::Range;
+
+/// A logarithm of at least this magnitude has the accuracy of log-sum-exp even if one exponential
+/// dominates: a rounding error of the sum is at most a sixteenth of a unit in its last place.
+const MIN_LOG_SUM_EXP: f64 = 16.0;
 
 /// What is made of the logarithms of the sums of rows.
 enum Results<'a, T> {
@@ -35,7 +31,7 @@ enum Results<'a, T> {
 #[inline(always)]
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
     out_of_line!(l, {
-        let (sum, ln) = row_logarithm(l, &mut row);
+        let (sum, ln) = row_logarithm(l, &mut row, f64::INFINITY);
         write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN);
     });
 }
@@ -43,7 +39,7 @@ pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, mut row: SrcDst<'_, T>
 /// The logarithm of the sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn log_sum_exp<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> T {
-    let (sum, ln) = row_logarithm(l, &mut SrcDst::reading(x));
+    let (sum, ln) = row_logarithm(l, &mut SrcDst::reading(x), MIN_LOG_SUM_EXP);
     sum.ln_given(ln)
 }
 
@@ -76,7 +72,7 @@ pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
 /// The sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
-    row_sum_exp(l, &mut SrcDst::reading(x), false).sum
+    row_sum_exp(l, &mut SrcDst::reading(x), BaseOne::MayFit).sum
 }
 
 /// Results of rows of logits. Vectors have a body of its own for logits without options.
@@ -96,9 +92,10 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
     out_of_line!(l, {
         let exp = Exp::hidden_for_sums(l);
         let mut buffers = LogarithmBuffers::new(l);
-        let short = match results {
-            Results::CrossEntropy(..) => LOSS_VECTORS * L::N,
-            _ => beside_max_vectors::<T>() * L::N,
+        // Few losses need more than the sum, also beyond base 1.
+        let (short, beyond) = match results {
+            Results::CrossEntropy(..) => (LOSS_VECTORS * L::N, SHORT_ROW_VECTORS * L::N),
+            _ => (beside_max_vectors::<T>() * L::N, BLOCK_ELEMENTS),
         };
         for group in row_groups(rows.shape()) {
             if let Results::CrossEntropy(classes, losses) = &mut results
@@ -112,7 +109,7 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
                 &exp,
                 &mut rows,
                 group.clone(),
-                (&mut buffers, short),
+                (&mut buffers, short, beyond),
                 #[inline(always)]
                 |rows: &R, at, ln, may_dominate| match &results {
                     // The losses themselves show which classes dominate.
@@ -120,7 +117,8 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
                         let i = group.start + at;
                         is_near(l, ln, &rows.read_row(i), classes[i])
                     }
-                    _ => may_dominate,
+                    Results::LogSumExp(_) => may_dominate && ln.0.abs() < MIN_LOG_SUM_EXP,
+                    Results::LogSoftmax => may_dominate,
                 },
             );
             match &mut results {
@@ -139,160 +137,6 @@ fn log_groups<L: ExpLanes<T>, T: Float, R: Rows<T>>(l: L, mut rows: R, empty: T,
             }
         }
     });
-}
-
-/// The sum of the exponentials of a row and its logarithm. If the sum is degenerate, the logarithm
-/// has no meaning. Of a row that is summed beside its maximum at once, the sum is 1.
-#[inline(always)]
-fn row_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
-    if row.len() <= beside_max_vectors::<T>() * L::N {
-        let ln = beside_max::logarithm::<L, T, MAX_BESIDE_VECTORS>(l, row);
-        return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
-    }
-    let RowSum { sum, may_dominate, fits_base_one } = row_sum_exp(l, row, false);
-    // Groups of short rows take those beyond base 1 beside their maximum, too.
-    let beside_max = !fits_base_one && is_short::<L, T>(l, row.len());
-    let ln = if may_dominate || beside_max && sum.degenerate_value(T::NAN).is_none() {
-        max_and_ln(l, row, &sum)
-    } else {
-        sum.ln_parts(l.double())
-    };
-    (sum, ln)
-}
-
-/// [`row_logarithm`] of a row without a result of [`beside_max`].
-#[inline(always)]
-fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
-    let mut row = row.reborrow();
-    out_of_line!(l, {
-        if row.len() == 1 {
-            let x = row.element(l, 0).to_f64();
-            if x.is_finite() {
-                return (ExtSum::base_one(1.0, 0.0), (x, 0.0));
-            }
-        }
-        let sum = row_sum_exp(l, &mut row, false).sum;
-        let ln = if sum.degenerate_value(T::NAN).is_some() { (0.0, 0.0) } else { max_and_ln(l, &mut row, &sum) };
-        (sum, ln)
-    })
-}
-
-/// What is known about the sums of a group of rows.
-pub(super) struct LogarithmBuffers<L: ExpLanes<T>, T: Float> {
-    /// The sums; 1 for rows that are summed beside their maximum at once.
-    pub(super) sums: [ExtSum<T>; GROUP_ROWS],
-    /// The logarithms of the sums. Those of degenerate sums have no meaning.
-    pub(super) logarithms: Logarithms,
-    /// The logits of short rows, or scratch memory.
-    tile: [L::V; TILE_VECTORS],
-    /// Whether no sum is degenerate, if the rows are short.
-    all_are_regular: bool,
-}
-
-impl<L: ExpLanes<T>, T: Float> LogarithmBuffers<L, T> {
-    /// Empty sums.
-    #[inline(always)]
-    pub(super) fn new(l: L) -> Self {
-        Self {
-            sums: [ExtSum::EMPTY; GROUP_ROWS],
-            logarithms: Logarithms::EMPTY,
-            tile: [l.splat(T::NEG_INFINITY); TILE_VECTORS],
-            all_are_regular: false,
-        }
-    }
-}
-
-/// The sums of the exponentials of a group of rows and their logarithms, as [`row_logarithm`].
-///
-/// Rows of at most `short` elements are summed beside their maximum. Whether a longer row is, the
-/// closure `is_dominated` says. Its arguments are the rows, the index of the row in the group, the
-/// logarithm of the sum, and whether one exponential may dominate.
-#[inline(always)]
-fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
-    l: L,
-    exp: &Exp<L, T>,
-    rows: &mut R,
-    group: Range<usize>,
-    (buffers, short): (&mut LogarithmBuffers<L, T>, usize),
-    is_dominated: impl Fn(&R, usize, Logarithm, bool) -> bool,
-) {
-    let (mut may_dominate, mut beside_max) = ([false; GROUP_ROWS], 0);
-    let (_, cols) = rows.shape();
-    if cols <= short {
-        buffers.sums.fill(ExtSum::base_one(1.0, 0.0));
-    } else if cols <= BLOCK_ELEMENTS && all_may_fit_base_one(l, rows, group.clone()) {
-        let (sums, may_dominate) = (&mut buffers.sums, &mut may_dominate);
-        let fits = group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, may_dominate);
-        for (at, i) in group.clone().enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
-            if is_short::<L, T>(l, rows.row_len(i)) {
-                sums[at] = ExtSum::base_one(1.0, 0.0);
-                beside_max |= 1 << at;
-            } else {
-                let sum = row_sum_exp(l, &mut rows.row_mut(i), true);
-                (sums[at], may_dominate[at]) = (sum.sum, sum.may_dominate);
-            }
-        }
-    } else {
-        for (at, i) in group.clone().enumerate() {
-            let RowSum { sum, may_dominate: dominates, fits_base_one } = row_sum_exp(l, &mut rows.row_mut(i), false);
-            (buffers.sums[at], may_dominate[at]) = (sum, dominates);
-            if !fits_base_one && is_short::<L, T>(l, rows.row_len(i)) {
-                beside_max |= u32::from(sum.degenerate_value(T::NAN).is_none()) << at;
-            }
-        }
-    }
-    logarithms_of_sums(
-        l,
-        rows,
-        group,
-        (buffers, short),
-        #[inline(always)]
-        |rows: &R, at, ln| beside_max >> at & 1 == 1 || is_dominated(rows, at, ln, may_dominate[at]),
-    );
-}
-
-/// [`group_logarithms`] of rows whose sums are known.
-#[inline(always)]
-pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
-    l: L,
-    rows: &mut R,
-    group: Range<usize>,
-    (buffers, short): (&mut LogarithmBuffers<L, T>, usize),
-    is_dominated: impl Fn(&R, usize, Logarithm) -> bool,
-) {
-    let LogarithmBuffers { sums, logarithms, tile, all_are_regular } = buffers;
-    if rows.shape().1 <= short {
-        beside_max::logarithms_of_all(l, rows, (group.start, group.len()), (tile, logarithms));
-    } else {
-        ln_of_sums(l, sums, group.len(), logarithms);
-        let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
-        for (at, sum) in sums.iter().enumerate().take(group.len()) {
-            let len = rows.row_len(group.start + at);
-            if len > short && !is_dominated(rows, at, logarithms.get(at)) {
-                continue;
-            }
-            if is_short::<L, T>(l, len) {
-                listed[n] = at;
-                n += 1;
-            } else {
-                logarithms.set(at, max_and_ln(l, &mut rows.row_mut(group.start + at), sum));
-            }
-        }
-        if n == 0 {
-            return;
-        }
-        beside_max::logarithms(l, rows, group.start, &listed[..n], (tile, logarithms));
-    }
-    *all_are_regular = !logarithms.has_nan();
-    if !*all_are_regular {
-        for (at, sum) in sums.iter_mut().enumerate().take(group.len()) {
-            if logarithms.high[at].is_nan() {
-                let ln;
-                (*sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
-                logarithms.set(at, ln);
-            }
-        }
-    }
 }
 
 /// Writes the losses of a group of rows. The logits of the classes are gathered first, so that
@@ -323,12 +167,6 @@ fn write_losses<L: ExpLanes<T>, T: Float>(
             loss(l, (&sums[at], logarithms.get(at)), &rows.read_row(i), classes[i], empty)
         });
     }
-}
-
-/// The logarithms of `n` sums; those of degenerate sums have no meaning.
-#[inline(always)]
-fn ln_of_sums<L: WideLanes<T>, T: Float>(l: L, sums: &[ExtSum<T>; GROUP_ROWS], n: usize, results: &mut Logarithms) {
-    out_of_line!(l, { ExtSum::ln_parts_of(l.double(), sums, n, results) })
 }
 
 /// Writes the log-softmax of a group of rows. If they are `in_tile`, the tile has their logits, and

@@ -51,9 +51,9 @@
 //! instructions per element.
 //!
 //! Logarithms are those of the sum if no exponential is more than about a third of it. Otherwise
-//! [`dominated`] sums the others beside the maximum, and [`beside_max`] does so for all short rows.
-//! While exponentials are summed, the largest sum of two of them bounds them all, for the price of
-//! a maximum per step.
+//! [`beside_max`] sums the others beside the maximum, as those of all rows that are very short or
+//! do not fit base 1. While exponentials are summed, the largest sum of two of them bounds them
+//! all, for the price of a maximum per step.
 //!
 //! Every instruction set and type has two bodies: `softmax_groups` also writes cross-entropy with
 //! its gradient, and `log_groups` log-softmax, log-sum-exp and cross-entropy. Both are compiled for
@@ -63,16 +63,18 @@
 //! [`rows`](super::rows) and the compensated sums.
 
 pub(crate) mod backward;
+mod base_one;
 mod beside_max;
 pub(crate) mod cross_entropy;
-mod dominated;
 pub(crate) mod ext_sum;
 pub(crate) mod forward;
 pub(crate) mod log_rows;
+mod logarithms;
 mod logits;
 mod row_groups;
 pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
+mod tile;
 pub(crate) mod tuning;
 
 pub(crate) use super::rows::{SrcDst, SrcDstRows};

@@ -4,10 +4,9 @@
 //! sums, the reciprocals or logarithms of the sums, and the results. The CPU works on other rows
 //! while the sum of one row is reduced.
 
+use super::base_one::{base_fits, may_fit_base_one};
 use super::ext_sum::ExtSum;
-use super::sum_exp::{
-    MAX_SHARE, base_fits, block_lane_sums, may_fit_base_one, row_may_be_stored, row_sum_exp_stabilized,
-};
+use super::sum_exp::{MAX_SHARE, block_lane_sums, row_may_be_stored, row_sum_exp_stabilized};
 use super::tuning::{GROUP_ELEMENTS, GROUP_ROWS, is_short};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;
@@ -170,7 +169,7 @@ pub(super) fn group_sum_exp_base_one<L: ExpLanes<T>, T: Float, const STORE: bool
         }
         let (high, low) = reduce_accumulator(l, high, low);
         *sum = ExtSum::base_one(high, low);
-        if !base_fits(high, 0.0) {
+        if !base_fits::<T>(high, 0.0) {
             continue;
         }
         fits |= 1 << at;

@@ -8,80 +8,18 @@
 //!
 //! [^1]: A block that does not fit its base is read twice.
 
+use super::base_one::{base_fits, certainly_fits_base_one, may_fit_base_one};
 use super::ext_sum::ExtSum;
-use super::tuning::{BLOCK_ELEMENTS, is_short};
+use super::tuning::BLOCK_ELEMENTS;
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, Recorded, Shifted};
-use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum, nan_or};
-
-/// A sum of a block above this limit requires a larger base. The limit is far below the overflow of
-/// f32, and far above the sum of any block relative to its own maximum.
-const MAX_BLOCK_SUM: f64 = 18_446_744_073_709_551_616.0; // 2^64
-
-/// A sum of a row below this limit requires a smaller base than [`Base::ONE`]: f32 would lose
-/// results near 2^-100 of the sum.
-const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
+use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum};
 
 /// If no exponential is more than this share of the sum, the logarithm of the sum is more than 1
 /// above the maximum. Differences from it then keep their accuracy; otherwise see
-/// [`dominated`](super::dominated).
+/// [`beside_max`](super::beside_max).
 pub(super) const MAX_SHARE: f64 = 0.36;
-
-/// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the
-/// preceding blocks.
-#[inline(always)]
-pub(super) fn base_fits(block_sum: f64, before: f64) -> bool {
-    block_sum <= MAX_BLOCK_SUM && (block_sum >= MIN_ROW_SUM || before > 0.0 && block_sum >= 0.0)
-}
-
-/// Whether [`Base::ONE`] may fit a row, by its first vector: false for logits around -1000 or 1000,
-/// whose exponentials would be computed twice. Short rows are not looked at: they are first summed
-/// relative to [`Base::ONE`].
-#[inline(always)]
-pub(super) fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
-    if is_short::<L, T>(l, row.len()) {
-        return true;
-    }
-    let first = row.load(l, 0);
-    // From -14 to 44.
-    let from_center = l.abs(l.quiet_sub(first, l.splat(T::from_f64(15.0))));
-    if l.all_non_negative(l.quiet_sub(l.splat(T::from_f64(29.0)), from_center)) {
-        return true;
-    }
-    let max = l.reduce_max(first).to_f64();
-    max == f64::NEG_INFINITY || (-20.0..=44.0).contains(&max)
-}
-
-/// Whether [`Base::ONE`] fits a row, by its smallest and largest logits; false for some rows that
-/// it fits.
-#[inline(always)]
-fn certainly_fits_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> bool {
-    // The sums of blocks are then below 0.95 MAX_BLOCK_SUM, that of the first one is above
-    // 1.4 MIN_ROW_SUM, and no exponential is infinite.
-    const { assert!(BLOCK_ELEMENTS == 4096, "the limits belong to this length") };
-    let (least, most, least_max) = (T::from_f64(-1e20), T::from_f64(36.0), T::from_f64(-13.5));
-    let len = row.len();
-    if len < L::N {
-        return false;
-    }
-    let (mut min, mut nan) = (l.splat(T::INFINITY), l.splat(T::ZERO));
-    for start in (0..len).step_by(BLOCK_ELEMENTS) {
-        let (end, mut at) = (len.min(start + BLOCK_ELEMENTS), start);
-        let mut max = l.splat(T::NEG_INFINITY);
-        while at < end {
-            // The last vector may overlap the one before.
-            let x = row.load(l, at.min(len - L::N));
-            (min, max, nan) = (l.min(x, min), l.max(x, max), nan_or(l, nan, x));
-            at += L::N;
-        }
-        let max = l.reduce_max(max);
-        if start == 0 && max < least_max || max > most {
-            return false;
-        }
-    }
-    l.reduce_min(min) >= least && !l.reduce_sum(nan).is_nan()
-}
 
 /// The sum of the exponentials of a row.
 pub(super) struct RowSum<T> {
@@ -89,32 +27,47 @@ pub(super) struct RowSum<T> {
     pub(super) sum: ExtSum<T>,
     /// Whether one exponential may be more than [`MAX_SHARE`] of the sum. If one is, it is true.
     pub(super) may_dominate: bool,
-    /// Whether [`Base::ONE`] fits the row.
-    pub(super) fits_base_one: bool,
+    /// Whether [`Base::ONE`] was tried and does not fit the row, or the row has no sum.
+    pub(super) failed_base_one: bool,
 }
 
-/// The sum of the exponentials of a row, out of line. If `base_one_failed`, the first block does
-/// not fit [`Base::ONE`].
+/// What is known, or asked for, of the sum of a row relative to [`Base::ONE`].
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum BaseOne {
+    /// Nothing.
+    MayFit,
+    /// The base does not fit the first block.
+    DoesNotFit,
+    /// If the base is tried and does not fit, the sum is not needed, and has no meaning.
+    MustFit,
+}
+
+/// The sum of the exponentials of a row, out of line.
 #[inline(always)]
-pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, base_one_failed: bool) -> RowSum<T> {
+pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, base_one: BaseOne) -> RowSum<T> {
     let mut row = row.reborrow();
     out_of_line!(l, {
         let (exp, len, mut at) = (Exp::hidden_for_sums(l), row.len(), 0);
-        let (mut sum, mut fits_base_one) = (ExtSum::EMPTY, true);
-        let degenerate = |sum| RowSum { sum, may_dominate: false, fits_base_one: false };
+        let (mut sum, mut failed_base_one) = (ExtSum::EMPTY, false);
+        let degenerate = |sum| RowSum { sum, may_dominate: false, failed_base_one: true };
         // At least the largest exponential, relative to the base of the sum.
         let mut bound = 0.0_f64;
         while at < len {
             let end = len.min(at + BLOCK_ELEMENTS);
-            let mut block = if at == 0 && (base_one_failed || !may_fit_base_one(l, &row)) {
-                BlockSum { high: 0.0, low: 0.0, bound: 0.0 }
-            } else if sum.base() == Base::ONE {
+            let tries_base_one =
+                sum.base() == Base::ONE && (at > 0 || base_one != BaseOne::DoesNotFit && may_fit_base_one(l, &row));
+            let mut block = if tries_base_one {
                 block_sum_exp::<L, T, Recorded, false>(l, &exp, &mut row, at, end)
+            } else if at == 0 {
+                BlockSum { high: 0.0, low: 0.0, bound: 0.0 }
             } else {
                 second_look_block(l, sum.base(), &mut row, at, end)
             };
-            if !base_fits(block.high, sum.high()) {
-                fits_base_one = false;
+            if !base_fits::<T>(block.high, sum.high()) {
+                failed_base_one |= tries_base_one;
+                if failed_base_one && base_one == BaseOne::MustFit {
+                    return degenerate(ExtSum::NAN);
+                }
                 let max = maximum(l, &row, at, end);
                 if max == T::INFINITY {
                     return degenerate(if has_nan(l, &row, at, len) { ExtSum::NAN } else { ExtSum::INFINITE });
@@ -134,7 +87,7 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
             bound = bound.max(block.bound);
             at = end;
         }
-        RowSum { sum, may_dominate: bound > sum.high() * MAX_SHARE, fits_base_one }
+        RowSum { sum, may_dominate: bound > sum.high() * MAX_SHARE, failed_base_one }
     })
 }
 
@@ -154,7 +107,9 @@ pub(super) fn row_sum_exp_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl R
 /// exponentials of a base that does not fit would replace the logits: the base must fit.
 #[inline(always)]
 pub(super) fn row_may_be_stored<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> bool {
-    !row.is_in_place() || certainly_fits_base_one(l, row) || row_sum_exp(l, row, false).fits_base_one
+    !row.is_in_place()
+        || certainly_fits_base_one(l, row)
+        || may_fit_base_one(l, row) && !row_sum_exp(l, row, BaseOne::MustFit).failed_base_one
 }
 
 /// [`row_sum_exp_store`] relative to [`Base::ONE`], or `None` if this base does not fit the row.
@@ -168,7 +123,7 @@ fn row_sum_exp_store_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
         let BlockSum { high, low, .. } = block_sum_exp::<L, T, Recorded, true>(l, &exp, row, at, end);
-        if !base_fits(high, sum.high()) {
+        if !base_fits::<T>(high, sum.high()) {
             return None;
         }
         sum.add(high, low);
@@ -209,7 +164,7 @@ pub(crate) fn row_sum_exp_stabilized<L: ExpLanes<T>, T: Float, G: Guard, const S
 /// [`row_sum_exp_stabilized`] that stores the exponentials, out of line: for rows that do not fit
 /// base 1.
 #[inline(always)]
-pub(super) fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> ExtSum<T> {
+fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> ExtSum<T> {
     let mut row = row.reborrow();
     out_of_line!(l, { row_sum_exp_stabilized::<L, T, Shifted, true>(l, &mut row) })
 }
@@ -250,7 +205,7 @@ fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
 ) -> BlockSum {
     let (high, low, bound) = block_lane_sums::<L, T, G, STORE>(l, exp, row, start, end);
     if G::RECORDED && l.exp_overflowed(high) {
-        return BlockSum { high: 2.0 * MAX_BLOCK_SUM, low: 0.0, bound: 0.0 };
+        return BlockSum { high: 2.0 * T::SCALE.to_f64(), low: 0.0, bound: 0.0 };
     }
     let (high, low) = reduce_accumulator(l, high, low);
     BlockSum { high, low, bound: if STORE { 0.0 } else { l.reduce_max(bound).to_f64() } }

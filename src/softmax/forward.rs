@@ -13,10 +13,11 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element, 2 if the maximum exceeds about 44 or the first 4096
-    ///   logits are all below about -14. Slices of 16 MiB and more take 2 if exponentials are
-    ///   cheap (AVX-512; f32 on AVX2 and NEON): these slices are read twice and written once, past
-    ///   the caches. Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3.
+    /// - Cost and source: 1 exp per element, 2 if the maximum exceeds about 55 (f64: 443) or the
+    ///   first 4096 logits are all below about -14. Slices of 16 MiB and more take 2 if
+    ///   exponentials are cheap (AVX-512; f32 on AVX2 and NEON): these slices are read twice and
+    ///   written once, past the caches. Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm",
+    ///   algorithm 3.
     ///
     /// ```
     /// let mut p = [0.0_f32; 3];
@@ -57,11 +58,11 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values); an empty slice is a no-op.
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element, 2 in blocks of 4096 elements that need a new base, 1
-    ///   more if one exponential is more than about a third of the sum; 2 reads and 1 write, past
-    ///   the caches from 16 MiB on. As [`log_sum_exp`], then the definition, or
-    ///   `(x[i] - max) - ln(1 + s)` with the sum s of all but the largest exponential, relative to
-    ///   the largest.
+    /// - Cost and source: 1 exp per element, 2 in blocks of 4096 elements that need a new base; 2
+    ///   reads and 1 write, past the caches from 16 MiB on; 1 exp and 2 reads more if one
+    ///   exponential is more than about a third of the sum. As [`log_sum_exp`], then the
+    ///   definition, or `(x[i] - max) - ln(1 + s)` with the sum s of all but the largest
+    ///   exponential, relative to the largest.
     ///
     /// ```
     /// let mut y = [0.0_f32; 2];
@@ -101,8 +102,8 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values); an empty slice gives -inf.
     /// - Errors: none.
     /// - Cost and source: 1 exp and 1 read per element, 2 exp in blocks of 4096 elements that need
-    ///   a new base. If one exponential is more than about a third of the sum, 1 read and 1 exp
-    ///   more, unless the slice is short. Dukhan & Ablavatski 2020, algorithm 3, pass 1.
+    ///   a new base; 1 exp and 2 reads more if one exponential is more than about a third of the
+    ///   sum and the result is between -16 and 16. Dukhan & Ablavatski 2020, algorithm 3, pass 1.
     ///
     /// ```
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);

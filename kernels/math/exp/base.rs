@@ -21,13 +21,15 @@ impl<T: Float> Base<T> {
     /// No shift, no exponent: the base of rows of ordinary size.
     pub(crate) const ONE: Self = Self { shift: T::ZERO, exponent: 0.0 };
 
+    /// Below this magnitude of the largest element, [`Base::near`] has no shift: the error of the
+    /// argument reduction is far below an ulp in both types, and the shifted integers fit.
+    pub(crate) const MAX_UNSHIFTED: f64 = 32768.0; // 2^15
+
     /// The base for rows whose largest element is about `x` (finite). It is never [`Base::ONE`].
     #[inline(always)]
     pub(crate) fn near(x: T) -> Self {
-        // Up to 2^15 the error of the argument reduction is far below an ulp in both types, and the
-        // shifted integers fit.
         let y = x.to_f64();
-        if y.abs() < 32768.0 {
+        if y.abs() < Self::MAX_UNSHIFTED {
             // The exponent 1 instead of 0, because callers take `Base::ONE` to mean that the row
             // needs no clamp.
             let exponent = rint(y * core::f64::consts::LOG2_E);

@@ -26,7 +26,7 @@ pub(crate) use exp_lanes::ExpLanes;
 #[allow(unused_imports)] // Softmax alone uses all of them.
 pub(crate) use guard::{Clamped, Guard, InRange, Recorded, Shifted};
 #[allow(unused_imports)] // As above.
-pub(crate) use untabled::{UntabledExp, exp_parts, expm1, expm1_reduced};
+pub(crate) use untabled::{UntabledExp, expm1, expm1_reduced};
 
 use super::polynomial::{even_odd, horner};
 use crate::kernels::lanes::{Float, Lanes};

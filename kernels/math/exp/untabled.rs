@@ -1,6 +1,6 @@
 //! The exponential without a table: slower, and of less than one rounding error per term.
 
-use super::{Base, ExpLanes, MAX_COEFFICIENTS, splats};
+use super::{ExpLanes, MAX_COEFFICIENTS, splats};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 use crate::kernels::math::polynomial::even_odd;
@@ -8,14 +8,6 @@ use crate::kernels::math::polynomial::even_odd;
 /// As [`Exp`](super::Exp), with a power of two in place of a table's entry: the entry is rounded,
 /// the power is not.
 pub(crate) struct UntabledExp<L: ExpLanes<T>, T: Float> {
-    /// The shift of the base.
-    shift: L::V,
-    /// The least `x` whose difference from the shift cannot overflow.
-    least: L::V,
-    /// The exponent of the base.
-    exponent: L::V,
-    /// The lowest argument.
-    low: L::V,
     /// The shift constant of [`ExpLanes::exp_finish`] with its bias.
     unbias: L::V,
     /// The coefficients of (e^t - 1)/t.
@@ -23,45 +15,50 @@ pub(crate) struct UntabledExp<L: ExpLanes<T>, T: Float> {
 }
 
 impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
-    /// The exponential relative to a base.
+    /// Puts the constants into vectors.
     #[inline(always)]
-    pub(crate) fn new(l: L, base: Base<T>) -> Self {
-        let e = base.exponent;
+    pub(crate) fn new(l: L) -> Self {
         let round = T::SHIFTER.to_f64() / (1_u64 << L::EXP.bits) as f64;
-        Self {
-            shift: l.splat(base.shift),
-            // A negative x is so far below a positive shift that 0 has the same result.
-            least: l.splat(if base.shift > T::ZERO { T::ZERO } else { T::NEG_INFINITY }),
-            exponent: l.splat(T::from_f64(e)),
-            low: l.splat(T::from_f64((e + L::EXP.lowest) * core::f64::consts::LN_2)),
-            unbias: l.splat(T::from_f64(round + L::EXP.bias)),
-            coefficients: splats(l, L::UNTABLED),
+        Self { unbias: l.splat(T::from_f64(round + L::EXP.bias)), coefficients: splats(l, L::UNTABLED) }
+    }
+
+    /// The exponentials of the vectors `x` times `2^-exponent` as (powers, p), with the values
+    /// `powers * (1 + p)`, 0 in lanes that are not in the masks; NaN gives NaN in all lanes. `x` is
+    /// far enough below the overflow of its result, and `low` is `(exponent + EXP.lowest) * ln 2`.
+    /// Results saturate at 0 near the smallest normal number. The vectors take each step together,
+    /// as in [`Exp::eval_in_flight`](super::Exp).
+    #[inline(always)]
+    pub(crate) fn eval_masked<const K: usize>(
+        &self,
+        l: L,
+        masks: [L::Mask; K],
+        mut x: [L::V; K],
+        (exponent, low): (L::V, L::V),
+    ) -> ([L::V; K], [L::V; K]) {
+        let mut k = x;
+        for i in 0..K {
+            x[i] = l.max(low, x[i]);
         }
+        for i in 0..K {
+            k[i] = self.multiple(l, x[i]);
+        }
+        for i in 0..K {
+            x[i] = l.exp_reduce(x[i], k[i], l.splat(T::LN2_HI), l.splat(T::LN2_LO));
+        }
+        for i in 0..K {
+            x[i] = self.expm1(l, x[i]);
+        }
+        for i in 0..K {
+            k[i] = l.select(masks[i], self.power(l, l.quiet_sub(k[i], exponent)), l.splat(T::ZERO));
+        }
+        (k, x)
     }
 
-    /// The exponentials of `x` and their rounding errors. `x` is at most a little above the base
-    /// and not NaN. Results saturate at 0 near the smallest normal number. The base has a shift
-    /// only if `HAS_SHIFT`.
+    /// `power * (1 + p)` and its rounding error.
     #[inline(always)]
-    pub(crate) fn eval<const HAS_SHIFT: bool>(&self, l: L, x: L::V) -> (L::V, L::V) {
-        let x = if HAS_SHIFT { l.quiet_sub(l.max(x, self.least), self.shift) } else { x };
-        let x = l.max(x, self.low);
-        let k = self.multiple(l, x);
-        let t = l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO));
-        Self::scale(l, self.power(l, l.quiet_sub(k, self.exponent)), self.expm1(l, t))
-    }
-
-    /// The exponentials of `x` times `2^-exponent` and their rounding errors, 0 in lanes that are
-    /// not in `mask`; NaN gives NaN in all lanes. `x` is at most a little above `exponent * ln 2`,
-    /// `low` is `(exponent + EXP.lowest) * ln 2`, and the base is [`Base::ONE`]. Results saturate
-    /// at 0 near the smallest normal number.
-    #[inline(always)]
-    pub(crate) fn eval_masked(&self, l: L, mask: L::Mask, x: L::V, (exponent, low): (L::V, L::V)) -> (L::V, L::V) {
-        let x = l.max(low, x);
-        let k = self.multiple(l, x);
-        let p = self.expm1(l, l.exp_reduce(x, k, l.splat(T::LN2_HI), l.splat(T::LN2_LO)));
-        let power = self.power(l, l.quiet_sub(k, exponent));
-        Self::scale(l, l.select(mask, power, l.splat(T::ZERO)), p)
+    pub(crate) fn scale(l: L, (power, p): (L::V, L::V)) -> (L::V, L::V) {
+        let e = l.quiet_mul_add(power, p, power);
+        (e, l.quiet_mul_add(power, p, l.quiet_sub(power, e)))
     }
 
     /// The multiple of ln 2 that is nearest to `x`.
@@ -83,18 +80,11 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     fn power(&self, l: L, k: L::V) -> L::V {
         l.exp_power(l.quiet_add(k, self.unbias), k)
     }
-
-    /// `power * (1 + p)` and its rounding error.
-    #[inline(always)]
-    fn scale(l: L, power: L::V, p: L::V) -> (L::V, L::V) {
-        let e = l.quiet_mul_add(power, p, power);
-        (e, l.quiet_mul_add(power, p, l.quiet_sub(power, e)))
-    }
 }
 
 /// `e^(x + small) = (1 + p) * 2^k` as (p, k), for |x| < 2^15 and a small number far below 1.
 #[inline(always)]
-pub(crate) fn exp_parts(x: f64, small: f64) -> (f64, f64) {
+fn exp_parts(x: f64, small: f64) -> (f64, f64) {
     let k = (x * core::f64::consts::LOG2_E + <f64 as Float>::SHIFTER) - <f64 as Float>::SHIFTER;
     (expm1_reduced(pulp::Scalar, x, k, small), k)
 }
