@@ -49,8 +49,8 @@ fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
     l.quiet_mul(numerator, l.quiet_div(c, denominator))
 }
 
-/// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. In
-/// the first pass a u above `s.limit` counts as this limit.
+/// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. A u
+/// above `s.limit` counts as this limit, in the second pass only that of a negative element.
 #[inline(always)]
 fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, s: &Scales<L::V>) -> (L::V, L::V) {
     let (numerator, denominator) = numerator_and_denominator(l, x);
@@ -61,11 +61,12 @@ fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, s: &Scales<L::V
         let residual = l.div_residual(s.weight, denominator, quotient);
         return (l.quiet_mul(numerator, quotient), l.quiet_mul(residual, quotient));
     }
+    let denominator = l.min(s.limit, denominator);
     let quotient = l.quiet_div(s.weight, denominator);
     // The weight of -inf is exactly 0; a residual from infinity would be NaN.
     let denominator = l.min(l.splat(T::ZERO - T::MIN), denominator);
     let residual = l.div_residual(s.weight, denominator, quotient);
-    (l.quiet_mul(numerator, quotient), l.quiet_mul(residual, l.quiet_mul(quotient, s.inverse)))
+    (l.quiet_mul(numerator, quotient), l.quiet_mul(l.quiet_mul(residual, s.inverse), quotient))
 }
 
 /// `N` sums, each with one term per element. `terms(at, end)` returns the vectors of terms of the
@@ -139,7 +140,7 @@ struct Scales<V> {
     inverse: V,
     /// Whether this is the first pass, with scales of 1.
     is_first: bool,
-    /// The largest u in the first pass.
+    /// The largest u.
     limit: V,
     /// The scale of the upstream gradient.
     gradient: V,
@@ -193,7 +194,9 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
             weight: splat(scale),
             inverse: splat(1.0 / scale),
             is_first: false,
-            limit: splat(limit),
+            // Beside a sum too large for the first pass, a weight of 2^-20 (f64: 2^-160) is
+            // nothing, and smaller ones would be subnormal times the scale, which is slow.
+            limit: splat(if scale < 1.0 { pow2(0.25 * e) } else { f64::INFINITY }),
             gradient: splat(gradient),
         };
         sums = compensated_sums(
