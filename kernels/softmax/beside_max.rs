@@ -26,7 +26,7 @@ use super::row_groups::Rows;
 use super::tile::{load_part, row_maximum, tile_maxima};
 use super::tuning::{GROUP_ROWS, MAX_BESIDE_VECTORS, SHORT_ROW_VECTORS, TILE_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
-use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulators};
+use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulator, reduce_accumulators};
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
 use crate::kernels::math::ln::ln_1p;
 use crate::kernels::rows::{Row, maximum};
@@ -104,7 +104,7 @@ pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
             load_part(l, &rows.read_row(start + i), 0, vectors);
         }
         let mut results = Logarithms::EMPTY;
-        tile_logarithms::<L, T, false>(l, tile, vectors, listed.len(), &mut results);
+        tile_logarithms::<L, T>(l, tile, vectors, listed.len(), &mut results);
         for (at, &i) in listed.iter().enumerate() {
             logarithms.set(i, results.get(at));
         }
@@ -125,19 +125,26 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
     for (i, vectors) in tile.chunks_exact_mut(vectors).enumerate().take(n) {
         load_part(l, &rows.read_row(start + i), 0, vectors);
     }
-    tile_logarithms::<L, T, false>(l, tile, vectors, n, logarithms);
+    tile_logarithms::<L, T>(l, tile, vectors, n, logarithms);
 }
 
-/// The logarithm of the sum of the exponentials of one row of at most `VECTORS` vectors, with the
-/// bits of [`logarithms`].
+/// The logarithm of the sum of the exponentials of one row of at most [`MAX_BESIDE_VECTORS`]
+/// vectors, with the bits of [`logarithms`].
 #[inline(always)]
-pub(super) fn logarithm<L: ExpLanes<T>, T: Float, const VECTORS: usize>(l: L, row: &impl Row<T>) -> Logarithm {
-    let lowest = l.splat(T::NEG_INFINITY);
-    let mut tile = [lowest; VECTORS];
-    load_part(l, row, 0, &mut tile);
-    let mut results = Logarithms::EMPTY;
-    tile_logarithms::<L, T, true>(l, &tile, row.len().div_ceil(L::N).max(1), 1, &mut results);
-    results.get(0)
+pub(super) fn logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> Logarithm {
+    let mut tile = [l.splat(T::NEG_INFINITY); MAX_BESIDE_VECTORS];
+    let vectors = row.len().div_ceil(L::N).clamp(1, MAX_BESIDE_VECTORS);
+    load_part(l, row, 0, &mut tile[..vectors]);
+    out_of_line!(l, {
+        let max = row_maximum(l, &tile[..vectors]);
+        // False for infinite and huge ones.
+        if !(max.to_f64().abs() < MAX_MAXIMUM) {
+            return (f64::NAN, 0.0);
+        }
+        let mut sum = PartialSum::new(l, max);
+        sum.add::<false>(l, &tile[..vectors]);
+        sum.logarithm(l)
+    })
 }
 
 /// The logarithm of the sum of the exponentials of one row of any length, a part at a time, with
@@ -148,24 +155,23 @@ pub(super) fn logarithm_of_parts<L: ExpLanes<T>, T: Float>(
     row: &impl Row<T>,
     tile: &mut [L::V; TILE_VECTORS],
 ) -> Logarithm {
-    let (len, zero) = (row.len(), l.double().splat(0.0));
+    let len = row.len();
     let max = maximum(l, row, 0, len);
     let is_huge = max.to_f64().abs() >= MAX_MAXIMUM;
     if is_huge && max.to_f64().is_infinite() {
         return (f64::NAN, 0.0);
     }
-    let mut sum = PartialSum { max: if is_huge { T::ZERO } else { max }, high: zero, low: zero, maxima: 0.0 };
+    let mut sum = PartialSum::new(l, if is_huge { T::ZERO } else { max });
     for start in (0..len).step_by(TILE_VECTORS * L::N) {
         let vectors = (len - start).div_ceil(L::N).min(TILE_VECTORS);
         load_part(l, row, start, &mut tile[..vectors]);
         if is_huge {
             subtract_maximum(l, max, &mut tile[..vectors]);
         }
-        add_part(l, &tile[..vectors], &mut sum);
+        let (part, sum) = (&tile[..vectors], &mut sum);
+        out_of_line!(l, { sum.add::<true>(l, part) });
     }
-    let mut results = Logarithms::EMPTY;
-    logarithm_of_parts_sum(l, &sum, &mut results);
-    let (m, ln) = results.get(0);
+    let (m, ln) = out_of_line!(l, { sum.logarithm(l) });
     // A difference that is not NaN is 0.
     (if is_huge { max.to_f64() + m } else { m }, ln)
 }
@@ -181,20 +187,13 @@ fn subtract_maximum<L: Lanes<T>, T: Float>(l: L, max: T, vectors: &mut [L::V]) {
     }
 }
 
-/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each. `SINGLE`:
-/// there is one row, and no loop over rows.
+/// The logarithms of the sums of the exponentials of `n` rows of `vectors` vectors each, out of
+/// line.
 #[inline(always)]
-fn tile_logarithms<L: ExpLanes<T>, T: Float, const SINGLE: bool>(
-    l: L,
-    tile: &[L::V],
-    vectors: usize,
-    n: usize,
-    results: &mut Logarithms,
-) {
+fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize, results: &mut Logarithms) {
     out_of_line!(l, {
-        let n = if SINGLE { 1 } else { n };
         let d = l.double();
-        let maxima = if SINGLE { [row_maximum(l, tile); GROUP_ROWS] } else { tile_maxima(l, tile, vectors, n) };
+        let maxima = tile_maxima(l, tile, vectors, n);
         let (mut max, mut bounded) = ([f64::NAN; GROUP_ROWS], [0.0; GROUP_ROWS]);
         let (mut exponents, mut bases) = ([0.0; GROUP_ROWS], [[T::ZERO; GROUP_ROWS]; 2]);
         for i in 0..GROUP_ROWS {
@@ -205,7 +204,10 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const SINGLE: bool>(
             exponents[i] = nearest_exponent(bounded[i]);
             (bases[0][i], bases[1][i]) = scaled_base(l, exponents[i]);
         }
-        let factors = factors(d, &bounded, &exponents, n);
+        let mut factors = [0.0; GROUP_ROWS];
+        for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
+            d.store(&mut factors[at..], factor(d, d.load(&bounded[at..]), d.load(&exponents[at..])));
+        }
         let exp = UntabledExp::new(l);
         let (zero, mut counts, mut others) = (d.splat(0.0), [1; GROUP_ROWS], [0.0; GROUP_ROWS]);
         let (mut highs, mut errors) = ([zero; GROUP_ROWS], [zero; GROUP_ROWS]);
@@ -219,7 +221,14 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float, const SINGLE: bool>(
         for i in 0..GROUP_ROWS {
             others[i] = f64::from(counts[i]) - 1.0;
         }
-        logarithms_of_rests::<_, T>(d, (&max, &others, &factors), (&mut highs, &mut errors), n, results);
+        let rests = reduce_accumulators::<_, T>(d, (&mut highs, &mut errors), n);
+        for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
+            let (m, p, others) = (d.load(&max[at..]), d.load(&factors[at..]), d.load(&others[at..]));
+            let rest = (d.load(&rests.0[at..]), d.load(&rests.1[at..]));
+            let (m, ln) = logarithm_of_rest::<_, T>(d, m, others, rest, p);
+            d.store(&mut results.high[at..], m);
+            d.store(&mut results.low[at..], ln);
+        }
     });
 }
 
@@ -235,31 +244,39 @@ struct PartialSum<L: ExpLanes<T>, T: Float> {
     maxima: f64,
 }
 
-/// Adds a part of its row to a sum, out of line.
-#[inline(always)]
-fn add_part<L: ExpLanes<T>, T: Float>(l: L, part: &[L::V], sum: &mut PartialSum<L, T>) {
-    out_of_line!(l, {
-        let base = scaled_base(l, nearest_exponent(sum.max.to_f64()));
-        let ((high, low), maxima) = sum_below::<_, _, true>(l, &UntabledExp::new(l), part, sum.max, base);
-        let (high, error) = add_two_sum(l.double(), (sum.high, sum.low), high);
-        (sum.high, sum.low) = (high, l.double().quiet_add(error, low));
-        sum.maxima += f64::from(maxima);
-    });
-}
+impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
+    /// The sum of no part.
+    #[inline(always)]
+    fn new(l: L, max: T) -> Self {
+        let zero = l.double().splat(0.0);
+        Self { max, high: zero, low: zero, maxima: 0.0 }
+    }
 
-/// The logarithm of the sum of the exponentials of a row, as the first one of `results`, out of
-/// line.
-#[inline(always)]
-fn logarithm_of_parts_sum<L: ExpLanes<T>, T: Float>(l: L, sum: &PartialSum<L, T>, results: &mut Logarithms) {
-    out_of_line!(l, {
-        let d = l.double();
-        let (max, others) = ([sum.max.to_f64(); GROUP_ROWS], [sum.maxima - 1.0; GROUP_ROWS]);
-        let (mut highs, mut errors) = ([sum.high; GROUP_ROWS], [sum.low; GROUP_ROWS]);
-        let exponents = [nearest_exponent(max[0]); GROUP_ROWS];
-        let factors = factors(d, &max, &exponents, 1);
-        let rests = (&mut highs, &mut errors);
-        logarithms_of_rests::<_, T>(d, (&max, &others, &factors), rests, 1, results);
-    });
+    /// Adds a part of the row; `LONG` as in [`sum_below`].
+    #[inline(always)]
+    fn add<const LONG: bool>(&mut self, l: L, part: &[L::V]) {
+        let base = scaled_base(l, nearest_exponent(self.max.to_f64()));
+        let ((high, low), maxima) = sum_below::<L, T, LONG>(l, &UntabledExp::new(l), part, self.max, base);
+        let (high, error) = add_two_sum(l.double(), (self.high, self.low), high);
+        (self.high, self.low) = (high, l.double().quiet_add(error, low));
+        self.maxima += f64::from(maxima);
+    }
+
+    /// The logarithm of the sum of the exponentials of the row.
+    #[inline(always)]
+    fn logarithm(&self, l: L) -> Logarithm {
+        let (d, m) = (l.double(), self.max.to_f64());
+        // In the order of `reduce_accumulators`.
+        let (high, low) = if T::EPSILON > f64::EPSILON {
+            (d.reduce_sum(self.high), 0.0)
+        } else {
+            reduce_accumulator(d, self.high, self.low)
+        };
+        let (max, rest) = (d.splat(m), (d.splat(high), d.splat(low)));
+        let p = factor(d, max, d.splat(nearest_exponent(m)));
+        let (m, ln) = logarithm_of_rest::<_, T>(d, max, d.splat(self.maxima - 1.0), rest, p);
+        (d.to_array(m)[0], d.to_array(ln)[0])
+    }
 }
 
 /// The exponent of the number that exponentials beside a maximum with the exponent k are divided
@@ -276,49 +293,36 @@ fn nearest_exponent(m: f64) -> f64 {
     (m * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER
 }
 
-/// e^(k ln 2 - m) - 1 of `n` maxima and exponents.
+/// e^(k ln 2 - m) - 1.
 #[inline(always)]
-fn factors<D: Lanes<f64>>(d: D, max: &[f64; GROUP_ROWS], exponents: &[f64; GROUP_ROWS], n: usize) -> [f64; GROUP_ROWS] {
-    let mut factors = [0.0; GROUP_ROWS];
-    for at in (0..n).step_by(D::N) {
-        let (m, exponent, zero) = (d.load(&max[at..]), d.load(&exponents[at..]), d.splat(0.0));
-        let p = expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, exponent), zero);
-        d.store(&mut factors[at..], p);
-    }
-    factors
+fn factor<D: Lanes<f64>>(d: D, m: D::V, k: D::V) -> D::V {
+    let zero = d.splat(0.0);
+    expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, k), zero)
 }
 
-/// The logarithms of `n` rows from their maxima m, the numbers c - 1 of other maxima, the factors
-/// of [`factors`], and the lanes of the sums r with their rounding errors. The first part is NaN if
-/// m or r is NaN.
+/// (m, L) from the maximum m, the number c - 1 of other maxima, the sum r with its rounding errors,
+/// and [`factor`]. The first part is NaN if m or r is NaN.
 #[inline(always)]
-fn logarithms_of_rests<D: Lanes<f64>, T: Float>(
+fn logarithm_of_rest<D: Lanes<f64>, T: Float>(
     d: D,
-    (max, others, factors): (&[f64; GROUP_ROWS], &[f64; GROUP_ROWS], &[f64; GROUP_ROWS]),
-    (highs, errors): (&mut [D::V; GROUP_ROWS], &mut [D::V; GROUP_ROWS]),
-    n: usize,
-    results: &mut Logarithms,
-) {
-    let rests = reduce_accumulators::<_, T>(d, (highs, errors), n);
-    let scale = d.splat(pow2(-LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)]));
-    let zero = d.splat(0.0);
-    for at in (0..n).step_by(D::N) {
-        let (m, p, others) = (d.load(&max[at..]), d.load(&factors[at..]), d.load(&others[at..]));
-        let (high, low) = (d.load(&rests.0[at..]), d.load(&rests.1[at..]));
-        // Minus 0 times r: NaN if r is, and -0 stays what it is.
-        d.store(&mut results.high[at..], d.quiet_neg_mul_add(high, zero, m));
-        // (high + low) * (1 + p) without the scale. It is a power of two: only a subnormal result
-        // is rounded.
-        let (s, low) = if T::EPSILON > f64::EPSILON {
-            let rest = d.quiet_mul(d.quiet_mul_add(high, p, high), scale);
-            (d.quiet_add(others, rest), low)
-        } else {
-            let low = d.quiet_mul(d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low)), scale);
-            let (high, low) = add_two_sum(d, (d.quiet_mul(high, scale), zero), low);
-            add_two_sum(d, (others, low), high)
-        };
-        d.store(&mut results.low[at..], ln_1p::<_, T>(d, s, low));
-    }
+    m: D::V,
+    others: D::V,
+    (high, low): (D::V, D::V),
+    p: D::V,
+) -> (D::V, D::V) {
+    let (zero, scale) = (d.splat(0.0), d.splat(pow2(-LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)])));
+    // (high + low) * (1 + p) without the scale. It is a power of two: only a subnormal result is
+    // rounded.
+    let (s, low) = if T::EPSILON > f64::EPSILON {
+        let rest = d.quiet_mul(d.quiet_mul_add(high, p, high), scale);
+        (d.quiet_add(others, rest), low)
+    } else {
+        let low = d.quiet_mul(d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low)), scale);
+        let (high, low) = add_two_sum(d, (d.quiet_mul(high, scale), zero), low);
+        add_two_sum(d, (others, low), high)
+    };
+    // Minus 0 times r: NaN if r is, and -0 stays what it is.
+    (d.quiet_neg_mul_add(high, zero, m), ln_1p::<_, T>(d, s, low))
 }
 
 /// The lanes of the sum r of logits with their rounding errors, and the number of logits that are

@@ -10,7 +10,7 @@ use super::beside_max::{self, Logarithm, Logarithms};
 use super::ext_sum::ExtSum;
 use super::row_groups::{Rows, all_may_fit_base_one, group_sum_exp_base_one};
 use super::sum_exp::{BaseOne, RowSum, row_sum_exp};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, MAX_BESIDE_VECTORS, TILE_VECTORS, beside_max_vectors};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, TILE_VECTORS, beside_max_vectors};
 use crate::kernels::lanes::{Float, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, has_nan, maximum};
@@ -26,7 +26,7 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
     sound: f64,
 ) -> (ExtSum<T>, Logarithm) {
     if row.len() <= beside_max_vectors::<T>() * L::N {
-        let ln = beside_max::logarithm::<L, T, MAX_BESIDE_VECTORS>(l, row);
+        let ln = beside_max::logarithm(l, row);
         return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
     }
     let base_one = if row.len() <= BLOCK_ELEMENTS { BaseOne::MustFit } else { BaseOne::MayFit };
