@@ -114,7 +114,7 @@ fn scans_in_memory(data: &Data<'_>, ks: &[usize], records: &mut Records) {
 
 /// Times whole runs from the default start.
 fn runs_by_size(data: &Data<'_>, records: &mut Records) {
-    for k in [10, 100, 1000].into_iter().filter(|k| 4 * k <= data.n) {
+    for k in [10, 100, 1000].into_iter().filter(|k| 2 * k <= data.n) {
         let options = data.options(k, Init::PlusPlus { seed: 1 });
         let fit = || _ = black_box(options.fit(data.matrix).expect("a good matrix"));
         let t = samples(&interleaved(3, 1, |_| seconds(Duration::from_millis(5), fit)));

@@ -72,7 +72,7 @@ impl Scale {
                 }
                 all
             }
-            Self::Fractions => [20.0, 16.0, 12.0, 8.0, 4.0].map(|bytes: f64| bytes.recip()).into(),
+            Self::Fractions => [16.0, 12.0, 8.0, 4.0].map(|bytes: f64| bytes.recip()).into(),
         };
         let margin = if self == Self::Fractions { 1.25 } else { (high / low).powf(0.04).max(1.02) };
         let range = self.place(low / margin)..self.place(high * margin);
@@ -114,4 +114,10 @@ pub(crate) fn trimmed(value: f64) -> String {
     let decimals = if value >= 100.0 { 0 } else { 3_usize.saturating_sub(value.abs().max(1.0).log10() as usize) };
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// Returns a number of bytes in KiB or MiB.
+pub(crate) fn size(bytes: f64) -> String {
+    let kib = bytes / 1024.0;
+    if kib < 1024.0 { format!("{} KiB", trimmed(kib)) } else { format!("{} MiB", trimmed(kib / 1024.0)) }
 }

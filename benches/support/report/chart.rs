@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, TRANSPARENT, TextStyle};
 
 /// The size of pictures of lines: about that of a phone, so that text stays readable there.
-const SIZE: (u32, u32) = (520, 340);
+const SIZE: (u32, u32) = (460, 320);
 
 /// The size of text, in the unit of plotters; 1.24 of them are one of SVG.
 const FONT: i32 = 17;
@@ -63,17 +63,13 @@ impl Chart {
     /// Draws the picture. It is empty without points.
     pub(crate) fn svg(&self) -> String {
         let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| point.y > 0.0);
-        let measured = || self.series.iter().filter(|series| series.style != Style::Limit).flat_map(|s| &s.points);
         let mut svg = String::new();
         if points().next().is_none() {
             return svg;
         }
         let x_axis = self.x.1.axis(points().map(|point| point.x), 7);
-        let bounds = |point: &Point| [point.y, point.quartiles[1]];
-        let limits = self.series.iter().filter(|series| series.style == Style::Limit).flat_map(|s| &s.points);
-        // A limit may leave the picture below, not above.
-        let tops = limits.map(|point| point.y);
-        let y_axis = self.y.1.axis(measured().flat_map(bounds).chain(tops), 6);
+        // Quartiles may leave the picture: one slow round must not flatten all lines.
+        let y_axis = self.y.1.axis(points().map(|point| point.y), 6);
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_right(14)
@@ -136,14 +132,20 @@ impl Chart {
             }
             Style::Points => (),
         }
+        if matches!(series.style, Style::Solid | Style::Dashed) {
+            let (low, high) = (chart.y_range().start, chart.y_range().end);
+            let whiskers = series.points.iter().map(|point| {
+                let ends = point.quartiles.map(|quartile| {
+                    let (x, y) = place(point.x, quartile);
+                    (x, y.clamp(low, high))
+                });
+                PathElement::new(ends.to_vec(), series.ink.light.mix(0.5).stroke_width(1))
+            });
+            chart.draw_series(whiskers).expect("a picture in memory");
+        }
         if series.style == Style::Limit {
             return;
         }
-        let whiskers = series.points.iter().filter(|point| point.quartiles[0] > 0.0).map(|point| {
-            let ends = point.quartiles.map(|quartile| place(point.x, quartile));
-            PathElement::new(ends.to_vec(), series.ink.light.stroke_width(1))
-        });
-        chart.draw_series(whiskers).expect("a picture in memory");
         let fill =
             if series.style == Style::Dashed { series.ink.light.stroke_width(1) } else { series.ink.light.filled() };
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, fill))).expect("a picture in memory");
@@ -153,17 +155,22 @@ impl Chart {
     }
 }
 
-/// Writes the name of each point beside it, and moves names down that would lie on others.
+/// Writes the name of each point beside it, a little higher or lower if it would lie on another.
 fn draw_names(chart: &Context<'_, '_>, points: &[(f64, f64)], series: &Series) {
     const LINE: i32 = 14;
-    let mut names: Vec<_> =
-        points.iter().zip(&series.names).map(|(point, name)| (chart.backend_coord(point), point, name)).collect();
-    names.sort_by_key(|((x, y), ..)| (*x, *y));
-    let mut last = (-1000, 0); // No name.
-    for ((x, y), point, name) in names {
-        let y_of_name = if (x - last.0).abs() < 30 { y.max(last.1 + LINE) } else { y };
-        last = (x, y_of_name);
-        let name = Text::new(name.clone(), (7, y_of_name - y), text(FONT - 3, TEXT, HPos::Left, VPos::Center));
+    let pixels: Vec<(i32, i32)> = points.iter().map(|point| chart.backend_coord(point)).collect();
+    // Left, right and middle of what is there: points, and names as they are added.
+    let mut boxes: Vec<(i32, i32, i32)> = pixels.iter().map(|&(x, y)| (x - 4, x + 4, y)).collect();
+    for ((point, (x, y)), name) in points.iter().zip(pixels).zip(&series.names) {
+        let right = x + 8 + 7 * name.len() as i32;
+        let is_free = |offset: &i32| {
+            let is_apart =
+                |&(l, r, middle): &(i32, i32, i32)| l > right || r < x + 6 || (middle - y - offset).abs() >= LINE;
+            boxes.iter().all(is_apart)
+        };
+        let offset = [0, -7, 7, -14, 14, -21, 21, -28, 28].into_iter().find(is_free).unwrap_or(0);
+        boxes.push((x + 6, right, y + offset));
+        let name = Text::new(name.clone(), (7, offset), text(FONT - 2, TEXT, HPos::Left, VPos::Center));
         chart.plotting_area().draw(&(EmptyElement::at(*point) + name)).expect("a picture in memory");
     }
 }

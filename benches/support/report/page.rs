@@ -1,13 +1,12 @@
 //! The page: words and tables around the pictures.
 
-use super::axis::trimmed;
+use super::axis::{size, trimmed};
 use super::chart::Style;
 use super::entries::Entry;
 use super::palette::{Ink, css, dark_rules};
 use super::pictures::{Picture, Section, isas, sections};
 use super::{machine_line, roofline};
 use crate::support::levels::LEVELS;
-use serde_json::Value;
 use std::fmt::Write as _;
 
 /// Returns the page of the records.
@@ -43,11 +42,11 @@ fn facts(entries: &[Entry]) -> String {
     }
     let memory = machine["memory_gib"].as_f64().map_or(String::new(), |gib| format!(", {gib} GiB of memory"));
     rows.push(("", format!("{} CPUs{memory}; benches use one", machine["cpus"])));
-    let bytes = |value: &Value| value.as_f64().map(|bytes| format!("{} KiB", bytes / 1024.0));
     let caches = machine["caches"].as_object().into_iter().flatten();
-    let caches: Vec<String> = caches.filter_map(|(name, value)| Some(format!("{name} {}", bytes(value)?))).collect();
+    let caches: Vec<String> =
+        caches.filter_map(|(name, value)| Some(format!("{name} {}", size(value.as_f64()?)))).collect();
     rows.push(("caches", caches.join(", ")));
-    rows.push(("best set", text("isa")));
+    rows.push(("instructions", text("isa")));
     rows.push(("compiler", text("rustc")));
     rows.push(("flags", text("flags")));
     rows.push(("version", format!("mantex {}", text("mantex"))));

@@ -2,6 +2,7 @@
 //! machine.
 
 use super::axis::Scale;
+use super::axis::size;
 use super::chart::{Chart, Point, Series, Style};
 use super::entries::Entry;
 use super::palette::SERIES;
@@ -67,7 +68,7 @@ fn picture(entries: &[Entry], isa: &str, (level, bytes): (&str, usize)) -> Optio
     };
     let place = if level == "DRAM" { "in memory" } else { &format!("in {level}") };
     let caption =
-        format!("f32, {} KiB for an input. To the left are kernels that move more bytes per element.", bytes >> 10);
+        format!("f32, {} for an input. To the left are kernels that move more bytes per element.", size(bytes as f64));
     let mut picture = Picture::new(&format!("Roofline {place}, {isa}"), &caption, &chart);
     picture.legend.push(("kernels".into(), SERIES[0], Style::Points));
     Some(picture)
