@@ -107,7 +107,7 @@ fn with_suffix(value: f64, base: f64, suffixes: [&str; 4]) -> String {
 }
 
 /// Returns the number with at most three digits.
-pub(crate) fn trimmed(value: f64) -> String {
+fn trimmed(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-3 {
         return format!("{value:.0e}");
     }

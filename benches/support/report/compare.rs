@@ -1,7 +1,7 @@
 //! The comparison of two runs.
 
-use super::axis::trimmed;
 use super::entries::Entry;
+use crate::support::json::number;
 use std::fmt::Write as _;
 
 /// A work of two runs.
@@ -39,7 +39,7 @@ pub(crate) fn compare(a: &[Entry], b: &[Entry]) -> String {
     for Pair { a, b, ratio, range: [low, high] } in &pairs {
         let work = a.peer.as_ref().map_or(a.work.clone(), |peer| format!("{}, {peer}", a.work));
         let star = if *low > 1.0 || *high < 1.0 { " *" } else { "" };
-        let (from, to) = (trimmed(a.value), trimmed(b.value));
+        let (from, to) = (number(a.value), number(b.value));
         let _ = writeln!(text, "{work:<58} {from:>10} {to:>10}  {ratio:>6.3}  {low:.3}..{high:.3}{star} {}", a.unit);
     }
     let logs: Vec<f64> = pairs.iter().map(|pair| pair.ratio.ln()).filter(|ln| ln.is_finite()).collect();

@@ -1,11 +1,12 @@
 //! The page: words and tables around the pictures.
 
-use super::axis::{size, trimmed};
+use super::axis::size;
 use super::chart::Style;
 use super::entries::Entry;
 use super::palette::{Ink, css, dark_rules};
 use super::pictures::{Picture, Section, isas, sections};
 use super::{machine_line, roofline};
+use crate::support::json::number;
 use crate::support::levels::LEVELS;
 use std::fmt::Write as _;
 
@@ -157,7 +158,7 @@ fn all_records(entries: &[Entry]) -> String {
     html +=
         "<tr><th>work</th><th>value</th><th>unit</th><th>quartiles</th><th>rounds</th><th>ratio</th><th>of</th></tr>\n";
     for entry in entries {
-        let number = |value: f64| if value.is_finite() { trimmed(value) } else { String::new() };
+        let number = |value: f64| if value.is_finite() { number(value) } else { String::new() };
         let work = entry.peer.as_ref().map_or(entry.work.clone(), |peer| format!("{}, {peer}", entry.work));
         let (ratio, of) =
             entry.ratio.as_ref().map_or_else(Default::default, |(ratio, of)| (format!("{ratio:.2}"), of.clone()));

@@ -1,9 +1,10 @@
 //! The pictures of the report, each of some records.
 
-use super::axis::{Scale, trimmed};
+use super::axis::Scale;
 use super::chart::{Bar, Chart, Point, Series, Style, bars_svg};
 use super::entries::Entry;
 use super::palette::{Ink, MUTED, SERIES};
+use crate::support::json::number;
 
 /// A picture with its words.
 pub(crate) struct Picture {
@@ -211,7 +212,7 @@ fn yardstick(entries: &[Entry], references: &[(&str, bool)], title: &str, captio
                 continue;
             }
             let parts: Vec<&str> = entry.work.split('/').filter(|part| *part != "f32" && part != isa).collect();
-            let quantity = format!(" ({} {})", trimmed(entry.value), entry.unit);
+            let quantity = format!(" ({} {})", number(entry.value), entry.unit);
             let quantity = if entry.value.is_finite() { quantity } else { String::new() };
             let value = if *is_inverse { ratio.recip() } else { *ratio };
             let name = format!("{}, {isa}{quantity}", parts.join(" "));
@@ -244,7 +245,7 @@ fn peers(entries: &[Entry]) -> Option<Picture> {
             "{}, {} ({} {})",
             problem(peer),
             peer.peer.as_deref().unwrap_or_default(),
-            trimmed(peer.value),
+            number(peer.value),
             peer.unit
         );
         let ratio = peer.value / own;
