@@ -46,6 +46,16 @@ fn test_compare() {
     assert!(text.contains("4 works, geometric mean of b / a 1.107"), "{text}");
 }
 
+/// Records of reading and of a kernel at the level of L2, which the roofline shows.
+fn made_up_bandwidth() -> String {
+    let line = |name: &str, value: f64, rate: f64| {
+        format!(
+            r#"{{"bench": "bandwidth", "work": "{name}/f32/avx512/n=65536", "value": {value}, "unit": "ns/element","#
+        ) + &format!(r#" "ratio": 0.8, "of": "the memory limit", "details": {{"GB/s": {rate}, "limit": 0.1}}}}"#)
+    };
+    format!("{}\n{}", line("read", 0.04, 100.0), line("log_sum_exp", 0.125, 32.0))
+}
+
 /// The page of a few records: the picture that they fill is there, the others are not.
 fn test_page() {
     let html = page(&entries::newest(&made_up(1.0))).replace('\n', "");
@@ -54,6 +64,9 @@ fn test_page() {
     assert!(html.contains(">L1<") && html.contains(">2Ki<") && html.contains(">ns per element<"), "{html}");
     assert!(!html.contains("<script") && !html.contains("src=") && !html.contains("href="), "{html}");
     assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count(), "whole pictures");
+    let roofline = page(&entries::newest(&made_up_bandwidth()));
+    assert!(roofline.contains("Roofline in L2, avx512") && roofline.contains("\nlog_sum_exp\n"), "{roofline}");
+    assert!(roofline.contains(">80%</td>") && !roofline.contains("Two passes"), "{roofline}");
     assert!(page(&[]).ends_with("</html>\n"), "a page without records");
 }
 

@@ -6,6 +6,10 @@ use super::entries::Entry;
 use super::palette::{Ink, MUTED, SERIES};
 use crate::support::json::number;
 
+/// The names of instruction sets, the best one first.
+// new ISA: its name, before those that it is better than.
+const ISAS: [&str; 4] = ["avx512", "avx2", "neon", "scalar"];
+
 /// A picture with its words.
 pub(crate) struct Picture {
     pub(crate) title: String,
@@ -30,9 +34,8 @@ impl Picture {
 
 /// The instruction sets of the pictures, and how their lines are drawn.
 pub(crate) fn isas(entries: &[Entry]) -> Vec<(String, Style)> {
-    // new ISA: before those that it is better than.
     let measured = |isa: &&str| entries.iter().any(|entry| entry.has(isa) && entry.peer.is_none());
-    let Some(best) = ["avx512", "avx2", "neon", "scalar"].into_iter().find(measured) else { return Vec::new() };
+    let Some(best) = ISAS.into_iter().find(measured) else { return Vec::new() };
     let mut isas = vec![(best.to_string(), Style::Solid)];
     isas.extend((best == "avx512").then(|| ("avx2".to_string(), Style::Dashed)));
     isas
@@ -226,7 +229,7 @@ fn yardstick(entries: &[Entry], references: &[(&str, bool)], title: &str, captio
 /// The work without the instruction set, and a solve without its method: what a peer does, too.
 fn problem(entry: &Entry) -> String {
     let mut parts: Vec<&str> = entry.work.split('/').collect();
-    parts.retain(|part| !["avx512", "avx2", "neon", "scalar"].contains(part));
+    parts.retain(|part| !ISAS.contains(part));
     if entry.function() == "sinkhorn_solve" {
         parts.pop();
     }

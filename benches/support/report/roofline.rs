@@ -20,7 +20,8 @@ fn at_level<'a>(entries: &'a [Entry], isa: &'a str, bytes: usize) -> impl Iterat
 
 /// One picture for a level: every kernel by the elements that it handles for each byte it moves.
 fn picture(entries: &[Entry], isa: &str, (level, bytes): (&str, usize)) -> Option<Picture> {
-    let kernels: Vec<&Entry> = at_level(entries, isa, bytes).collect();
+    // A difference of times can be 0.
+    let kernels: Vec<&Entry> = at_level(entries, isa, bytes).filter(|entry| entry.value > 0.0).collect();
     let read = kernels.iter().find(|entry| entry.function() == "read")?;
     let point = |x, y| Point { x, y, quartiles: [y; 2] };
     let points = kernels.iter().filter_map(|entry| {
