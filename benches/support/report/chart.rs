@@ -195,7 +195,10 @@ pub(crate) fn bars_svg(bars: &[Bar], mark: Option<f64>) -> String {
     for (top, bar) in (0..).step_by(ROW as usize).zip(bars) {
         let end = pixels(bar.value);
         let name = Text::new(bar.name.clone(), (0, top + 10), text(FONT - 2, TEXT, HPos::Left, VPos::Center));
-        let value = Text::new(bar.text.clone(), (end + 6, top + 28), text(FONT - 2, TEXT, HPos::Left, VPos::Center));
+        // Behind the mark, if the mark would cross the text.
+        let is_crossed = |x: &i32| (end..end + 6 + 8 * bar.text.len() as i32).contains(x);
+        let left = mark.map(pixels).filter(is_crossed).unwrap_or(end) + 6;
+        let value = Text::new(bar.text.clone(), (left, top + 28), text(FONT - 2, TEXT, HPos::Left, VPos::Center));
         let bar = Rectangle::new([(0, top + 21), (end, top + 35)], bar.ink.light.filled());
         root.draw(&bar).and(root.draw(&name)).and(root.draw(&value)).expect("a picture in memory");
     }
