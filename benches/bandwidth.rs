@@ -1,10 +1,11 @@
 //! The roofline: the rates at which this machine reads and writes, with each kernel's distance from
 //! them.
 //!
-//! `cargo bench --bench bandwidth` takes minutes; with `-- --quick` one. For every instruction set,
-//! type and cache level it times reading, copying, streaming stores and scaling beside the kernels,
-//! interleaved in one process, so that a drift of the machine affects all alike. Times are medians
-//! over rounds; `+-` is half the distance between the quartiles.
+//! `cargo bench --bench bandwidth` takes minutes; with `-- --quick` it times f32 on the best
+//! instruction set and AVX2 only, which takes seconds. For every instruction set, type and cache
+//! level it times reading, copying, streaming stores and scaling beside the kernels, interleaved in
+//! one process, so that a drift of the machine affects all alike. Times are medians over rounds;
+//! `+-` is half the distance between the quartiles.
 //!
 //! A kernel's *limit* is the longer of two times. The memory limit is the time that the kernel's
 //! passes over memory take at the speed of the bare passes (`read`, `copy`, `scale`, `update`,
@@ -20,15 +21,11 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use support::arguments::Arguments;
 use support::buffers::Buffer;
+use support::levels::{LEVELS, MEMORY};
+use support::program;
 use support::record::Record;
-use support::records::Records;
-use support::timing::{ONCE, SHORT, interleaved, median, seconds, spread};
-
-/// The levels of the memory: the name, and the bytes of an input.
-const LEVELS: [(&str, usize); 4] = [("L1", 12 << 10), ("L2", 256 << 10), ("L3", 6 << 20), (MEMORY, 256 << 20)];
-
-/// The level beyond the caches.
-const MEMORY: &str = "DRAM";
+use support::records::{Records, Step};
+use support::timing::{ONCE, SHORT, Sample, interleaved, seconds};
 
 /// The passes of a kernel over its input, of each kind, with its exponentials per element.
 #[derive(Clone, Copy, Default)]
@@ -73,11 +70,11 @@ struct Data<'a, T> {
     in_memory: bool,
 }
 
-/// A case, its id in the records, and its times in nanoseconds per element, one per round.
+/// A case, its id in the records, and its times in nanoseconds per element.
 struct Line<T> {
     case: Case<T>,
     id: String,
-    times: Vec<f64>,
+    times: Sample,
 }
 
 /// The cases of one instruction set, in the order in which a round runs them.
@@ -161,23 +158,27 @@ fn swap_scan<T: Real>(isa: Isa, dissimilarities: MatRef<'_, T>, k: usize) -> f64
 }
 
 /// Times the cases of one level.
-fn measure<T: Real>(rounds: usize, mut data: Data<'_, T>) -> Vec<Line<T>> {
+fn measure<T: Real>(rounds: usize, isas: &[Isa], mut data: Data<'_, T>) -> Vec<Line<T>> {
     let n = data.x.len();
-    let isas = Isa::available().filter(|isa| isa.name() != "scalar" || !data.in_memory);
+    let isas = isas.iter().copied().filter(|isa| isa.name() != "scalar" || !data.in_memory);
     let cases: Vec<Case<T>> = isas.flat_map(|isa| cases(isa, data.in_memory, n.isqrt())).collect();
     let times = interleaved(rounds, cases.len(), |i| time(&cases[i], &mut data));
-    cases.into_iter().zip(times).map(|(case, times)| Line { id: id(&case, n), case, times }).collect()
+    cases
+        .into_iter()
+        .zip(times)
+        .map(|(case, times)| Line { id: id(&case, n), case, times: Sample::new(&times) })
+        .collect()
 }
 
 /// Returns the median of a kernel on an instruction set.
 fn median_of<T>(lines: &[Line<T>], name: &str, isa: Isa) -> f64 {
     let line = lines.iter().find(|line| line.case.name == name && line.case.isa == isa);
-    line.map_or(f64::NAN, |line| median(&line.times))
+    line.map_or(f64::NAN, |line| line.times.median)
 }
 
 /// Compares each kernel with its limit.
-fn against_limit<T>(lines: &[Line<T>], exp: &HashMap<Isa, f64>, records: &mut Records) {
-    println!("kernel                 isa       ns/elem      +-     GB/s  limit ns   % of");
+fn against_limit<T>(lines: &[Line<T>], exp: &HashMap<(Isa, usize), f64>, records: &mut Records) {
+    records.print_text("kernel                 isa       ns/elem      +-     GB/s  limit ns   % of");
     for line in lines {
         let Case { name, isa, passes: p, .. } = line.case;
         let pass = |count: f64, name: &str| count * median_of(lines, name, isa);
@@ -186,66 +187,92 @@ fn against_limit<T>(lines: &[Line<T>], exp: &HashMap<Isa, f64>, records: &mut Re
             + pass(p.streams, "scale")
             + pass(p.updates, "update")
             + pass(p.writes, "stream");
-        let arithmetic = exp.get(&isa).map_or(0.0, |time| p.exponentials * time);
+        let arithmetic = exp.get(&(isa, size_of::<T>())).map_or(0.0, |time| p.exponentials * time);
         let limit = memory.max(arithmetic);
         let words = p.reads + p.writes + 2.0 * (p.copies + p.streams + p.updates);
-        let (ns, spread) = (median(&line.times), spread(&line.times));
+        let (ns, spread) = (line.times.median, line.times.spread());
         let (rate, share) = (words * size_of::<T>() as f64 / ns, limit / ns);
         let (of, note) = match arithmetic > memory {
             true => ("the arithmetic limit", " (arithmetic)"),
             false => ("the memory limit", ""),
         };
-        println!("{name:<22} {isa:<7} {ns:>9.3} {spread:>7.3} {rate:>8.1} {limit:>9.3} {:>5.0}%{note}", 100.0 * share);
-        let record = Record::new(&line.id).value(ns, "ns/element").ratio(share, of).detail("+-", spread);
+        let percent = 100.0 * share;
+        records.print_text(&format!(
+            "{name:<22} {isa:<7} {ns:>9.3} {spread:>7.3} {rate:>8.1} {limit:>9.3} {percent:>5.0}%{note}"
+        ));
+        let record = Record::new(&line.id).value(line.times, "ns/element").ratio(share, of).detail("+-", spread);
         records.write(&record.detail("GB/s", rate).detail("limit", limit));
     }
 }
 
 /// Compares the two-pass softmax with both three-pass forms.
 fn against_three_passes<T>(lines: &[Line<T>], records: &mut Records) {
-    println!("\nTwo passes against three, one row:");
+    records.print_text("\nTwo passes against three, one row:");
     for line in lines.iter().filter(|line| line.case.name == "softmax") {
-        let ns = median(&line.times);
         let mut compare = |name, of| {
-            let ratio = median_of(lines, name, line.case.isa) / ns;
-            records.print(Record::new(&line.id).value(ns, "ns/element").ratio(ratio, of));
+            let ratio = median_of(lines, name, line.case.isa) / line.times.median;
+            records.print(Record::new(&line.id).value(line.times, "ns/element").ratio(ratio, of));
         };
         compare("three_pass_reload", "the speed of three passes that reload");
         compare("three_pass_recompute", "the speed of three passes that recompute");
     }
 }
 
-/// Times all levels with elements of one type.
-fn roofline<T: Real + bytemuck::Pod>(quick: bool, buffers: &mut [Buffer; 2], records: &mut Records) {
-    // Nanoseconds per exponential on each instruction set, at the best of the preceding levels.
-    let mut exp = HashMap::new();
-    for (name, bytes) in LEVELS {
-        let in_memory = name == MEMORY;
-        let rounds = if in_memory { [7, 1] } else { [15, 3] }[usize::from(quick)];
-        let [x, out] = buffers.each_mut().map(|buffer| buffer.elements::<T>(bytes / size_of::<T>()));
-        for (i, x) in x.iter_mut().enumerate() {
-            // Spread over 0..10 by the golden ratio.
-            *x = T::rounded((i as f64 * 0.618_033_988_749_894_9).fract() * 10.0);
-        }
-        out.fill(T::rounded(1.0));
-        println!("\n{name}: {} KiB a buffer, {}", bytes >> 10, std::any::type_name::<T>());
-        let lines = measure(rounds, Data { x, out, in_memory });
-        against_limit(&lines, &exp, records);
-        for line in lines.iter().filter(|line| line.case.name == "log_sum_exp") {
-            let best = exp.entry(line.case.isa).or_insert(f64::INFINITY);
-            *best = best.min(median(&line.times));
-        }
-        if in_memory {
-            against_three_passes(&lines, records);
-        }
+/// What the steps share.
+struct Shared {
+    buffers: [Buffer; 2],
+    /// Nanoseconds per exponential on each instruction set and with elements of each size, at the
+    /// best of the preceding levels.
+    exp: HashMap<(Isa, usize), f64>,
+}
+
+/// Times one level with elements of one type.
+fn measure_level<T: Real + bytemuck::Pod>(
+    level: (&str, usize),
+    quick: bool,
+    shared: &mut Shared,
+    records: &mut Records,
+) {
+    let ((name, bytes), in_memory) = (level, level.0 == MEMORY);
+    let rounds = if in_memory { [7, 3] } else { [15, 5] }[usize::from(quick)];
+    let [x, out] = shared.buffers.each_mut().map(|buffer| buffer.elements::<T>(bytes / size_of::<T>()));
+    for (i, x) in x.iter_mut().enumerate() {
+        // Spread over 0..10 by the golden ratio.
+        *x = T::rounded((i as f64 * 0.618_033_988_749_894_9).fract() * 10.0);
+    }
+    out.fill(T::rounded(1.0));
+    records.print_text(&format!("\n{name}: {} KiB a buffer, {}", bytes >> 10, std::any::type_name::<T>()));
+    let isas: Vec<Isa> = if quick { program::main_isas() } else { Isa::available().collect() };
+    let lines = measure(rounds, &isas, Data { x, out, in_memory });
+    against_limit(&lines, &shared.exp, records);
+    for line in lines.iter().filter(|line| line.case.name == "log_sum_exp") {
+        let best = shared.exp.entry((line.case.isa, size_of::<T>())).or_insert(f64::INFINITY);
+        *best = best.min(line.times.median);
+    }
+    if in_memory {
+        against_three_passes(&lines, records);
     }
 }
 
-fn main() {
-    let arguments = Arguments::new();
-    let mut records = Records::new("bandwidth", &arguments);
+/// Times all levels with both types; with `--quick` only with f32.
+fn compare(arguments: &Arguments, records: &mut Records) {
+    let quick = arguments.quick;
+    let mut steps: Vec<Step<Shared>> = LEVELS
+        .map(|level| Step::new(format!("{}, f32", level.0), move |s, r| measure_level::<f32>(level, quick, s, r)))
+        .into();
+    if !quick {
+        let step = |level: (&'static str, usize)| {
+            Step::new(format!("{}, f64", level.0), move |s: &mut Shared, r: &mut Records| {
+                measure_level::<f64>(level, quick, s, r)
+            })
+        };
+        steps.extend(LEVELS.map(step));
+    }
     let largest = LEVELS[LEVELS.len() - 1].1;
-    let mut buffers = [Buffer::new(largest), Buffer::new(largest)];
-    roofline::<f32>(arguments.quick, &mut buffers, &mut records);
-    roofline::<f64>(arguments.quick, &mut buffers, &mut records);
+    let buffers = [Buffer::new(largest), Buffer::new(largest)];
+    records.run(&mut Shared { buffers, exp: HashMap::new() }, &steps);
+}
+
+fn main() {
+    program::compare_and_bench("bandwidth", compare, |_| ());
 }

@@ -6,8 +6,8 @@
 //! the start, so their times per entry are upper bounds.
 //!
 //! `-- ratios` prints the comparisons only, and `--record FILE` also writes their records. Any
-//! other word is a filter of criterion. With `--quick` criterion's large matrix has 100 MB instead
-//! of 400.
+//! other word is a filter of criterion. `--quick` leaves out criterion and all comparisons that the
+//! report does not show; with a filter, criterion's large matrix has 100 MB instead of 400.
 //!
 //! The time of a scan is the difference between one iteration of FastPAM1 and none. The start is a
 //! local optimum, so the iteration scans all n candidates and swaps nothing. The times of BUILD and
@@ -31,8 +31,8 @@ use support::arguments::Arguments;
 use support::buffers::Buffer;
 use support::program;
 use support::record::Record;
-use support::records::Records;
-use support::timing::{ONCE, interleaved, medians, seconds};
+use support::records::{Records, Step};
+use support::timing::{ONCE, Sample, difference, interleaved, samples, seconds};
 
 /// The objects of the largest matrix.
 const LARGEST_N: usize = 40_000;
@@ -78,24 +78,24 @@ impl<'a> Data<'a> {
         KMedoids::new(k).init(init).isa(self.isa)
     }
 
-    /// Returns nanoseconds per entry: of reading the matrix, and of fitting by each of `fits`.
-    fn times(&self, rounds: usize, at_least: Duration, fits: &[&KMedoids]) -> (f64, Vec<f64>) {
-        let t = medians(&interleaved(rounds, 1 + fits.len(), |i| match i {
-            0 => seconds(at_least, || _ = black_box(baselines::read(self.isa, black_box(self.entries)))),
-            i => seconds(at_least, || _ = black_box(fits[i - 1].fit(self.matrix).expect("a good matrix"))),
-        }));
-        let per_entry = |seconds: &f64| seconds * 1e9 / self.entries.len() as f64;
-        (per_entry(&t[0]), t[1..].iter().map(per_entry).collect())
+    /// Returns nanoseconds per entry, one per round: of reading the matrix, and of fitting by each
+    /// of `fits`.
+    fn times(&self, rounds: usize, at_least: Duration, fits: &[&KMedoids]) -> Vec<Vec<f64>> {
+        let per_entry = 1e9 / self.entries.len() as f64;
+        interleaved(rounds, 1 + fits.len(), |i| match i {
+            0 => seconds(at_least, || _ = black_box(baselines::read(self.isa, black_box(self.entries)))) * per_entry,
+            i => seconds(at_least, || _ = black_box(fits[i - 1].fit(self.matrix).expect("a good matrix"))) * per_entry,
+        })
     }
 
     /// Returns nanoseconds per entry of reading the matrix, and of a scan from a local optimum.
-    fn scan_times(&self, k: usize, rounds: usize, at_least: Duration) -> (f64, f64) {
+    fn scan_times(&self, k: usize, rounds: usize, at_least: Duration) -> (Sample, Sample) {
         let optimum = self.options(k, Init::Random { seed: 1 }).fit(self.matrix).expect("a good matrix");
         let given = self.options(k, Init::Given(optimum.medoids().to_vec())).algorithm(Algorithm::FastPam1);
         let (none, one) = (given.clone().max_iterations(0), given.max_iterations(1));
         assert_eq!(one.fit(self.matrix).expect("a good matrix").swaps(), 0, "the start is no local optimum");
-        let (read, t) = self.times(rounds, at_least, &[&none, &one]);
-        (read, (t[1] - t[0]).max(0.0))
+        let t = self.times(rounds, at_least, &[&none, &one]);
+        (Sample::new(&t[0]), difference(&t[2], &t[1]))
     }
 
     /// Begins the record of a function with `k` medoids.
@@ -105,10 +105,20 @@ impl<'a> Data<'a> {
 }
 
 /// Compares scans of a matrix in memory with reading it.
-fn scans_in_memory(data: &Data<'_>, records: &mut Records) {
-    for k in [2, 3, 5, 6, 7, 9, 10, 12, 13, 15, 20, 30, 60, 100, 300, 1000] {
+fn scans_in_memory(data: &Data<'_>, ks: &[usize], records: &mut Records) {
+    for &k in ks {
         let (read, scan) = data.scan_times(k, 5, ONCE);
         records.print(data.record("swap_scan", k).value(scan, "ns/entry").ratio(read / scan, "the read bandwidth"));
+    }
+}
+
+/// Times whole runs from the default start.
+fn runs_by_size(data: &Data<'_>, records: &mut Records) {
+    for k in [10, 100, 1000].into_iter().filter(|k| 2 * k <= data.n) {
+        let options = data.options(k, Init::PlusPlus { seed: 1 });
+        let fit = || _ = black_box(options.fit(data.matrix).expect("a good matrix"));
+        let t = samples(&interleaved(3, 1, |_| seconds(Duration::from_millis(5), fit)));
+        records.print(data.record("fasterpam_run", k).value(t[0] * 1e3, "ms"));
     }
 }
 
@@ -119,12 +129,16 @@ fn starts_in_memory(data: &Data<'_>, records: &mut Records) {
     let start = |k: usize, init: Init| data.options(k, init).max_iterations(0);
     let given = |k: usize| start(k, Init::Given((0..k).map(|i| i * (data.n / k)).collect()));
     let (build, few, many) = (start(3, Init::Build), given(3), given(MANY));
-    let (read, t) = data.times(5, ONCE, &[&build, &few, &many]);
+    let t = data.times(5, ONCE, &[&build, &few, &many]);
+    let read = Sample::new(&t[0]).median;
     // BUILD reads the matrix once per medoid.
-    records.print(data.record("build", 3).ratio(3.0 * read / (t[0] - t[1]), "the read bandwidth"));
+    records.print(data.record("build", 3).ratio(3.0 * read / difference(&t[1], &t[2]).median, "the read bandwidth"));
     // The caches are made before and after: two reads of the row of each medoid.
     let matrices = 2.0 * (MANY - 3) as f64 / data.n as f64;
-    records.print(data.record("nearest_caches", MANY).ratio(matrices * read / (t[2] - t[1]), "the read bandwidth"));
+    records.print(
+        data.record("nearest_caches", MANY)
+            .ratio(matrices * read / difference(&t[3], &t[2]).median, "the read bandwidth"),
+    );
 }
 
 /// Compares scans of a matrix in cache with reading a matrix of the same size from memory.
@@ -132,7 +146,7 @@ fn scans_in_cache(data: &Data<'_>, memory_read: f64, records: &mut Records) {
     for k in [2, 10, 100] {
         let (_, scan) = data.scan_times(k, 15, Duration::from_millis(5));
         let record = data.record("swap_scan", k).value(scan, "ns/entry");
-        records.print(record.ratio(scan / memory_read, "the time of reading from memory"));
+        records.print(record.ratio(scan.median / memory_read, "the time of reading from memory"));
     }
 }
 
@@ -143,10 +157,10 @@ fn whole_runs(data: &Data<'_>, memory_read: f64, records: &mut Records) {
         let clustering = options.fit(data.matrix).expect("a good matrix");
         let passes = clustering.evaluated() as f64 / data.n as f64;
         let fit = || _ = black_box(options.fit(data.matrix).expect("a good matrix"));
-        let t = medians(&interleaved(3, 1, |_| seconds(ONCE, fit)));
-        let time = t[0] * 1e9 / (clustering.evaluated() * data.n) as f64;
+        let t = samples(&interleaved(3, 1, |_| seconds(ONCE, fit)));
+        let time = t[0] * (1e9 / (clustering.evaluated() * data.n) as f64);
         let record = data.record("fasterpam", k).value(time, "ns/entry");
-        let record = record.ratio(time / memory_read, "the time of reading the rows");
+        let record = record.ratio(time.median / memory_read, "the time of reading the rows");
         records.print(record.detail("passes", passes).detail("swaps", clustering.swaps() as f64));
     }
 }
@@ -176,7 +190,7 @@ fn runs_from_starts(data: &Data<'_>, k: usize, records: &mut Records) -> Vec<f64
     }
     let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let excesses: Vec<f64> = losses.iter().map(|loss| loss / lowest - 1.0).collect();
-    let times = medians(&times);
+    let times = samples(&times);
     for (i, start) in starts(data.n, k, 0).iter().enumerate() {
         let record = data.record(&format!("fasterpam_from/{start}"), k).value(times[i] * 1e3, "ms");
         let record = record.ratio(times[i] / times[0], "the time from k-medoids++");
@@ -221,7 +235,7 @@ fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
         for (metric, name) in metrics {
             let seed = [T::rounded(0.5); 16];
             let mut bare = 0;
-            let t = medians(&interleaved(5, 2, |i| {
+            let t = samples(&interleaved(5, 2, |i| {
                 seconds(Duration::from_millis(10), || match i {
                     0 => bare = black_box(baselines::multiply_adds(isa, black_box(&seed), 1 << 16)).0,
                     _ => {
@@ -230,10 +244,10 @@ fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
                     }
                 })
             }));
-            let rate = (n * (n + 1) / 2 * dimensions) as f64 / t[1];
+            let rate = (n * (n + 1) / 2 * dimensions) as f64 / t[1].median;
             let id = format!("distance_matrix/{}/{isa}/n={n}/{name}/dimensions={dimensions}", type_name::<T>());
             let record = Record::new(id).value(rate / 1e9, "multiply-adds/ns");
-            records.print(record.ratio(rate / (bare as f64 / t[0]), "the multiply-add rate"));
+            records.print(record.ratio(rate / (bare as f64 / t[0].median), "the multiply-add rate"));
         }
     }
 }
@@ -244,7 +258,7 @@ fn distances_between_sets<T: Real>(isa: Isa, records: &mut Records) {
     let points = mixture::<T>(n * dimensions / 2);
     let points = MatRef::new(&points, n, dimensions).expect("whole points");
     let mut out = vec![T::default(); n * n];
-    let t = medians(&interleaved(9, 2, |i| {
+    let t = samples(&interleaved(9, 2, |i| {
         seconds(Duration::from_millis(10), || {
             let out = MatMut::new(&mut out, n, n).expect("a square matrix");
             match i {
@@ -255,33 +269,71 @@ fn distances_between_sets<T: Real>(isa: Isa, records: &mut Records) {
     }));
     let id = format!("distance_matrix_between/{}/{isa}/n={n}/euclidean/dimensions={dimensions}", type_name::<T>());
     let pairs = 2.0 * n as f64 / (n + 1) as f64;
-    let record = Record::new(id).value(t[1] * 1e9 / (n * n) as f64, "ns/pair");
-    records.print(record.ratio(pairs * t[0] / t[1], "the rate of pairs of one set"));
+    let record = Record::new(id).value(t[1] * (1e9 / (n * n) as f64), "ns/pair");
+    records.print(record.ratio(pairs * (t[0] / t[1]), "the rate of pairs of one set"));
 }
 
-/// Runs the comparisons on every instruction set; the scalar one only in cache.
-fn compare(_: &Arguments, records: &mut Records) {
-    let mut buffer = Buffer::new(LARGEST_N * LARGEST_N * size_of::<f32>());
-    compare_starts(&mut buffer, records);
-    for isa in Isa::available() {
-        let is_vector = isa.name() != "scalar";
-        let (memory_read, _) = Data::new(Isa::best(), MEMORY_N, &mut buffer).times(5, ONCE, &[]);
-        if is_vector {
-            let data = Data::new(isa, MEMORY_N, &mut buffer);
-            scans_in_memory(&data, records);
+/// What the steps share.
+struct Shared {
+    buffer: Buffer,
+    /// Nanoseconds per entry of reading a matrix in memory.
+    memory_read: f64,
+}
+
+/// The steps of one instruction set; the scalar one only in cache.
+fn isa_steps(isa: Isa) -> Vec<Step<Shared>> {
+    const KS: [usize; 16] = [2, 3, 5, 6, 7, 9, 10, 12, 13, 15, 20, 30, 60, 100, 300, 1000];
+    let is_vector = isa.name() != "scalar";
+    let mut steps = vec![Step::new(format!("reading, {isa}"), |shared: &mut Shared, _: &mut Records| {
+        let t = Data::new(Isa::best(), MEMORY_N, &mut shared.buffer).times(5, ONCE, &[]);
+        shared.memory_read = Sample::new(&t[0]).median;
+    })];
+    if is_vector {
+        steps.push(Step::new(format!("scans in memory, {isa}"), move |shared: &mut Shared, records: &mut Records| {
+            let data = Data::new(isa, MEMORY_N, &mut shared.buffer);
+            scans_in_memory(&data, &KS, records);
             starts_in_memory(&data, records);
-        }
-        scans_in_cache(&Data::new(isa, 1000, &mut buffer), memory_read, records);
-        for n in [2000, 5000, 10_000, 20_000, LARGEST_N] {
-            if is_vector {
-                whole_runs(&Data::new(isa, n, &mut buffer), memory_read, records);
-            }
-        }
+        }));
+    }
+    steps.push(Step::new(format!("scans in cache, {isa}"), move |shared: &mut Shared, records: &mut Records| {
+        scans_in_cache(&Data::new(isa, 1000, &mut shared.buffer), shared.memory_read, records);
+    }));
+    for n in [2000, 5000, 10_000, 20_000, LARGEST_N].into_iter().filter(|_| is_vector) {
+        steps.push(Step::new(format!("runs of n = {n}, {isa}"), move |shared: &mut Shared, records: &mut Records| {
+            whole_runs(&Data::new(isa, n, &mut shared.buffer), shared.memory_read, records);
+        }));
+    }
+    steps.push(Step::new(format!("distances, {isa}"), move |_: &mut Shared, records: &mut Records| {
         distances_against_multiply_adds::<f32>(isa, records);
         distances_against_multiply_adds::<f64>(isa, records);
         distances_between_sets::<f32>(isa, records);
         distances_between_sets::<f64>(isa, records);
+    }));
+    steps
+}
+
+/// Runs the comparisons on every instruction set; with `--quick` those of the report only.
+fn compare(arguments: &Arguments, records: &mut Records) {
+    let buffer = Buffer::new(LARGEST_N * LARGEST_N * size_of::<f32>());
+    let quick = arguments.quick;
+    let sizes: &[usize] = if quick { &[500, 1000, 2000, 5000] } else { &[500, 1000, 2000, 5000, 10_000, 20_000] };
+    let mut steps = Vec::new();
+    for (isa, &n) in program::main_isas().into_iter().flat_map(|isa| sizes.iter().map(move |n| (isa, n))) {
+        steps.push(Step::new(format!("runs of n = {n}, {isa}"), move |shared: &mut Shared, records: &mut Records| {
+            let data = Data::new(isa, n, &mut shared.buffer);
+            runs_by_size(&data, records);
+            if quick && n == 5000 {
+                scans_in_memory(&data, &[2, 3, 5, 10, 20, 50, 100, 300, 1000], records);
+            }
+        }));
     }
+    if !quick {
+        steps.push(Step::new("starts", |shared: &mut Shared, records: &mut Records| {
+            compare_starts(&mut shared.buffer, records)
+        }));
+        steps.extend(Isa::available().flat_map(isa_steps));
+    }
+    records.run(&mut Shared { buffer, memory_read: f64::NAN }, &steps);
 }
 
 /// Benches of criterion: scans, checks, starts and runs.

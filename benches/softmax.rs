@@ -6,7 +6,8 @@
 //! counts the input and the output once each, whatever the number of passes.
 //!
 //! `-- ratios` prints the comparisons only, and `-- --record FILE` also writes their records. Any
-//! other word is a filter of criterion and skips them.
+//! other word is a filter of criterion and skips them. `--quick` leaves out criterion and all
+//! comparisons that the report does not show.
 
 mod support;
 
@@ -16,9 +17,11 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::any::type_name;
 use std::hint::black_box;
 use std::time::Duration;
+use support::arguments::Arguments;
 use support::buffers::Buffer;
-use support::timing::{ONCE, SHORT, interleaved, medians, seconds};
-use support::{program, record::Record, records::Records};
+use support::records::{Records, Step};
+use support::timing::{ONCE, SHORT, Sample, interleaved, samples, seconds};
+use support::{program, record::Record};
 
 /// The elements of the longest row of the comparisons.
 const LONGEST: usize = 1 << 26;
@@ -67,8 +70,8 @@ struct Data<'a, T> {
 
 impl<T: Real> Data<'_, T> {
     /// Times each piece of work on the first `n` elements, in nanoseconds per element.
-    fn times(&mut self, n: usize, rounds: usize, at_least: Duration, works: &[Work<T>]) -> Vec<f64> {
-        medians(&interleaved(rounds, works.len(), |i| {
+    fn times(&mut self, n: usize, rounds: usize, at_least: Duration, works: &[Work<T>]) -> Vec<Sample> {
+        samples(&interleaved(rounds, works.len(), |i| {
             let (x, out) = (&self.x[..n], &mut self.out[..n]);
             let seconds = seconds(at_least, || works[i].apply(self.isa, black_box(x), out));
             seconds * 1e9 / works[i].elements(n) as f64
@@ -76,7 +79,7 @@ impl<T: Real> Data<'_, T> {
     }
 
     /// Times softmax of rows of each length, together `IN_CACHE` elements or a few less.
-    fn row_times(&mut self, rounds: usize, lengths: &[usize]) -> Vec<f64> {
+    fn row_times(&mut self, rounds: usize, lengths: &[usize]) -> Vec<Sample> {
         let works: Vec<Work<T>> = lengths.iter().map(|&cols| Work::Rows(cols)).collect();
         self.times(IN_CACHE, rounds, Duration::from_micros(300), &works)
     }
@@ -107,9 +110,80 @@ fn against_bandwidth<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
     let record = |function, time| data.record(function, LONGEST).value(time, "ns/element");
     let one_row = || record("softmax", softmax);
     records.print(record("log_sum_exp", log_sum_exp).ratio(read / log_sum_exp, "the read bandwidth"));
-    records.print(one_row().ratio((read + scale) / softmax, "the bandwidth of two reads and one write"));
+    records.print(
+        one_row().ratio((read.median + scale.median) / softmax.median, "the bandwidth of two reads and one write"),
+    );
     records.print(one_row().ratio(three_pass / softmax, "the speed of three passes that reload"));
     records.print(record("three_pass_reload", three_pass));
+}
+
+/// Compares one row of each length, from 2^10 to 2^26, with both forms of softmax in three passes.
+fn against_three_passes_by_length<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    let works = [
+        one_row(),
+        Work::Slice(baselines::three_pass_reload),
+        Work::Slice(baselines::three_pass_recompute),
+        Work::Slice(|isa, x, _| _ = black_box(baselines::sum_exp(isa, x))),
+        Work::Slice(|isa, x, _| _ = black_box(baselines::read(isa, x))),
+    ];
+    for n in (10..=LONGEST.ilog2()).map(|log2| 1 << log2) {
+        let (rounds, at_least) = if n < 1 << 20 { (7, SHORT) } else { (3, ONCE) };
+        let t = data.times(n, rounds, at_least, &works);
+        let record = |function, time: Sample| data.record(function, n).value(time, "ns/element");
+        records.print(record("softmax", t[0]).ratio(t[2] / t[0], "the speed of three passes that recompute"));
+        records.print(record("three_pass_reload", t[1]).ratio(t[1] / t[0], "the time of two passes"));
+        records.print(record("three_pass_recompute", t[2]).ratio(t[2] / t[0], "the time of two passes"));
+        records.print(record("sum_exp", t[3]).ratio(t[3] / t[0], "the time of two passes"));
+        records.print(record("read", t[4]).ratio(t[4] / t[0], "the time of two passes"));
+    }
+}
+
+/// Compares one call on a slice that is in cache with a row of the same length among many.
+fn calls_against_rows<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
+    const CALLS: usize = 256;
+    fn like<'a, T: Real>(x: MatRef<'_, T>, out: &'a mut [T]) -> MatMut<'a, T> {
+        MatMut::new(out, x.rows(), x.cols()).expect("equal sizes")
+    }
+    type Function<T> = fn(Isa, &[T], &mut [T]);
+    type Rows<T> = fn(Isa, MatRef<'_, T>, &mut [T]);
+    let functions: [(&str, Function<T>, Rows<T>); 3] = [
+        (
+            "softmax_call",
+            |isa, x, out| isa.softmax(x, out).expect("equal lengths"),
+            |isa, x, out| isa.softmax_rows(x, like(x, out)).expect("equal shapes"),
+        ),
+        (
+            "log_softmax_call",
+            |isa, x, out| isa.log_softmax(x, out).expect("equal lengths"),
+            |isa, x, out| isa.log_softmax_rows(x, like(x, out)).expect("equal shapes"),
+        ),
+        (
+            "log_sum_exp_call",
+            |isa, x, _| _ = black_box(isa.log_sum_exp(x)),
+            |isa, x, out| isa.log_sum_exp_rows(x, &mut out[..x.rows()]).expect("equal lengths"),
+        ),
+    ];
+    let isa = data.isa;
+    for n in (3..=12).map(|log2| 1 << log2) {
+        let count = IN_CACHE / n;
+        let (x, out) = (&data.x[..IN_CACHE], &mut data.out[..IN_CACHE]);
+        let t = samples(&interleaved(9, 2 * functions.len(), |i| {
+            let (_, call, rows) = functions[i / 2];
+            // Many calls for each look at the clock, which takes longer than a short call.
+            let many_calls = || (0..CALLS).for_each(|_| call(isa, black_box(&x[..n]), black_box(&mut out[..n])));
+            if i % 2 == 0 {
+                return seconds(Duration::from_micros(300), many_calls) * 1e9 / CALLS as f64;
+            }
+            let all_rows = || {
+                rows(isa, MatRef::new(black_box(x), count, n).expect("whole rows"), out);
+            };
+            seconds(Duration::from_micros(300), all_rows) * 1e9 / count as f64
+        }));
+        for (i, (name, ..)) in functions.iter().enumerate() {
+            let record = data.record(name, n).value(t[2 * i], "ns/call");
+            records.print(record.ratio(t[2 * i] / t[2 * i + 1], "the time of the same row among many"));
+        }
+    }
 }
 
 /// Compares rows in cache with the sum of their exponentials.
@@ -120,7 +194,7 @@ fn against_sum_exp<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
     let t = data.times(IN_CACHE, 25, SHORT, &works);
     for (cols, time) in lengths.into_iter().zip(&t[1..]) {
         let record = data.record("softmax_rows", cols).value(*time, "ns/element");
-        records.print(record.ratio(time / t[0], "the time of summing exp"));
+        records.print(record.ratio(*time / t[0], "the time of summing exp"));
     }
 }
 
@@ -141,7 +215,7 @@ fn against_rows_of_1024<T: Real>(data: &mut Data<'_, T>, records: &mut Records) 
     let t = data.row_times(25, &[8, 16, 32, 64, 128, 256, 1024]);
     for (cols, time) in [8, 16, 32, 64, 128, 256].into_iter().zip(&t) {
         let record = data.record("softmax_rows", cols).value(*time, "ns/element");
-        records.print(record.ratio(time / t[t.len() - 1], "the time of an element of rows of 1024"));
+        records.print(record.ratio(*time / t[t.len() - 1], "the time of an element of rows of 1024"));
     }
 }
 
@@ -153,7 +227,7 @@ fn against_whole_vectors<T: Real>(data: &mut Data<'_, T>, records: &mut Records)
     let lanes = vector.map_or(1, |(_, bytes)| bytes / size_of::<T>());
     let lengths: Vec<usize> = (1..=300 + lanes).collect();
     let t = data.row_times(15, &lengths);
-    let row = |cols: usize| t[cols - 1] * cols as f64;
+    let row = |cols: usize| t[cols - 1].median * cols as f64;
     let ratio = |cols: usize| row(cols) / row(cols.next_multiple_of(lanes));
     let worst = (1..=300).max_by(|&a, &b| ratio(a).total_cmp(&ratio(b))).expect("some lengths");
     let above = (1..=300).filter(|&cols| ratio(cols) > 1.1).count();
@@ -167,7 +241,7 @@ fn against_half_as_long<T: Real>(data: &mut Data<'_, T>, records: &mut Records) 
     let longest_log2 = if data.isa.name() == "scalar" { 22 } else { 26 };
     let sizes: Vec<usize> = (6..=longest_log2).map(|log2| 1 << log2).collect();
     let mut time = |n| data.times(n, if n < 1 << 24 { 7 } else { 3 }, SHORT, &[one_row()])[0];
-    let t: Vec<f64> = sizes.iter().map(|&n| time(n)).collect();
+    let t: Vec<Sample> = sizes.iter().map(|&n| time(n)).collect();
     for (n, time) in sizes.iter().zip(&t) {
         records.print(data.record("softmax", n).value(*time, "ns/element"));
     }
@@ -234,12 +308,12 @@ fn against_ordinary_logits<T: Real>(data: &mut Data<'_, T>, records: &mut Record
     let (isa, out) = (data.isa, &mut data.out[..]);
     let mut compare = |function: &str, work: Work<T>, inputs: &[(&str, Vec<T>)]| {
         let all: Vec<&Vec<T>> = std::iter::once(&ordinary).chain(inputs.iter().map(|(_, x)| x)).collect();
-        let t = medians(&interleaved(25, all.len(), |i| {
+        let t = samples(&interleaved(25, all.len(), |i| {
             seconds(SHORT, || work.apply(isa, black_box(all[i]), &mut out[..N])) * 1e9 / N as f64
         }));
         for ((what, _), time) in inputs.iter().zip(&t[1..]) {
             let record = Record::new(format!("{function}/{}/{isa}/n={ROW}/{what}", type_name::<T>()));
-            records.print(record.value(*time, "ns/element").ratio(time / t[0], "the time of ordinary logits"));
+            records.print(record.value(*time, "ns/element").ratio(*time / t[0], "the time of ordinary logits"));
         }
     };
     for (function, work) in row_functions::<T>() {
@@ -251,21 +325,33 @@ fn against_ordinary_logits<T: Real>(data: &mut Data<'_, T>, records: &mut Record
     compare("stablemax", Work::Slice(stablemax), &inputs);
 }
 
-/// Runs the comparisons of one type on one instruction set.
-fn compare<T: Real + bytemuck::Pod>(isa: Isa, [x, out]: &mut [Buffer; 2], records: &mut Records) {
-    let (x, out) = (x.elements::<T>(LONGEST), out.shifted_elements::<T>(LONGEST));
-    x.copy_from_slice(&logits::<T>(1 << 20).repeat(LONGEST >> 20));
-    out.fill(T::rounded(1.0));
-    let mut data = Data { isa, x, out };
-    if isa.name() != "scalar" {
-        against_bandwidth(&mut data, records);
+/// The comparisons of one type on one instruction set; with `quick` those of the report only.
+fn steps<T: Real + bytemuck::Pod>(isa: Isa, quick: bool) -> Vec<Step<[Buffer; 2]>> {
+    fn data<T: Real + bytemuck::Pod>(isa: Isa, [x, out]: &mut [Buffer; 2]) -> Data<'_, T> {
+        Data { isa, x: x.elements::<T>(LONGEST), out: out.shifted_elements::<T>(LONGEST) }
     }
-    against_sum_exp(&mut data, records);
-    against_a_call_for_each_row(&mut data, records);
-    against_rows_of_1024(&mut data, records);
-    against_whole_vectors(&mut data, records);
-    against_half_as_long(&mut data, records);
-    against_ordinary_logits(&mut data, records);
+    let step = |name: &str, compare: fn(&mut Data<'_, T>, &mut Records)| {
+        let name = format!("{name}, {} {isa}", type_name::<T>());
+        Step::new(name, move |buffers, records| compare(&mut data(isa, buffers), records))
+    };
+    let fill = |buffers: &mut [Buffer; 2], _: &mut Records| {
+        buffers[0].elements(LONGEST).copy_from_slice(&logits::<T>(1 << 20).repeat(LONGEST >> 20));
+        buffers[1].shifted_elements(LONGEST).fill(T::rounded(1.0));
+    };
+    let mut steps = vec![Step::new("data", fill), step("against summing exp", against_sum_exp)];
+    if isa.name() != "scalar" {
+        steps.push(step("against bandwidth", against_bandwidth));
+        steps.push(step("against three passes by length", against_three_passes_by_length));
+        steps.push(step("single calls", calls_against_rows));
+    }
+    if !quick {
+        steps.push(step("against a call for each row", against_a_call_for_each_row));
+        steps.push(step("against rows of 1024", against_rows_of_1024));
+        steps.push(step("against whole vectors", against_whole_vectors));
+        steps.push(step("against rows half as long", against_half_as_long));
+        steps.push(step("against ordinary logits", against_ordinary_logits));
+    }
+    steps
 }
 
 /// Benches of criterion: short rows in cache, and one row in cache and out of it.
@@ -295,12 +381,16 @@ fn bench_with_criterion<T: Real>(criterion: &mut Criterion) {
 }
 
 fn main() {
-    let compare_all = |_: &_, records: &mut Records| {
+    let compare_all = |arguments: &Arguments, records: &mut Records| {
         let mut buffers = [LONGEST * 8, LONGEST * 8 + 4096].map(Buffer::new);
-        for isa in Isa::available() {
-            compare::<f32>(isa, &mut buffers, records);
-            compare::<f64>(isa, &mut buffers, records);
-        }
+        let steps: Vec<_> = match arguments.quick {
+            true => program::main_isas().into_iter().flat_map(|isa| steps::<f32>(isa, true)).collect(),
+            false => Isa::available()
+                .flat_map(|isa| [steps::<f32>(isa, false), steps::<f64>(isa, false)])
+                .flatten()
+                .collect(),
+        };
+        records.run(&mut buffers, &steps);
     };
     program::compare_and_bench("softmax", compare_all, |criterion| {
         bench_with_criterion::<f32>(criterion);

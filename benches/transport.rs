@@ -8,6 +8,7 @@
 //!
 //! `-- ratios` prints the comparisons only, `-- ratios avx512 f32` or `-- ratios solves` some of
 //! them, and `--record FILE` also writes their records. Any other word is a filter of criterion.
+//! `--quick` leaves out criterion and all comparisons that the report does not show.
 //!
 //! A solve with tolerance 0 takes exactly the requested number of iterations. The time of an
 //! iteration is a difference of times: the checks before, the stored matrix and the summary after
@@ -28,8 +29,8 @@ use support::arguments::Arguments;
 use support::buffers::Buffer;
 use support::program;
 use support::record::Record;
-use support::records::Records;
-use support::timing::{interleaved, medians, seconds};
+use support::records::{Records, Run, Step};
+use support::timing::{Sample, interleaved, samples, seconds};
 
 /// The bytes of the largest cost matrix.
 const LARGEST_BYTES: usize = 1 << 30;
@@ -89,7 +90,7 @@ fn compare_iterations<T: Real>(isa: Isa, cost: MatRef<'_, T>, data: &[T], record
     let at_least = Duration::from_millis(5);
     let many = (20_000_000 / entries).clamp(2, 200);
     let rounds = if entries < 1 << 22 { 9 } else { 3 };
-    let t = medians(&interleaved(rounds, 4, |i| match i {
+    let t = samples(&interleaved(rounds, 4, |i| match i {
         0 => seconds(at_least, || _ = black_box(baselines::sum_exp(isa, black_box(data)))),
         1 => seconds(at_least, || _ = black_box(baselines::read(isa, black_box(data)))),
         _ => {
@@ -99,10 +100,10 @@ fn compare_iterations<T: Real>(isa: Isa, cost: MatRef<'_, T>, data: &[T], record
     }));
     let (exp, read, log, scaling) = (t[0], t[1], t[2], t[3]);
     let size = if n == m { format!("n={n}") } else { format!("n={n}/m={m}") };
-    let record = |function: &str, method: &str, seconds: f64| {
+    let record = |function: &str, method: &str, seconds: Sample| {
         let record = Record::new(format!("{function}/{}/{isa}/{method}{size}", type_name::<T>()));
-        let record = record.value(seconds * 1e9 / entries as f64, "ns/entry").detail("ms", seconds * 1e3);
-        record.detail("GB/s", size_of_val(data) as f64 / seconds / 1e9)
+        let record = record.value(seconds * (1e9 / entries as f64), "ns/entry").detail("ms", seconds.median * 1e3);
+        record.detail("GB/s", size_of_val(data) as f64 / seconds.median / 1e9)
     };
     let log_iteration = || record("sinkhorn_iteration", "log/", log);
     let scaling_iteration = || record("sinkhorn_iteration", "scaling/", scaling);
@@ -114,10 +115,16 @@ fn compare_iterations<T: Real>(isa: Isa, cost: MatRef<'_, T>, data: &[T], record
 }
 
 /// Compares iterations on matrices of several shapes.
-fn compare_shapes<T: Real + bytemuck::Pod>(isa: Isa, buffer: &mut Buffer, records: &mut Records) {
-    let mut shapes = vec![(256, 256), (512, 512), (1024, 1024), (100, 100_000), (100_000, 100)];
+fn compare_shapes<T: Real + bytemuck::Pod>(isa: Isa, quick: bool, buffer: &mut Buffer, records: &mut Records) {
+    let mut shapes = vec![(256, 256), (512, 512), (1024, 1024)];
     if isa.name() != "scalar" {
-        shapes.extend([(4096, 4096), (8192, 8192), (16384, 16384)]);
+        shapes.extend([(2048, 2048), (4096, 4096)]);
+    }
+    if !quick {
+        shapes.extend([(100, 100_000), (100_000, 100)]);
+    }
+    if isa.name() != "scalar" && !quick {
+        shapes.extend([(8192, 8192), (16384, 16384)]);
     }
     for (n, m) in shapes {
         if n * m * size_of::<T>() <= LARGEST_BYTES {
@@ -129,12 +136,18 @@ fn compare_shapes<T: Real + bytemuck::Pod>(isa: Isa, buffer: &mut Buffer, record
     }
 }
 
+/// The median of the costs.
+fn median_cost<T: Real>(cost: &[T]) -> f64 {
+    let mut sorted: Vec<f64> = cost.iter().map(|&c| c.into()).collect();
+    let (_, &mut median, _) = sorted.select_nth_unstable_by(cost.len() / 2, f64::total_cmp);
+    median
+}
+
 /// Compares the methods in whole solves to the default tolerance, as `peers/sinkhorn.py` does.
 fn compare_solves<T: Real + bytemuck::Pod>(n: usize, buffer: &mut Buffer, records: &mut Records) {
     let cost = buffer.elements::<T>(n * n);
     fill_costs(n, n, cost);
-    let mut sorted: Vec<f64> = cost.iter().map(|&c| c.into()).collect();
-    let (_, &mut median, _) = sorted.select_nth_unstable_by(n * n / 2, f64::total_cmp);
+    let median = median_cost(cost);
     let (matrix, masses) = (MatRef::new(&*cost, n, n).expect("a square matrix"), uniform(n));
     let epsilons: &[f64] = if n > 2000 { &[0.1, 0.01] } else { &[0.1, 0.01, 0.001] };
     for &relative_epsilon in epsilons {
@@ -163,30 +176,59 @@ fn compare_solves<T: Real + bytemuck::Pod>(n: usize, buffer: &mut Buffer, record
     }
 }
 
-/// Runs all comparisons, or those that the command line names: types, instruction sets, `solves`.
-fn compare(arguments: &Arguments, records: &mut Records) {
-    let mut buffer = Buffer::new(LARGEST_BYTES);
-    let isas: Vec<Isa> = Isa::available().collect();
+/// Times whole solves with the default options against the size of the problem and epsilon.
+fn solves_by_size(isa: Isa, n: usize, buffer: &mut Buffer, records: &mut Records) {
+    let cost = buffer.elements::<f32>(n * n);
+    fill_costs(n, n, cost);
+    let median = median_cost(cost);
+    let (matrix, masses) = (MatRef::new(&*cost, n, n).expect("a square matrix"), uniform(n));
+    let epsilons = [0.1, 0.03, 0.01, 0.003, 0.001];
+    let solvers = epsilons.map(|epsilon| Sinkhorn::new(epsilon * median).max_iterations(20_000).isa(isa));
+    let mut last = [(); 5].map(|()| None);
+    let t = samples(&interleaved(3, epsilons.len(), |i| {
+        seconds(Duration::from_millis(5), || {
+            last[i] = Some(solvers[i].solve(matrix, &masses, &masses).expect("a good problem"));
+        })
+    }));
+    for ((epsilon, time), transport) in epsilons.iter().zip(t).zip(last.into_iter().flatten()) {
+        let id = format!("sinkhorn_solve/f32/{isa}/n={n}/epsilon={epsilon}*median/default");
+        let record = Record::new(id).value(time * 1e3, "ms").detail("iterations", transport.iterations() as f64);
+        let record = record.detail("error", transport.marginal_error());
+        records.print(if transport.converged() { record } else { record.detail("not converged", 1.0) });
+    }
+}
+
+/// The comparisons that the command line asks for: types, instruction sets, `solves`; with
+/// `--quick` those of the report only.
+fn steps(arguments: &Arguments) -> Vec<Step<Buffer>> {
+    let quick = arguments.quick;
+    let isas: Vec<Isa> = if quick { program::main_isas() } else { Isa::available().collect() };
     let isa_names: Vec<&str> = isas.iter().map(|isa| isa.name()).collect();
     let wants_type = |name| arguments.wants(name, &["f32", "f64"]);
     let names_solves = arguments.words.iter().any(|word| word == "solves");
+    let mut steps = Vec::new();
+    let mut add = |name: String, run: Run<Buffer>| steps.push(Step { name, run });
     for isa in isas {
         if names_solves || !arguments.wants(isa.name(), &isa_names) {
             continue;
         }
         if wants_type("f32") {
-            compare_shapes::<f32>(isa, &mut buffer, records);
+            add(format!("iterations, f32 {isa}"), Box::new(move |b, r| compare_shapes::<f32>(isa, quick, b, r)));
         }
-        if wants_type("f64") {
-            compare_shapes::<f64>(isa, &mut buffer, records);
-        }
-    }
-    for n in [1000, 4096] {
-        if names_solves || arguments.words.len() <= 1 {
-            compare_solves::<f32>(n, &mut buffer, records);
-            compare_solves::<f64>(n, &mut buffer, records);
+        if wants_type("f64") && !quick {
+            add(format!("iterations, f64 {isa}"), Box::new(move |b, r| compare_shapes::<f64>(isa, quick, b, r)));
         }
     }
+    if names_solves || arguments.words.len() <= 1 {
+        for n in if quick { vec![] } else { vec![1000, 4096] } {
+            add(format!("solves of n = {n}, f32"), Box::new(move |b, r| compare_solves::<f32>(n, b, r)));
+            add(format!("solves of n = {n}, f64"), Box::new(move |b, r| compare_solves::<f64>(n, b, r)));
+        }
+        for (isa, n) in program::main_isas().into_iter().flat_map(|isa| [128, 256, 512, 1024, 2048].map(|n| (isa, n))) {
+            add(format!("solves of n = {n}, f32 {isa}"), Box::new(move |b, r| solves_by_size(isa, n, b, r)));
+        }
+    }
+    steps
 }
 
 /// Benches of criterion: one iteration.
@@ -249,6 +291,9 @@ fn bench_batch<T: Real>(criterion: &mut Criterion) {
 }
 
 fn main() {
+    let compare = |arguments: &Arguments, records: &mut Records| {
+        records.run(&mut Buffer::new(LARGEST_BYTES), &steps(arguments));
+    };
     program::compare_and_bench("transport", compare, |criterion| {
         bench_iteration::<f32>(criterion);
         bench_iteration::<f64>(criterion);

@@ -2,9 +2,9 @@
 
 /// The options and words of the command line.
 pub(crate) struct Arguments {
-    /// `--quick`: fewer rounds.
+    /// `--quick`: only the comparisons that the report shows, in fewer rounds, without criterion.
     pub(crate) quick: bool,
-    /// `--record FILE`: append records to this file, and leave criterion out.
+    /// `--record FILE` or `--json FILE`: append records to this file, too, and leave criterion out.
     pub(crate) record: Option<String>,
     /// `--machine TEXT`: facts about the machine that the system does not state, for the records.
     pub(crate) machine: Option<String>,
@@ -21,7 +21,7 @@ impl Arguments {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => arguments.quick = true,
-                "--record" => arguments.record = Some(words.next().expect("--record needs the name of a file")),
+                "--record" | "--json" => arguments.record = Some(words.next().expect("a file's name after the option")),
                 "--machine" => arguments.machine = Some(words.next().expect("--machine needs a description")),
                 // Cargo adds `--bench`; the other options are criterion's.
                 option if option.starts_with('-') => (),
@@ -38,7 +38,8 @@ impl Arguments {
 
     /// Whether to run the comparisons only, without criterion's benches.
     pub(crate) fn only_compare(&self) -> bool {
-        self.record.is_some() || self.words.first().is_some_and(|word| word == "ratios")
+        let quick = self.quick && self.words.is_empty();
+        quick || self.record.is_some() || self.words.first().is_some_and(|word| word == "ratios")
     }
 
     /// Whether the words after `ratios` ask for `name`: they name it, or none of `alternatives`.

@@ -2,12 +2,13 @@
 
 use super::json::{NULL, number, object, string};
 use super::machine::Machine;
+use super::timing::Sample;
 use std::fmt::Write as _;
 
 /// One measurement, and the reference that it was compared with.
 pub(crate) struct Record {
     work: String,
-    value: Option<(f64, &'static str)>,
+    value: Option<(Sample, &'static str)>,
     ratio: Option<(f64, &'static str)>,
     details: Vec<(&'static str, f64)>,
 }
@@ -19,8 +20,8 @@ impl Record {
     }
 
     /// Sets the measured quantity and its unit.
-    pub(crate) fn value(self, value: f64, unit: &'static str) -> Self {
-        Self { value: Some((value, unit)), ..self }
+    pub(crate) fn value(self, value: impl Into<Sample>, unit: &'static str) -> Self {
+        Self { value: Some((value.into(), unit)), ..self }
     }
 
     /// Sets the comparison: the quantity is `ratio` times `of`, for example 1.5 times "the time of
@@ -38,7 +39,7 @@ impl Record {
     /// Returns the record as a line of a table for people.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{:<50}", self.work);
-        let value = self.value.map_or(String::new(), |(value, unit)| format!("{} {unit}", number(value)));
+        let value = self.value.map_or(String::new(), |(value, unit)| format!("{} {unit}", number(value.median)));
         let _ = write!(text, " {value:<20}");
         if let Some((ratio, of)) = self.ratio {
             let _ = write!(text, " {ratio:>6.2} x {of}");
@@ -51,15 +52,19 @@ impl Record {
 
     /// Returns the record as a line of a file.
     pub(crate) fn json(&self, bench: &str, machine: &Machine) -> String {
-        let (value, unit) = self.value.map_or((f64::NAN, NULL.into()), |(value, unit)| (value, string(unit)));
+        let (sample, unit) = self.value.unzip();
+        let quartiles = sample.and_then(|sample| sample.quartiles);
+        let quartiles = quartiles.map_or(NULL.into(), |[low, high]| format!("[{}, {}]", number(low), number(high)));
         let (ratio, of) = self.ratio.map_or((f64::NAN, NULL.into()), |(ratio, of)| (ratio, string(of)));
         let details: Vec<_> = self.details.iter().map(|&(name, value)| (name, number(value))).collect();
         object(&[
             ("bench", string(bench)),
             ("work", string(&self.work)),
             ("peer", NULL.into()),
-            ("value", number(value)),
-            ("unit", unit),
+            ("value", sample.map_or(NULL.into(), |sample| number(sample.median))),
+            ("unit", unit.map_or(NULL.into(), string)),
+            ("quartiles", quartiles),
+            ("rounds", sample.map_or(NULL.into(), |sample| sample.rounds.to_string())),
             ("ratio", number(ratio)),
             ("of", of),
             ("details", object(&details)),
