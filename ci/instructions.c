@@ -1,11 +1,11 @@
 // A plugin of QEMU's user mode for ci/instructions: counts the instructions that a program has
-// executed, and writes the count at every system call `write` to the standard output. A program
-// that prints a line at a time so has its lines numbered by instructions.
+// executed, and writes the count down at every system call `write` to the standard output. If the
+// program prints line by line, each line has a count.
 //
 // Arguments: `counts=FILE`, and `write=N`, the number of the system call.
 //
-// QEMU's header is in no package of Debian, so the few declarations are repeated: version 1 of the
-// interface, of QEMU 4.2 to 8.2.
+// QEMU's header is in no package of Debian, so the declarations are repeated here. They are those
+// of version 1 of the interface, which QEMU 7.2 has.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
