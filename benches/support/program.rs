@@ -21,7 +21,7 @@ pub(crate) fn compare_and_bench(
 ) {
     let arguments = Arguments::new();
     if arguments.should_compare() {
-        compare(&arguments, &mut Records::new(bench, &arguments));
+        compare(&arguments, &mut Records::new(bench, &arguments, &report::folder()));
         report::render();
     }
     if !arguments.only_compare() {

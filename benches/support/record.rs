@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 /// One measurement, and the reference that it was compared with.
 pub(crate) struct Record {
     work: String,
+    peer: Option<String>,
     value: Option<(Sample, &'static str)>,
     ratio: Option<(f64, &'static str)>,
     details: Vec<(&'static str, f64)>,
@@ -16,7 +17,12 @@ pub(crate) struct Record {
 impl Record {
     /// A record of the work with this id, for example `softmax/f32/avx512/n=4096`.
     pub(crate) fn new(work: impl Into<String>) -> Self {
-        Self { work: work.into(), value: None, ratio: None, details: Vec::new() }
+        Self { work: work.into(), peer: None, value: None, ratio: None, details: Vec::new() }
+    }
+
+    /// Sets the name and the version of another library that did the work.
+    pub(crate) fn peer(self, peer: impl Into<String>) -> Self {
+        Self { peer: Some(peer.into()), ..self }
     }
 
     /// Sets the measured quantity and its unit.
@@ -38,7 +44,8 @@ impl Record {
 
     /// Returns the record as a line of a table for people.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("{:<50}", self.work);
+        let peer = self.peer.as_ref().map_or(String::new(), |peer| format!(", {peer}"));
+        let mut text = format!("{:<50}", format!("{}{peer}", self.work));
         let value = self.value.map_or(String::new(), |(value, unit)| format!("{} {unit}", number(value.median)));
         let _ = write!(text, " {value:<20}");
         if let Some((ratio, of)) = self.ratio {
@@ -60,7 +67,7 @@ impl Record {
         object(&[
             ("bench", string(bench)),
             ("work", string(&self.work)),
-            ("peer", NULL.into()),
+            ("peer", self.peer.as_deref().map_or(NULL.into(), string)),
             ("value", sample.map_or(NULL.into(), |sample| number(sample.median))),
             ("unit", unit.map_or(NULL.into(), string)),
             ("quartiles", quartiles),

@@ -4,7 +4,6 @@
 use super::arguments::Arguments;
 use super::machine::Machine;
 use super::record::Record;
-use super::report;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{File, create_dir_all};
 use std::io::Write as _;
@@ -34,12 +33,13 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Prints the machine, and opens the files: that of the report, and that of `--record`.
-    pub(crate) fn new(bench: &'static str, arguments: &Arguments) -> Self {
+    /// Prints the machine, and opens the files: that of the report in `folder`, and that of
+    /// `--record`.
+    pub(crate) fn new(bench: &'static str, arguments: &Arguments, folder: &Path) -> Self {
         let machine = Machine::detect(arguments.machine.as_deref().unwrap_or_default());
         machine.print();
-        create_dir_all(report::folder()).expect("a folder for records");
-        let own = report::folder().join(bench).with_extension("jsonl");
+        create_dir_all(folder).expect("a folder for records");
+        let own = folder.join(bench).with_extension("jsonl");
         let open = |path: &Path| File::options().create(true).append(true).open(path).expect("a file for records");
         let files = [Some(own.as_path()), arguments.record.as_ref().map(Path::new)];
         let files = files.into_iter().flatten().map(open).collect();

@@ -137,8 +137,7 @@ pub(super) fn logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> Lo
     load_part(l, row, 0, &mut tile[..vectors]);
     out_of_line!(l, {
         let max = row_maximum(l, &tile[..vectors]);
-        // False for infinite and huge ones.
-        if !(max.to_f64().abs() < MAX_MAXIMUM) {
+        if max.to_f64().abs() >= MAX_MAXIMUM {
             return (f64::NAN, 0.0);
         }
         let mut sum = PartialSum::new(l, max);

@@ -115,7 +115,7 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64,
     let mut row = row.reborrow();
     out_of_line!(l, {
         if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
-            let sum = row_sum_exp(l, &mut row, BaseOne::MayFit).sum;
+            let sum = row_sum_exp(l, &mut row, BaseOne::Untried).sum;
             match sum.degenerate_value(empty) {
                 Some(x) => row.dst().fill(x),
                 None => write_recomputed::<L, T, Shifted>(l, &sum, &mut row, weight),

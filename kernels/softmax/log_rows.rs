@@ -72,7 +72,7 @@ pub(crate) fn cross_entropy_rows<L: ExpLanes<T>, T: Float>(
 /// The sum of the exponentials of a slice.
 #[inline(always)]
 pub(crate) fn ext_sum<L: ExpLanes<T>, T: Float>(l: L, x: &[T]) -> ExtSum<T> {
-    row_sum_exp(l, &mut SrcDst::reading(x), BaseOne::MayFit).sum
+    row_sum_exp(l, &mut SrcDst::reading(x), BaseOne::Untried).sum
 }
 
 /// Results of rows of logits. Vectors have a body of its own for logits without options.

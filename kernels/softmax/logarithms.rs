@@ -29,9 +29,9 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
         let ln = beside_max::logarithm(l, row);
         return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
     }
-    let base_one = if row.len() <= BLOCK_ELEMENTS { BaseOne::MustFit } else { BaseOne::MayFit };
+    let base_one = if row.len() <= BLOCK_ELEMENTS { BaseOne::Required } else { BaseOne::Untried };
     let RowSum { sum, may_dominate, failed_base_one } = row_sum_exp(l, row, base_one);
-    if failed_base_one && base_one == BaseOne::MustFit {
+    if failed_base_one && base_one == BaseOne::Required {
         return second_look(l, row);
     }
     let ln = sum.ln_parts(l.double());
@@ -111,16 +111,16 @@ pub(super) fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
         }
         for (at, i) in group.clone().enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
             let base_one = match rows.row_len(i) <= beyond {
-                true => BaseOne::MustFit,
-                false if in_group => BaseOne::DoesNotFit,
-                false => BaseOne::MayFit,
+                true => BaseOne::Required,
+                false if in_group => BaseOne::Failed,
+                false => BaseOne::Untried,
             };
             let mut failed = in_group;
-            if !in_group || base_one != BaseOne::MustFit {
+            if !in_group || base_one != BaseOne::Required {
                 let sum = row_sum_exp(l, &mut rows.row_mut(i), base_one);
                 (sums[at], may_dominate[at], failed) = (sum.sum, sum.may_dominate, sum.failed_base_one);
             }
-            if failed && base_one == BaseOne::MustFit {
+            if failed && base_one == BaseOne::Required {
                 sums[at] = ExtSum::base_one(1.0, 0.0);
                 beside_max |= 1 << at;
             }

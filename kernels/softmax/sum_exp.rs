@@ -35,11 +35,11 @@ pub(super) struct RowSum<T> {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum BaseOne {
     /// Nothing.
-    MayFit,
+    Untried,
     /// The base does not fit the first block.
-    DoesNotFit,
+    Failed,
     /// If the base is tried and does not fit, the sum is not needed, and has no meaning.
-    MustFit,
+    Required,
 }
 
 /// The sum of the exponentials of a row, out of line.
@@ -55,7 +55,7 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
         while at < len {
             let end = len.min(at + BLOCK_ELEMENTS);
             let tries_base_one =
-                sum.base() == Base::ONE && (at > 0 || base_one != BaseOne::DoesNotFit && may_fit_base_one(l, &row));
+                sum.base() == Base::ONE && (at > 0 || base_one != BaseOne::Failed && may_fit_base_one(l, &row));
             let mut block = if tries_base_one {
                 block_sum_exp::<L, T, Recorded, false>(l, &exp, &mut row, at, end)
             } else if at == 0 {
@@ -65,7 +65,7 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
             };
             if !base_fits::<T>(block.high, sum.high()) {
                 failed_base_one |= tries_base_one;
-                if failed_base_one && base_one == BaseOne::MustFit {
+                if failed_base_one && base_one == BaseOne::Required {
                     return degenerate(ExtSum::NAN);
                 }
                 let max = maximum(l, &row, at, end);
@@ -109,7 +109,7 @@ pub(super) fn row_sum_exp_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl R
 pub(super) fn row_may_be_stored<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> bool {
     !row.is_in_place()
         || certainly_fits_base_one(l, row)
-        || may_fit_base_one(l, row) && !row_sum_exp(l, row, BaseOne::MustFit).failed_base_one
+        || may_fit_base_one(l, row) && !row_sum_exp(l, row, BaseOne::Required).failed_base_one
 }
 
 /// [`row_sum_exp_store`] relative to [`Base::ONE`], or `None` if this base does not fit the row.

@@ -36,8 +36,8 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         (exponent, low): (L::V, L::V),
     ) -> ([L::V; K], [L::V; K]) {
         let mut k = x;
-        for i in 0..K {
-            x[i] = l.max(low, x[i]);
+        for x in &mut x {
+            *x = l.max(low, *x);
         }
         for i in 0..K {
             k[i] = self.multiple(l, x[i]);
@@ -45,8 +45,8 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         for i in 0..K {
             x[i] = l.exp_reduce(x[i], k[i], l.splat(T::LN2_HI), l.splat(T::LN2_LO));
         }
-        for i in 0..K {
-            x[i] = self.expm1(l, x[i]);
+        for x in &mut x {
+            *x = self.expm1(l, *x);
         }
         for i in 0..K {
             k[i] = l.select(masks[i], self.power(l, l.quiet_sub(k[i], exponent)), l.splat(T::ZERO));

@@ -1,0 +1,112 @@
+//! What the peers' programs share, most of it with the benches of mantex.
+
+#![allow(dead_code, reason = "every program compiles all of it and uses a part")]
+
+#[path = "../support/arguments.rs"]
+pub(crate) mod arguments;
+#[path = "../support/date.rs"]
+mod date;
+#[path = "../support/json.rs"]
+mod json;
+#[path = "../support/machine.rs"]
+mod machine;
+#[path = "../support/record.rs"]
+pub(crate) mod record;
+#[path = "../support/records.rs"]
+pub(crate) mod records;
+#[path = "../support/timing.rs"]
+pub(crate) mod timing;
+
+use arguments::Arguments;
+use record::Record;
+use records::Records;
+use std::path::Path;
+use timing::{interleaved, samples};
+
+/// One of the libraries that are compared.
+pub(crate) struct Contestant<'a> {
+    /// The name of the crate, and of its function if there are several.
+    pub(crate) name: String,
+    /// The largest relative difference of its results from those of mantex.
+    pub(crate) difference: f64,
+    /// Does the work once.
+    pub(crate) work: Box<dyn FnMut() + 'a>,
+}
+
+/// Compares peers with mantex and records the results.
+pub(crate) struct Comparison {
+    records: Records,
+    /// The rounds of each comparison.
+    pub(crate) rounds: usize,
+    /// The text of the peers' `Cargo.toml`, which has their exact versions.
+    manifest: &'static str,
+}
+
+impl Comparison {
+    /// Reads the command line, and prints the machine and how the peers are compiled.
+    pub(crate) fn new(bench: &'static str, manifest: &'static str) -> Self {
+        let arguments = Arguments::new();
+        // Where the report of mantex's own benches finds them.
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/bench");
+        let records = Records::new(bench, &arguments, &folder);
+        println!("all compiled for {}", target());
+        Self { records, rounds: if arguments.quick { 3 } else { 15 }, manifest }
+    }
+
+    /// Times all in turns, and prints a line for each peer with the ratio of its time to that of
+    /// mantex, which is the first.
+    ///
+    /// `unit_name` is that of times multiplied by `scale`, for example ns/element.
+    pub(crate) fn compare(
+        &mut self,
+        work: &str,
+        contestants: &mut [Contestant<'_>],
+        at_least: std::time::Duration,
+        (scale, unit_name): (f64, &'static str),
+    ) {
+        let times = samples(&interleaved(self.rounds, contestants.len(), |i| {
+            timing::seconds(at_least, &mut contestants[i].work)
+        }));
+        for (contestant, &time) in contestants.iter().zip(&times).skip(1) {
+            let record = Record::new(work).peer(self.peer(&contestant.name)).value(time * scale, unit_name);
+            let record = record.ratio(time / times[0], "the time of mantex");
+            let record = record.detail("mantex", times[0].median * scale);
+            self.records.print(record.detail("largest difference", contestant.difference));
+        }
+    }
+
+    /// Returns the name with the version, and with the vectors that it is compiled for if they are
+    /// not those that every CPU has.
+    fn peer(&self, name: &str) -> String {
+        let (package, function) = name.split_once(' ').unwrap_or((name, ""));
+        let line = self.manifest.lines().find(|line| line.split([' ', '.']).next() == Some(package));
+        let version = line.and_then(|line| line.split("\"=").nth(1)?.split('"').next());
+        let version = version.unwrap_or_else(|| panic!("Cargo.toml has no exact version of {package}"));
+        let compiled = if target() == BASELINE { String::new() } else { format!(" for {}", target()) };
+        format!("{package} {version}{compiled} {function}").trim_end().into()
+    }
+}
+
+/// What [`target`] says without flags.
+const BASELINE: &str = "the target's baseline";
+
+/// The best vectors that all code is compiled for: libraries that detect none at run time have no
+/// others.
+fn target() -> &'static str {
+    if cfg!(target_feature = "avx512f") {
+        "AVX-512"
+    } else if cfg!(target_feature = "avx2") {
+        "AVX2"
+    } else {
+        BASELINE
+    }
+}
+
+/// Returns the largest relative difference of results, and fails if it is above `limit`.
+pub(crate) fn difference(work: &str, name: &str, ours: &[f64], theirs: &[f64], limit: f64) -> f64 {
+    assert_eq!(ours.len(), theirs.len(), "{work}: {name} has another number of results");
+    let relative = |(x, y): (&f64, &f64)| (x - y).abs() / x.abs().max(f64::MIN_POSITIVE);
+    let largest = ours.iter().zip(theirs).map(relative).fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a });
+    assert!(largest <= limit, "{work}: results of {name} differ by {largest:e}, relative to those of mantex");
+    largest
+}
