@@ -36,7 +36,7 @@ use crate::kernels::rows::{Row, maximum};
 /// number of the type.
 const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
 
-/// The maxima from which on logits are shifted.
+/// From maxima of this magnitude on, the maximum is subtracted from the logits.
 const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
 
 /// The shift constant that rounds to an integer.
@@ -157,7 +157,7 @@ pub(super) fn logarithm_of_parts<L: ExpLanes<T>, T: Float>(
     let len = row.len();
     let max = maximum(l, row, 0, len);
     let is_huge = max.to_f64().abs() >= MAX_MAXIMUM;
-    if is_huge && max.to_f64().is_infinite() {
+    if max.to_f64().is_infinite() {
         return (f64::NAN, 0.0);
     }
     let mut sum = PartialSum::new(l, if is_huge { T::ZERO } else { max });
@@ -171,15 +171,15 @@ pub(super) fn logarithm_of_parts<L: ExpLanes<T>, T: Float>(
         out_of_line!(l, { sum.add::<true>(l, part) });
     }
     let (m, ln) = out_of_line!(l, { sum.logarithm(l) });
-    // A difference that is not NaN is 0.
+    // Of differences the maximum is 0, or NaN if the row has NaN.
     (if is_huge { max.to_f64() + m } else { m }, ln)
 }
 
 /// Subtracts a huge maximum of their row from logits; far below it, results are -inf.
 #[inline(always)]
 fn subtract_maximum<L: Lanes<T>, T: Float>(l: L, max: T, vectors: &mut [L::V]) {
-    // A negative logit is so far below a positive maximum that 0 has the same result, and the
-    // difference of which would overflow.
+    // A negative logit is so far below a positive maximum that 0 has the same result; its own
+    // difference might overflow.
     let least = l.splat(if max > T::ZERO { T::ZERO } else { T::NEG_INFINITY });
     for x in vectors {
         *x = l.quiet_sub(l.max(least, *x), l.splat(max));

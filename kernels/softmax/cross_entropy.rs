@@ -19,8 +19,9 @@ use core::ops::Range;
 pub(crate) const IGNORED: usize = usize::MAX;
 
 /// A weight whose magnitude is between 1 / `MAX_FOLDED_WEIGHT` and this bound multiplies the
-/// reciprocal of the sum. With other weights, intermediate results could leave the range of f32.
-const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 40) as f64;
+/// reciprocal of the sum. With other weights, the second part of the reciprocal could be subnormal
+/// in f32.
+const MAX_FOLDED_WEIGHT: f64 = (1_u64 << 20) as f64;
 
 /// A loss below this limit is computed relative to the maximum. The class may then have so large a
 /// part of the sum that the difference from its logarithm loses accuracy: see
@@ -132,12 +133,18 @@ impl<T: Float> Losses<'_, T> {
         let (weight, folded, len) = (self.weight, T::from_f64(self.folded_weight()), gradient.len());
         let of_class = if class < len { &mut gradient[class] } else { &mut masked[class - len] };
         *of_class = *of_class - folded;
-        if loss < MIN_DIFFERENCE {
-            // The softmax minus 1, without a cancellation. The addition makes -0 a 0.
-            *of_class = T::from_f64(folded.to_f64() * expm1(-loss) + 0.0);
-        }
         if folded != weight {
-            gradient.iter_mut().chain(masked).for_each(|x| *x = *x * weight + T::ZERO);
+            for x in &mut *gradient {
+                *x = *x * weight + T::ZERO;
+            }
+            for x in &mut *masked {
+                *x = *x * weight + T::ZERO;
+            }
+        }
+        if loss < MIN_DIFFERENCE {
+            // The softmax minus 1, without a cancellation, rounded once. The addition makes -0 a 0.
+            let of_class = if class < len { &mut gradient[class] } else { &mut masked[class - len] };
+            *of_class = T::from_f64(weight.to_f64() * expm1(-loss) + 0.0);
         }
     }
 
@@ -153,7 +160,7 @@ impl<T: Float> Losses<'_, T> {
 
 /// The cross-entropy of every row, and in its destination the gradient of `weight` times the loss
 /// with respect to the logits: `weight * (softmax - one_hot(class))`; 0 if the class is
-/// [`IGNORED`]. A weight whose magnitude is not between 2^-40 and 2^40 is multiplied in a pass of
+/// [`IGNORED`]. A weight whose magnitude is not between 2^-20 and 2^20 is multiplied in a pass of
 /// its own.
 #[inline(always)]
 pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(

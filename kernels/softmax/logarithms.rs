@@ -1,8 +1,9 @@
 //! The logarithms of the sums of rows, of one row or of a group at a time.
 //!
 //! Rows of at most [`beside_max_vectors`] vectors are summed beside their maximum at once
-//! ([`beside_max`](super::beside_max)). Others are so only if base 1 does not fit them, or if one
-//! exponential is a large part of the sum ([`MAX_SHARE`](super::sum_exp::MAX_SHARE)). The choice
+//! ([`beside_max`](super::beside_max)). Others are so only if base 1 is tried and does not fit
+//! them, or if one exponential is a large part of the sum
+//! ([`MAX_SHARE`](super::sum_exp::MAX_SHARE)). The choice
 //! depends on nothing but the row, so that a row has the same bits alone, in a group, and in a
 //! matrix with more columns.
 
@@ -17,13 +18,13 @@ use crate::kernels::rows::{Row, has_nan, maximum};
 use core::ops::Range;
 
 /// The sum of the exponentials of a row and its logarithm. If the sum is degenerate, the logarithm
-/// has no meaning. Of a row that is summed beside its maximum, the sum is 1. Rows whose logarithm
-/// has at least the magnitude `sound` are not if only one exponential dominates.
+/// has no meaning. Of a row that is summed beside its maximum, the sum is 1. A dominating
+/// exponential is no reason for that if the logarithm has at least the magnitude `exact_from`.
 #[inline(always)]
 pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
     l: L,
     row: &mut impl Row<T>,
-    sound: f64,
+    exact_from: f64,
 ) -> (ExtSum<T>, Logarithm) {
     if row.len() <= beside_max_vectors::<T>() * L::N {
         let ln = beside_max::logarithm(l, row);
@@ -35,7 +36,7 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
         return second_look(l, row);
     }
     let ln = sum.ln_parts(l.double());
-    if may_dominate && ln.0.abs() < sound { second_look(l, row) } else { (sum, ln) }
+    if may_dominate && ln.0.abs() < exact_from { second_look(l, row) } else { (sum, ln) }
 }
 
 /// [`row_logarithm`] of a row that is summed beside its maximum, out of line.
@@ -66,7 +67,7 @@ pub(super) struct LogarithmBuffers<L: ExpLanes<T>, T: Float> {
     pub(super) logarithms: Logarithms,
     /// The logits of short rows, or scratch memory.
     pub(super) tile: [L::V; TILE_VECTORS],
-    /// Whether no sum is degenerate, if the rows are short.
+    /// Whether no sum is degenerate and no maximum huge, if the rows are short.
     pub(super) all_are_regular: bool,
 }
 
@@ -110,11 +111,14 @@ pub(super) fn group_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
             fits = group_sum_exp_base_one::<L, T, false>(l, exp, rows, group.clone(), sums, &mut may_dominate);
         }
         for (at, i) in group.clone().enumerate().filter(|&(at, _)| fits >> at & 1 == 0) {
-            let base_one = match rows.row_len(i) <= beyond {
-                true => BaseOne::Required,
-                false if in_group => BaseOne::Failed,
-                false => BaseOne::Untried,
+            let base_one = if rows.row_len(i) <= beyond {
+                BaseOne::Required
+            } else if in_group {
+                BaseOne::Failed
+            } else {
+                BaseOne::Untried
             };
+            // Whether base 1 was tried and does not fit.
             let mut failed = in_group;
             if !in_group || base_one != BaseOne::Required {
                 let sum = row_sum_exp(l, &mut rows.row_mut(i), base_one);

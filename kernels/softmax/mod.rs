@@ -51,9 +51,10 @@
 //! instructions per element.
 //!
 //! Logarithms are those of the sum if no exponential is more than about a third of it. Otherwise
-//! [`beside_max`] sums the others beside the maximum, as those of all rows that are very short or
-//! do not fit base 1. While exponentials are summed, the largest sum of two of them bounds them
-//! all, for the price of a maximum per step.
+//! [`beside_max`] sums the others beside the maximum, and does so at once for very short rows. It
+//! also takes rows of up to a block for which base 1 was tried in vain ([`logarithms`]). While
+//! exponentials are summed, the largest sum of two of them bounds them all, for the price of a
+//! maximum per step.
 //!
 //! Every instruction set and type has two bodies: `softmax_groups` also writes cross-entropy with
 //! its gradient, and `log_groups` log-softmax, log-sum-exp and cross-entropy. Both are compiled for

@@ -9,10 +9,10 @@
 //!
 //! Pass 1 computes the sums, pass 2 writes. No weight of a finite logit overflows, but sums do, and
 //! the smallest weights are subnormal, which is slow on many CPUs. Pass 1 therefore bounds u, far
-//! beyond where that changes a sum in range. A row whose sum is out of range is summed again,
-//! without bounds and with all weights scaled by a power of two. Results are written as c u or
-//! c / u times a power of two, with c from the reciprocal of the sum ([`Norm`]): no intermediate is
-//! less precise than the result.
+//! beyond where that changes a sum of weights in range. A row whose sum is out of range is summed
+//! again, without bounds and with all weights scaled by a power of two. Results are written as c u
+//! or c / u times a power of two, with c from the reciprocal of the sum ([`Norm`]): no intermediate
+//! is less precise than the result.
 //!
 //! With ε = half an ulp of 1, the relative error of a result is at most 4 ε = 4 ulp: the errors of
 //! u, of c, of the last operation, and of u in the sum. The rounding errors of the sum itself and
@@ -50,18 +50,17 @@ fn stable_weights<L: Lanes<T>, T: Float>(l: L, x: L::V, c: L::V) -> L::V {
 }
 
 /// The weights of `x` times a scale as unevaluated sums, whose only error is the rounding of u. A u
-/// above `s.limit` counts as this limit, in the second pass only that of a negative element.
+/// above its limit in `s` counts as this limit.
 #[inline(always)]
 fn stable_weights_two_part<L: Lanes<T>, T: Float>(l: L, x: L::V, s: &Scales<L::V>) -> (L::V, L::V) {
     let (numerator, denominator) = numerator_and_denominator(l, x);
     // `min` returns its second operand if one is NaN.
-    if s.is_first {
-        let (numerator, denominator) = (l.min(s.limit, numerator), l.min(s.limit, denominator));
+    let (numerator, denominator) = (l.min(s.numerator_limit, numerator), l.min(s.denominator_limit, denominator));
+    if s.is_plain {
         let quotient = l.quiet_div(s.weight, denominator);
         let residual = l.div_residual(s.weight, denominator, quotient);
         return (l.quiet_mul(numerator, quotient), l.quiet_mul(residual, quotient));
     }
-    let denominator = l.min(s.limit, denominator);
     let quotient = l.quiet_div(s.weight, denominator);
     // The weight of -inf is exactly 0; a residual from infinity would be NaN.
     let denominator = l.min(l.splat(T::ZERO - T::MIN), denominator);
@@ -138,10 +137,12 @@ struct Scales<V> {
     weight: V,
     /// 1 / `weight`.
     inverse: V,
-    /// Whether this is the first pass, with scales of 1.
-    is_first: bool,
-    /// The largest u.
-    limit: V,
+    /// Whether the scale is 1 and `denominator_limit` is finite.
+    is_plain: bool,
+    /// The largest u of elements that are not negative.
+    numerator_limit: V,
+    /// The largest u of negative elements.
+    denominator_limit: V,
     /// The scale of the upstream gradient.
     gradient: V,
 }
@@ -151,9 +152,10 @@ struct Scales<V> {
 /// or NaN, only -inf, or a value that overflows the type.
 ///
 /// The first terms are the weights. A second pass follows if their sum is out of range, or if the
-/// last sum overflows.
+/// last sum overflows. `LIMITED`: no other term has a weight as a factor, so that weights which do
+/// not change their sum may be larger than they are.
 #[inline(always)]
-fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
+fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize, const LIMITED: bool>(
     l: L,
     len: usize,
     terms: impl Fn(&Scales<L::V>, usize, usize) -> [(L::V, L::V); N],
@@ -168,7 +170,15 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
     let (mut scale, mut gradient) = (1.0, 1.0);
     let splat = |x: f64| l.splat(T::from_f64(x));
     let one = l.splat(T::ONE);
-    let scales = Scales { weight: one, inverse: one, is_first: true, limit: splat(limit), gradient: one };
+    let infinity = l.splat(T::INFINITY);
+    let scales = Scales {
+        weight: one,
+        inverse: one,
+        is_plain: LIMITED,
+        numerator_limit: splat(limit),
+        denominator_limit: if LIMITED { splat(limit) } else { infinity },
+        gradient: one,
+    };
     let mut sums = compensated_sums(
         l,
         len,
@@ -193,10 +203,11 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
         let scales = Scales {
             weight: splat(scale),
             inverse: splat(1.0 / scale),
-            is_first: false,
+            is_plain: false,
+            numerator_limit: infinity,
             // Beside a sum too large for the first pass, a weight of 2^-20 (f64: 2^-160) is
             // nothing, and smaller ones would be subnormal times the scale, which is slow.
-            limit: splat(if scale < 1.0 { pow2(0.25 * e) } else { f64::INFINITY }),
+            denominator_limit: if LIMITED && scale < 1.0 { splat(pow2(0.25 * e)) } else { infinity },
             gradient: splat(gradient),
         };
         sums = compensated_sums(
@@ -211,7 +222,7 @@ fn norm_and_value<L: WideLanes<T>, T: Float, const N: usize>(
 /// The norm of a row.
 #[inline(always)]
 fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
-    let norm = norm_and_value::<L, T, 1>(
+    let norm = norm_and_value::<L, T, 1, true>(
         l,
         x.len(),
         #[inline(always)]
@@ -226,7 +237,7 @@ fn row_norm<L: WideLanes<T>, T: Float>(l: L, x: &[T]) -> Option<Norm<T>> {
 #[inline(always)]
 fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
     let zero = l.splat(T::ZERO);
-    norm_and_value::<L, T, 2>(
+    norm_and_value::<L, T, 2, false>(
         l,
         x.len(),
         #[inline(always)]
@@ -245,7 +256,7 @@ fn norm_and_mean<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(
 #[inline(always)]
 fn norm_and_sum<L: WideLanes<T>, T: Float>(l: L, x: &[T], dy: &[T]) -> Option<(Norm<T>, T)> {
     let zero = l.splat(T::ZERO);
-    norm_and_value::<L, T, 2>(
+    norm_and_value::<L, T, 2, true>(
         l,
         x.len(),
         #[inline(always)]

@@ -3,7 +3,7 @@
 //! | | use | passes |
 //! |---|---|---|
 //! | [`block_lane_sums`] | rows of ordinary size relative to base 1, in groups | reads, may write |
-//! | [`row_sum_exp`] | long rows, and logarithms of rows beyond base 1 | reads [^1] |
+//! | [`row_sum_exp`] | long rows, and rows whose first vector is beyond base 1 | reads [^1] |
 //! | [`row_sum_exp_stabilized`] | softmax of rows beyond base 1 | reads; reads, may write |
 //!
 //! [^1]: A block that does not fit its base is read twice.
@@ -87,7 +87,9 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
             bound = bound.max(block.bound);
             at = end;
         }
-        RowSum { sum, may_dominate: bound > sum.high() * MAX_SHARE, failed_base_one }
+        // In the precision of the type, as in a group.
+        let may_dominate = bound > T::from_f64(sum.high() * MAX_SHARE).to_f64();
+        RowSum { sum, may_dominate, failed_base_one }
     })
 }
 

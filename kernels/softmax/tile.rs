@@ -44,7 +44,7 @@ fn row_maxima<L: Lanes<T>, T: Float>(l: L, row: &[L::V]) -> L::V {
     l.max(a, b)
 }
 
-/// The maxima of `n` rows of `vectors` vectors each. NaN is ignored.
+/// The maxima of `n` rows of `vectors` vectors each. NaN is ignored in rows of several vectors.
 #[inline(always)]
 pub(super) fn tile_maxima<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize, n: usize) -> [T; GROUP_ROWS] {
     const { assert!(GROUP_ROWS == MAX_LANES, "the lanes of a group are reduced together") };

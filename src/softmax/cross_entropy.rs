@@ -72,8 +72,9 @@ functions_and_isa_methods! {
     /// losses, `weight` is 1 / rows.
     ///
     /// - Accuracy: the losses as [`cross_entropy_rows`]; the gradient 5 ulp of
-    ///   `weight * softmax(logits_i)[j]` if this product is a normal number, and 4 ulp of the
-    ///   result at any size in the column of the class.
+    ///   `weight * softmax(logits_i)[j]` if this product is a normal number and the softmax is at
+    ///   least 2^-100 (f64: 2^-996); in the column of the class 4 ulp of the result at any size of
+    ///   which the loss is a normal `f64`.
     /// - Special values: the losses as [`cross_entropy_rows`]; the gradient NaN in the whole row if
     ///   it has no softmax (see the [table](crate#special-values)); both 0 if the class is
     ///   [`IGNORED`].

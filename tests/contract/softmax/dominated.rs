@@ -20,6 +20,7 @@ use rand::RngExt;
 for_both_types! {
     one_logit
     maxima_of_short_rows
+    shares_near_the_limit
     random_rows
     pairs
     masked_but_one
@@ -34,11 +35,42 @@ fn check<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], class
     for &isa in isas {
         isa.log_softmax(x, &mut out).expect("equal lengths");
         check_logarithms(report, isa, name, x, &reference, (&out, isa.log_sum_exp(x)));
-        for (&class, weight) in classes.iter().zip([1.0, -3e-30]) {
-            let (weight, gradient) = (T::of(weight), MatMut::new(&mut out, 1, n).expect("it fits"));
-            isa.cross_entropy_gradient_rows(matrix, &[class], weight, &mut loss, gradient).expect("it fits");
-            let case = || format!("{name}, n = {n}, class {class}, weight {weight}");
-            check_class(report, isa, &case, &reference, (class, x[class]), weight, (loss[0], out[class]));
+        for &class in classes {
+            for weight in [1.0, -3e-30, 1.2e12] {
+                let (weight, gradient) = (T::of(weight), MatMut::new(&mut out, 1, n).expect("it fits"));
+                isa.cross_entropy_gradient_rows(matrix, &[class], weight, &mut loss, gradient).expect("it fits");
+                // A subnormal f64 has few digits, and the gradient no more.
+                if size_of::<T>() == 8 && weight.wide() > 1.0 && loss[0].wide() < f64::MIN_POSITIVE {
+                    continue;
+                }
+                let case = || format!("{name}, n = {n}, class {class}, weight {weight}");
+                check_class(report, isa, &case, &reference, (class, x[class]), weight, (loss[0], out[class]));
+            }
+        }
+    }
+}
+
+/// Rows whose largest exponential is near the share of the sum from which on it dominates: whether
+/// it does must not depend on where the row is.
+fn shares_near_the_limit<T: Float>() {
+    let mut rng = rng(11);
+    let (n, rows) = (64, 400);
+    for isa in isas() {
+        for around in [1.0, 0.1, 0.01, 0.001] {
+            // One logit of 0 and 10 others whose exponentials sum up to about 1.78.
+            let mut x = vec![T::of(f64::NEG_INFINITY); rows * n];
+            for row in x.chunks_exact_mut(n) {
+                row[0] = T::of(0.0);
+                let share: f64 = 1.0 / 0.36 - 1.0 + around * rng.random_range(-1e-4..1e-4);
+                for x in &mut row[1..11] {
+                    *x = T::of((share / 10.0).ln());
+                }
+            }
+            let (matrix, mut sums) = (MatRef::new(&x, rows, n).expect("it fits"), vec![T::of(0.0); rows]);
+            isa.log_sum_exp_rows(matrix, &mut sums).expect("it fits");
+            for (row, sum) in x.chunks_exact(n).zip(&sums) {
+                assert_eq!(isa.log_sum_exp(row), *sum, "{isa}: {:?}", &row[..11]);
+            }
         }
     }
 }

@@ -155,6 +155,14 @@ fn huge_gradients<T: Float>() {
         // y = [1, 1e-8, 1e-8], S = 0.1: -1e-18 / 0.1 times twice the largest number.
         assert!((dx[2].wide() / T::LARGEST.wide() * 1e17 / -2.0 - 1.0).abs() < 1e-6, "{dx:?} on {isa}");
     }
+    // A weight that is nothing beside the sum counts if it is a factor of a huge gradient: S = 2,
+    // D = (2 + 0.1) / 2. Beside a sum of 1e30 or 1e200 it is nothing again: D = 1.
+    let [tiny, large, dy] = if T::LARGEST.wide() < 1e39 { [-1e38, 1e30, 1e37] } else { [-1e300, 1e200, 1e299] };
+    for isa in isas() {
+        let dx = |x: f64| run(isa, &[x, tiny].map(T::of), &[1.0, dy].map(T::of), 0)[2][0].wide();
+        assert!((dx(1.0) / -0.025 - 1.0).abs() < 1e-5, "{} on {isa}", dx(1.0));
+        assert!(dx(large).abs() * large < 1e-6, "{} on {isa}", dx(large));
+    }
 }
 
 /// Central differences of the sum of dy y: a step of 2^-17 leaves 6e-11 times a third derivative of
