@@ -67,6 +67,13 @@ fn test_page() {
     let roofline = page(&entries::newest(&made_up_bandwidth()));
     assert!(roofline.contains("Roofline in L2, avx512") && roofline.contains("\nlog_sum_exp\n"), "{roofline}");
     assert!(roofline.contains(">80%</td>") && !roofline.contains("Two passes"), "{roofline}");
+    let peer = |ratio: &str| {
+        let line = made_up(1.0).lines().next().expect("a line").replace("\"peer\": null", "\"peer\": \"another 1.0\"");
+        page(&entries::newest(&line.replace("\"ratio\": 0.5, \"of\": \"a read\"", ratio)))
+    };
+    let of_mantex = peer("\"ratio\": 2.5, \"of\": \"the time of mantex\"");
+    assert!(of_mantex.contains("2.50x (99 ns/element)"), "the ratio of the same run: {of_mantex}");
+    assert!(!peer("\"ratio\": 2.5, \"of\": \"a read\"").contains("2.50x"), "no time of mantex is known");
     assert!(page(&[]).ends_with("</html>\n"), "a page without records");
 }
 

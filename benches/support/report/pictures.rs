@@ -238,26 +238,24 @@ fn problem(entry: &Entry) -> String {
     parts.join(" ")
 }
 
-/// Bars of the times of other libraries, relative to the fastest time of mantex on the problem.
+/// Bars of the times of other libraries, relative to mantex in the same run, or if the record has
+/// no such ratio to the fastest time of mantex on the problem.
 fn peers(entries: &[Entry]) -> Option<Picture> {
     let mut bars = Vec::new();
     for peer in entries.iter().filter(|entry| entry.peer.is_some() && entry.value.is_finite()) {
+        let in_same_run = peer.ratio.as_ref().filter(|(_, of)| of == "the time of mantex");
         let own = entries
             .iter()
             .filter(|entry| entry.peer.is_none() && problem(entry) == problem(peer) && entry.unit == peer.unit);
-        let Some(own) = own.map(|entry| entry.value).min_by(f64::total_cmp) else { continue };
-        let name = format!(
-            "{}, {} ({} {})",
-            problem(peer),
-            peer.peer.as_deref().unwrap_or_default(),
-            number(peer.value),
-            peer.unit
-        );
-        let ratio = peer.value / own;
-        bars.push(Bar { name, value: ratio, text: format!("{ratio:.2}x the time of mantex"), ink: SERIES[1] });
+        let own = own.map(|entry| entry.value).min_by(f64::total_cmp);
+        let ratio = in_same_run.map(|(ratio, _)| *ratio);
+        let Some(ratio) = ratio.or(own.map(|own| peer.value / own)) else { continue };
+        let name = format!("{}, {}", problem(peer), peer.peer.as_deref().unwrap_or_default());
+        let text = format!("{ratio:.2}x ({} {})", number(peer.value), peer.unit);
+        bars.push(Bar { name, value: ratio, text, ink: SERIES[1] });
     }
     let svg = bars_svg(&bars, Some(1.0));
-    let caption = "Times of other libraries relative to mantex, which is the mark at 1.";
+    let caption = "Times of other libraries relative to that of mantex, the mark at 1.";
     (!bars.is_empty()).then(|| Picture {
         title: "Other libraries".into(),
         caption: caption.into(),
