@@ -9,11 +9,15 @@
 //! counts the instructions from line to line. `cargo bench` leaves the program out, as it measures
 //! nothing itself.
 
+#[path = "support/uniform.rs"]
+mod uniform;
+
 use mantex::medoids::{Algorithm, Init};
 use mantex::transport::{EpsilonScaling, Method, OverRelaxation};
 use mantex::{Isa, KMedoids, MatMut, MatRef, Metric, Real, Sinkhorn};
 use std::any::type_name;
 use std::hint::black_box;
+use uniform::uniform;
 
 /// The elements of the inputs of softmax in cache.
 const IN_CACHE: usize = 24 << 10;
@@ -56,15 +60,10 @@ impl Counts {
     }
 }
 
-/// Numbers from 0 to below 1, from the generator of the bench `transport`.
-fn uniform(seed: u64) -> impl Iterator<Item = f64> {
-    let next = |x: &u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    std::iter::successors(Some(seed), next).skip(1).map(|x| (x >> 11) as f64 / (1_u64 << 53) as f64)
-}
-
 /// `n` numbers around 0, of which the largest has this magnitude at most.
 fn numbers<T: Real>(seed: u64, n: usize, magnitude: f64) -> Vec<T> {
-    uniform(seed).take(n).map(|x| T::rounded(magnitude * (2.0 * x - 1.0))).collect()
+    let mut uniform = uniform(seed);
+    (0..n).map(|_| T::rounded(magnitude * (2.0 * uniform() - 1.0))).collect()
 }
 
 /// One row or one call.
@@ -142,7 +141,7 @@ fn softmax_of_rows<T: Real>(counts: &Counts) {
 /// Iterations of Sinkhorn: a solve with tolerance 0 takes exactly as many as requested.
 fn transport<T: Real>(counts: &Counts) {
     const PROBLEMS: usize = 16;
-    let points: Vec<f64> = uniform(1).take(4 * COSTS).collect();
+    let points: Vec<f64> = std::iter::repeat_with(uniform(1)).take(4 * COSTS).collect();
     let (x, y) = points.split_at(2 * COSTS);
     let squared_distance = |p: &[f64], q: &[f64]| (p[0] - q[0]).powi(2) + (p[1] - q[1]).powi(2);
     let costs = x.chunks_exact(2).flat_map(|p| y.chunks_exact(2).map(move |q| T::rounded(squared_distance(p, q))));

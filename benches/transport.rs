@@ -42,11 +42,7 @@ const METHODS: [(Method, &str); 2] = [(Method::Log, "log"), (Method::Scaling, "s
 ///
 /// This is the problem of `peers/sinkhorn.py`, whose generator is simple enough for any language.
 fn fill_costs<T: Real>(n: usize, m: usize, cost: &mut [T]) {
-    let mut x = 1_u64;
-    let mut coordinate = || {
-        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (x >> 11) as f64 / (1_u64 << 53) as f64
-    };
+    let mut coordinate = support::uniform::uniform(1);
     let mut points = |n: usize| -> Vec<[f64; 2]> { (0..n).map(|_| [coordinate(), coordinate()]).collect() };
     let (x, y) = (points(n), points(m));
     for (p, row) in x.iter().zip(cost.chunks_exact_mut(m)) {

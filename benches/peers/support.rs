@@ -16,6 +16,8 @@ pub(crate) mod record;
 pub(crate) mod records;
 #[path = "../support/timing.rs"]
 pub(crate) mod timing;
+#[path = "../support/uniform.rs"]
+pub(crate) mod uniform;
 
 use arguments::Arguments;
 use record::Record;

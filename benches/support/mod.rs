@@ -13,3 +13,4 @@ pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod timing;
+pub(crate) mod uniform;

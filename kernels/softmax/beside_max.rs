@@ -27,7 +27,7 @@ use super::tile::{load_part, row_maximum, tile_maxima};
 use super::tuning::{GROUP_ROWS, MAX_BESIDE_VECTORS, SHORT_ROW_VECTORS, TILE_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulator, reduce_accumulators};
-use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
+use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2, rint};
 use crate::kernels::math::ln::ln_1p;
 use crate::kernels::rows::{Row, maximum};
 
@@ -38,9 +38,6 @@ const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
 
 /// From maxima of this magnitude on, the maximum is subtracted from the logits.
 const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
-
-/// The shift constant that rounds to an integer.
-const SHIFTER: f64 = <f64 as Float>::SHIFTER;
 
 /// The logarithm of a sum as an unevaluated sum of two numbers.
 pub(super) type Logarithm = (f64, f64);
@@ -289,7 +286,7 @@ fn scaled_base<L: ExpLanes<T>, T: Float>(_: L, k: f64) -> (T, T) {
 /// k, see the module.
 #[inline(always)]
 fn nearest_exponent(m: f64) -> f64 {
-    (m * core::f64::consts::LOG2_E + SHIFTER) - SHIFTER
+    rint(m * core::f64::consts::LOG2_E)
 }
 
 /// e^(k ln 2 - m) - 1.

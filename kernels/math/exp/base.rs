@@ -53,6 +53,6 @@ impl<T: Float> Base<T> {
 
 /// The nearest integer, ties to even, for |x| < 2^51 (core has no such function without std).
 #[inline(always)]
-fn rint(x: f64) -> f64 {
+pub(crate) fn rint(x: f64) -> f64 {
     (x + <f64 as Float>::SHIFTER) - <f64 as Float>::SHIFTER
 }

@@ -20,10 +20,11 @@ mod avx512;
 #[cfg(mantex_neon)]
 mod neon;
 
-pub(crate) use base::Base;
+#[allow(unused_imports)] // Softmax alone uses all of them.
+pub(crate) use base::{Base, rint};
 pub(crate) use coefficients::ExpScheme;
 pub(crate) use exp_lanes::ExpLanes;
-#[allow(unused_imports)] // Softmax alone uses all of them.
+#[allow(unused_imports)] // As above.
 pub(crate) use guard::{Clamped, Guard, InRange, Recorded, Shifted};
 #[allow(unused_imports)] // As above.
 pub(crate) use untabled::{UntabledExp, expm1, expm1_reduced};

@@ -1,6 +1,6 @@
 //! The exponential without a table: slower, and of less than one rounding error per term.
 
-use super::{ExpLanes, MAX_COEFFICIENTS, splats};
+use super::{ExpLanes, MAX_COEFFICIENTS, rint, splats};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 use crate::kernels::math::polynomial::even_odd;
@@ -85,7 +85,7 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
 /// `e^(x + small) = (1 + p) * 2^k` as (p, k), for |x| < 2^15 and a small number far below 1.
 #[inline(always)]
 fn exp_parts(x: f64, small: f64) -> (f64, f64) {
-    let k = (x * core::f64::consts::LOG2_E + <f64 as Float>::SHIFTER) - <f64 as Float>::SHIFTER;
+    let k = rint(x * core::f64::consts::LOG2_E);
     (expm1_reduced(pulp::Scalar, x, k, small), k)
 }
 

@@ -12,6 +12,7 @@ use mantex::{KMedoids, MatMut, MatRef, Metric};
 use ndarray::Array2;
 use std::hint::black_box;
 use support::timing::ONCE;
+use support::uniform::uniform;
 use support::{Comparison, Contestant, difference};
 
 /// The most passes. No search reaches it.
@@ -21,16 +22,9 @@ const MAX_ITERATIONS: usize = 1000;
 /// searches make the same swaps.
 const LIMIT: f64 = 1e-5;
 
-/// Numbers from 0 to below 1, from the generator of the bench `transport`.
-fn uniform(seed: u64) -> impl Iterator<Item = f64> {
-    let next = |x: &u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    std::iter::successors(Some(seed), next).skip(1).map(|x| (x >> 11) as f64 / (1_u64 << 53) as f64)
-}
-
 /// The Euclidean distances between points of 20 clusters in the plane.
 fn distances(n: usize) -> Vec<f32> {
-    let mut numbers = uniform(1);
-    let mut next = || numbers.next().expect("no end");
+    let mut next = uniform(1);
     let centers: Vec<f64> = (0..40).map(|_| 30.0 * next()).collect();
     // The sum of twelve uniform numbers is about normal.
     let mut normal = || (0..12).map(|_| next() - 0.5).sum::<f64>();
@@ -44,7 +38,7 @@ fn distances(n: usize) -> Vec<f32> {
 
 /// The first `k` objects of a random order.
 fn start(n: usize, k: usize, seed: u64) -> Vec<usize> {
-    let mut order: Vec<(u64, usize)> = uniform(seed).map(f64::to_bits).zip(0..n).collect();
+    let mut order: Vec<(u64, usize)> = std::iter::repeat_with(uniform(seed)).map(f64::to_bits).zip(0..n).collect();
     order.sort_unstable();
     order.into_iter().take(k).map(|(_, object)| object).collect()
 }

@@ -15,6 +15,7 @@ use ndarray::{Array2, Axis};
 use rten_simd::SimdOp;
 use std::hint::black_box;
 use support::timing::SHORT;
+use support::uniform::uniform;
 use support::{Comparison, Contestant, difference};
 
 /// The largest relative difference of results that is allowed.
@@ -27,11 +28,10 @@ const LONG_ROW_LIMIT: f64 = 2e-4;
 const SHAPES: [(usize, usize); 8] =
     [(2048, 8), (256, 64), (32, 512), (4, 4096), (1, 8), (1, 64), (1, 512), (1, 1 << 20)];
 
-/// Logits between -10 and 10, from the generator of the bench `transport`.
+/// Logits between -10 and 10.
 fn logits(n: usize) -> Vec<f32> {
-    let next = |x: &u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-    let uniform = std::iter::successors(Some(1), next).skip(1).map(|x| (x >> 11) as f64 / (1_u64 << 53) as f64);
-    uniform.take(n).map(|u| (20.0 * u - 10.0) as f32).collect()
+    let mut uniform = uniform(1);
+    (0..n).map(|_| (20.0 * uniform() - 10.0) as f32).collect()
 }
 
 /// Softmax into memory of the caller; a single row is no matrix.

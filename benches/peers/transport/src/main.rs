@@ -44,11 +44,7 @@ struct Problem<T> {
 impl<T: Real> Problem<T> {
     /// The problem of the bench `transport`: squared distances of random points in the unit square.
     fn new() -> Self {
-        let mut x = 1_u64;
-        let mut coordinate = || {
-            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (x >> 11) as f64 / (1_u64 << 53) as f64
-        };
+        let mut coordinate = support::uniform::uniform(1);
         let mut points = || -> Vec<[f64; 2]> { (0..N).map(|_| [coordinate(), coordinate()]).collect() };
         let (rows, cols) = (points(), points());
         let distance = |p: &[f64; 2], q: &[f64; 2]| (p[0] - q[0]).powi(2) + (p[1] - q[1]).powi(2);
