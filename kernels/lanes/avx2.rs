@@ -140,6 +140,14 @@ impl Lanes<f32> for V3 {
         (first, self.avx._mm256_permute2f128_ps::<0x31>(low, high))
     }
     #[inline(always)]
+    fn exchange(self, v: __m256, n: usize) -> __m256 {
+        match n {
+            1 => self.avx._mm256_permute_ps::<0xb1>(v),
+            2 => self.avx._mm256_permute_ps::<0x4e>(v),
+            _ => self.avx._mm256_permute2f128_ps::<0x01>(v, v),
+        }
+    }
+    #[inline(always)]
     fn reduce_sum(self, v: __m256) -> f64 {
         WideLanes::<f32>::reduce_sum_wide(self, WideLanes::<f32>::widen(self, v))
     }
@@ -292,6 +300,13 @@ impl Lanes<f64> for V3 {
         let (low, high) = (self.avx._mm256_unpacklo_pd(a, b), self.avx._mm256_unpackhi_pd(a, b));
         let first = self.avx._mm256_permute2f128_pd::<0x20>(low, high);
         (first, self.avx._mm256_permute2f128_pd::<0x31>(low, high))
+    }
+    #[inline(always)]
+    fn exchange(self, v: __m256d, n: usize) -> __m256d {
+        match n {
+            1 => self.avx._mm256_permute_pd::<0x5>(v),
+            _ => self.avx._mm256_permute2f128_pd::<0x01>(v, v),
+        }
     }
     #[inline(always)]
     fn reduce_sum(self, v: __m256d) -> f64 {

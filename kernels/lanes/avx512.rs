@@ -122,6 +122,15 @@ impl Lanes<f32> for V4 {
         (self.avx512f._mm512_permutex2var_ps(a, low, b), self.avx512f._mm512_permutex2var_ps(a, high, b))
     }
     #[inline(always)]
+    fn exchange(self, v: __m512, n: usize) -> __m512 {
+        match n {
+            1 => self.avx512f._mm512_permute_ps::<0xb1>(v),
+            2 => self.avx512f._mm512_permute_ps::<0x4e>(v),
+            4 => self.avx512f._mm512_shuffle_f32x4::<0xb1>(v, v),
+            _ => self.avx512f._mm512_shuffle_f32x4::<0x4e>(v, v),
+        }
+    }
+    #[inline(always)]
     fn reduce_sum(self, v: __m512) -> f64 {
         WideLanes::<f32>::reduce_sum_wide(self, WideLanes::<f32>::widen(self, v))
     }
@@ -270,6 +279,14 @@ impl Lanes<f64> for V4 {
         let low = self.avx512f._mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
         let high = self.avx512f._mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
         (self.avx512f._mm512_permutex2var_pd(a, low, b), self.avx512f._mm512_permutex2var_pd(a, high, b))
+    }
+    #[inline(always)]
+    fn exchange(self, v: __m512d, n: usize) -> __m512d {
+        match n {
+            1 => self.avx512f._mm512_permute_pd::<0x55>(v),
+            2 => self.avx512f._mm512_shuffle_f64x2::<0xb1>(v, v),
+            _ => self.avx512f._mm512_shuffle_f64x2::<0x4e>(v, v),
+        }
     }
 }
 

@@ -287,6 +287,8 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     }
     /// The sequence `a[0], b[0], a[1], b[1], ..`: its first `N` elements, and its last `N`.
     fn interleave(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Exchanges lane i with lane i + `n` wherever i has no bit of `n`, a power of two below `N`.
+    fn exchange(self, v: Self::V, n: usize) -> Self::V;
 
     /// The lanes, in order, as the first `N` elements.
     #[inline(always)]
@@ -303,8 +305,8 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
         // `min` returns its second operand if one is NaN.
         let (mut v, mut n) = (self.min(v, self.splat(T::INFINITY)), Self::N);
         while n > 1 {
-            let (low, high) = self.interleave(v, v);
-            (v, n) = (self.min(low, high), n / 2);
+            n /= 2;
+            v = self.min(v, self.exchange(v, n));
         }
         self.to_array(v)[0]
     }
@@ -314,8 +316,8 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
         // As in `reduce_min`.
         let (mut v, mut n) = (self.max(v, self.splat(T::NEG_INFINITY)), Self::N);
         while n > 1 {
-            let (low, high) = self.interleave(v, v);
-            (v, n) = (self.max(low, high), n / 2);
+            n /= 2;
+            v = self.max(v, self.exchange(v, n));
         }
         self.to_array(v)[0]
     }

@@ -100,6 +100,13 @@ impl Lanes<f32> for Neon {
         (self.neon.vzip1q_f32(a, b), self.neon.vzip2q_f32(a, b))
     }
     #[inline(always)]
+    fn exchange(self, v: float32x4_t, n: usize) -> float32x4_t {
+        match n {
+            1 => self.neon.vrev64q_f32(v),
+            _ => self.neon.vextq_f32::<2>(v, v),
+        }
+    }
+    #[inline(always)]
     fn reduce_sum(self, v: float32x4_t) -> f64 {
         WideLanes::<f32>::reduce_sum_wide(self, WideLanes::<f32>::widen(self, v))
     }
@@ -228,6 +235,10 @@ impl Lanes<f64> for Neon {
     #[inline(always)]
     fn interleave(self, a: float64x2_t, b: float64x2_t) -> (float64x2_t, float64x2_t) {
         (self.neon.vzip1q_f64(a, b), self.neon.vzip2q_f64(a, b))
+    }
+    #[inline(always)]
+    fn exchange(self, v: float64x2_t, _: usize) -> float64x2_t {
+        self.neon.vextq_f64::<1>(v, v)
     }
 }
 

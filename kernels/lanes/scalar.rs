@@ -88,6 +88,10 @@ macro_rules! scalar_lanes {
             fn interleave(self, a: $t, b: $t) -> ($t, $t) {
                 (a, b)
             }
+            #[inline(always)]
+            fn exchange(self, v: $t, _: usize) -> $t {
+                v
+            }
         }
 
         impl IndexLanes<$t> for Scalar {

@@ -28,3 +28,14 @@ pub(super) fn even_odd<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, coeff
     let (even, odd) = if last % 2 == 0 { (p[0], p[1]) } else { (p[1], p[0]) };
     l.quiet_mul_add(odd, t, even)
 }
+
+/// The polynomial of degree 11 in `t` by Estrin's scheme; `square` is t^2. It takes two operations
+/// more than Horner's rule, but the chain of dependent operations is a third as long.
+#[inline(always)]
+pub(super) fn estrin<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, c: &[L::V; 12]) -> L::V {
+    let pair = |i: usize| l.quiet_mul_add(c[i + 1], t, c[i]);
+    let four = |i: usize| l.quiet_mul_add(pair(i + 2), square, pair(i));
+    let fourth = l.quiet_mul(square, square);
+    let eight = l.quiet_mul_add(four(4), fourth, four(0));
+    l.quiet_mul_add(four(8), l.quiet_mul(fourth, fourth), eight)
+}

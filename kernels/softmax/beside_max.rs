@@ -132,13 +132,14 @@ pub(super) fn logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> Lo
     let mut tile = [l.splat(T::NEG_INFINITY); MAX_BESIDE_VECTORS];
     let vectors = row.len().div_ceil(L::N).clamp(1, MAX_BESIDE_VECTORS);
     load_part(l, row, 0, &mut tile[..vectors]);
+    let tile = &tile[..vectors];
     out_of_line!(l, {
-        let max = row_maximum(l, &tile[..vectors]);
+        let max = row_maximum(l, tile);
         if max.to_f64().abs() >= MAX_MAXIMUM {
             return (f64::NAN, 0.0);
         }
         let mut sum = PartialSum::new(l, max);
-        sum.add::<false>(l, &tile[..vectors]);
+        sum.add::<false>(l, tile);
         sum.logarithm(l)
     })
 }
@@ -191,14 +192,14 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
         let d = l.double();
         let maxima = tile_maxima(l, tile, vectors, n);
         let (mut max, mut bounded) = ([f64::NAN; GROUP_ROWS], [0.0; GROUP_ROWS]);
-        let (mut exponents, mut bases) = ([0.0; GROUP_ROWS], [[T::ZERO; GROUP_ROWS]; 2]);
+        let (mut exponents, mut bases) = ([0.0; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
         for i in 0..GROUP_ROWS {
             // Of a maximum that is huge or infinite nothing is computed. In its place stands 0,
             // because comparisons of NaN raise a flag on NEON.
             let m = maxima[i].to_f64();
             (max[i], bounded[i]) = if m.abs() < MAX_MAXIMUM { (m, m) } else { (f64::NAN, 0.0) };
             exponents[i] = nearest_exponent(bounded[i]);
-            (bases[0][i], bases[1][i]) = scaled_base(l, exponents[i]);
+            bases[i] = scaled_base(exponents[i]);
         }
         let mut factors = [0.0; GROUP_ROWS];
         for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
@@ -211,7 +212,7 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
             if max[i].is_nan() {
                 continue;
             }
-            let (sum, count) = sum_below::<_, _, false>(l, &exp, row, maxima[i], (bases[0][i], bases[1][i]));
+            let (sum, count) = sum_below::<_, _, false>(l, &exp, row, maxima[i], bases[i]);
             (highs[i], errors[i], counts[i]) = (sum.0, sum.1, count);
         }
         for i in 0..GROUP_ROWS {
@@ -251,7 +252,7 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
     /// Adds a part of the row; `LONG` as in [`sum_below`].
     #[inline(always)]
     fn add<const LONG: bool>(&mut self, l: L, part: &[L::V]) {
-        let base = scaled_base(l, nearest_exponent(self.max.to_f64()));
+        let base = scaled_base(nearest_exponent(self.max.to_f64()));
         let ((high, low), maxima) = sum_below::<L, T, LONG>(l, &UntabledExp::new(l), part, self.max, base);
         let (high, error) = add_two_sum(l.double(), (self.high, self.low), high);
         (self.high, self.low) = (high, l.double().quiet_add(error, low));
@@ -276,11 +277,10 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
 }
 
 /// The exponent of the number that exponentials beside a maximum with the exponent k are divided
-/// by, and the smallest argument of an exponential.
+/// by.
 #[inline(always)]
-fn scaled_base<L: ExpLanes<T>, T: Float>(_: L, k: f64) -> (T, T) {
-    let exponent = k - LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)];
-    (T::from_f64(exponent), T::from_f64((exponent + L::EXP.lowest) * core::f64::consts::LN_2))
+fn scaled_base<T: Float>(k: f64) -> T {
+    T::from_f64(k - LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)])
 }
 
 /// k, see the module.
@@ -331,10 +331,10 @@ fn sum_below<L: ExpLanes<T>, T: Float, const LONG: bool>(
     exp: &UntabledExp<L, T>,
     row: &[L::V],
     max: T,
-    base: (T, T),
+    base: T,
 ) -> ((<L::Double as Lanes<f64>>::V, <L::Double as Lanes<f64>>::V), u32) {
     let (d, mut count) = (l.double(), 0);
-    let base = (l.splat(max), (l.splat(base.0), l.splat(base.1)));
+    let base = (l.splat(max), l.splat(base));
     let mut sum = (d.splat(0.0), d.splat(0.0));
     if T::EPSILON > f64::EPSILON && L::N > 1 {
         let (pairs, last) = row.as_chunks::<2>();
@@ -383,7 +383,7 @@ fn exp_below<L: ExpLanes<T>, T: Float, const K: usize>(
     l: L,
     exp: &UntabledExp<L, T>,
     x: [L::V; K],
-    (top, base): (L::V, (L::V, L::V)),
+    (top, base): (L::V, L::V),
     count: &mut u32,
 ) -> ([L::V; K], [L::V; K]) {
     let mut below = [l.lt(top, top); K];

@@ -63,6 +63,11 @@ impl<T: Float> ExtSum<T> {
     /// Adds `high + low`, relative to the base, and keeps the rounding error (Knuth's two-sum).
     #[inline(always)]
     pub(super) fn add(&mut self, high: f64, low: f64) {
+        // Nothing is added to nothing: what follows need not wait for the error.
+        if self.high == 0.0 {
+            (self.high, self.low) = (high, low);
+            return;
+        }
         let (sum, error) = two_sum(self.high, high);
         self.low += error;
         self.high = sum;
@@ -175,9 +180,20 @@ impl<T: Float> ExtSum<T> {
     /// [`ExtSum::ln_parts_of`].
     #[inline(always)]
     pub(super) fn ln_parts<D: Lanes<f64>>(&self, d: D) -> Logarithm {
-        let mut results = Logarithms::EMPTY;
-        Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1, &mut results);
-        results.get(0)
+        if self.base != Base::ONE || self.degenerate_value(T::NAN).is_some() {
+            let mut results = Logarithms::EMPTY;
+            Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1, &mut results);
+            return results.get(0);
+        }
+        let (mut high, zero) = (d.splat(self.high), d.splat(0.0));
+        if T::EPSILON == f64::EPSILON {
+            // Hidden as in `ln_parts_of`; logarithms for `f32` do not divide.
+            high = core::hint::black_box(high);
+        }
+        let low = d.splat(self.low);
+        let (high, low) = ln_parts::<_, T>(d, high, low, zero);
+        let (high, low) = add_fast_two_sum(d, (high, zero), low);
+        (d.to_array(high)[0], d.to_array(low)[0])
     }
 
     /// The logarithms of `n` sums as unevaluated sums of two numbers. That of a degenerate sum has

@@ -6,7 +6,7 @@ use super::ext_sum::ExtSum;
 use super::logarithms::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{Rows, all_may_be_stored, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows};
-use super::sum_exp::{BaseOne, row_sum_exp, row_sum_exp_store};
+use super::sum_exp::{BaseOne, row_sum_exp, row_sum_exp_store, sum_in_flight, tail_exp};
 use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
@@ -122,8 +122,8 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64,
             }
             return sum;
         }
-        if (1..=L::N).contains(&row.len())
-            && let Some(sum) = softmax_one_vector(l, &mut row, weight)
+        if (1..=L::IN_FLIGHT * L::N).contains(&row.len())
+            && let Some(sum) = softmax_in_flight(l, &mut row, weight)
         {
             return sum;
         }
@@ -143,22 +143,55 @@ fn normalize_stored<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &ExtSum<
     }
 }
 
-/// The softmax of a row of at most a vector times `weight`, and the sum of its exponentials.
-/// Returns `None`, and writes nothing, if base 1 does not fit the row.
+/// The softmax of a row of at most [`ExpLanes::IN_FLIGHT`] vectors times `weight`, and the sum of
+/// its exponentials, which stay in registers. Returns `None`, and writes nothing, if base 1 does not
+/// fit the row.
 #[inline(always)]
-fn softmax_one_vector<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64) -> Option<ExtSum<T>> {
-    let e = Exp::for_sums(l, Base::ONE).eval::<Recorded>(l, load_up_to(l, row, 0, row.len()));
-    // Infinite sums would raise a flag.
-    if l.exp_overflowed(e) {
+fn softmax_in_flight<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64) -> Option<ExtSum<T>> {
+    match row.len().div_ceil(L::N) {
+        1 => softmax_vectors::<L, T, 1>(l, row, weight),
+        2 => softmax_vectors::<L, T, 2>(l, row, weight),
+        3 => softmax_vectors::<L, T, 3>(l, row, weight),
+        _ => softmax_vectors::<L, T, 4>(l, row, weight),
+    }
+}
+
+/// [`softmax_in_flight`] of a row of `K` vectors.
+#[inline(always)]
+fn softmax_vectors<L: ExpLanes<T>, T: Float, const K: usize>(
+    l: L,
+    row: &mut impl Row<T>,
+    weight: f64,
+) -> Option<ExtSum<T>> {
+    if K > L::IN_FLIGHT {
+        // Unreachable, as in `tail_sum`.
         return None;
     }
-    let (high, low) = reduce_accumulator(l, e, l.splat(T::ZERO));
+    let (exp, len) = (Exp::for_sums(l, Base::ONE), row.len());
+    let (e, starts) = if K == 1 {
+        ([exp.eval::<Recorded>(l, load_up_to(l, row, 0, len)); K], [0; K])
+    } else {
+        tail_exp::<L, T, Recorded, K>(l, &exp, row, 0, len)
+    };
+    let mut terms = e;
+    if K > 1 {
+        terms[K - 1] = l.keep_last(e[K - 1], len - (K - 1) * L::N);
+    }
+    let (sum, _) = sum_in_flight(l, &terms);
+    // Infinite sums would raise a flag.
+    if l.exp_overflowed(sum) {
+        return None;
+    }
+    let (high, low) = reduce_accumulator(l, sum, l.splat(T::ZERO));
     if !base_fits::<T>(high, 0.0) {
         return None;
     }
     let sum = ExtSum::base_one(high, low);
     let (first, second) = sum.scaled_reciprocal(weight);
-    l.store_up_to(row.dst(), mul_two_part(l, e, (l.splat(first), l.splat(second))));
+    let reciprocal = (l.splat(first), l.splat(second));
+    for (e, start) in e.into_iter().zip(starts) {
+        l.store_up_to(&mut row.dst()[start..], mul_two_part(l, e, reciprocal));
+    }
     Some(sum)
 }
 

@@ -47,7 +47,7 @@ pub(super) enum BaseOne {
 pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, base_one: BaseOne) -> RowSum<T> {
     let mut row = row.reborrow();
     out_of_line!(l, {
-        let (exp, len, mut at) = (Exp::hidden_for_sums(l), row.len(), 0);
+        let (exp, len, mut at) = (Exp::for_sums_of_row(l), row.len(), 0);
         let (mut sum, mut failed_base_one) = (ExtSum::EMPTY, false);
         let degenerate = |sum| RowSum { sum, may_dominate: false, failed_base_one: true };
         // At least the largest exponential, relative to the base of the sum.
@@ -121,7 +121,7 @@ fn row_sum_exp_store_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row
         return None;
     }
     let mut sum = ExtSum::EMPTY;
-    let (exp, len, mut at) = (Exp::hidden_for_sums(l), row.len(), 0);
+    let (exp, len, mut at) = (Exp::for_sums_of_row(l), row.len(), 0);
     while at < len {
         let end = len.min(at + BLOCK_ELEMENTS);
         let BlockSum { high, low, .. } = block_sum_exp::<L, T, Recorded, true>(l, &exp, row, at, end);
@@ -303,7 +303,7 @@ fn step_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
 /// The lane-wise sum of at most 4 vectors, and the larger one of its last two terms: if no element
 /// is negative, a bound of each for the price of one maximum.
 #[inline(always)]
-fn sum_in_flight<L: ExpLanes<T>, T: Float>(l: L, e: &[L::V]) -> (L::V, L::V) {
+pub(super) fn sum_in_flight<L: ExpLanes<T>, T: Float>(l: L, e: &[L::V]) -> (L::V, L::V) {
     let (a, b) = match *e {
         [a] => return (a, a),
         [a, b] => (a, b),
@@ -328,20 +328,36 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
         // Unreachable: more than `IN_FLIGHT` vectors would contain a full step.
         return (l.splat(T::ZERO), l.splat(T::ZERO));
     }
-    let start = |i: usize| if i < K - 1 { at + i * L::N } else { end - L::N };
-    let mut e = [l.splat(T::ZERO); 4];
-    for (i, e) in e[..K].iter_mut().enumerate() {
-        *e = row.load(l, start(i));
-    }
-    exp.eval_in_flight::<G>(l, &mut e[..K]);
+    let (mut e, starts) = tail_exp::<L, T, G, K>(l, exp, row, at, end);
     if STORE && K == 1 && row.is_in_place() {
         // Exponentials have replaced the logits before `at`: those lanes have no meaning.
         row.dst()[at..end].copy_from_slice(&l.to_array(e[0])[L::N - (end - at)..L::N]);
     } else if STORE {
-        for (i, &e) in e[..K].iter().enumerate() {
-            l.store(&mut row.dst()[start(i)..], e);
+        for (&e, start) in e.iter().zip(starts) {
+            l.store(&mut row.dst()[start..], e);
         }
     }
     e[K - 1] = l.keep_last(e[K - 1], end - at - (K - 1) * L::N);
-    sum_in_flight(l, &e[..K])
+    sum_in_flight(l, &e)
+}
+
+/// The exponentials of the `K` vectors from `at` to `end`, and where they start. The last vector
+/// overlaps the one before it.
+#[inline(always)]
+pub(super) fn tail_exp<L: ExpLanes<T>, T: Float, G: Guard, const K: usize>(
+    l: L,
+    exp: &Exp<L, T>,
+    row: &impl Row<T>,
+    at: usize,
+    end: usize,
+) -> ([L::V; K], [usize; K]) {
+    let (mut e, mut starts) = ([l.splat(T::ZERO); K], [end - L::N; K]);
+    for i in 0..K {
+        if i < K - 1 {
+            starts[i] = at + i * L::N;
+        }
+        e[i] = row.load(l, starts[i]);
+    }
+    exp.eval_in_flight::<G>(l, &mut e);
+    (e, starts)
 }

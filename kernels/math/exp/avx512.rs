@@ -12,6 +12,7 @@ impl ExpLanes<f32> for V4 {
     const UNTABLED: &'static [f32] = F32_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
     const INTERLEAVED: bool = true;
+    const SATURATES: bool = true;
 
     #[inline(always)]
     fn exp_table(self) -> __m512 {
@@ -40,10 +41,6 @@ impl ExpLanes<f32> for V4 {
         // A comparison with NaN is false.
         Lanes::<f32>::lt(self, Lanes::<f32>::abs(self, sums), Lanes::<f32>::splat(self, f32::SCALE)) != u16::MAX
     }
-    #[inline(always)]
-    fn exp2_clamp(self, y: __m512, _: __m512, _: __m512) -> __m512 {
-        y
-    }
 }
 
 impl ExpLanes<f64> for V4 {
@@ -52,6 +49,7 @@ impl ExpLanes<f64> for V4 {
     const UNTABLED: &'static [f64] = F64_INTEGER.expm1;
     const IN_FLIGHT: usize = 4;
     const INTERLEAVED: bool = false;
+    const SATURATES: bool = true;
 
     #[inline(always)]
     fn exp_table(self) -> (__m512d, __m512d) {
@@ -77,9 +75,5 @@ impl ExpLanes<f64> for V4 {
     fn exp_overflowed(self, sums: __m512d) -> bool {
         // A comparison with NaN is false.
         Lanes::<f64>::lt(self, Lanes::<f64>::abs(self, sums), Lanes::<f64>::splat(self, f64::SCALE)) != u8::MAX
-    }
-    #[inline(always)]
-    fn exp2_clamp(self, y: __m512d, _: __m512d, _: __m512d) -> __m512d {
-        y
     }
 }

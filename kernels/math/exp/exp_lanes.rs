@@ -18,6 +18,9 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     /// of softmax of f32 on AVX2, and 3 to 8% on AVX-512 (two builds in one process, Zen 4,
     /// 2026-11-26). Scalar is slower with it; NEON: not measured.
     const INTERLEAVED: bool;
+    /// Whether [`ExpLanes::exp_finish`] saturates at exponents of any size, so that those of powers
+    /// of two need no clamp.
+    const SATURATES: bool = false;
 
     /// The powers of two.
     fn exp_table(self) -> Self::Table;
@@ -45,12 +48,6 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     #[inline(always)]
     fn exp_saturate(self, x: Self::V, low: Self::V, high: Self::V) -> Self::V {
         self.exp_clamp(x, low, high)
-    }
-    /// [`ExpLanes::exp_clamp`] for powers of two. It is `y` itself if [`ExpLanes::exp_finish`]
-    /// saturates, because the argument of a power of two is reduced without an error at any size.
-    #[inline(always)]
-    fn exp2_clamp(self, y: Self::V, low: Self::V, high: Self::V) -> Self::V {
-        self.exp_clamp(y, low, high)
     }
     /// Whether a lane-wise sum of exponentials that saturated by [`ExpLanes::exp_saturate`] is
     /// infinite, NaN, or larger than any sum that fits the base. Where they are clamped, it is

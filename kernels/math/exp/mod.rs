@@ -89,6 +89,14 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         Self::of_numbers(l, black_box(&numbers), black_box(L::EXP.expm1), black_box(l.exp_table()))
     }
 
+    /// [`Exp::for_sums`] relative to [`Base::ONE`] for a single row. For `f32` the constants are not
+    /// hidden: long rows are as fast without, and a call of 64 to 128 elements takes up to a tenth
+    /// less time (two builds in one process, AVX2 and AVX-512 on Zen 4, 2026-11-27).
+    #[inline(always)]
+    pub(crate) fn for_sums_of_row(l: L) -> Self {
+        if T::EPSILON > f64::EPSILON { Self::for_sums(l, Base::ONE) } else { Self::hidden_for_sums(l) }
+    }
+
     /// The numbers of an exponential with results up to 2^highest, in the order of the fields.
     #[inline(always)]
     fn numbers(base: Base<T>, highest: f64) -> [T; 8] {
@@ -222,7 +230,8 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
     /// `2^y`. Results saturate as in [`Exp::eval`]; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
-        let y = l.exp2_clamp(y, self.low, self.high);
+        // The argument of a power of two is reduced without an error at any size.
+        let y = if L::SATURATES { y } else { l.exp_clamp(y, self.low, self.high) };
         // One rounding to a multiple of 2^-bits. The bias is an integer and changes nothing.
         let shifted = l.quiet_add(y, self.round);
         let k = l.quiet_sub(shifted, self.unbias);

@@ -1,9 +1,12 @@
 //! The exponential without a table: slower, and of less than one rounding error per term.
 
-use super::{ExpLanes, MAX_COEFFICIENTS, rint, splats};
+use super::{Base, ExpLanes, MAX_COEFFICIENTS, rint, splats};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 use crate::kernels::math::polynomial::even_odd;
+
+/// Below it, the exponential is 0 relative to any base without a shift ([`Base::MAX_UNSHIFTED`]).
+const LOWEST: f64 = -2.0 * Base::<f64>::MAX_UNSHIFTED;
 
 /// As [`Exp`](super::Exp), with a power of two in place of a table's entry: the entry is rounded,
 /// the power is not.
@@ -24,20 +27,21 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
 
     /// The exponentials of the vectors `x` times `2^-exponent` as (powers, p), with the values
     /// `powers * (1 + p)`, 0 in lanes that are not in the masks; NaN gives NaN in all lanes. `x` is
-    /// far enough below the overflow of its result, and `low` is `(exponent + EXP.lowest) * ln 2`.
+    /// far enough below the overflow of its result, and the magnitude of `exponent` is below 2^16.
     /// Results saturate at 0 near the smallest normal number. The vectors take each step together,
-    /// as in [`Exp::eval_in_flight`](super::Exp).
+    /// as in [`Exp::eval_in_flight`](super::Exp). What is late, the exponent and the masks, comes
+    /// last.
     #[inline(always)]
     pub(crate) fn eval_masked<const K: usize>(
         &self,
         l: L,
         masks: [L::Mask; K],
         mut x: [L::V; K],
-        (exponent, low): (L::V, L::V),
+        exponent: L::V,
     ) -> ([L::V; K], [L::V; K]) {
         let mut k = x;
         for x in &mut x {
-            *x = l.max(low, *x);
+            *x = l.max(l.splat(T::from_f64(LOWEST)), *x);
         }
         for i in 0..K {
             k[i] = self.multiple(l, x[i]);
@@ -48,8 +52,15 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
         for x in &mut x {
             *x = self.expm1(l, *x);
         }
+        for k in &mut k {
+            *k = l.quiet_sub(*k, exponent);
+            if !L::SATURATES {
+                // The power of the lowest exponent is 0.
+                *k = l.max(l.splat(T::from_f64(rint(L::EXP.lowest))), *k);
+            }
+        }
         for i in 0..K {
-            k[i] = l.select(masks[i], self.power(l, l.quiet_sub(k[i], exponent)), l.splat(T::ZERO));
+            k[i] = l.select(masks[i], self.power(l, k[i]), l.splat(T::ZERO));
         }
         (k, x)
     }
