@@ -20,10 +20,10 @@ use super::math::compensated::{add_two_sum, reduce_accumulator};
 use super::math::exp::ExpLanes;
 
 /// The distance of prefetches from the current element, in bytes, for passes that only read or
-/// that stream. Other distances: not measured. With prefetches and stores of whole cache lines, a
-/// pass takes 0.58 instead of 0.64 ns per element (`cargo bench --bench softmax -- ratios`, one row
-/// of 2^26 f32, AVX2 on Zen 3, 2026-11-25).
-const PREFETCH_BYTES: usize = 2048;
+/// that stream. With 2048 instead, log-sum-exp of 2^26 f32 takes up to 1.13 times as long on
+/// AVX-512, and with 16384 up to 1.06 times; softmax is level from 2048 to 6144, and AVX2 up to 8192
+/// (Zen 4, distances in turn within one process, 2026-11-27).
+const PREFETCH_BYTES: usize = 6144;
 
 /// Rows of at least this size in bytes are written past the caches. It is half of the last-level
 /// cache of Zen 3 and Zen 4 (32 MiB), which input and output then fill together. On Zen 4 the time
@@ -139,8 +139,10 @@ pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
     if STREAM || bytes == LINE_BYTES && len >= MIN_ALIGNED_VECTORS * L::N {
         // The head: up to the first aligned vector of the destination.
         at = row.dst().as_ptr().align_offset(bytes).min(L::N).min(len);
-        let v = f(row.load_tail(l, 0, at));
-        l.store_tail(&mut row.dst()[..at], v);
+        if at > 0 {
+            let v = f(row.load_tail(l, 0, at));
+            l.store_tail(&mut row.dst()[..at], v);
+        }
     }
     let aligned = STREAM && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
     // A last part of less than a vector is written as a whole vector that overlaps the one before.
