@@ -61,6 +61,17 @@ pub fn recomputes<T: Real>(isa: Isa) -> bool {
     recomputes_long_rows(isa.token(), size_of::<T>())
 }
 
+/// Returns the size of the last-level cache in bytes, if the CPU tells it.
+pub fn last_level_cache_bytes() -> Option<usize> {
+    crate::kernels::rows::reported_cache_bytes()
+}
+
+/// Changes the size of the last-level cache, in bytes, that rows are compared with to decide whether
+/// they are written past the caches.
+pub fn set_cache_bytes(bytes: usize) {
+    crate::kernels::rows::set_cache_bytes(bytes);
+}
+
 /// Writes the softmax of a finite row by three passes: three reads, two writes.
 pub fn three_pass_reload<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
     T::three_pass_reload(Road::On(isa), x, out);

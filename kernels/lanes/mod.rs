@@ -32,6 +32,9 @@ pub(crate) use avx512::QUIET;
 pub(crate) use float::split_exponent;
 pub(crate) use float::{Float, Number};
 pub(crate) use wide::WideLanes;
+#[cfg(any(mantex_avx512, mantex_avx2))]
+#[allow(unused_imports)] // Rows use it.
+pub(crate) use x86::last_level_cache_bytes;
 
 /// Defines [`Token`] from a table of the instruction sets, best first. A row is
 /// `Variant(token) if cfg, "name", detection on this CPU, "features"`.

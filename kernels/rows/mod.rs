@@ -18,6 +18,7 @@ pub(crate) use src_dst::{SrcDst, SrcDstRows};
 use super::lanes::{Float, Lanes, WideLanes};
 use super::math::compensated::{add_two_sum, reduce_accumulator};
 use super::math::exp::ExpLanes;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The distance of prefetches from the current element, in bytes, for passes that only read or
 /// that stream. With 2048 instead, log-sum-exp of 2^26 f32 takes up to 1.13 times as long on
@@ -25,11 +26,17 @@ use super::math::exp::ExpLanes;
 /// (Zen 4, distances in turn within one process, 2026-11-27).
 const PREFETCH_BYTES: usize = 6144;
 
-/// Rows of at least this size in bytes are written past the caches. It is half of the last-level
-/// cache of Zen 3 and Zen 4 (32 MiB), which input and output then fill together. On Zen 4 the time
-/// steps from 0.21 to 0.33 ns per element (`cargo bench --bench softmax -- ratios`, f32, AVX-512,
-/// 2026-11-25). CPUs with other caches: not measured.
-const STREAM_BYTES: usize = 16 << 20;
+/// A row that is read once more and written is written past the caches if it has at least this part
+/// of the size of the last-level cache, which input and output then fill. On Zen 4 (32 MiB), the
+/// second pass of log-softmax changes from one road to the other without a step (both at sizes from
+/// 4 to 512 MiB in one process, f32 and f64, AVX2 and AVX-512, 2026-11-27).
+const STREAMED_PART: f64 = 0.4;
+
+/// The size of the last-level cache if the CPU does not tell it: that of Zen 3 and Zen 4.
+const DEFAULT_CACHE_BYTES: usize = 32 << 20;
+
+/// Shorter rows are not streamed, whatever the cache. It spares them a look at its size.
+const MIN_STREAM_BYTES: usize = 256 << 10;
 
 /// Rows of at least this many vectors are stored at aligned addresses if a vector is as large as a
 /// cache line: stores that do not cross lines take half the time (AVX-512 on Zen 4, 2026-11-25).
@@ -73,10 +80,40 @@ pub(crate) trait Row<T: Float> {
     fn reborrow(&mut self) -> impl Row<T>;
 }
 
-/// Whether a row of `len` elements should be written past the caches.
+/// Whether a row of `len` elements has at least `part` of the size of the last-level cache.
 #[inline(always)]
-pub(super) fn should_stream<T>(len: usize) -> bool {
-    len >= STREAM_BYTES / size_of::<T>()
+pub(super) fn fills_cache<T>(len: usize, part: f64) -> bool {
+    len >= MIN_STREAM_BYTES / size_of::<T>() && (len * size_of::<T>()) as f64 >= part * cache_bytes() as f64
+}
+
+/// The size of the last-level cache in bytes.
+#[inline(never)]
+fn cache_bytes() -> usize {
+    match CACHE_BYTES.load(Ordering::Relaxed) {
+        0 => {
+            let bytes = reported_cache_bytes().unwrap_or(DEFAULT_CACHE_BYTES);
+            CACHE_BYTES.store(bytes, Ordering::Relaxed);
+            bytes
+        }
+        bytes => bytes,
+    }
+}
+
+/// The size of the last-level cache in bytes, if the CPU tells it.
+pub(crate) fn reported_cache_bytes() -> Option<usize> {
+    #[cfg(any(mantex_avx512, mantex_avx2))]
+    return super::lanes::last_level_cache_bytes();
+    #[cfg(not(any(mantex_avx512, mantex_avx2)))]
+    return None;
+}
+
+/// The size of the last-level cache in bytes, or 0 before it is known.
+static CACHE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Changes the size of the last-level cache that rows are compared with.
+#[cfg(feature = "baselines")]
+pub(crate) fn set_cache_bytes(bytes: usize) {
+    CACHE_BYTES.store(bytes, Ordering::Relaxed);
 }
 
 /// The largest element from `start` to `end`. NaN is ignored; an empty range gives -inf.
@@ -189,7 +226,7 @@ pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
 /// [`map_row`], past the caches if the row is long enough for it.
 #[inline(always)]
 pub(super) fn map_row_by_length<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, f: impl Fn(L::V) -> L::V) {
-    if should_stream::<T>(row.len()) {
+    if fills_cache::<T>(row.len(), STREAMED_PART) {
         map_row::<L, T, true>(l, row, f);
     } else {
         map_row::<L, T, false>(l, row, f);

@@ -11,7 +11,7 @@ use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
-use crate::kernels::rows::{Row, SrcDst, load_up_to, map_row, mul_two_part, should_stream};
+use crate::kernels::rows::{Row, SrcDst, fills_cache, load_up_to, map_row, mul_two_part};
 use core::ops::Range;
 
 /// Softmax of a slice.
@@ -114,7 +114,7 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
 fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64, empty: T) -> ExtSum<T> {
     let mut row = row.reborrow();
     out_of_line!(l, {
-        if L::RECOMPUTE_LONG_ROWS && should_stream::<T>(row.len()) {
+        if L::RECOMPUTE_FROM < f64::INFINITY && fills_cache::<T>(row.len(), L::RECOMPUTE_FROM) {
             let sum = row_sum_exp(l, &mut row, BaseOne::Untried).sum;
             match sum.degenerate_value(empty) {
                 Some(x) => row.dst().fill(x),

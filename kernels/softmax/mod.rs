@@ -37,9 +37,9 @@
 //!    exponential per element instead of two. If base 1 does not fit the row, the row is summed
 //!    again relative to its maximum. In place, that would find its logits overwritten: there the
 //!    maximum is looked at first.
-//! 3. A row too large for the caches takes both passes as above if the instruction set computes
-//!    exponentials fast enough ([`Tuning::RECOMPUTE_LONG_ROWS`](tuning::Tuning)). Pass 2 writes
-//!    past the caches.
+//! 3. A row too large for the caches takes both passes as above, from a size on that depends on how
+//!    fast the instruction set computes exponentials ([`Tuning::RECOMPUTE_FROM`](tuning::Tuning)).
+//!    Pass 2 writes past the caches.
 //! 4. Short rows take each step in groups ([`row_groups`]), and the exponentials of rows of at most
 //!    one vector stay in registers.
 //! 5. Sums keep their rounding errors, and therefore do not lose accuracy with the length. The

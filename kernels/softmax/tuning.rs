@@ -53,48 +53,53 @@ pub(super) const TILE_VECTORS: usize = 64;
 
 /// The choices of the family that depend on the instruction set.
 pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
-    /// Whether softmax computes each exponential of a long row twice, which saves memory traffic,
-    /// or once.
+    /// From this multiple of the size of the last-level cache on, softmax of a row computes each
+    /// exponential twice, which saves memory traffic, instead of storing and reloading it.
     ///
-    /// Measured by `cargo bench --bench bandwidth` in memory, Zen 4, 2026-11-24: recomputing is
-    /// faster than reloading, except for f64 on AVX2 (0.78 of the speed of reloading) and for
-    /// scalar. NEON has the values of AVX2: not measured, because only an emulator was at hand.
-    const RECOMPUTE_LONG_ROWS: bool;
+    /// Measured on Zen 4 (32 MiB), both roads at sizes from 4 to 512 MiB in one process, 2026-11-27.
+    /// Vectors that compute exponentials more slowly reload them for longer. Reloading takes 1.25
+    /// times as long as recomputing (AVX2, f32) where input and output are 256 or 512 MiB apart, and
+    /// 0.92 times at 192 and 384 MiB: the limit stands below both. NEON has the values of AVX2: not
+    /// measured, because only an emulator was at hand.
+    const RECOMPUTE_FROM: f64;
 }
 
-/// Implements [`Tuning`] from lines `token: RECOMPUTE_LONG_ROWS for f32, the same for f64;`.
-macro_rules! recompute_long_rows {
-    ($($(#[$cfg:meta])* $token:ty: $f32:literal, $f64:literal;)*) => {$(
+/// Never.
+const NEVER: f64 = f64::INFINITY;
+
+/// Implements [`Tuning`] from lines `token: RECOMPUTE_FROM for f32, the same for f64;`.
+macro_rules! recompute_from {
+    ($($(#[$cfg:meta])* $token:ty: $f32:expr, $f64:expr;)*) => {$(
         $(#[$cfg])*
         impl Tuning<f32> for $token {
-            const RECOMPUTE_LONG_ROWS: bool = $f32;
+            const RECOMPUTE_FROM: f64 = $f32;
         }
         $(#[$cfg])*
         impl Tuning<f64> for $token {
-            const RECOMPUTE_LONG_ROWS: bool = $f64;
+            const RECOMPUTE_FROM: f64 = $f64;
         }
     )*};
 }
 
 // new ISA: its line.
-recompute_long_rows! {
+recompute_from! {
     #[cfg(mantex_avx512)]
-    pulp::x86::V4: true, true;
+    pulp::x86::V4: 0.625, 4.0;
     #[cfg(mantex_avx2)]
-    pulp::x86::V3: true, false;
+    pulp::x86::V3: 4.0, NEVER;
     #[cfg(mantex_neon)]
-    pulp::aarch64::Neon: true, false;
-    pulp::Scalar: false, false;
+    pulp::aarch64::Neon: 4.0, NEVER;
+    pulp::Scalar: NEVER, NEVER;
 }
 
-/// [`Tuning::RECOMPUTE_LONG_ROWS`] of an instruction set, for elements of 4 or 8 bytes.
+/// Whether an instruction set recomputes long rows, see [`Tuning::RECOMPUTE_FROM`], for elements of 4 or 8 bytes.
 #[cfg(feature = "baselines")]
 pub(crate) fn recomputes_long_rows(token: Token, element_bytes: usize) -> bool {
     fn of<L: Tuning<f32> + Tuning<f64>>(_: L, element_bytes: usize) -> bool {
         if element_bytes == size_of::<f32>() {
-            <L as Tuning<f32>>::RECOMPUTE_LONG_ROWS
+            <L as Tuning<f32>>::RECOMPUTE_FROM < NEVER
         } else {
-            <L as Tuning<f64>>::RECOMPUTE_LONG_ROWS
+            <L as Tuning<f64>>::RECOMPUTE_FROM < NEVER
         }
     }
     match_token!(token, l => of(l, element_bytes))

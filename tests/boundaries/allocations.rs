@@ -9,6 +9,7 @@ use crate::support::{
     float::Float,
     for_both_types,
     isas::{isas, small_cases},
+    rows::streamed_length,
 };
 use mantex::{
     medoids::{Algorithm, Init},
@@ -66,8 +67,7 @@ fn allocations_are_counted() {
 }
 
 fn nothing_is_allocated<T: Float>() {
-    // The last is a row that is streamed past the caches.
-    let shapes = [(1, 1), (1, 1000), (7, 33), (70, 10), (1, (16 << 20) / size_of::<T>() + 1)];
+    let shapes = [(1, 1), (1, 1000), (7, 33), (70, 10), (1, streamed_length::<T>())];
     for (rows, cols) in &shapes[..if small_cases() { 4 } else { 5 }] {
         let x: Vec<T> = uniform(rows * cols, -5.0, 5.0, &mut rng(76));
         let (mut out, mut each) = (x.clone(), vec![T::of(0.0); *rows]);

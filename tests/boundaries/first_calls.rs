@@ -4,7 +4,7 @@ use crate::support::{
     child::{child, printed},
     data::{rng, uniform},
     float::{Float, bits_of},
-    isas::isas,
+    isas::{isas, small_cases},
 };
 use mantex::*;
 use std::sync::Barrier;
@@ -66,4 +66,19 @@ fn first_calls_may_come_together() {
         let printed = printed(&output);
         assert!(output.status.success() && printed.contains("1 passed"), "{isa}: {printed}");
     }
+}
+
+/// What the CPU says about its caches is what Linux reads from it.
+#[cfg(all(target_os = "linux", any(mantex_avx512, mantex_avx2)))]
+#[test]
+fn the_last_level_cache_is_found() {
+    if small_cases() {
+        return; // An emulator has caches of its own.
+    }
+    let sizes = (0..8).filter_map(|i| {
+        let size = std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{i}/size")).ok()?;
+        size.trim().strip_suffix('K')?.parse::<usize>().ok()
+    });
+    let largest = sizes.max().expect("Linux lists the caches") << 10;
+    assert_eq!(baselines::last_level_cache_bytes(), Some(largest));
 }

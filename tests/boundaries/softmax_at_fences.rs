@@ -9,6 +9,7 @@ use crate::support::{
     float::{Float, bits_of, same_bits},
     for_both_types,
     isas::small_cases,
+    rows::streamed_length,
 };
 use mantex::*;
 
@@ -74,7 +75,7 @@ fn streamed_rows_at_fences<T: Float>() {
     if small_cases() {
         return; // Such rows are large.
     }
-    let len = (16 << 20) / size_of::<T>() + 1;
+    let len = streamed_length::<T>() / 64 * 64 + 1;
     let x: Vec<T> = uniform(len, -5.0, 5.0, &mut rng(79));
     let mut expected = vec![T::of(0.0); len];
     let [mut x_fence, mut out_fence] = [(); 2].map(|()| Fenced::<T>::new(len));

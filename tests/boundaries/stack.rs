@@ -9,6 +9,7 @@ use crate::support::{
     data::{rng, uniform},
     float::Float,
     isas::{isas, small_cases},
+    rows::streamed_length,
 };
 use mantex::medoids::Init;
 use mantex::transport::EpsilonScaling;
@@ -19,7 +20,7 @@ const STACK: usize = if cfg!(mantex_unoptimized) { 1 << 20 } else { 64 << 10 };
 
 /// Every family, in shapes that reach every kernel.
 fn every_family<T: Float>(isa: Isa) {
-    let long = (1, (16 << 20) / size_of::<T>() + 1); // Streamed past the caches.
+    let long = (1, streamed_length::<T>());
     for (rows, cols) in [(1, 1000), (7, 33), (70, 10), long]
         .into_iter()
         .take(if small_cases() || cfg!(mantex_unoptimized) { 3 } else { 4 })

@@ -7,6 +7,13 @@ use super::{
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+/// The length of a row that is read twice and written past the caches, as rows of 4 times the size
+/// of the last-level cache are on every instruction set; the cache is taken to have 4 MiB.
+pub(crate) fn streamed_length<T>() -> usize {
+    mantex::baselines::set_cache_bytes(4 << 20);
+    (16 << 20) / size_of::<T>() + 37
+}
+
 /// The kinds of finite rows every accuracy test goes through.
 pub(crate) const KINDS: [&str; 33] = [
     "normal, scale 0.1",

@@ -1,7 +1,6 @@
 //! Rows that one logit dominates, or almost: log-softmax, cross-entropy and log-sum-exp keep their
 //! relative accuracy down to the subnormal numbers and never cross 0 or the maximum.
 
-use super::streamed_length;
 use crate::support::{
     data::{normal, rng},
     double_double::Dd,
@@ -11,6 +10,7 @@ use crate::support::{
     isas::{isas, small_cases},
     reference::Reference,
     report::Report,
+    rows::streamed_length,
     softmax::check_logarithms,
     ulp::ulp_error,
 };

@@ -1,13 +1,12 @@
 //! Masks without a matrix, rows that count for nothing, and the forms in place.
 
-use super::streamed_length;
 use crate::support::{
     data::{normal, rng},
     float::{Float, bits_of, same_bits},
     for_both_types,
     guarded::Guarded,
     isas::{isas, small_cases},
-    rows::{KINDS, row},
+    rows::{KINDS, row, streamed_length},
 };
 use mantex::{Error, IGNORED, Isa, MatMut, MatRef, Softmax};
 use rand::RngExt;

@@ -21,7 +21,7 @@ use crate::support::{
     isas::small_cases,
     reference::Reference,
     report::Report,
-    rows::row,
+    rows::{row, streamed_length},
     softmax::{Outputs, check_outputs, run_row},
 };
 use mantex::Isa;
@@ -39,11 +39,6 @@ fn check_row<T: Float>(report: &mut Report, isas: &[Isa], name: &str, x: &[T], o
             assert!(again.same(&out), "{name}, n = {}, misaligned by {offset} elements, differs on {isa}", x.len());
         }
     }
-}
-
-/// The length of a row of more than 16 MiB: such rows are read twice and written past the caches.
-fn streamed_length<T>() -> usize {
-    (16 << 20) / size_of::<T>() + 37
 }
 
 /// A row of [`streamed_length`]. With small cases it repeats a short row, because the reference is

@@ -1,6 +1,6 @@
 //! Infinities, NaN, and single logits far above all others.
 
-use super::{all_nan, softmax_of, streamed_length, streamed_row};
+use super::{all_nan, softmax_of, streamed_row};
 use crate::support::{
     data::{normal, rng},
     float::Float,
@@ -9,7 +9,7 @@ use crate::support::{
     isas::{isas, small_cases},
     reference::Reference,
     report::Report,
-    rows::row,
+    rows::{row, streamed_length},
     softmax::{LOG_SUM_EXP_ULPS, SOFTMAX_ULPS, check_outputs, run_row},
     ulp::{distance, ulp_error},
 };
