@@ -107,7 +107,7 @@ impl<'a> Data<'a> {
 /// Compares scans of a matrix in memory with reading it.
 fn scans_in_memory(data: &Data<'_>, ks: &[usize], records: &mut Records) {
     for &k in ks {
-        let (read, scan) = data.scan_times(k, 5, ONCE);
+        let (read, scan) = data.scan_times(k, 3, ONCE);
         records.print(data.record("swap_scan", k).value(scan, "ns/entry").ratio(read / scan, "the read bandwidth"));
     }
 }
@@ -117,7 +117,8 @@ fn runs_by_size(data: &Data<'_>, records: &mut Records) {
     for k in [10, 100, 1000].into_iter().filter(|k| 2 * k <= data.n) {
         let options = data.options(k, Init::PlusPlus { seed: 1 });
         let fit = || _ = black_box(options.fit(data.matrix).expect("a good matrix"));
-        let t = samples(&interleaved(3, 1, |_| seconds(Duration::from_millis(5), fit)));
+        let rounds = if data.n > MEMORY_N { 1 } else { 3 };
+        let t = samples(&interleaved(rounds, 1, |_| seconds(Duration::from_millis(5), fit)));
         records.print(data.record("fasterpam_run", k).value(t[0] * 1e3, "ms"));
     }
 }
@@ -150,15 +151,18 @@ fn scans_in_cache(data: &Data<'_>, memory_read: f64, records: &mut Records) {
     }
 }
 
-/// Compares whole runs of FasterPAM with reading the rows that they scan from memory.
+/// Compares whole runs of FasterPAM with reading the rows that they scan from memory. A first run,
+/// which counts these rows, warms up.
 fn whole_runs(data: &Data<'_>, memory_read: f64, records: &mut Records) {
     for k in [10, 100, 1000] {
         let options = data.options(k, Init::Random { seed: 1 });
         let clustering = options.fit(data.matrix).expect("a good matrix");
         let passes = clustering.evaluated() as f64 / data.n as f64;
         let fit = || _ = black_box(options.fit(data.matrix).expect("a good matrix"));
-        let t = samples(&interleaved(3, 1, |_| seconds(ONCE, fit)));
-        let time = t[0] * (1e9 / (clustering.evaluated() * data.n) as f64);
+        // The largest runs take seconds, of which one is like another.
+        let rounds = if data.n > MEMORY_N { 1 } else { 3 };
+        let times: Vec<f64> = (0..rounds).map(|_| seconds(ONCE, fit)).collect();
+        let time = Sample::new(&times) * (1e9 / (clustering.evaluated() * data.n) as f64);
         let record = data.record("fasterpam", k).value(time, "ns/entry");
         let record = record.ratio(time.median / memory_read, "the time of reading the rows");
         records.print(record.detail("passes", passes).detail("swaps", clustering.swaps() as f64));
@@ -221,7 +225,8 @@ fn compare_starts(buffer: &mut Buffer, records: &mut Records) {
 
 /// Compares distance matrices with bare multiply-adds. A pair of mirrored elements counts once.
 fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
-    let n = 2000;
+    // Scalar code takes up to a second for a matrix.
+    let (n, rounds) = (2000, if isa.name() == "scalar" { 1 } else { 3 });
     let mut out = vec![T::default(); n * n];
     let metrics = [
         (Metric::SquaredEuclidean, "squared_euclidean"),
@@ -235,7 +240,7 @@ fn distances_against_multiply_adds<T: Real>(isa: Isa, records: &mut Records) {
         for (metric, name) in metrics {
             let seed = [T::rounded(0.5); 16];
             let mut bare = 0;
-            let t = samples(&interleaved(5, 2, |i| {
+            let t = samples(&interleaved(rounds, 2, |i| {
                 seconds(Duration::from_millis(10), || match i {
                     0 => bare = black_box(baselines::multiply_adds(isa, black_box(&seed), 1 << 16)).0,
                     _ => {

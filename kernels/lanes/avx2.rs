@@ -1,7 +1,7 @@
 //! AVX2 with FMA: 8 lanes of f32 or 4 of f64.
 
 use super::float::{SQRT_HALF_32, SQRT_HALF_64};
-use super::masks::{LAST_LANES, SET_LANES, compress_indices_u8};
+use super::masks::{LAST_LANES, SET_LANES};
 use super::{IndexLanes, InstructionSet, Lanes, WideLanes, x86};
 use core::arch::x86_64::{
     __m128i, __m256, __m256d, __m256i, _CMP_LT_OQ, _mm_castps_si128, _mm_loadu_si128, _mm_store_sd, _mm_store_ss,
@@ -184,10 +184,6 @@ impl IndexLanes<f32> for V3 {
         IndexLanes::<f32>::store_index(self, out, lanes);
         mask.count_ones() as usize
     }
-    #[inline(always)]
-    fn compress_indices_u8(self, m: __m256, first: u8, out: &mut [u8]) -> usize {
-        compress_indices_u8(self.avx._mm256_movemask_ps(m) as u8, first, out)
-    }
 }
 
 wide_pairs!(V3, |self, v| {
@@ -353,9 +349,5 @@ impl IndexLanes<f64> for V3 {
             self.sse2._mm_add_epi32(self.sse4_1._mm_cvtepu8_epi32(lanes), self.sse2._mm_set1_epi32(first as i32));
         IndexLanes::<f64>::store_index(self, out, lanes);
         mask.count_ones() as usize
-    }
-    #[inline(always)]
-    fn compress_indices_u8(self, m: __m256d, first: u8, out: &mut [u8]) -> usize {
-        compress_indices_u8(self.avx._mm256_movemask_pd(m) as u8, first, out)
     }
 }

@@ -1,11 +1,10 @@
 //! AVX-512 (F, BW, CD, DQ, VL): 16 lanes of f32 or 8 of f64.
 
 use super::float::{SQRT_HALF_32, SQRT_HALF_64};
-use super::masks::compress_indices_u8;
 use super::{IndexLanes, InstructionSet, Lanes, WideLanes, x86};
 use core::arch::x86_64::{
     __m256i, __m512, __m512d, __m512i, __mmask8, __mmask16, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
-    _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512,
     _mm512_mask_loadu_pd, _mm512_mask_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_storeu_pd,
     _mm512_storeu_ps, _mm512_storeu_si512, _mm512_stream_pd, _mm512_stream_ps,
 };
@@ -165,16 +164,6 @@ impl IndexLanes<f32> for V4 {
         IndexLanes::<f32>::store_index(self, out, self.avx512f._mm512_maskz_compress_epi32(m, lanes));
         m.count_ones() as usize
     }
-    #[inline(always)]
-    fn compress_indices_u8(self, m: __mmask16, first: u8, out: &mut [u8]) -> usize {
-        assert!(out.len() >= 16);
-        let lanes = self.avx512f._mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        let lanes = self.avx512f._mm512_add_epi32(lanes, IndexLanes::<f32>::splat_index(self, u32::from(first)));
-        let lanes = self.avx512f._mm512_cvtepi32_epi8(self.avx512f._mm512_maskz_compress_epi32(m, lanes));
-        // SAFETY: out has 16 bytes (asserted), any alignment will do; V4 proves SSE2.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), lanes) };
-        m.count_ones() as usize
-    }
 }
 
 wide_pairs!(V4, |self, v| {
@@ -317,9 +306,5 @@ impl IndexLanes<f64> for V4 {
         let lanes = self.avx2._mm256_add_epi32(lanes, IndexLanes::<f64>::splat_index(self, first));
         IndexLanes::<f64>::store_index(self, out, self.avx512vl._mm256_maskz_compress_epi32(m, lanes));
         m.count_ones() as usize
-    }
-    #[inline(always)]
-    fn compress_indices_u8(self, m: __mmask8, first: u8, out: &mut [u8]) -> usize {
-        compress_indices_u8(m, first, out)
     }
 }

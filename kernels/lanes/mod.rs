@@ -12,7 +12,7 @@
 mod ops;
 
 mod float;
-#[cfg(any(mantex_avx512, mantex_avx2, mantex_neon))]
+#[cfg(any(mantex_avx2, mantex_neon))]
 mod masks;
 mod scalar;
 mod wide;
@@ -353,6 +353,4 @@ pub(crate) trait IndexLanes<T: Float>: Lanes<T> {
     /// Writes `first + lane` for every set lane, in order, to the front of `out` and returns their
     /// number. The rest of the first `N` elements is overwritten; panics if `out` has fewer.
     fn compress_indices(self, m: Self::Mask, first: u32, out: &mut [u32]) -> usize;
-    /// [`IndexLanes::compress_indices`] in bytes; `out` needs 8 elements, or `N` if that is more.
-    fn compress_indices_u8(self, m: Self::Mask, first: u8, out: &mut [u8]) -> usize;
 }

@@ -1,7 +1,7 @@
 //! Advanced SIMD of aarch64: 4 lanes of f32 or 2 of f64.
 
 use super::float::{SQRT_HALF_32, SQRT_HALF_64};
-use super::masks::{LAST_LANES, SET_LANES, compress_indices_u8};
+use super::masks::{LAST_LANES, SET_LANES};
 use super::{IndexLanes, InstructionSet, Lanes, WideLanes};
 use core::arch::aarch64::{
     float32x4_t, float64x2_t, uint32x2_t, uint32x4_t, uint64x2_t, vld1_u32, vld1q_f32, vld1q_f64, vld1q_u32, vst1_u32,
@@ -147,11 +147,6 @@ impl IndexLanes<f32> for Neon {
         IndexLanes::<f32>::store_index(self, out, self.neon.vaddq_u32(lanes, self.neon.vdupq_n_u32(first)));
         mask.count_ones() as usize
     }
-    #[inline(always)]
-    fn compress_indices_u8(self, m: uint32x4_t, first: u8, out: &mut [u8]) -> usize {
-        let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
-        compress_indices_u8(mask as u8, first, out)
-    }
 }
 
 wide_pairs!(Neon, |self, v| (self.neon.vcvt_f64_f32(self.neon.vget_low_f32(v)), self.neon.vcvt_high_f64_f32(v)));
@@ -274,10 +269,5 @@ impl IndexLanes<f64> for Neon {
         let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
         out[..2].copy_from_slice(&[first + u32::from(mask == 2), first + 1]);
         mask.count_ones() as usize
-    }
-    #[inline(always)]
-    fn compress_indices_u8(self, m: uint64x2_t, first: u8, out: &mut [u8]) -> usize {
-        let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
-        compress_indices_u8(mask as u8, first, out)
     }
 }

@@ -116,11 +116,6 @@ macro_rules! scalar_lanes {
                 out[0] = first;
                 usize::from(m)
             }
-            #[inline(always)]
-            fn compress_indices_u8(self, m: bool, first: u8, out: &mut [u8]) -> usize {
-                out[0] = first;
-                usize::from(m)
-            }
         }
     };
 }

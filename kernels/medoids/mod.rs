@@ -40,12 +40,11 @@
 //!    candidate is scanned again in `f64`, by lists of hits.
 //! 2. With many medoids, hits are rare. [`hit_scan`] lists the hits of a block of objects without
 //!    branches, then adds them one by one. [`tuning::SCAN_ROWS`] candidates share the reads of d1
-//!    and d2.
-//! 3. Up to [`tuning::MAX_TWO_TABLE_K`] medoids, neighboring hits alternate between two tables of
-//!    T. They often have the same nearest medoid, and one addition would wait for the other.
-//! 4. The sums of candidates that were scanned together outlive a swap: the caller updates them for
+//!    and d2, and one list: its hits belong to different candidates in turn, and their additions
+//!    do not wait for each other.
+//! 3. The sums of candidates that were scanned together outlive a swap: the caller updates them for
 //!    the few objects that the swap changes ([`CandidateSums::ready`]).
-//! 5. Rows that are not yet known to be valid are validated during the scan, while a block of them
+//! 4. Rows that are not yet known to be valid are validated during the scan, while a block of them
 //!    is in L1. That saves one read of the matrix.
 //!
 //! | file | content |
@@ -132,8 +131,7 @@ pub struct Scan<'a, T> {
 pub struct CandidateSums<'a> {
     /// A of each candidate.
     pub a: &'a mut [f64; SCAN_ROWS],
-    /// All T_i of each candidate, one candidate after the other, within [`swap::scratch_len`]
-    /// elements.
+    /// All T_i of each candidate, one candidate after the other: `SCAN_ROWS` times k elements.
     pub t: &'a mut [f64],
     /// The number of candidates at the end of the group that are not yet tried. Their sums belong
     /// to the first candidates of the next call.

@@ -2,7 +2,7 @@
 
 use super::hit_scan::hit_scan;
 use super::masked_scan::{masked_scan, relative_error};
-use super::tuning::{MAX_MASKED_K, MAX_TWO_TABLE_K, SCAN_ROWS, max_masked_k};
+use super::tuning::{MAX_MASKED_K, SCAN_ROWS, max_masked_k};
 use super::{CandidateSums, FoundSwap, NearestRef, PossibleSwap, Scan, candidate_rows, weighted};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes, out_of_line};
 
@@ -35,11 +35,18 @@ fn single_medoid_delta<L: WideLanes<T>, T: Float>(l: L, row: &[T], near: &Neares
 /// Returns the smallest element; NaN is ignored.
 #[inline(always)]
 fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
-    let mut min = l.splat(f64::INFINITY);
-    for chunk in x.chunks(L::N) {
-        min = l.min(l.load_tail(chunk, f64::INFINITY), min);
+    // Four accumulators hide the latency of a minimum.
+    let mut minima = [l.splat(f64::INFINITY); 4];
+    let mut chunks = x.chunks_exact(4 * L::N);
+    for chunk in &mut chunks {
+        for (i, min) in minima.iter_mut().enumerate() {
+            *min = l.min(l.load(&chunk[i * L::N..]), *min);
+        }
     }
-    l.reduce_min(min)
+    for chunk in chunks.remainder().chunks(L::N) {
+        minima[0] = l.min(l.load_tail(chunk, f64::INFINITY), minima[0]);
+    }
+    l.reduce_min(l.min(l.min(minima[0], minima[1]), l.min(minima[2], minima[3])))
 }
 
 /// Returns the swap of the candidate whose lower bounds are at `t[sums_at..]`, if one may change
@@ -163,7 +170,7 @@ pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
             }
             let rows = candidate_rows::<T, SCAN_ROWS>(d, candidates, at);
             let next = candidate_rows(d, candidates, at + SCAN_ROWS);
-            *a = hit_scan(l, rows, next, scan.validated, near, &mut t[..scratch_len(k)])?;
+            *a = hit_scan(l, rows, next, scan.validated, near, &mut t[..SCAN_ROWS * k])?;
             *ready = SCAN_ROWS;
         }
         let r = SCAN_ROWS - *ready;
@@ -181,9 +188,4 @@ pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
         }
     }
     Ok(None)
-}
-
-/// Returns the number of elements of [`CandidateSums::t`] for k medoids.
-pub(crate) fn scratch_len(k: usize) -> usize {
-    if k <= MAX_TWO_TABLE_K { 2 * SCAN_ROWS * k } else { SCAN_ROWS * k }
 }

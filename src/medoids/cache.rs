@@ -5,7 +5,6 @@ use super::ranking::{Ranking, max_ranked};
 use super::verify::ExactSums;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::nearest::RankedRef;
-use crate::kernels::medoids::swap::scratch_len;
 use crate::kernels::medoids::tuning::{RESCAN_FRACTION, SCAN_ROWS};
 use crate::kernels::medoids::{
     CandidateSums, FoundSwap, NearestMut, NearestRef, PADDING_CLUSTER, Scan, UNKNOWN_CLUSTER,
@@ -308,7 +307,7 @@ impl<'a, T: Real> Cache<'a, T> {
     /// from the caches. No candidates are ready then.
     pub(super) fn update_sums(&mut self) {
         let (n, k) = (self.dissimilarities.objects(), self.medoids.len());
-        self.scanned.t.resize(scratch_len(k), 0.0);
+        self.scanned.t.resize(SCAN_ROWS * k, 0.0);
         self.scanned.ready = 0;
         self.exact_sums.resize(k, ExactSums::default());
         let (bounds, errors) = (&mut self.removal_bounds, &mut self.removal_errors);
