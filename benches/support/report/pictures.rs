@@ -234,14 +234,16 @@ fn problem(entry: &Entry) -> String {
     parts.retain(|part| !ISAS.contains(part));
     if entry.function() == "sinkhorn_solve" {
         parts.pop();
+        parts[0] = "sinkhorn";
     }
     parts.join(" ")
 }
 
-/// A bar of the time of another library, relative to mantex in the same run; it ends at `highest`.
-fn peer_bar(peer: &Entry, highest: f64) -> Option<Bar> {
+/// A bar of the time of the library with this name, relative to mantex in the same run; it ends at
+/// `highest`.
+fn peer_bar(peer: &Entry, name: &str, highest: f64) -> Option<Bar> {
     let (ratio, _) = peer.ratio.as_ref().filter(|(_, of)| of == "the time of mantex")?;
-    let name = format!("{}, {}", problem(peer), peer.peer.as_deref()?);
+    let name = format!("{}, {name}", problem(peer));
     let text = format!("{ratio:.2}x ({} {})", number(peer.value), peer.unit);
     Some(Bar { name, value: ratio.min(highest), text, ink: SERIES[1] })
 }
@@ -254,8 +256,9 @@ fn peers(title: &str, caption: &str, bars: Vec<Bar>) -> Option<Picture> {
 
 /// Bars of the Rust libraries.
 fn rust_peers(entries: &[Entry]) -> Option<Picture> {
-    let bars = entries.iter().filter(|entry| entry.bench != "python").filter_map(|peer| peer_bar(peer, f64::MAX));
-    peers("Rust libraries", "Times of other libraries relative to that of mantex, the mark at 1.", bars.collect())
+    let bar = |peer: &Entry| peer_bar(peer, peer.peer.as_deref()?, f64::MAX);
+    let bars = entries.iter().filter(|entry| entry.bench != "python").filter_map(bar).collect();
+    peers("Rust libraries", "Times of other libraries relative to that of mantex, the mark at 1.", bars)
 }
 
 /// A bar of the fastest Python library for each work.
@@ -263,9 +266,13 @@ fn python_peers(entries: &[Entry]) -> Option<Picture> {
     const HIGHEST: f64 = 10.0;
     let python = || entries.iter().filter(|entry| entry.bench == "python");
     let is_fastest = |peer: &&Entry| python().all(|other| other.work != peer.work || other.value >= peer.value);
-    let bars = python().filter(is_fastest);
+    let bar = |peer: &Entry| {
+        // With the version, which is in the table, the label would not fit a phone.
+        let words: Vec<&str> = peer.peer.as_deref()?.split(' ').collect();
+        peer_bar(peer, &[&words[..1], words.get(2..)?].concat().join(" "), HIGHEST)
+    };
     let caption = "Times of the fastest Python library relative to that of mantex, the mark at 1. Bars end at 10.";
-    peers("Python libraries", caption, bars.filter_map(|peer| peer_bar(peer, HIGHEST)).collect())
+    peers("Python libraries", caption, python().filter(is_fastest).filter_map(bar).collect())
 }
 
 /// The sections of the report, without the roofline.

@@ -87,7 +87,8 @@ impl Worker {
     fn answer(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("a line of text");
-        assert!(line.ends_with('\n'), "{} {} failed; its message is above", self.name, self.method);
+        let package = &self.package;
+        assert!(line.ends_with('\n'), "{package} failed, see its message; --without {package} leaves it out");
         line.trim_end().into()
     }
 
