@@ -40,7 +40,7 @@ const METHODS: [(Method, &str); 2] = [(Method::Log, "log"), (Method::Scaling, "s
 
 /// Fills an n x m matrix with squared distances between random points of the unit square.
 ///
-/// This is the problem of `peers/sinkhorn.py`, whose generator is simple enough for any language.
+/// This is the problem of `peers/inputs.rs`, whose generator is simple enough for any language.
 fn fill_costs<T: Real>(n: usize, m: usize, cost: &mut [T]) {
     let mut coordinate = support::uniform::uniform(1);
     let mut points = |n: usize| -> Vec<[f64; 2]> { (0..n).map(|_| [coordinate(), coordinate()]).collect() };
@@ -139,7 +139,7 @@ fn median_cost<T: Real>(cost: &[T]) -> f64 {
     median
 }
 
-/// Compares the methods in whole solves to the default tolerance, as `peers/sinkhorn.py` does.
+/// Compares the methods in whole solves to the default tolerance.
 fn compare_solves<T: Real + bytemuck::Pod>(n: usize, buffer: &mut Buffer, records: &mut Records) {
     let cost = buffer.elements::<T>(n * n);
     fill_costs(n, n, cost);

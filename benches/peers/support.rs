@@ -6,8 +6,9 @@
 pub(crate) mod arguments;
 #[path = "../support/date.rs"]
 mod date;
+pub(crate) mod inputs;
 #[path = "../support/json.rs"]
-mod json;
+pub(crate) mod json;
 #[path = "../support/machine.rs"]
 mod machine;
 #[path = "../support/record.rs"]
@@ -22,8 +23,10 @@ pub(crate) mod uniform;
 use arguments::Arguments;
 use record::Record;
 use records::Records;
+use std::iter::repeat_with;
 use std::path::Path;
-use timing::{interleaved, samples};
+use std::time::Duration;
+use timing::Sample;
 
 /// One of the libraries that are compared.
 pub(crate) struct Contestant<'a> {
@@ -31,26 +34,38 @@ pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
     /// The largest relative difference of its results from those of mantex.
     pub(crate) difference: f64,
-    /// Does the work once.
-    pub(crate) work: Box<dyn FnMut() + 'a>,
+    /// Returns the seconds of the work: the mean over at least one call and the given time.
+    pub(crate) seconds: Box<dyn FnMut(Duration) -> f64 + 'a>,
 }
+
+impl<'a> Contestant<'a> {
+    /// A library in this process that does the work once when it is called.
+    pub(crate) fn new(name: &str, difference: f64, mut work: impl FnMut() + 'a) -> Self {
+        let seconds = Box::new(move |at_least| timing::seconds(at_least, &mut work));
+        Self { name: name.into(), difference, seconds }
+    }
+}
+
+/// The seconds of all rounds of a comparison, about. Work that takes long has fewer rounds, but at
+/// least 3.
+const ROUNDS_SECONDS: f64 = 20.0;
 
 /// Compares peers with mantex and records the results.
 pub(crate) struct Comparison {
     records: Records,
-    /// The rounds of each comparison.
-    pub(crate) rounds: usize,
-    /// The text of the peers' `Cargo.toml`, which has their exact versions.
-    manifest: &'static str,
+    /// The most rounds of a comparison.
+    rounds: usize,
+    /// The text of the peers' `Cargo.toml`, which has their exact versions; `None` if the names of
+    /// contestants have them.
+    manifest: Option<&'static str>,
 }
 
 impl Comparison {
     /// Reads the command line, and prints the machine and how the peers are compiled.
-    pub(crate) fn new(bench: &'static str, manifest: &'static str) -> Self {
-        let arguments = Arguments::new();
+    pub(crate) fn new(bench: &'static str, manifest: Option<&'static str>, arguments: &Arguments) -> Self {
         // Where the report of mantex's own benches finds them.
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/bench");
-        let records = Records::new(bench, &arguments, &folder);
+        let records = Records::new(bench, arguments, &folder);
         println!("all compiled for {}", target());
         Self { records, rounds: if arguments.quick { 3 } else { 15 }, manifest }
     }
@@ -63,12 +78,15 @@ impl Comparison {
         &mut self,
         work: &str,
         contestants: &mut [Contestant<'_>],
-        at_least: std::time::Duration,
+        at_least: Duration,
         (scale, unit_name): (f64, &'static str),
     ) {
-        let times = samples(&interleaved(self.rounds, contestants.len(), |i| {
-            timing::seconds(at_least, &mut contestants[i].work)
-        }));
+        let mut round = || -> Vec<f64> { contestants.iter_mut().map(|c| (c.seconds)(at_least)).collect() };
+        // The first round warms up, and tells for how many there is time.
+        let most = (ROUNDS_SECONDS / round().iter().sum::<f64>()) as usize;
+        let rounds: Vec<Vec<f64>> = repeat_with(&mut round).take(most.clamp(3, self.rounds)).collect();
+        let times = |i: usize| Sample::new(&rounds.iter().map(|times| times[i]).collect::<Vec<_>>());
+        let times: Vec<Sample> = (0..contestants.len()).map(times).collect();
         for (contestant, &time) in contestants.iter().zip(&times).skip(1) {
             let record = Record::new(work).peer(self.peer(&contestant.name)).value(time * scale, unit_name);
             let record = record.ratio(time / times[0], "the time of mantex");
@@ -80,8 +98,9 @@ impl Comparison {
     /// Returns the name with the version, and with the vectors that it is compiled for if they are
     /// not those that every CPU has.
     fn peer(&self, name: &str) -> String {
+        let Some(manifest) = self.manifest else { return name.into() };
         let (package, function) = name.split_once(' ').unwrap_or((name, ""));
-        let line = self.manifest.lines().find(|line| line.split([' ', '.']).next() == Some(package));
+        let line = manifest.lines().find(|line| line.split([' ', '.']).next() == Some(package));
         let version = line.and_then(|line| line.split("\"=").nth(1)?.split('"').next());
         let version = version.unwrap_or_else(|| panic!("Cargo.toml has no exact version of {package}"));
         let compiled = if target() == BASELINE { String::new() } else { format!(" for {}", target()) };

@@ -234,34 +234,45 @@ fn problem(entry: &Entry) -> String {
     parts.retain(|part| !ISAS.contains(part));
     if entry.function() == "sinkhorn_solve" {
         parts.pop();
+        parts[0] = "sinkhorn";
     }
     parts.join(" ")
 }
 
-/// Bars of the times of other libraries, relative to mantex in the same run, or if the record has
-/// no such ratio to the fastest time of mantex on the problem.
-fn peers(entries: &[Entry]) -> Option<Picture> {
-    let mut bars = Vec::new();
-    for peer in entries.iter().filter(|entry| entry.peer.is_some() && entry.value.is_finite()) {
-        let in_same_run = peer.ratio.as_ref().filter(|(_, of)| of == "the time of mantex");
-        let own = entries
-            .iter()
-            .filter(|entry| entry.peer.is_none() && problem(entry) == problem(peer) && entry.unit == peer.unit);
-        let own = own.map(|entry| entry.value).min_by(f64::total_cmp);
-        let ratio = in_same_run.map(|(ratio, _)| *ratio);
-        let Some(ratio) = ratio.or(own.map(|own| peer.value / own)) else { continue };
-        let name = format!("{}, {}", problem(peer), peer.peer.as_deref().unwrap_or_default());
-        let text = format!("{ratio:.2}x ({} {})", number(peer.value), peer.unit);
-        bars.push(Bar { name, value: ratio, text, ink: SERIES[1] });
-    }
+/// A bar of the time of the library with this name, relative to mantex in the same run; it ends at
+/// `highest`.
+fn peer_bar(peer: &Entry, name: &str, highest: f64) -> Option<Bar> {
+    let (ratio, _) = peer.ratio.as_ref().filter(|(_, of)| of == "the time of mantex")?;
+    let name = format!("{}, {name}", problem(peer));
+    let text = format!("{ratio:.2}x ({} {})", number(peer.value), peer.unit);
+    Some(Bar { name, value: ratio.min(highest), text, ink: SERIES[1] })
+}
+
+/// Bars of other libraries, if there are any.
+fn peers(title: &str, caption: &str, bars: Vec<Bar>) -> Option<Picture> {
     let svg = bars_svg(&bars, Some(1.0));
-    let caption = "Times of other libraries relative to that of mantex, the mark at 1.";
-    (!bars.is_empty()).then(|| Picture {
-        title: "Other libraries".into(),
-        caption: caption.into(),
-        svg,
-        legend: Vec::new(),
-    })
+    (!bars.is_empty()).then(|| Picture { title: title.into(), caption: caption.into(), svg, legend: Vec::new() })
+}
+
+/// Bars of the Rust libraries.
+fn rust_peers(entries: &[Entry]) -> Option<Picture> {
+    let bar = |peer: &Entry| peer_bar(peer, peer.peer.as_deref()?, f64::MAX);
+    let bars = entries.iter().filter(|entry| entry.bench != "python").filter_map(bar).collect();
+    peers("Rust libraries", "Times of other libraries relative to that of mantex, the mark at 1.", bars)
+}
+
+/// A bar of the fastest Python library for each work.
+fn python_peers(entries: &[Entry]) -> Option<Picture> {
+    const HIGHEST: f64 = 10.0;
+    let python = || entries.iter().filter(|entry| entry.bench == "python");
+    let is_fastest = |peer: &&Entry| python().all(|other| other.work != peer.work || other.value >= peer.value);
+    let bar = |peer: &Entry| {
+        // With the version, which is in the table, the label would not fit a phone.
+        let words: Vec<&str> = peer.peer.as_deref()?.split(' ').collect();
+        peer_bar(peer, &[&words[..1], words.get(2..)?].concat().join(" "), HIGHEST)
+    };
+    let caption = "Times of the fastest Python library relative to that of mantex, the mark at 1. Bars end at 10.";
+    peers("Python libraries", caption, python().filter(is_fastest).filter_map(bar).collect())
 }
 
 /// The sections of the report, without the roofline.
@@ -282,7 +293,7 @@ pub(crate) fn sections(entries: &[Entry]) -> Vec<Section> {
     let caption = "Speed relative to reading the same memory (softmax: to two reads and one write), the mark at 1: \
                    higher is better.";
     let read = yardstick(entries, &reads, "Against reading", caption);
-    let bars = [peers(entries), exp, read].into_iter().flatten().collect();
+    let bars = [rust_peers(entries), python_peers(entries), exp, read].into_iter().flatten().collect();
     vec![
         Section { title: "Softmax", pictures: softmax },
         Section { title: "Optimal transport", pictures: transport(entries) },

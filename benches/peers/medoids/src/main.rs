@@ -8,11 +8,12 @@
 mod support;
 
 use mantex::medoids::Init;
-use mantex::{KMedoids, MatMut, MatRef, Metric};
+use mantex::{KMedoids, MatRef};
 use ndarray::Array2;
 use std::hint::black_box;
+use support::arguments::Arguments;
+use support::inputs::{distances, start};
 use support::timing::ONCE;
-use support::uniform::uniform;
 use support::{Comparison, Contestant, difference};
 
 /// The most passes. No search reaches it.
@@ -22,34 +23,13 @@ const MAX_ITERATIONS: usize = 1000;
 /// searches make the same swaps.
 const LIMIT: f64 = 1e-5;
 
-/// The Euclidean distances between points of 20 clusters in the plane.
-fn distances(n: usize) -> Vec<f32> {
-    let mut next = uniform(1);
-    let centers: Vec<f64> = (0..40).map(|_| 30.0 * next()).collect();
-    // The sum of twelve uniform numbers is about normal.
-    let mut normal = || (0..12).map(|_| next() - 0.5).sum::<f64>();
-    let points: Vec<f32> = (0..2 * n).map(|i| (centers[i % 40] + normal()) as f32).collect();
-    let mut out = vec![0.0; n * n];
-    let (points, matrix) = (MatRef::new(&points, n, 2), MatMut::new(&mut out, n, n));
-    mantex::distance_matrix(points.expect("whole points"), matrix.expect("a matrix"), Metric::Euclidean)
-        .expect("sizes fit");
-    out
-}
-
-/// The first `k` objects of a random order.
-fn start(n: usize, k: usize, seed: u64) -> Vec<usize> {
-    let mut order: Vec<(u64, usize)> = std::iter::repeat_with(uniform(seed)).map(f64::to_bits).zip(0..n).collect();
-    order.sort_unstable();
-    order.into_iter().take(k).map(|(_, object)| object).collect()
-}
-
 /// Compares searches of `k` medoids among `n` objects.
 fn compare(comparison: &mut Comparison, n: usize, k: usize) {
     let work_id = format!("fasterpam/f32/n={n}/k={k}");
     let distances = distances(n);
     let matrix = MatRef::new(&distances, n, n).expect("a matrix");
     let array = Array2::from_shape_vec((n, n), distances.clone()).expect("a matrix");
-    let start = start(n, k, 1);
+    let start = start(n, k);
     let options = KMedoids::new(k).init(Init::Given(start.clone())).max_iterations(MAX_ITERATIONS);
 
     let ours = options.fit(matrix).expect("a good matrix");
@@ -62,8 +42,7 @@ fn compare(comparison: &mut Comparison, n: usize, k: usize) {
 
     let (array, start) = (&array, &start);
     let contestant = |name: &str, loss: f64, work| {
-        let difference = difference(&work_id, name, &[ours.loss()], &[loss], LIMIT);
-        Contestant { name: name.into(), difference, work }
+        Contestant::new(name, difference(&work_id, name, &[ours.loss()], &[loss], LIMIT), work)
     };
     let mut contestants = [
         contestant(
@@ -94,7 +73,7 @@ fn compare(comparison: &mut Comparison, n: usize, k: usize) {
 }
 
 fn main() {
-    let mut comparison = Comparison::new("medoids", include_str!("../Cargo.toml"));
+    let mut comparison = Comparison::new("medoids", Some(include_str!("../Cargo.toml")), &Arguments::new());
     for n in [1000, 2000, 4000] {
         for k in [10, 100] {
             compare(&mut comparison, n, k);

@@ -14,8 +14,9 @@ use mantex::{MatMut, MatRef};
 use ndarray::{Array2, Axis};
 use rten_simd::SimdOp;
 use std::hint::black_box;
+use support::arguments::Arguments;
+use support::inputs::logits;
 use support::timing::SHORT;
-use support::uniform::uniform;
 use support::{Comparison, Contestant, difference};
 
 /// The largest relative difference of results that is allowed.
@@ -27,12 +28,6 @@ const LONG_ROW_LIMIT: f64 = 2e-4;
 /// Rows and columns.
 const SHAPES: [(usize, usize); 8] =
     [(2048, 8), (256, 64), (32, 512), (4, 4096), (1, 8), (1, 64), (1, 512), (1, 1 << 20)];
-
-/// Logits between -10 and 10.
-fn logits(n: usize) -> Vec<f32> {
-    let mut uniform = uniform(1);
-    (0..n).map(|_| (20.0 * uniform() - 10.0) as f32).collect()
-}
 
 /// Softmax into memory of the caller; a single row is no matrix.
 fn mantex(x: &[f32], rows: usize, cols: usize, out: &mut [f32]) {
@@ -88,8 +83,7 @@ fn compare(comparison: &mut Comparison, rows: usize, cols: usize) {
     let limit = if cols > 4096 { LONG_ROW_LIMIT } else { LIMIT };
     // A library by its name, its results, and its work.
     let contestant = |name: &str, theirs: &[f32], work| {
-        let difference = difference(&work_id, name, &ours, &f64s(theirs), limit);
-        Contestant { name: name.into(), difference, work }
+        Contestant::new(name, difference(&work_id, name, &ours, &f64s(theirs), limit), work)
     };
     let of_rten: Vec<f32> = x.chunks_exact(cols).flat_map(rten_vecmath_of_row).collect();
     let candle_results = candle(&of_candle).flatten_all().and_then(|y| y.to_vec1()).expect("f32");
@@ -117,7 +111,7 @@ fn compare(comparison: &mut Comparison, rows: usize, cols: usize) {
 
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("no other pool");
-    let mut comparison = Comparison::new("softmax", include_str!("../Cargo.toml"));
+    let mut comparison = Comparison::new("softmax", Some(include_str!("../Cargo.toml")), &Arguments::new());
     for (rows, cols) in SHAPES {
         compare(&mut comparison, rows, cols);
     }

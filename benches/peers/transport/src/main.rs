@@ -14,6 +14,8 @@ use ndarray::{Array1, Array2};
 use ruvector_math::optimal_transport::SinkhornSolver;
 use std::any::type_name;
 use std::hint::black_box;
+use support::arguments::Arguments;
+use support::inputs;
 use support::timing::ONCE;
 use support::{Comparison, Contestant, difference};
 
@@ -42,14 +44,9 @@ struct Problem<T> {
 }
 
 impl<T: Real> Problem<T> {
-    /// The problem of the bench `transport`: squared distances of random points in the unit square.
+    /// The problem of the bench `transport`.
     fn new() -> Self {
-        let mut coordinate = support::uniform::uniform(1);
-        let mut points = || -> Vec<[f64; 2]> { (0..N).map(|_| [coordinate(), coordinate()]).collect() };
-        let (rows, cols) = (points(), points());
-        let distance = |p: &[f64; 2], q: &[f64; 2]| (p[0] - q[0]).powi(2) + (p[1] - q[1]).powi(2);
-        let costs: Vec<f64> = rows.iter().flat_map(|p| cols.iter().map(move |q| distance(p, q))).collect();
-        let (_, &mut median, _) = costs.clone().select_nth_unstable_by(N * N / 2, f64::total_cmp);
+        let (costs, median) = inputs::costs(N);
         let costs = costs.into_iter().map(T::rounded).collect();
         // Representable in the type of the costs, as it is for the peers.
         let epsilon = T::rounded(RELATIVE_EPSILON * median).into();
@@ -88,15 +85,11 @@ impl<T: Real> Problem<T> {
             let ours = self.solve(&solver, &mut plan);
             // The default settings end elsewhere within the tolerance.
             let limit = if name == "default" { 1e-3 } else { LIMITS[usize::from(size_of::<T>() == 8)] };
-            let mut contestants = vec![Contestant {
-                name: "mantex".into(),
-                difference: 0.0,
-                work: Box::new(|| _ = black_box(self.solve(&solver, &mut plan))),
-            }];
+            let work_of_mantex = || _ = black_box(self.solve(&solver, &mut plan));
+            let mut contestants = vec![Contestant::new("mantex", 0.0, work_of_mantex)];
             for (peer, solve) in &peers {
                 let difference = difference(&work, peer, &[ours], &[solve()], limit);
-                let work = Box::new(|| _ = black_box(solve()));
-                contestants.push(Contestant { name: (*peer).into(), difference, work });
+                contestants.push(Contestant::new(peer, difference, || _ = black_box(solve())));
             }
             comparison.compare(&work, &mut contestants, ONCE, MS);
         }
@@ -125,7 +118,7 @@ fn compare_f64(comparison: &mut Comparison) {
 }
 
 fn main() {
-    let mut comparison = Comparison::new("transport", include_str!("../Cargo.toml"));
+    let mut comparison = Comparison::new("transport", Some(include_str!("../Cargo.toml")), &Arguments::new());
     compare_f32(&mut comparison);
     compare_f64(&mut comparison);
 }
