@@ -14,7 +14,7 @@
 //!     K_ij <- 2^(U_i + G_j - eta C_ij)           gibbs_rows
 //!     r_i  <- sum_j K_ij
 //!     U_i  <- U_i - log2(r_i)                    now the row sums of P are a
-//!     c_j  <- c_j + sum_i (a_i / r_i) K_ij       add_block, while the rows of K are in the cache
+//!     c_j  <- c_j + sum_i (a_i / r_i) K_ij       in gibbs_rows of the next block
 //! G_j <- G_j + log2(b_j) - log2(c_j)             now its column sums are b
 //! ```
 //!
@@ -34,11 +34,14 @@
 //!
 //! Deviations, 1, 4, 5 and 6 to be fast, 2 and 3 to be accurate:
 //! 1. One read per iteration. The textbook reads C for the rows and again for the columns. Here a
-//!    block of rows of K stays in the second-level cache until it is added to the column sums.
+//!    block of rows of K stays in the caches until it is added to the column sums, in the loop that
+//!    evaluates the next block: loads and additions fill the gaps between exponentials.
 //! 2. U and G are `f64` for both element types. An `f32` kernel takes U_i and the leading part of
 //!    G_j as multiples of a common quantum, a power of two so coarse that their sum is exact. The
-//!    error of `(U_i + G_high - eta C_ij) + G_low` is then relative to the small result and not to
-//!    the large terms. Rounding U_i costs nothing, because every row is normalized anyway.
+//!    error of `U_i + G_high - eta C_ij` is then relative to the small result and not to the large
+//!    terms. Rounding U_i costs nothing, because every row is normalized anyway. `2^G_low` is a
+//!    factor of the column, which row sums take as they add, and column sums at the end. Potentials
+//!    with a quantum above [`tuning::MAX_QUANTUM`] add G_low to the arguments, in slower loops.
 //! 3. Rows and columns are stabilized on demand. A row whose sum leaves [`gibbs::row_range`] is
 //!    evaluated again relative to its own maximum, and a column whose sum underflows is summed
 //!    again relative to its maximum, in `f64`. Both are rare after the first iterations.
@@ -48,8 +51,12 @@
 //!    iteration is refused and the solver returns to potentials.
 //! 5. Over-relaxation ([`potentials::Relaxation`]) is decided for each row and column, so that the
 //!    dual value never falls.
-//! 6. A matrix that is not in the caches is prefetched one block ahead, all the time, because
-//!    memory would otherwise idle while a block is added to the column sums.
+//! 6. The matrix is prefetched a block ahead, and short rows [`tuning::PREFETCH_BYTES`] ahead.
+//!
+//! Order of sums. The rows with mass form bands of [`tuning::FLUSH_ROWS`]. The columns of a band
+//! are summed in `T` from 0, block by block, and the sums are added in `f64`, in the order of the
+//! bands. A row sum is made of parts of [`tuning::FLUSH_VECTORS`] vectors. So the bits depend on
+//! the shape, the type and the instruction set only, and any thread may sum a band.
 
 pub(crate) mod costs;
 pub(crate) mod gibbs;
@@ -90,9 +97,11 @@ pub struct Problem<'a, T> {
 pub struct Workspace<'a, T> {
     /// `padded(cols)` numbers: the high part of G, or the column scalings.
     pub(crate) column_scratch: &'a mut [T],
-    /// `padded(cols)` numbers: the low part of G.
+    /// `padded(cols)` numbers: the low part of G, if it is not a factor.
     pub(crate) g_low: &'a mut [T],
-    /// [`gibbs_block_len`] numbers: a block of rows of the Gibbs matrix.
+    /// `padded(cols)` numbers: the low part of G as factors.
+    pub(crate) g_factors: &'a mut [T],
+    /// [`gibbs_blocks_len`] numbers: two blocks of rows of the Gibbs matrix.
     pub(crate) gibbs: &'a mut [T],
     /// `padded(cols)` numbers: the column sums since they were last added to `column_sums`.
     pub(crate) partial_sums: &'a mut [T],
@@ -131,6 +140,6 @@ fn gibbs_stride(cols: usize) -> usize {
 }
 
 /// The number of elements that [`Workspace::gibbs`] needs.
-pub(crate) fn gibbs_block_len(cols: usize) -> usize {
-    BLOCK_ROWS * gibbs_stride(cols)
+pub(crate) fn gibbs_blocks_len(cols: usize) -> usize {
+    2 * BLOCK_ROWS * gibbs_stride(cols)
 }

@@ -1,7 +1,7 @@
 //! Rows of the plan `P_ij = a_i 2^(U_i + G_j - eta C_ij)`.
 
 use super::gibbs::{GibbsEval, at_most_finite, gibbs_row};
-use super::potentials::{PotentialsRef, quantum, split_columns};
+use super::potentials::{PotentialsRef, SplitColumns, quantum};
 use super::{Problem, Workspace};
 use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
@@ -19,8 +19,8 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
     mut out: MatMut<'_, T>,
 ) {
     let quantum = quantum::<T>(potentials.max_abs);
-    let g_high = &mut *w.column_scratch;
-    split_columns(potentials, g_high, w.g_low);
+    let columns = SplitColumns::new(l, potentials, [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors]);
+    let eval = GibbsEval::new(l, p.eta, columns, potentials.max_abs);
     let start = p.support.partition_point(
         #[inline(always)]
         |&i| i < first,
@@ -35,15 +35,14 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
             out.row_mut(without_mass).fill(T::ZERO);
         }
         written = at + 1;
-        let eval = GibbsEval::new(l, p.eta, g_high, w.g_low);
         let shift = gibbs_row(l, &eval, quantum, p.cost.row(i), u, w.gibbs);
         let (mass, scale) = (p.total_mass * a, exp2(u - shift));
         // If the product overflows `T`, its products with the exponentials may still be finite: the
         // factors are then applied one after the other.
         let (mass, scale) = if mass * scale < -T::MIN.to_f64() { (1.0, mass * scale) } else { (mass, scale) };
         let (mass, scale): (T, T) = (T::from_f64(mass), at_most_finite(scale));
-        for (out, &e) in out.row_mut(at).iter_mut().zip(&*w.gibbs) {
-            *out = scale * e * mass;
+        for ((out, &e), &factor) in out.row_mut(at).iter_mut().zip(&*w.gibbs).zip(columns.factors) {
+            *out = scale * (e * factor) * mass;
         }
     }
     for without_mass in written..out.rows() {

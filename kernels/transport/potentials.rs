@@ -1,8 +1,9 @@
 //! The potentials in base-2 units, with their split into multiples of a quantum and remainders.
 
 use super::Problem;
+use super::tuning::MAX_QUANTUM;
 use crate::kernels::lanes::Float;
-use crate::kernels::math::exp::exp2;
+use crate::kernels::math::exp::{Exp2, ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
 
 /// Potentials in base-2 units, to read.
@@ -70,6 +71,12 @@ pub(super) fn quantum<T: Float>(max_abs: f64) -> f64 {
     if has_low_part::<T>() { above * T::EPSILON } else { 0.0 }
 }
 
+/// Whether the remainders of column potentials up to `max_abs` are too large for factors near 1.
+#[inline(always)]
+pub(super) fn is_coarse<T: Float>(max_abs: f64) -> bool {
+    quantum::<T>(max_abs) > MAX_QUANTUM
+}
+
 /// The nearest multiple of `quantum`.
 #[inline(always)]
 pub(super) fn round_to_quantum(quantum: f64, x: f64) -> f64 {
@@ -77,18 +84,46 @@ pub(super) fn round_to_quantum(quantum: f64, x: f64) -> f64 {
     (x + shifter) - shifter
 }
 
-/// Splits the column potentials into multiples of the quantum and the remainders.
-#[inline(always)]
-pub(super) fn split_columns<T: Float>(potentials: PotentialsRef<'_>, g_high: &mut [T], g_low: &mut [T]) {
-    let (g, quantum) = (potentials.g, quantum::<T>(potentials.max_abs));
-    for ((&g, high), low) in g.iter().zip(&mut *g_high).zip(&mut *g_low) {
-        let rounded = round_to_quantum(quantum, g);
-        *high = T::from_f64(rounded);
-        *low = T::from_f64(if g > f64::NEG_INFINITY { g - rounded } else { 0.0 });
+/// The column potentials as the Gibbs matrix takes them: `G_j = high_j + low_j + log2(factor_j)`.
+#[derive(Clone, Copy)]
+pub(super) struct SplitColumns<'a, T> {
+    /// Multiples of the quantum; -inf without mass, and past the last column.
+    pub(super) high: &'a [T],
+    /// The remainders, if the potentials are [`is_coarse`], and otherwise 0.
+    pub(super) low: &'a [T],
+    /// The powers of two of the remainders, or 1.
+    pub(super) factors: &'a [T],
+}
+
+impl<'a, T: Float> SplitColumns<'a, T> {
+    /// Splits the column potentials.
+    #[inline(always)]
+    pub(super) fn new<L: ExpLanes<T>>(
+        l: L,
+        potentials: PotentialsRef<'_>,
+        [high, low, factors]: [&'a mut [T]; 3],
+    ) -> Self {
+        let (g, quantum) = (potentials.g, quantum::<T>(potentials.max_abs));
+        let cols = g.len();
+        for ((&g, high), low) in g.iter().zip(&mut *high).zip(&mut *low) {
+            let rounded = round_to_quantum(quantum, g);
+            *high = T::from_f64(rounded);
+            *low = T::from_f64(if g > f64::NEG_INFINITY { g - rounded } else { 0.0 });
+        }
+        // 2^(-inf) = 0: the lanes past the last column add nothing.
+        high[cols..].fill(T::NEG_INFINITY);
+        low[cols..].fill(T::ZERO);
+        if has_low_part::<T>() && !is_coarse::<T>(potentials.max_abs) {
+            let exp = Exp2::new(l);
+            for (low, factors) in low.chunks_exact(L::N).zip(factors.chunks_exact_mut(L::N)) {
+                l.store(factors, exp.eval(l, l.load(low)));
+            }
+            low.fill(T::ZERO);
+        } else {
+            factors.fill(T::ONE);
+        }
+        Self { high, low, factors }
     }
-    // 2^(-inf) = 0: the lanes past the last column add nothing.
-    g_high[g.len()..].fill(T::NEG_INFINITY);
-    g_low[g.len()..].fill(T::ZERO);
 }
 
 /// The distance by which potentials move beyond their updates: a factor, if it cannot lower the

@@ -7,178 +7,128 @@ use super::gibbs::{
     GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
     row_range, stabilized_row,
 };
-use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, quantum, round_to_quantum, split_columns};
-use super::tuning::{BLOCK_BYTES, BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS};
+use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns, quantum, round_to_quantum};
+use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, PREFETCH_BYTES, UPDATE_ROWS};
 use super::{PlanSummary, Problem, Workspace, gibbs_stride};
 use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{ExpLanes, exp2, pow2};
+use crate::kernels::math::exp::{Exp2, ExpLanes, exp2, pow2};
 use crate::kernels::math::ln::{ln, log2};
 
-/// Whether [`BLOCK_ROWS`] rows of the Gibbs matrix stay in the cache until they are added to the
-/// column sums. Otherwise rows are taken one by one.
-#[inline(always)]
-pub(super) fn takes_blocks<T: Float>(cols: usize) -> bool {
-    BLOCK_ROWS * gibbs_stride(cols) * size_of::<T>() <= BLOCK_BYTES
-}
-
-/// A block of rows of the cost matrix.
-struct RowBlock<'a, T, const R: usize> {
-    /// The rows.
-    rows: [&'a [T]; R],
-    /// The potentials of the rows as multiples of the quantum.
-    shifts: [T; R],
-    /// The [`quantum`] of the potentials.
-    quantum: f64,
-}
-
-impl<'a, T: Float, const R: usize> RowBlock<'a, T, R> {
-    /// The block that begins with row `first` of those with mass.
-    #[inline(always)]
-    fn new(p: &Problem<'a, T>, potentials: PotentialsRef<'_>, first: usize) -> Self {
-        let quantum = quantum::<T>(potentials.max_abs);
-        let mut block = Self { rows: [&[]; R], shifts: [T::ZERO; R], quantum };
-        for i in 0..R {
-            block.rows[i] = p.cost.row(p.support[first + i]);
-            block.shifts[i] = T::from_f64(round_to_quantum(quantum, potentials.u[first + i]));
-        }
-        block
-    }
-
-    /// Evaluates the rows again whose sums are out of range. Returns the shifts of all rows.
-    #[inline(always)]
-    fn stabilize<L: ExpLanes<T>>(
-        &self,
-        l: L,
-        eval: &GibbsEval<'_, L, T>,
-        totals: &mut [RowSum; R],
-        gibbs: &mut [T],
-    ) -> [f64; R] {
-        let stride = gibbs_stride(self.rows[0].len());
-        let mut shifts = [0.0; R];
-        for i in 0..R {
-            shifts[i] = self.shifts[i].to_f64();
-            if !row_range::<T>().contains(&totals[i].sum) {
-                let gibbs = &mut gibbs[i * stride..(i + 1) * stride];
-                (shifts[i], totals[i]) = stabilized_row(l, eval, self.quantum, self.rows[i], gibbs);
-            }
-        }
-        shifts
-    }
-}
-
-/// The rows of the next block, to be prefetched; none if the matrix is in the caches.
-// Not a part of `RowBlock`: this array is indexed by a variable, which would keep all arrays of the
-// struct in memory.
-struct NextRows<'a, T, const R: usize> {
-    /// The rows.
-    rows: [&'a [T]; R],
-    /// Their number.
+/// A block of rows of the Gibbs matrix that a pass has evaluated.
+struct EvaluatedBlock<'a, T> {
+    /// The index of its first row among those with mass.
+    first: usize,
+    /// The number of its rows; the others repeat the last one.
     len: usize,
+    /// The costs.
+    costs: [&'a [T]; BLOCK_ROWS],
+    /// The entries without the factors of the columns, at the distance of [`gibbs_stride`].
+    gibbs: &'a [T],
+    /// The factors of the columns.
+    factors: &'a [T],
+    /// The potentials that the rows were evaluated with.
+    shifts: [f64; BLOCK_ROWS],
+    /// The sums of the rows.
+    totals: [RowSum; BLOCK_ROWS],
 }
 
-impl<'a, T: Float, const R: usize> NextRows<'a, T, R> {
-    /// The rows after the block that begins with row `first` of those with mass.
-    #[inline(always)]
-    fn new(p: &Problem<'a, T>, first: usize) -> Self {
-        let mut next = Self { rows: [&[]; R], len: 0 };
-        if p.support.len() * p.cost.cols() * size_of::<T>() > CACHED_BYTES {
-            for &i in p.support[first + R..].iter().take(R) {
-                next.rows[next.len] = p.cost.row(i);
-                next.len += 1;
+/// The rows of a block, of those with mass. A block that is not whole repeats the last row.
+#[inline(always)]
+fn block_rows<'a, T>(p: &Problem<'a, T>, first: usize) -> [&'a [T]; BLOCK_ROWS] {
+    let mut rows: [&[T]; BLOCK_ROWS] = [&[]; BLOCK_ROWS];
+    for (i, row) in rows.iter_mut().enumerate() {
+        *row = p.cost.row(p.support[(first + i).min(p.support.len() - 1)]);
+    }
+    rows
+}
+
+/// Evaluates the Gibbs matrix in blocks of rows, and adds the rows to the column sums. `weigh`
+/// returns the weights of the rows of a block, and their numbers in [`Workspace::row_scratch`].
+/// Every block is added while the next one is evaluated.
+#[inline(always)]
+fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    w: &mut Workspace<'_, T>,
+    mut weigh: impl FnMut(&EvaluatedBlock<'_, T>) -> [[f64; BLOCK_ROWS]; 2],
+) {
+    let (rows, cols) = (p.support.len(), p.cost.cols());
+    let stride = gibbs_stride(cols);
+    let quantum = quantum::<T>(potentials.max_abs);
+    let columns = SplitColumns::new(l, potentials, [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors]);
+    let eval = GibbsEval::new(l, p.eta, columns, potentials.max_abs);
+    let partial_sums = &mut w.partial_sums[..cols.next_multiple_of(L::N)];
+    partial_sums.fill(T::ZERO);
+    w.column_sums.fill(0.0);
+
+    let rows_ahead = BLOCK_ROWS * (PREFETCH_BYTES / (BLOCK_ROWS * cols * size_of::<T>())).max(1);
+    let (mut gibbs, mut before) = w.gibbs.split_at_mut(BLOCK_ROWS * stride);
+    // The block before the first one adds nothing.
+    before.fill(T::ZERO);
+    let mut weights = [T::ZERO; BLOCK_ROWS];
+    for first in (0..rows).step_by(BLOCK_ROWS) {
+        let block = block_rows(p, first);
+        let next = block_rows(p, first + rows_ahead);
+        let mut shifts = [T::ZERO; BLOCK_ROWS];
+        for (shift, &u) in shifts.iter_mut().zip(&potentials.u[first..]) {
+            *shift = T::from_f64(round_to_quantum(quantum, u));
+        }
+        let added = WeightedRows { gibbs: before, stride, weights };
+        let totals = gibbs_rows::<L, T, BLOCK_ROWS, WITH_COST>(
+            l,
+            &eval,
+            block,
+            shifts,
+            gibbs,
+            Some((added, partial_sums)),
+            next,
+        );
+        if first.is_multiple_of(FLUSH_ROWS) {
+            flush_partial_sums(w.column_sums, partial_sums);
+        }
+        let mut evaluated = EvaluatedBlock {
+            first,
+            len: BLOCK_ROWS.min(rows - first),
+            costs: block,
+            gibbs: &[],
+            factors: columns.factors,
+            shifts: shifts.map(T::to_f64),
+            totals,
+        };
+        for i in 0..BLOCK_ROWS {
+            if !row_range::<T>().contains(&totals[i].sum) {
+                let row = stabilized_row(l, &eval, quantum, block[i], &mut gibbs[i * stride..(i + 1) * stride]);
+                (evaluated.shifts[i], evaluated.totals[i]) = row;
             }
         }
-        next
+        evaluated.gibbs = gibbs;
+        let [new, scratch] = weigh(&evaluated);
+        weights = [T::ZERO; BLOCK_ROWS];
+        for i in 0..evaluated.len {
+            weights[i] = at_most_finite(new[i]);
+        }
+        w.shifts[first..][..evaluated.len].copy_from_slice(&evaluated.shifts[..evaluated.len]);
+        w.row_scratch[first..][..evaluated.len].copy_from_slice(&scratch[..evaluated.len]);
+        core::mem::swap(&mut gibbs, &mut before);
     }
-
-    /// The rows to prefetch while exponentials are taken, and those to prefetch while the block is
-    /// added to the column sums: a quarter, so that memory works all the time.
-    #[inline(always)]
-    fn parts(&self) -> (&[&'a [T]], &[&'a [T]]) {
-        self.rows[..self.len].split_at(self.len - self.len / 4)
+    add_block(l, &WeightedRows { gibbs: before, stride, weights }, partial_sums);
+    flush_partial_sums(w.column_sums, partial_sums);
+    for (sum, factor) in w.column_sums.iter_mut().zip(columns.factors) {
+        *sum *= factor.to_f64();
     }
 }
 
-/// Normalizes the rows of a block to their mass, over-relaxed, and adds them to the column sums.
-/// Leaves the shifts and the sums of the rows in the workspace.
+/// The cost of row `i` of a block, whose products with the costs have overflowed in `T`.
 #[inline(always)]
-fn normalize_block<L: ExpLanes<T>, T: Float, const R: usize>(
-    l: L,
-    p: &Problem<'_, T>,
-    potentials: PotentialsRef<'_>,
-    relaxation: Relaxation,
-    w: &mut Workspace<'_, T>,
-    first: usize,
-) {
-    let block = RowBlock::<T, R>::new(p, potentials, first);
-    let next = NextRows::<T, R>::new(p, first);
-    let (next, next_last) = next.parts();
-    let eval = GibbsEval::new(l, p.eta, w.column_scratch, w.g_low);
-    let mut totals = gibbs_rows::<L, T, R, false>(l, &eval, block.rows, block.shifts, w.gibbs, next);
-    let shifts = block.stabilize(l, &eval, &mut totals, w.gibbs);
-    let row_sums = &mut *w.row_scratch;
-    let mut weights = [T::ZERO; R];
-    for i in 0..R {
-        let (a, u, shift, sum) = (p.a[first + i], potentials.u[first + i], shifts[i], totals[i].sum);
-        let relaxed = || exp2(relaxation.apply(u, shift - log2(sum)) - shift);
-        let weight = if relaxation.is_off() { a / sum } else { a * relaxed() };
-        weights[i] = at_most_finite(weight);
-        w.shifts[first + i] = shift;
-        row_sums[first + i] = sum;
-    }
-    let partial_sums = &mut w.partial_sums[..p.cost.cols().next_multiple_of(L::N)];
-    add_block(l, WeightedRows { gibbs: w.gibbs, weights }, partial_sums, next_last);
-}
-
-/// Adds the rows of the plan in a block to the column sums. Leaves the errors of the row sums in
-/// the workspace, and returns the cost of the rows.
-#[inline(always)]
-fn evaluate_block<L: ExpLanes<T>, T: Float, const R: usize>(
-    l: L,
-    p: &Problem<'_, T>,
-    potentials: PotentialsRef<'_>,
-    w: &mut Workspace<'_, T>,
-    first: usize,
-) -> f64 {
-    let block = RowBlock::<T, R>::new(p, potentials, first);
-    let next = NextRows::<T, R>::new(p, first);
-    let (next, next_last) = next.parts();
-    let eval = GibbsEval::new(l, p.eta, w.column_scratch, w.g_low);
-    let mut totals = gibbs_rows::<L, T, R, true>(l, &eval, block.rows, block.shifts, w.gibbs, next);
-    let shifts = block.stabilize(l, &eval, &mut totals, w.gibbs);
-    let row_errors = &mut *w.row_scratch;
-    let mut weights = [T::ZERO; R];
-    let mut cost = 0.0;
-    for i in 0..R {
-        let (a, u) = (p.a[first + i], potentials.u[first + i]);
-        let weight = a * exp2(u - shifts[i]);
-        weights[i] = at_most_finite(weight);
-        row_errors[first + i] = (weight * totals[i].sum - a).abs();
-        let row_cost = weight * totals[i].cost;
-        cost += if row_cost.is_finite() { row_cost } else { overflown_cost(block.rows[i], w.gibbs, i, weight) };
-    }
-    let partial_sums = &mut w.partial_sums[..p.cost.cols().next_multiple_of(L::N)];
-    add_block(l, WeightedRows { gibbs: w.gibbs, weights }, partial_sums, next_last);
-    cost
-}
-
-/// The cost of row `i` of a block whose products with the costs have overflowed in `T`.
-#[inline(always)]
-fn overflown_cost<T: Float>(costs: &[T], gibbs: &[T], i: usize, weight: f64) -> f64 {
+fn overflown_cost<T: Float>(block: &EvaluatedBlock<'_, T>, i: usize, weight: f64) -> f64 {
     let mut total = 0.0;
-    for (c, e) in costs.iter().zip(&gibbs[i * gibbs_stride(costs.len())..]) {
-        let (c, p) = (c.to_f64(), weight * e.to_f64());
+    let costs = block.costs[i];
+    for ((c, e), factor) in costs.iter().zip(&block.gibbs[i * gibbs_stride(costs.len())..]).zip(block.factors) {
+        let (c, p) = (c.to_f64(), weight * (e.to_f64() * factor.to_f64()));
         total += if p > 0.0 { p * c } else { 0.0 };
     }
     total
-}
-
-/// Prepares the workspace for a pass over the cost matrix: splits G, and sets the column sums to 0.
-#[inline(always)]
-fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>) {
-    let g_high = &mut *w.column_scratch;
-    split_columns(potentials, g_high, w.g_low);
-    w.partial_sums.fill(T::ZERO);
-    w.column_sums.fill(0.0);
 }
 
 /// One iteration in the log domain: the new U, then the new G, both over-relaxed. Returns the
@@ -186,28 +136,41 @@ fn begin_pass<T: Float>(potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>)
 /// is the L1 error of the row marginals, because the last iteration met the column marginals. With
 /// it, the L1 error of the columns between both updates is added.
 #[inline(always)]
-pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
+pub(crate) fn log_iteration<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
 ) -> f64 {
-    begin_pass(potentials.as_ref(), w);
-    let takes_blocks = takes_blocks::<T>(p.cost.cols());
-    let mut at = 0;
-    while at < p.support.len() {
-        if takes_blocks && p.support.len() - at >= BLOCK_ROWS {
-            normalize_block::<L, T, BLOCK_ROWS>(l, p, potentials.as_ref(), relaxation, w, at);
-            at += BLOCK_ROWS;
-        } else {
-            normalize_block::<L, T, 1>(l, p, potentials.as_ref(), relaxation, w, at);
-            at += 1;
-        }
-        if at.is_multiple_of(FLUSH_ROWS) || at == p.support.len() {
-            flush_partial_sums(w.column_sums, w.partial_sums);
-        }
-    }
+    let old = potentials.as_ref();
+    sum_rows::<L, T, false>(
+        l,
+        p,
+        old,
+        w,
+        #[inline(always)]
+        |block| {
+            let (mut weights, sums) = ([1.0; BLOCK_ROWS], block.totals.map(|total| total.sum));
+            if relaxation.is_off() {
+                for i in 0..block.len {
+                    weights[i] = p.a[block.first + i] / sums[i];
+                }
+                return [weights, sums];
+            }
+            let mut log2_sums = sums;
+            log2_each(l, &mut log2_sums);
+            for i in 0..block.len {
+                let shift = block.shifts[i];
+                weights[i] = relaxation.apply(old.u[block.first + i], shift - log2_sums[i]) - shift;
+            }
+            exp2_each(l, &mut weights);
+            for (weight, a) in weights.iter_mut().zip(&p.a[block.first..]) {
+                *weight *= a;
+            }
+            [weights, sums]
+        },
+    );
     let (mut error, largest_factor) = update_rows(l, p, relaxation, potentials, w);
     if !relaxation.is_off() {
         error += column_error(w.column_sums, p.b);
@@ -220,26 +183,32 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + Lanes<f64>, T: Float>(
 /// Computes the new U. Returns the L1 error of the row marginals with the old U, and the largest
 /// factor by which a row of the Gibbs matrix was added to the column sums, relative to its mass.
 #[inline(always)]
-fn update_rows<L: Lanes<f64>, T: Float>(
+fn update_rows<L: ExpLanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
 ) -> (f64, f64) {
-    let row_sums = &mut *w.row_scratch;
-    let mut error = 0.0;
-    for (((&u, &shift), &sum), &a) in potentials.u.iter().zip(&*w.shifts).zip(&*row_sums).zip(p.a) {
-        // The row sum with the old U, divided by a.
-        let row = if u == shift { sum } else { sum * exp2(u - shift) };
-        error += (a * row - a).abs();
-    }
-    log2_each(l, row_sums);
-    let log2_row_sums = row_sums;
-    let mut largest = 0.0;
-    for ((u, &shift), &log2_sum) in potentials.u.iter_mut().zip(&*w.shifts).zip(&*log2_row_sums) {
-        *u = relaxation.apply(*u, shift - log2_sum);
-        largest = if *u - shift > largest { *u - shift } else { largest };
+    let (mut error, mut largest) = (0.0, 0.0);
+    let steps = potentials.u.chunks_mut(UPDATE_ROWS).zip(w.shifts.chunks(UPDATE_ROWS));
+    let sums = w.row_scratch.chunks(UPDATE_ROWS).zip(p.a.chunks(UPDATE_ROWS));
+    for ((u, shifts), (sums, a)) in steps.zip(sums) {
+        // The factor from the row sums to those with the old U, divided by a.
+        let (mut factors, mut log2_sums) = ([0.0; UPDATE_ROWS], [1.0; UPDATE_ROWS]);
+        for (factor, (u, shift)) in factors.iter_mut().zip(u.iter().zip(shifts)) {
+            *factor = u - shift;
+        }
+        log2_sums[..sums.len()].copy_from_slice(sums);
+        exp2_each(l, &mut factors);
+        log2_each(l, &mut log2_sums);
+        for ((sum, a), factor) in sums.iter().zip(a).zip(&factors) {
+            error += (a * (sum * factor) - a).abs();
+        }
+        for ((u, &shift), &log2_sum) in u.iter_mut().zip(shifts).zip(&log2_sums) {
+            *u = relaxation.apply(*u, shift - log2_sum);
+            largest = if *u - shift > largest { *u - shift } else { largest };
+        }
     }
     (error, exp2(largest))
 }
@@ -284,6 +253,15 @@ fn log2_each<L: Lanes<f64>>(l: L, x: &mut [f64]) {
     for x in x.chunks_mut(L::N) {
         let (e, r) = ln::<L, f64>(l, l.load_tail(x, 1.0));
         l.store_tail(x, l.mul_add(r, log2_e, e));
+    }
+}
+
+/// Replaces each number by that power of two.
+#[inline(always)]
+fn exp2_each<L: ExpLanes<f64>>(l: L, x: &mut [f64]) {
+    let exp = Exp2::new(l);
+    for x in x.chunks_mut(L::N) {
+        l.store_tail(x, exp.eval(l, l.load_tail(x, 0.0)));
     }
 }
 
@@ -363,23 +341,25 @@ pub(crate) fn evaluate_plan<L: ExpLanes<T>, T: Float>(
     potentials: PotentialsRef<'_>,
     w: &mut Workspace<'_, T>,
 ) -> PlanSummary {
-    begin_pass(potentials, w);
-    let takes_blocks = takes_blocks::<T>(p.cost.cols());
     let mut cost = 0.0;
-    let mut at = 0;
-    while at < p.support.len() {
-        if takes_blocks && p.support.len() - at >= BLOCK_ROWS {
-            cost += evaluate_block::<L, T, BLOCK_ROWS>(l, p, potentials, w, at);
-            at += BLOCK_ROWS;
-        } else {
-            cost += evaluate_block::<L, T, 1>(l, p, potentials, w, at);
-            at += 1;
-        }
-        if at.is_multiple_of(FLUSH_ROWS) || at == p.support.len() {
-            flush_partial_sums(w.column_sums, w.partial_sums);
-        }
-    }
-    let row_errors = &*w.row_scratch;
-    let row_error: f64 = row_errors.iter().sum();
+    sum_rows::<L, T, true>(
+        l,
+        p,
+        potentials,
+        w,
+        #[inline(always)]
+        |block| {
+            let (mut weights, mut errors) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
+            for i in 0..block.len {
+                let (a, u, total) = (p.a[block.first + i], potentials.u[block.first + i], block.totals[i]);
+                weights[i] = a * exp2(u - block.shifts[i]);
+                errors[i] = (weights[i] * total.sum - a).abs();
+                let row_cost = weights[i] * total.cost;
+                cost += if row_cost.is_finite() { row_cost } else { overflown_cost(block, i, weights[i]) };
+            }
+            [weights, errors]
+        },
+    );
+    let row_error: f64 = w.row_scratch.iter().sum();
     PlanSummary { error: row_error + column_error(w.column_sums, p.b), cost }
 }

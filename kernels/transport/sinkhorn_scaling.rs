@@ -11,9 +11,8 @@
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
 use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
-use super::potentials::{PotentialsMut, Relaxation, quantum, split_columns};
-use super::sinkhorn_log::takes_blocks;
-use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS};
+use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part, quantum};
+use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
 use super::{Problem, Workspace, gibbs_stride};
 use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
@@ -37,7 +36,7 @@ pub struct ScaledGibbs<'a, T> {
 }
 
 /// Builds the Gibbs matrix of the potentials in one read of the cost matrix. U becomes the shifts
-/// of the rows; the row scalings take the difference.
+/// of the rows; the row scalings take the difference. The column scalings take the low parts of G.
 #[inline(always)]
 pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -46,11 +45,16 @@ pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     to: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) {
-    let quantum = quantum::<T>(*potentials.max_abs);
-    let g_high = &mut *w.column_scratch;
-    split_columns(potentials.as_ref(), g_high, w.g_low);
-    to.column_scalings.fill(1.0);
-    let eval = GibbsEval::new(l, p.eta, g_high, w.g_low);
+    let max_abs = *potentials.max_abs;
+    let quantum = quantum::<T>(max_abs);
+    let columns = [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors];
+    let columns = SplitColumns::new(l, potentials.as_ref(), columns);
+    for ((g, scaling), factor) in potentials.g.iter_mut().zip(&mut *to.column_scalings).zip(columns.factors) {
+        // The matrix is without these factors.
+        *scaling = factor.to_f64();
+        *g -= if has_low_part::<T>() { log2(*scaling) } else { 0.0 };
+    }
+    let eval = GibbsEval::new(l, p.eta, columns, max_abs);
     let rows = to.gibbs.chunks_exact_mut(gibbs_stride(p.cost.cols()));
     for (((&i, u), scaling), gibbs) in p.support.iter().zip(&mut *potentials.u).zip(&mut *to.row_scalings).zip(rows) {
         let shift = gibbs_row(l, &eval, quantum, p.cost.row(i), *u, gibbs);
@@ -92,12 +96,7 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<f64> {
-    let row_error = if takes_blocks::<T>(p.cost.cols()) {
-        scale_rows::<L, T, BLOCK_ROWS>(l, p, relaxation, scaled, w)
-    } else {
-        scale_rows::<L, T, 1>(l, p, relaxation, scaled, w)
-    };
-    let (mut error, largest_factor) = row_error?;
+    let (mut error, largest_factor) = scale_rows::<L, T, BLOCK_ROWS>(l, p, relaxation, scaled, w)?;
     let (row_scalings, column_scalings) = (&*w.row_scratch, &mut *w.wide_column_scratch);
     if !relaxation.is_off() {
         let sums = w.column_sums.iter().zip(&*scaled.column_scalings);
@@ -136,7 +135,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     scaled: &ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<(f64, f64)> {
-    let cols = p.cost.cols();
+    let (cols, stride) = (p.cost.cols(), gibbs_stride(p.cost.cols()));
     let (column_scalings, row_scalings) = (&mut *w.column_scratch, &mut *w.row_scratch);
     for (x, &v) in column_scalings.iter_mut().zip(&*scaled.column_scalings) {
         *x = T::from_f64(v);
@@ -156,7 +155,13 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
         let sums = if before.is_empty() {
             sum_block::<L, T, R>(l, gibbs, column_scalings)
         } else {
-            sum_and_add_block(l, gibbs, column_scalings, WeightedRows { gibbs: before, weights }, w.partial_sums)
+            sum_and_add_block(
+                l,
+                gibbs,
+                column_scalings,
+                WeightedRows { gibbs: before, stride, weights },
+                w.partial_sums,
+            )
         };
         if first.is_multiple_of(FLUSH_ROWS) {
             flush_partial_sums(w.column_sums, w.partial_sums);
@@ -175,13 +180,13 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
         }
         if in_cache {
             // The rows are in the first-level cache now: add them to the column sums.
-            add_block(l, WeightedRows { gibbs, weights }, w.partial_sums, &[]);
+            add_block(l, &WeightedRows { gibbs, stride, weights }, w.partial_sums);
         } else {
             before = gibbs;
         }
     }
     if !before.is_empty() {
-        add_block(l, WeightedRows { gibbs: before, weights }, w.partial_sums, &[]);
+        add_block(l, &WeightedRows { gibbs: before, stride, weights }, w.partial_sums);
     }
     flush_partial_sums(w.column_sums, w.partial_sums);
     Some((error, largest))
@@ -197,13 +202,14 @@ fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: 
     rows
 }
 
-/// Prefetches column `at` of the R rows behind the first R rows of `gibbs`, if there are any and a
-/// cache line begins there.
+/// Prefetches column `at` of R rows behind the first R rows of `gibbs`, at a distance of at least
+/// [`PREFETCH_BYTES`], if there are any and a cache line begins there.
 #[inline(always)]
 fn prefetch_next_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], stride: usize, at: usize) {
     if gibbs.len() > R * stride && (at * size_of::<T>()).is_multiple_of(64) {
-        for i in R..2 * R {
-            l.prefetch_far(gibbs, i * stride + at);
+        let ahead = (R * stride).max(PREFETCH_BYTES / size_of::<T>());
+        for i in 0..R {
+            l.prefetch_far(gibbs, ahead + i * stride + at);
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::aligned::AlignedVec;
 use crate::kernels::transport::sinkhorn_scaling::{ScaledGibbs, scaled_gibbs_len};
-use crate::kernels::transport::{Workspace, gibbs_block_len, padded};
+use crate::kernels::transport::{Workspace, gibbs_blocks_len, padded};
 use crate::{MatRef, Real};
 
 /// The owner of a [`Workspace`], with a buffer for each of its fields.
 pub(super) struct Memory<T> {
     column_scratch: AlignedVec<T>,
     g_low: AlignedVec<T>,
+    g_factors: AlignedVec<T>,
     gibbs: AlignedVec<T>,
     partial_sums: AlignedVec<T>,
     column_sums: Vec<f64>,
@@ -23,10 +24,11 @@ impl<T: Real> Memory<T> {
     pub(super) fn new(rows: usize, cost: MatRef<'_, T>) -> Self {
         let cols = cost.cols();
         let row = || AlignedVec::try_zeros(padded(cols)).expect("memory for a row");
-        let gibbs = AlignedVec::try_zeros_away_from(cost.row(0), gibbs_block_len(cols));
+        let gibbs = AlignedVec::try_zeros_away_from(cost.row(0), gibbs_blocks_len(cols));
         Self {
             column_scratch: row(),
             g_low: row(),
+            g_factors: row(),
             gibbs: gibbs.expect("memory for a few rows"),
             partial_sums: row(),
             column_sums: vec![0.0; cols],
@@ -42,6 +44,7 @@ impl<T: Real> Memory<T> {
         Workspace {
             column_scratch: &mut self.column_scratch,
             g_low: &mut self.g_low,
+            g_factors: &mut self.g_factors,
             gibbs: &mut self.gibbs,
             partial_sums: &mut self.partial_sums,
             column_sums: &mut self.column_sums,

@@ -230,16 +230,53 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
     /// `2^y`. Results saturate as in [`Exp::eval`]; NaN gives NaN.
     #[inline(always)]
     pub(crate) fn eval(&self, l: L, y: L::V) -> L::V {
-        // The argument of a power of two is reduced without an error at any size.
-        let y = if L::SATURATES { y } else { l.exp_clamp(y, self.low, self.high) };
-        // One rounding to a multiple of 2^-bits. The bias is an integer and changes nothing.
-        let shifted = l.quiet_add(y, self.round);
-        let k = l.quiet_sub(shifted, self.unbias);
-        let t = l.quiet_sub(y, k);
+        let mut e = [y];
+        self.eval_interleaved(l, &mut e);
+        e[0]
+    }
+
+    /// [`Exp2::eval`] of the vectors in flight, at most 4, in place.
+    #[inline(always)]
+    pub(crate) fn eval_in_flight(&self, l: L, y: &mut [L::V]) {
+        if L::INTERLEAVED {
+            return self.eval_interleaved(l, y);
+        }
+        for y in y {
+            *y = self.eval(l, *y);
+        }
+    }
+
+    /// [`Exp2::eval_in_flight`] in steps that all vectors take together, as in
+    /// [`Exp::eval_in_flight`].
+    #[inline(always)]
+    fn eval_interleaved(&self, l: L, y: &mut [L::V]) {
+        let (n, zero) = (y.len(), l.splat(T::ZERO));
+        let (mut shifted, mut k, mut t, mut p) = ([zero; 4], [zero; 4], [zero; 4], [zero; 4]);
+        if !L::SATURATES {
+            // Elsewhere the argument needs no clamp: it is reduced without an error at any size.
+            for y in y.iter_mut() {
+                *y = l.exp_clamp(*y, self.low, self.high);
+            }
+        }
+        for i in 0..n {
+            // One rounding to a multiple of 2^-bits. The bias is an integer and changes nothing.
+            shifted[i] = l.quiet_add(y[i], self.round);
+        }
+        for i in 0..n {
+            k[i] = l.quiet_sub(shifted[i], self.unbias);
+        }
+        for i in 0..n {
+            t[i] = l.quiet_sub(y[i], k[i]);
+        }
         let c = &self.coefficients[..L::EXP.exp2m1.len()];
-        // A long polynomial is evaluated in a shorter chain, for the price of one more product.
-        let q = if c.len() > 8 { even_odd(l, t, l.quiet_mul(t, t), c) } else { horner(l, t, c) };
-        l.exp_finish(self.table, shifted, k, l.quiet_mul(t, q))
+        for i in 0..n {
+            // A long polynomial is evaluated in a shorter chain, for the price of one more product.
+            let q = if c.len() > 8 { even_odd(l, t[i], l.quiet_mul(t[i], t[i]), c) } else { horner(l, t[i], c) };
+            p[i] = l.quiet_mul(t[i], q);
+        }
+        for i in 0..n {
+            y[i] = l.exp_finish(self.table, shifted[i], k[i], p[i]);
+        }
     }
 }
 
