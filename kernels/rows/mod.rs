@@ -87,16 +87,21 @@ pub(super) fn fills_cache<T>(len: usize, part: f64) -> bool {
 }
 
 /// The size of the last-level cache in bytes.
-#[inline(never)]
+#[inline(always)]
 fn cache_bytes() -> usize {
     match CACHE_BYTES.load(Ordering::Relaxed) {
-        0 => {
-            let bytes = reported_cache_bytes().unwrap_or(DEFAULT_CACHE_BYTES);
-            CACHE_BYTES.store(bytes, Ordering::Relaxed);
-            bytes
-        }
+        0 => find_cache_bytes(),
         bytes => bytes,
     }
+}
+
+/// [`cache_bytes`] for the first time.
+#[cold]
+#[inline(never)]
+fn find_cache_bytes() -> usize {
+    let bytes = reported_cache_bytes().unwrap_or(DEFAULT_CACHE_BYTES);
+    CACHE_BYTES.store(bytes, Ordering::Relaxed);
+    bytes
 }
 
 /// The size of the last-level cache in bytes, if the CPU tells it.
