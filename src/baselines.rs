@@ -66,8 +66,8 @@ pub fn last_level_cache_bytes() -> Option<usize> {
     crate::kernels::rows::reported_cache_bytes()
 }
 
-/// Changes the size of the last-level cache, in bytes, that rows are compared with to decide whether
-/// they are written past the caches.
+/// Changes the size of the last-level cache, in bytes, that rows are compared with to decide
+/// whether they are written past the caches.
 pub fn set_cache_bytes(bytes: usize) {
     crate::kernels::rows::set_cache_bytes(bytes);
 }

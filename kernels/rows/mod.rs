@@ -20,10 +20,10 @@ use super::math::compensated::{add_two_sum, reduce_accumulator};
 use super::math::exp::ExpLanes;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The distance of prefetches from the current element, in bytes, for passes that only read or
-/// that stream. With 2048 instead, log-sum-exp of 2^26 f32 takes up to 1.13 times as long on
-/// AVX-512, and with 16384 up to 1.06 times; softmax is level from 2048 to 6144, and AVX2 up to 8192
-/// (Zen 4, distances in turn within one process, 2026-11-27).
+/// The distance of prefetches from the current element, in bytes, for passes that only read or that
+/// stream. With 2048 instead, log-sum-exp of 2^26 f32 takes up to 1.13 times as long on AVX-512,
+/// and with 16384 up to 1.06 times; softmax is level from 2048 to 6144, and AVX2 up to 8192 (Zen 4,
+/// distances in turn within one process, 2026-11-27).
 const PREFETCH_BYTES: usize = 6144;
 
 /// A row that is read once more and written is written past the caches if it has at least this part

@@ -144,8 +144,8 @@ fn normalize_stored<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &ExtSum<
 }
 
 /// The softmax of a row of at most [`ExpLanes::IN_FLIGHT`] vectors times `weight`, and the sum of
-/// its exponentials, which stay in registers. Returns `None`, and writes nothing, if base 1 does not
-/// fit the row.
+/// its exponentials, which stay in registers. Returns `None`, and writes nothing, if base 1 does
+/// not fit the row.
 #[inline(always)]
 fn softmax_in_flight<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64) -> Option<ExtSum<T>> {
     match row.len().div_ceil(L::N) {

@@ -56,11 +56,11 @@ pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// From this multiple of the size of the last-level cache on, softmax of a row computes each
     /// exponential twice, which saves memory traffic, instead of storing and reloading it.
     ///
-    /// Measured on Zen 4 (32 MiB), both roads at sizes from 4 to 512 MiB in one process, 2026-11-27.
-    /// Vectors that compute exponentials more slowly reload them for longer. Reloading takes 1.25
-    /// times as long as recomputing (AVX2, f32) where input and output are 256 or 512 MiB apart, and
-    /// 0.92 times at 192 and 384 MiB: the limit stands below both. NEON has the values of AVX2: not
-    /// measured, because only an emulator was at hand.
+    /// Measured on Zen 4 (32 MiB), both roads at sizes from 4 to 512 MiB in one process,
+    /// 2026-11-27. Vectors that compute exponentials more slowly reload them for longer. Reloading
+    /// takes 1.25 times as long as recomputing (AVX2, f32) where input and output are 256 or 512
+    /// MiB apart, and 0.92 times at 192 and 384 MiB: the limit stands below both. NEON has the
+    /// values of AVX2: not measured, because only an emulator was at hand.
     const RECOMPUTE_FROM: f64;
 }
 
@@ -92,7 +92,8 @@ recompute_from! {
     pulp::Scalar: NEVER, NEVER;
 }
 
-/// Whether an instruction set recomputes long rows, see [`Tuning::RECOMPUTE_FROM`], for elements of 4 or 8 bytes.
+/// Whether an instruction set recomputes long rows, see [`Tuning::RECOMPUTE_FROM`], for elements of
+/// 4 or 8 bytes.
 #[cfg(feature = "baselines")]
 pub(crate) fn recomputes_long_rows(token: Token, element_bytes: usize) -> bool {
     fn of<L: Tuning<f32> + Tuning<f64>>(_: L, element_bytes: usize) -> bool {

@@ -15,11 +15,10 @@ functions_and_isa_methods! {
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
     /// - Cost and source: 1 exp per element, 2 if the sum of 4096 exponentials exceeds about e^55
-    ///   (f64: e^443) or the first 4096 logits are all below about -14. Slices much
-    ///   larger than the last-level cache take 2, are read twice and written once, past the caches:
-    ///   on AVX-512 from 5/8 of its size in f32 (4 times its size in f64), and from 4 times its size
-    ///   in f32 on AVX2 and NEON. Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm",
-    ///   algorithm 3.
+    ///   (f64: e^443) or the first 4096 logits are all below about -14. Slices much larger than the
+    ///   last-level cache take 2, are read twice and written once, past the caches: on AVX-512 from
+    ///   5/8 of its size in f32 (4 times its size in f64), and from 4 times its size in f32 on AVX2
+    ///   and NEON. Dukhan & Ablavatski 2020, "The Two-Pass Softmax Algorithm", algorithm 3.
     ///
     /// ```
     /// let mut p = [0.0_f32; 3];
@@ -61,9 +60,9 @@ functions_and_isa_methods! {
     /// - Errors: [`Error::LengthMismatch`] if `out` and `x` differ in length; `out` is then
     ///   unchanged.
     /// - Cost and source: 1 exp per element, 2 in blocks of 4096 elements that need a new base; 2
-    ///   reads and 1 write, past the caches from 0.4 of the last-level cache on; 1 exp and 2 reads more if one
-    ///   exponential is more than about a third of the sum. As [`log_sum_exp`], then the
-    ///   definition, or `(x[i] - max) - ln(1 + s)` with the sum s of all but the largest
+    ///   reads and 1 write, past the caches from 0.4 of the last-level cache on; 1 exp and 2 reads
+    ///   more if one exponential is more than about a third of the sum. As [`log_sum_exp`], then
+    ///   the definition, or `(x[i] - max) - ln(1 + s)` with the sum s of all but the largest
     ///   exponential, relative to the largest.
     ///
     /// ```

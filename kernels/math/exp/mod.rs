@@ -89,9 +89,9 @@ impl<L: ExpLanes<T>, T: Float> Exp<L, T> {
         Self::of_numbers(l, black_box(&numbers), black_box(L::EXP.expm1), black_box(l.exp_table()))
     }
 
-    /// [`Exp::for_sums`] relative to [`Base::ONE`] for a single row. For `f32` the constants are not
-    /// hidden: long rows are as fast without, and a call of 64 to 128 elements takes up to a tenth
-    /// less time (two builds in one process, AVX2 and AVX-512 on Zen 4, 2026-11-27).
+    /// [`Exp::for_sums`] relative to [`Base::ONE`] for a single row. For `f32` the constants are
+    /// not hidden: long rows are as fast without, and a call of 64 to 128 elements takes up to a
+    /// tenth less time (two builds in one process, AVX2 and AVX-512 on Zen 4, 2026-11-27).
     #[inline(always)]
     pub(crate) fn for_sums_of_row(l: L) -> Self {
         if T::EPSILON > f64::EPSILON { Self::for_sums(l, Base::ONE) } else { Self::hidden_for_sums(l) }

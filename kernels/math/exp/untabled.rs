@@ -6,7 +6,7 @@ use crate::kernels::math::ln::{LN2_HI33, LN2_LO33};
 use crate::kernels::math::polynomial::even_odd;
 
 /// Below it, the exponential is 0 relative to any base without a shift ([`Base::MAX_UNSHIFTED`]).
-const LOWEST: f64 = -2.0 * Base::<f64>::MAX_UNSHIFTED;
+const MIN_LOGIT: f64 = -2.0 * Base::<f64>::MAX_UNSHIFTED;
 
 /// As [`Exp`](super::Exp), with a power of two in place of a table's entry: the entry is rounded,
 /// the power is not.
@@ -41,7 +41,7 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     ) -> ([L::V; K], [L::V; K]) {
         let mut k = x;
         for x in &mut x {
-            *x = l.max(l.splat(T::from_f64(LOWEST)), *x);
+            *x = l.max(l.splat(T::from_f64(MIN_LOGIT)), *x);
         }
         for i in 0..K {
             k[i] = self.multiple(l, x[i]);
