@@ -240,11 +240,13 @@ fn problem(entry: &Entry) -> String {
 }
 
 /// A bar of the time of the library with this name, relative to mantex in the same run; it ends at
-/// `highest`.
+/// `highest`. Beside the ratio of a solve stands the method of mantex.
 fn peer_bar(peer: &Entry, name: &str, highest: f64) -> Option<Bar> {
     let (ratio, _) = peer.ratio.as_ref().filter(|(_, of)| of == "the time of mantex")?;
     let name = format!("{}, {name}", problem(peer));
-    let text = format!("{ratio:.2}x ({} {})", number(peer.value), peer.unit);
+    let method = peer.work.rsplit('/').next().filter(|_| peer.function() == "sinkhorn_solve");
+    let method = method.map_or(String::new(), |method| format!(" of {method}"));
+    let text = format!("{ratio:.2}x{method} ({} {})", number(peer.value), peer.unit);
     Some(Bar { name, value: ratio.min(highest), text, ink: SERIES[1] })
 }
 
