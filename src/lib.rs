@@ -64,9 +64,9 @@
 //! feature `std`, the environment variable `MANTEX_ISA=scalar|avx2|avx512|neon` replaces the best
 //! one.
 //!
-//! The same input on the same instruction set gives the same bits, whatever its alignment. The last
-//! bit of softmax of a row that is larger than half of the last-level cache may also depend on the
-//! size of that cache.
+//! The same input on the same instruction set gives the same bits, whatever its alignment. In
+//! softmax of a row larger than half of the last-level cache, results below 2^-100 (f64: 2^-996),
+//! and in rare rows the last bit of others, may also depend on the size of that cache.
 //!
 //! # Accuracy
 //! Errors are tested on every instruction set, in units in the last place (ulp). They do not grow

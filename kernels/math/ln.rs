@@ -52,7 +52,7 @@ pub(crate) fn ln<L: Lanes<T>, T: Float>(l: L, x: L::V) -> (L::V, L::V) {
 }
 
 /// Coefficients of P(f) in `ln(1 + f) = f + f^2 P(f)` with f from sqrt(1/2) - 1 to sqrt(2) - 1, for
-/// results of type `f32`: without a division, and therefore sooner known.
+/// results of type `f32`. Without a division, the result is ready sooner.
 ///
 /// Sollya's `fpminimax((log1p(x) - x)/x^2, 11, [|D...|], [sqrt(1/2) - 1; sqrt(2) - 1], absolute)`.
 /// The relative error of the logarithm is at most 4.8e-11 (`dirtyinfnorm`), or 0.0008 ulp of `f32`.

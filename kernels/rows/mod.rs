@@ -26,10 +26,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// distances in turn within one process, 2026-11-27).
 const PREFETCH_BYTES: usize = 6144;
 
-/// A row that is read once more and written is written past the caches if it has at least this part
-/// of the size of the last-level cache, which input and output then fill. On Zen 4 (32 MiB), the
-/// second pass of log-softmax changes from one road to the other without a step (both at sizes from
-/// 4 to 512 MiB in one process, f32 and f64, AVX2 and AVX-512, 2026-11-27).
+/// A pass that reads a row once more and writes another is written past the caches if the row has
+/// at least this part of the size of the last-level cache: input and output then fill it. On Zen 4
+/// (32 MiB), log-softmax of 12 to 14 MiB takes equally long either way, and larger rows longer if
+/// they are written to the caches (both ways in one process, f32 and f64, AVX2 and AVX-512,
+/// 2026-11-27).
 const STREAMED_PART: f64 = 0.4;
 
 /// The size of the last-level cache if the CPU does not tell it: that of Zen 3 and Zen 4.

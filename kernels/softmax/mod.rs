@@ -41,7 +41,7 @@
 //!    fast the instruction set computes exponentials ([`Tuning::RECOMPUTE_FROM`](tuning::Tuning)).
 //!    Pass 2 writes past the caches.
 //! 4. Short rows take each step in groups ([`row_groups`]), and the exponentials of rows of at most
-//!    one vector stay in registers.
+//!    one vector stay in registers, as do those of a single row of at most four.
 //! 5. Sums keep their rounding errors, and therefore do not lose accuracy with the length. The
 //!    price is three more additions for every step of up to four vectors.
 //!

@@ -56,11 +56,11 @@ pub(crate) trait Tuning<T: Float>: ExpLanes<T> {
     /// From this multiple of the size of the last-level cache on, softmax of a row computes each
     /// exponential twice, which saves memory traffic, instead of storing and reloading it.
     ///
-    /// Measured on Zen 4 (32 MiB), both roads at sizes from 4 to 512 MiB in one process,
-    /// 2026-11-27. Vectors that compute exponentials more slowly reload them for longer. Reloading
-    /// takes 1.25 times as long as recomputing (AVX2, f32) where input and output are 256 or 512
-    /// MiB apart, and 0.92 times at 192 and 384 MiB: the limit stands below both. NEON has the
-    /// values of AVX2: not measured, because only an emulator was at hand.
+    /// Measured on Zen 4 (32 MiB), both ways at sizes from 4 to 512 MiB in one process, 2026-11-27.
+    /// The slower the exponentials, the later recomputing pays. At 192 and 384 MiB (AVX2, f32),
+    /// reloading takes 0.92 times as long as recomputing, but at 256 and 512 MiB, where the
+    /// addresses of input and output differ by a power of two, 1.25 times: the limit is below all
+    /// of these. NEON has the values of AVX2: not measured, because only an emulator was at hand.
     const RECOMPUTE_FROM: f64;
 }
 

@@ -53,6 +53,7 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     w: &mut Workspace<'_, T>,
     mut weigh: impl FnMut(&EvaluatedBlock<'_, T>) -> [[f64; BLOCK_ROWS]; 2],
 ) {
+    const { assert!(FLUSH_ROWS.is_multiple_of(BLOCK_ROWS), "a band has whole blocks") };
     let (rows, cols) = (p.support.len(), p.cost.cols());
     let stride = gibbs_stride(cols);
     let quantum = quantum::<T>(potentials.max_abs);

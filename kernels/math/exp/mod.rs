@@ -253,7 +253,8 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
         let (n, zero) = (y.len(), l.splat(T::ZERO));
         let (mut shifted, mut k, mut t, mut p) = ([zero; 4], [zero; 4], [zero; 4], [zero; 4]);
         if !L::SATURATES {
-            // Elsewhere the argument needs no clamp: it is reduced without an error at any size.
+            // If results saturate, arguments of any size may pass: they are reduced without an
+            // error.
             for y in y.iter_mut() {
                 *y = l.exp_clamp(*y, self.low, self.high);
             }

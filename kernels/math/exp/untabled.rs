@@ -29,8 +29,8 @@ impl<L: ExpLanes<T>, T: Float> UntabledExp<L, T> {
     /// `powers * (1 + p)`, 0 in lanes that are not in the masks; NaN gives NaN in all lanes. `x` is
     /// far enough below the overflow of its result, and the magnitude of `exponent` is below 2^16.
     /// Results saturate at 0 near the smallest normal number. The vectors take each step together,
-    /// as in [`Exp::eval_in_flight`](super::Exp). What is late, the exponent and the masks, comes
-    /// last.
+    /// as in [`Exp::eval_in_flight`](super::Exp). The exponent and the masks are used last, because
+    /// they depend on a maximum, which takes long to find.
     #[inline(always)]
     pub(crate) fn eval_masked<const K: usize>(
         &self,
