@@ -11,48 +11,48 @@ pub const BUILD: &str = concat!(env!("MANTEX_RUSTC"), ", ", env!("MANTEX_TARGET"
 /// Writes e^x as the softmax family computes it: from 0 to the smallest normal number for results
 /// below the normal numbers, saturating above.
 pub fn exp<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::exp(Road::On(isa), x, out);
+    T::exp(Road::on(isa), x, out);
 }
 
 /// Writes e^x as for rows of ordinary size, without a clamp above. Returns whether an overflow was
 /// recorded. On AVX-512 none is recorded: the results show the overflow.
 pub fn exp_recorded<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::exp_recorded(Road::On(isa), x, out);
+    T::exp_recorded(Road::on(isa), x, out);
 }
 
 /// Writes 2^x as the Sinkhorn iteration computes it.
 pub fn exp2<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::exp2(Road::On(isa), x, out);
+    T::exp2(Road::on(isa), x, out);
 }
 
 /// Returns the sum of e^x: the least work of a pass over the exponentials.
 pub fn sum_exp<T: Real>(isa: Isa, x: &[T]) -> f64 {
-    T::sum_exp(Road::On(isa), x)
+    T::sum_exp(Road::on(isa), x)
 }
 
 /// Reads every element and returns the sum.
 pub fn read<T: Real>(isa: Isa, x: &[T]) -> f64 {
-    T::read(Road::On(isa), x)
+    T::read(Road::on(isa), x)
 }
 
 /// Copies through the caches. Panics if the lengths differ, as do the functions below.
 pub fn copy<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::copy(Road::On(isa), x, out);
+    T::copy(Road::on(isa), x, out);
 }
 
 /// Writes past the caches.
 pub fn stream<T: Real>(isa: Isa, out: &mut [T]) {
-    T::stream(Road::On(isa), out);
+    T::stream(Road::on(isa), out);
 }
 
 /// Reads, multiplies, and writes past the caches.
 pub fn scale<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::scale(Road::On(isa), x, out);
+    T::scale(Road::on(isa), x, out);
 }
 
 /// Reads, negates, and writes in place.
 pub fn update<T: Real>(isa: Isa, x: &mut [T]) {
-    T::update(Road::On(isa), x);
+    T::update(Road::on(isa), x);
 }
 
 /// Returns whether softmax computes each exponential of a long row twice, which saves memory
@@ -74,18 +74,18 @@ pub fn set_cache_bytes(bytes: usize) {
 
 /// Writes the softmax of a finite row by three passes: three reads, two writes.
 pub fn three_pass_reload<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::three_pass_reload(Road::On(isa), x, out);
+    T::three_pass_reload(Road::on(isa), x, out);
 }
 
 /// Writes the softmax of a finite row by three passes: three reads, one write, every exponential
 /// twice.
 pub fn three_pass_recompute<T: Real>(isa: Isa, x: &[T], out: &mut [T]) {
-    T::three_pass_recompute(Road::On(isa), x, out);
+    T::three_pass_recompute(Road::on(isa), x, out);
 }
 
 /// Runs `steps` rounds of multiply-adds in registers. Returns the number of multiply-adds, and
 /// their result so that they are not optimized away.
 #[cfg(any(feature = "transport", feature = "medoids"))]
 pub fn multiply_adds<T: Real>(isa: Isa, x: &[T], steps: usize) -> (usize, f64) {
-    T::multiply_adds(Road::On(isa), x, steps)
+    T::multiply_adds(Road::on(isa), x, steps)
 }

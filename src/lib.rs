@@ -140,6 +140,8 @@
 
 #[cfg(feature = "transport")]
 mod aligned;
+#[cfg_attr(not(any(feature = "softmax", feature = "transport", feature = "medoids")), allow(dead_code))]
+mod bands;
 #[cfg(feature = "baselines")]
 #[doc(hidden)]
 pub mod baselines;
@@ -167,6 +169,8 @@ mod matrix;
 pub mod medoids;
 #[cfg(any(feature = "transport", feature = "medoids"))]
 mod pairwise;
+#[cfg(all(feature = "rayon", any(feature = "softmax", feature = "transport", feature = "medoids")))]
+pub mod parallel;
 mod real;
 #[cfg(feature = "softmax")]
 mod softmax;

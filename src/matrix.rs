@@ -201,6 +201,15 @@ impl<'a, T> MatMut<'a, T> {
         (Self { data: top, rows: i, cols, row_stride }, Self { data: bottom, rows: rows - i, cols, row_stride })
     }
 
+    /// Returns the given columns.
+    #[cfg(all(feature = "rayon", any(feature = "transport", feature = "medoids")))]
+    pub(crate) fn columns(self, columns: core::ops::Range<usize>) -> Self {
+        let Self { data, rows, row_stride, .. } = self;
+        assert!(columns.end <= self.cols, "column {} of a matrix with {} columns", columns.end, self.cols);
+        let start = if rows > 0 { columns.start } else { 0 };
+        Self { data: &mut data[start..], rows, cols: columns.len(), row_stride }
+    }
+
     /// Returns a read-only view of the same matrix.
     #[inline]
     pub fn as_ref(&self) -> MatRef<'_, T> {

@@ -25,33 +25,47 @@ mod pairwise;
 mod softmax;
 mod transport;
 
-/// The choice of the instruction set that runs an entry point. Code outside the crate can neither
-/// name nor construct a `Road`, so it cannot reach a kernel past the checks of the public
+/// How a call runs: on which instruction set, and on how many threads. Code outside the crate can
+/// neither name nor construct a `Road`, so it cannot reach a kernel past the checks of the public
 /// functions.
 #[allow(unnameable_types)] // Public only because the entry points are supertraits of `Real`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Road {
-    /// The best one, [`Isa::best`].
-    Best,
-    /// The given instruction set.
-    On(Isa),
-}
-
-impl From<Option<Isa>> for Road {
-    /// Returns the road of a builder: [`Isa::best`] unless an instruction set was given.
-    fn from(isa: Option<Isa>) -> Self {
-        isa.map_or(Self::Best, Self::On)
-    }
+pub struct Road {
+    /// The instruction set, or `None` for the best one, [`Isa::best`].
+    pub(crate) isa: Option<Isa>,
+    /// Whether the threads of rayon's current pool share the work.
+    #[cfg(feature = "rayon")]
+    pub(crate) parallel: bool,
 }
 
 impl Road {
+    /// The best instruction set, on the calling thread.
+    pub(crate) const BEST: Self = Self {
+        isa: None,
+        #[cfg(feature = "rayon")]
+        parallel: false,
+    };
+
+    /// Returns the road of a given instruction set, on the calling thread.
+    pub(crate) const fn on(isa: Isa) -> Self {
+        Self::BEST.with_isa(isa)
+    }
+
+    /// Returns the road with a given instruction set.
+    pub(crate) const fn with_isa(self, isa: Isa) -> Self {
+        Self { isa: Some(isa), ..self }
+    }
+
+    /// Returns the road on the threads of rayon's current pool, or on the calling thread.
+    #[cfg(feature = "rayon")]
+    pub(crate) const fn with_threads(self, yes: bool) -> Self {
+        Self { parallel: yes, ..self }
+    }
+
     /// Returns the instruction set that this road selects.
     #[cfg_attr(not(feature = "transport"), allow(dead_code))] // Only batches call it.
     pub(crate) fn isa(self) -> Isa {
-        match self {
-            Self::Best => Isa::best(),
-            Self::On(isa) => isa,
-        }
+        self.isa.unwrap_or_else(Isa::best)
     }
 }
 
@@ -234,9 +248,9 @@ macro_rules! entry_points_for {
                     $(#[$meta])*
                     #[inline]
                     fn $name(road: Road, $($arg: $ty),*) $(-> $ret)? {
-                        match road {
-                            Road::Best => best::$name($($arg),*),
-                            Road::On(isa) => on::$name(isa, $($arg),*),
+                        match road.isa {
+                            None => best::$name($($arg),*),
+                            Some(isa) => on::$name(isa, $($arg),*),
                         }
                     }
                 )*
@@ -277,7 +291,7 @@ macro_rules! functions_and_isa_methods {
         $(#[$doc])*
         #[inline]
         pub fn $name<T: crate::Real>($($arg: $ty),*) $(-> $ret)? {
-            crate::dispatch::Road::Best.$name($($arg),*)
+            crate::dispatch::Road::BEST.$name($($arg),*)
         }
 
         impl crate::Isa {
@@ -286,13 +300,13 @@ macro_rules! functions_and_isa_methods {
             #[doc = concat!("Errors: those of [`", stringify!($name), "`](", $module, stringify!($name), "()).")]
             #[inline]
             pub fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
-                crate::dispatch::Road::On(self).$name($($arg),*)
+                crate::dispatch::Road::on(self).$name($($arg),*)
             }
         }
 
         impl crate::dispatch::Road {
             #[inline(always)]
-            fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
+            pub(crate) fn $name<T: crate::Real>(self, $($arg: $ty),*) $(-> $ret)? {
                 let $road = self;
                 $body
             }

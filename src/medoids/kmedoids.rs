@@ -59,7 +59,7 @@ pub struct KMedoids {
 impl KMedoids {
     /// Returns the builder for `k` clusters by the default [`Algorithm`] from the default [`Init`].
     pub fn new(k: usize) -> Self {
-        Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: None, road: Road::Best }
+        Self { k, algorithm: Algorithm::default(), init: Init::default(), max_iterations: None, road: Road::BEST }
     }
 
     /// Sets the algorithm that improves the medoids.
@@ -88,7 +88,7 @@ impl KMedoids {
 
     /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
-        Self { road: Road::On(isa), ..self }
+        Self { road: self.road.with_isa(isa), ..self }
     }
 
     /// Clusters n objects by their n x n dissimilarities: finds k medoids m with a low loss

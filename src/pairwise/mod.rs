@@ -3,6 +3,8 @@
 mod directions;
 mod metric;
 mod range;
+#[cfg(feature = "rayon")]
+mod threads;
 
 use crate::dispatch::{Road, functions_and_isa_methods};
 use crate::kernels::pairwise::{DistanceForm, Extent, Task, errors_shape, panels_len};
@@ -164,7 +166,8 @@ fn distances<T: Real>(
     };
     let Pairs { x, y, symmetric, .. } = pairs;
     if form == DistanceForm::Absolute || safe_range(extent, x.cols(), form) {
-        return fill(road, Task { x, y, symmetric, form, rescue: None }, out);
+        fill(road, Task { x, y, symmetric, form, rescue: None }, out);
+        return Ok(());
     }
     let scaled = Scaled::of(road, pairs, form);
     scaled.distances(road, pairs, form, out)
@@ -183,7 +186,7 @@ fn cosines<T: Real>(
     let columns = columns.as_ref().unwrap_or(&rows);
     let [x, y] = [(&rows, x), (columns, y)].map(|(to, of)| MatRef::new(&to.coordinates, of.rows(), of.cols()));
     let task = Task { x: x?, y: y?, symmetric, form: DistanceForm::Half, rescue: None };
-    fill(road, task, out.reborrow())?;
+    fill(road, task, out.reborrow());
     for &row in &rows.undefined {
         out.row_mut(row).fill(T::one());
     }
@@ -198,12 +201,23 @@ fn cosines<T: Real>(
     Ok(())
 }
 
-/// Runs the kernel with the memory that it needs.
-fn fill<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
+/// Writes the distances of a task.
+fn fill<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) {
+    #[cfg(feature = "rayon")]
+    if road.parallel {
+        return threads::fill(road, task, out);
+    }
+    fill_here(road, task, out);
+}
+
+/// Runs the kernel on the calling thread, with the memory that it needs.
+fn fill_here<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) {
     let (n, m, dimensions) = (task.x.rows(), task.y.rows(), task.x.cols());
     let mut panels = vec![T::zero(); panels_len(n, m, dimensions, task.symmetric)];
     let (rows, columns) = errors_shape(n, m, dimensions);
     let mut errors = vec![T::zero(); rows * columns];
-    T::distance_matrix(road, &task, &mut panels, MatMut::new(&mut errors, rows, columns)?, out);
-    Ok(())
+    // The memory has the length of the view, so this is no error.
+    if let Ok(errors) = MatMut::new(&mut errors, rows, columns) {
+        T::distance_matrix(road, &task, &mut panels, errors, out);
+    }
 }

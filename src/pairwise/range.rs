@@ -103,7 +103,7 @@ impl<T: Real> Scaled<T> {
         let scaled_y = if symmetric { scaled_x } else { columns.view(y)? };
         let (min_sum, unscale) = (T::rounded(min_sum::<T>(x.cols())), T::rounded(1.0 / self.scale));
         let rescue = Some(Rescue { x, y, min_sum, unscale });
-        fill(road, Task { x: scaled_x, y: scaled_y, symmetric, form, rescue }, out.reborrow())?;
+        fill(road, Task { x: scaled_x, y: scaled_y, symmetric, form, rescue }, out.reborrow());
         for &row in &rows.too_large {
             T::distances_from(road, x.row(row), y, form, out.row_mut(row));
         }

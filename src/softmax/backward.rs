@@ -87,7 +87,7 @@ functions_and_isa_methods! {
         check::shape("dy", &dy, y.shape())?;
         check::shape("dx", &dx, y.shape())?;
         if y.cols() > 0 {
-            T::softmax_backward_rows(road, y, dy, dx);
+            road.each_band(y.shape(), (y, dy, dx), |(y, dy, dx)| T::softmax_backward_rows(road, y, dy, dx));
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ functions_and_isa_methods! {
         check::shape("dy", &dy, y.shape())?;
         check::shape("dx", &dx, y.shape())?;
         if y.cols() > 0 {
-            T::log_softmax_backward_rows(road, y, dy, dx);
+            road.each_band(y.shape(), (y, dy, dx), |(y, dy, dx)| T::log_softmax_backward_rows(road, y, dy, dx));
         }
         Ok(())
     }

@@ -59,8 +59,10 @@ functions_and_isa_methods! {
         logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
     ) -> Result<(), Error> |road| {
         check_classes(&logits, classes, losses)?;
-        let rows = SrcDstRows::reading(logits);
-        T::cross_entropy_rows(road, Logits::unmasked(rows, T::one()), classes, losses);
+        road.each_band(logits.shape(), (logits, classes, losses), |(logits, classes, losses)| {
+            let rows = SrcDstRows::reading(logits);
+            T::cross_entropy_rows(road, Logits::unmasked(rows, T::one()), classes, losses);
+        });
         Ok(())
     }
 }
@@ -105,8 +107,11 @@ functions_and_isa_methods! {
         check_classes(&logits, classes, losses)?;
         check::shape("gradient", &gradient, logits.shape())?;
         check_weight(weight)?;
-        let rows = SrcDstRows::new(logits, gradient);
-        T::cross_entropy_gradient_rows(road, Logits::unmasked(rows, T::one()), classes, weight, losses);
+        let work = (logits, classes, losses, gradient);
+        road.each_band(logits.shape(), work, |(logits, classes, losses, gradient)| {
+            let rows = Logits::unmasked(SrcDstRows::new(logits, gradient), T::one());
+            T::cross_entropy_gradient_rows(road, rows, classes, weight, losses);
+        });
         Ok(())
     }
 }

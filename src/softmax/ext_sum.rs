@@ -7,7 +7,7 @@ use core::iter::Sum;
 
 /// What works on a few numbers runs scalar code on every CPU, and does not choose an instruction
 /// set.
-const NUMBERS: Road = Road::On(Isa::SCALAR);
+const NUMBERS: Road = Road::on(Isa::SCALAR);
 
 /// A sum of exponentials, `sum_i exp(x[i])`, that streams, merges and never overflows.
 ///
@@ -38,7 +38,7 @@ impl<T: Real> ExtSum<T> {
     #[inline]
     #[must_use]
     pub fn of(x: &[T]) -> Self {
-        Self(T::ext_sum(Road::Best, x))
+        Self(T::ext_sum(Road::BEST, x))
     }
 
     /// Returns the sum of both. Merging is commutative, and associative up to rounding.
@@ -60,7 +60,7 @@ impl Isa {
     #[inline]
     #[must_use]
     pub fn ext_sum<T: Real>(self, x: &[T]) -> ExtSum<T> {
-        ExtSum(T::ext_sum(Road::On(self), x))
+        ExtSum(T::ext_sum(Road::on(self), x))
     }
 }
 

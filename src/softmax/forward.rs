@@ -1,5 +1,6 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of rows.
 
+use crate::check::Shape;
 use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::softmax::{Logits, SrcDst, SrcDstRows};
 use crate::real::Element;
@@ -138,7 +139,9 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::softmax_rows(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
+            road.each_band(x.shape(), (x, out), |(x, out)| {
+                T::softmax_rows(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
+            });
         }
         Ok(())
     }
@@ -164,7 +167,9 @@ functions_and_isa_methods! {
     fn softmax_rows_in_place(x: MatMut<'_, T>) |road| {
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::softmax_rows(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
+            road.each_band(x.shape(), x, |x| {
+                T::softmax_rows(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
+            });
         }
     }
 }
@@ -193,7 +198,9 @@ functions_and_isa_methods! {
         check::shape("out", &out, (x.rows(), x.cols()))?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
+            road.each_band(x.shape(), (x, out), |(x, out)| {
+                T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
+            });
         }
         Ok(())
     }
@@ -219,7 +226,9 @@ functions_and_isa_methods! {
     fn log_softmax_rows_in_place(x: MatMut<'_, T>) |road| {
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
+            road.each_band(x.shape(), x, |x| {
+                T::log_softmax_rows(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
+            });
         }
     }
 }
@@ -243,7 +252,9 @@ functions_and_isa_methods! {
     /// ```
     fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.rows())?;
-        T::log_sum_exp_rows(road, Logits::unmasked(SrcDstRows::reading(x), T::one()), out);
+        road.each_band(x.shape(), (x, out), |(x, out)| {
+            T::log_sum_exp_rows(road, Logits::unmasked(SrcDstRows::reading(x), T::one()), out);
+        });
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The builder of softmax over rows.
 
 use super::cross_entropy::{check_classes, check_weight};
+use crate::bands::Bands;
 use crate::check::{self, Shape};
 use crate::dispatch::Road;
 use crate::kernels::softmax::{Logits, RowLengths, SrcDstRows};
@@ -50,12 +51,18 @@ pub struct Softmax<'a, T> {
     mask: Option<MatRef<'a, T>>,
     row_lengths: RowLengths<'a>,
     masked_rows_are_zero: bool,
-    isa: Option<Isa>,
+    road: Road,
 }
 
 impl<T: Real> Default for Softmax<'_, T> {
     fn default() -> Self {
-        Self { scale: T::one(), mask: None, row_lengths: RowLengths::ALL, masked_rows_are_zero: false, isa: None }
+        Self {
+            scale: T::one(),
+            mask: None,
+            row_lengths: RowLengths::ALL,
+            masked_rows_are_zero: false,
+            road: Road::BEST,
+        }
     }
 }
 
@@ -124,7 +131,14 @@ impl<'a, T: Real> Softmax<'a, T> {
 
     /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
-        Self { isa: Some(isa), ..self }
+        Self { road: self.road.with_isa(isa), ..self }
+    }
+
+    /// Sets whether the threads of rayon's current pool share the rows. The results have the same
+    /// bits.
+    #[cfg(feature = "rayon")]
+    pub fn parallel(self, yes: bool) -> Self {
+        Self { road: self.road.with_threads(yes), ..self }
     }
 
     /// Computes the softmax of every row: `out[i][j] = exp(z[i][j]) / sum_k exp(z[i][k])` with
@@ -142,7 +156,9 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::softmax_rows(self.road(), self.logits(SrcDstRows::new(x, out)));
+            self.road.each_band(x.shape(), (*self, x, out), |(options, x, out)| {
+                T::softmax_rows(self.road, options.logits(SrcDstRows::new(x, out)));
+            });
         }
         Ok(())
     }
@@ -169,7 +185,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::softmax_rows(self.road(), self.logits(SrcDstRows::in_place(x)));
+            self.road.each_band(x.shape(), (*self, x), |(options, x)| {
+                T::softmax_rows(self.road, options.logits(SrcDstRows::in_place(x)));
+            });
         }
         Ok(())
     }
@@ -187,7 +205,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn log_rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::in_place(x)));
+            self.road.each_band(x.shape(), (*self, x), |(options, x)| {
+                T::log_softmax_rows(self.road, options.logits(SrcDstRows::in_place(x)));
+            });
         }
         Ok(())
     }
@@ -207,7 +227,9 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
         if x.cols() > 0 {
-            T::log_softmax_rows(self.road(), self.logits(SrcDstRows::new(x, out)));
+            self.road.each_band(x.shape(), (*self, x, out), |(options, x, out)| {
+                T::log_softmax_rows(self.road, options.logits(SrcDstRows::new(x, out)));
+            });
         }
         Ok(())
     }
@@ -226,7 +248,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn log_sum_exp_rows(&self, x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> {
         check::length("out", out.len(), x.rows())?;
         self.check(x.shape())?;
-        T::log_sum_exp_rows(self.road(), self.logits(SrcDstRows::reading(x)), out);
+        self.road.each_band(x.shape(), (*self, x, out), |(options, x, out)| {
+            T::log_sum_exp_rows(self.road, options.logits(SrcDstRows::reading(x)), out);
+        });
         Ok(())
     }
 
@@ -255,7 +279,9 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn cross_entropy_rows(&self, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error> {
         check_classes(&x, classes, losses)?;
         self.check(x.shape())?;
-        T::cross_entropy_rows(self.road(), self.logits(SrcDstRows::reading(x)), classes, losses);
+        self.road.each_band(x.shape(), (*self, x, classes, losses), |(options, x, classes, losses)| {
+            T::cross_entropy_rows(self.road, options.logits(SrcDstRows::reading(x)), classes, losses);
+        });
         Ok(())
     }
 
@@ -286,13 +312,12 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("gradient", &gradient, x.shape())?;
         check_weight(weight)?;
         self.check(x.shape())?;
-        let rows = SrcDstRows::new(x, gradient);
-        T::cross_entropy_gradient_rows(self.road(), self.logits(rows), classes, weight, losses);
+        let work = ((*self, x), classes, losses, gradient);
+        self.road.each_band(x.shape(), work, |((options, x), classes, losses, gradient)| {
+            let rows = options.logits(SrcDstRows::new(x, gradient));
+            T::cross_entropy_gradient_rows(self.road, rows, classes, weight, losses);
+        });
         Ok(())
-    }
-
-    fn road(&self) -> Road {
-        self.isa.into()
     }
 
     /// Checks the options for logits of the given shape.
@@ -323,5 +348,30 @@ impl<'a, T: Real> Softmax<'a, T> {
     {
         let Self { scale, mask, row_lengths, masked_rows_are_zero, .. } = *self;
         Logits { x, scale, mask, row_lengths, masked_rows_are_zero }
+    }
+}
+
+/// The options of the rows.
+impl<T: Real> Bands for Softmax<'_, T> {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        let RowLengths { causal, lengths } = self.row_lengths;
+        // One row is the mask of every row.
+        let (top_mask, bottom_mask) = match self.mask {
+            Some(mask) if mask.rows() > 1 => {
+                let (top, bottom) = mask.split_at_row(row);
+                (Some(top), Some(bottom))
+            }
+            mask => (mask, mask),
+        };
+        let (top_lengths, bottom_lengths) = lengths.map(|lengths| lengths.split_at(row)).unzip();
+        let bottom_causal = causal.map(|offset| offset.saturating_add_unsigned(row));
+        (
+            Self { mask: top_mask, row_lengths: RowLengths { causal, lengths: top_lengths }, ..self },
+            Self {
+                mask: bottom_mask,
+                row_lengths: RowLengths { causal: bottom_causal, lengths: bottom_lengths },
+                ..self
+            },
+        )
     }
 }

@@ -76,7 +76,7 @@ functions_and_isa_methods! {
         check::shape("out", &out, x.shape())?;
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
-            T::stablemax_rows(road, x, out);
+            road.each_band(x.shape(), (x, out), |(x, out)| T::stablemax_rows(road, x, out));
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ functions_and_isa_methods! {
     fn log_stablemax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, x.shape())?;
         if x.cols() > 0 {
-            T::log_stablemax_rows(road, x, out);
+            road.each_band(x.shape(), (x, out), |(x, out)| T::log_stablemax_rows(road, x, out));
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ functions_and_isa_methods! {
         check::shape("dy", &dy, x.shape())?;
         check::shape("dx", &dx, x.shape())?;
         if x.cols() > 0 {
-            T::stablemax_backward_rows(road, x, dy, dx);
+            road.each_band(x.shape(), (x, dy, dx), |(x, dy, dx)| T::stablemax_backward_rows(road, x, dy, dx));
         }
         Ok(())
     }
@@ -223,7 +223,7 @@ functions_and_isa_methods! {
         check::shape("dy", &dy, x.shape())?;
         check::shape("dx", &dx, x.shape())?;
         if x.cols() > 0 {
-            T::log_stablemax_backward_rows(road, x, dy, dx);
+            road.each_band(x.shape(), (x, dy, dx), |(x, dy, dx)| T::log_stablemax_backward_rows(road, x, dy, dx));
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Sinkhorn {
             epsilon,
             max_iterations: 1000,
             tolerance: None,
-            road: Road::Best,
+            road: Road::BEST,
             method: Method::default(),
             memory_limit: 1 << 30,
             over_relaxation: OverRelaxation::default(),
@@ -177,7 +177,7 @@ impl Sinkhorn {
 
     /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
-        Self { road: Road::On(isa), ..self }
+        Self { road: self.road.with_isa(isa), ..self }
     }
 
     /// Finds the plan P that minimizes `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with

@@ -1,0 +1,118 @@
+//! Bands of rows, which threads compute.
+
+use crate::dispatch::Road;
+use crate::{MatMut, MatRef};
+
+/// The least number of elements of a band: its work takes several times as long as handing it to
+/// another thread, about 1 us.
+#[cfg(feature = "rayon")]
+const MIN_BAND_ELEMENTS: usize = 16384;
+
+/// The number of bands per thread, so that a thread that is late has little left.
+#[cfg(feature = "rayon")]
+const BANDS_PER_THREAD: usize = 4;
+
+/// The arguments of a function of rows.
+pub(crate) trait Bands: Sized + Send {
+    /// Returns what belongs to the rows before `row`, and what belongs to the others.
+    #[cfg_attr(not(feature = "rayon"), allow(dead_code))]
+    fn split_at_row(self, row: usize) -> (Self, Self);
+}
+
+impl<T: Sync> Bands for MatRef<'_, T> {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        self.split_at_row(row)
+    }
+}
+
+impl<T: Send> Bands for MatMut<'_, T> {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        self.split_at_row(row)
+    }
+}
+
+/// One element per row.
+impl<T: Sync> Bands for &[T] {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        self.split_at(row)
+    }
+}
+
+/// One element per row.
+impl<T: Send> Bands for &mut [T] {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        self.split_at_mut(row)
+    }
+}
+
+/// Consecutive numbers, one per row.
+impl Bands for core::ops::Range<usize> {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        (self.start..self.start + row, self.start + row..self.end)
+    }
+}
+
+impl<A: Bands, B: Bands> Bands for (A, B) {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        let ((a, c), (b, d)) = (self.0.split_at_row(row), self.1.split_at_row(row));
+        ((a, b), (c, d))
+    }
+}
+
+impl<A: Bands, B: Bands, C: Bands> Bands for (A, B, C) {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        let ((ab, cd), (e, f)) = ((self.0, self.1).split_at_row(row), self.2.split_at_row(row));
+        ((ab.0, ab.1, e), (cd.0, cd.1, f))
+    }
+}
+
+impl<A: Bands, B: Bands, C: Bands, D: Bands> Bands for (A, B, C, D) {
+    fn split_at_row(self, row: usize) -> (Self, Self) {
+        let ((ab, cd), (ef, gh)) = ((self.0, self.1).split_at_row(row), (self.2, self.3).split_at_row(row));
+        ((ab.0, ab.1, ef.0, ef.1), (cd.0, cd.1, gh.0, gh.1))
+    }
+}
+
+impl Road {
+    /// Computes `f` of all rows, or, on several threads, of bands of rows. Results must not depend
+    /// on the bands, as their number is that of the threads.
+    #[allow(dead_code)] // In builds without softmax and threads.
+    #[inline(always)]
+    pub(crate) fn each_band<W: Bands>(self, shape: (usize, usize), work: W, f: impl Fn(W) + Sync) {
+        #[cfg(feature = "rayon")]
+        if self.parallel {
+            return self.each_band_of(1, shape, work, f);
+        }
+        let _ = shape;
+        f(work);
+    }
+
+    /// [`each_band`](Self::each_band) on several threads, with bands of at least `min_rows` rows.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn each_band_of<W: Bands>(
+        self,
+        min_rows: usize,
+        (rows, cols): (usize, usize),
+        work: W,
+        f: impl Fn(W) + Sync,
+    ) {
+        let most = BANDS_PER_THREAD * rayon::current_num_threads();
+        let bands = (rows.saturating_mul(cols) / MIN_BAND_ELEMENTS).min(rows / min_rows).min(most);
+        join_bands(rows, bands, work, &f);
+    }
+}
+
+/// Computes `f` of `bands` bands of the `rows` rows.
+#[cfg(feature = "rayon")]
+fn join_bands<W: Bands>(rows: usize, bands: usize, work: W, f: &(impl Fn(W) + Sync)) {
+    if bands < 2 {
+        return f(work);
+    }
+    let top_bands = bands / 2;
+    let top_rows = (rows as u128 * top_bands as u128 / bands as u128) as usize;
+    let (top, bottom) = work.split_at_row(top_rows);
+    rayon::join(
+        || join_bands(top_rows, top_bands, top, f),
+        || join_bands(rows - top_rows, bands - top_bands, bottom, f),
+    );
+}

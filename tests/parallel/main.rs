@@ -1,0 +1,16 @@
+//! Several threads give the bits of one, in pools of any size, and in tasks of a pool.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod distances;
+mod pools;
+mod softmax;
+
+use rayon::ThreadPool;
+
+/// Pools with one thread, with a few, and with more than there are bands of small matrices.
+fn pools() -> Vec<ThreadPool> {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    [1, 2, 3, 8].map(pool).into()
+}
