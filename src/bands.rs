@@ -76,19 +76,14 @@ impl<A: Bands, B: Bands, C: Bands, D: Bands> Bands for (A, B, C, D) {
 impl Road {
     /// Computes `f` of all rows, or, on several threads, of bands of rows. Results must not depend
     /// on the bands, as their number is that of the threads.
-    #[allow(dead_code)] // In builds without softmax and threads.
+    #[allow(dead_code)] // Only softmax calls it.
     #[inline(always)]
     pub(crate) fn each_band<W: Bands>(self, shape: (usize, usize), work: W, f: impl Fn(W) + Sync) {
-        #[cfg(feature = "rayon")]
-        if self.parallel {
-            return self.each_band_of(1, shape, work, f);
-        }
-        let _ = shape;
-        f(work);
+        self.each_band_of(1, shape, work, f);
     }
 
-    /// [`each_band`](Self::each_band) on several threads, with bands of at least `min_rows` rows.
-    #[cfg(feature = "rayon")]
+    /// [`each_band`](Self::each_band) with bands of at least `min_rows` rows.
+    #[inline(always)]
     pub(crate) fn each_band_of<W: Bands>(
         self,
         min_rows: usize,
@@ -96,9 +91,14 @@ impl Road {
         work: W,
         f: impl Fn(W) + Sync,
     ) {
-        let most = BANDS_PER_THREAD * rayon::current_num_threads();
-        let bands = (rows.saturating_mul(cols) / MIN_BAND_ELEMENTS).min(rows / min_rows).min(most);
-        join_bands(rows, bands, work, &f);
+        #[cfg(feature = "rayon")]
+        if self.parallel {
+            let most = BANDS_PER_THREAD * rayon::current_num_threads();
+            let bands = (rows.saturating_mul(cols) / MIN_BAND_ELEMENTS).min(rows / min_rows).min(most);
+            return join_bands(rows, bands, work, &f);
+        }
+        let _ = (min_rows, rows, cols);
+        f(work);
     }
 }
 

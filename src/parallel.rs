@@ -63,3 +63,13 @@ parallel_functions! {
         x: MatRef<'_, T>, y: MatRef<'_, T>, out: MatMut<'_, T>, metric: crate::Metric
     ) -> Result<(), Error>;
 }
+
+#[cfg(feature = "medoids")]
+parallel_functions! {
+    "crate::medoids::"
+    fn assign(dissimilarities: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]) -> Result<(), Error>;
+    fn silhouette(dissimilarities: MatRef<'_, T>, labels: &[usize], out: &mut [T]) -> Result<f64, Error>;
+    fn silhouette_weighted(
+        dissimilarities: MatRef<'_, T>, labels: &[usize], weights: &[T], out: &mut [T]
+    ) -> Result<f64, Error>;
+}

@@ -1,6 +1,7 @@
 //! The clusters of new objects.
 
 use super::input::check_elements;
+use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::dispatch::functions_and_isa_methods;
 use crate::{Error, MatRef, Real, check};
@@ -53,6 +54,8 @@ pub(super) fn assign_via<T: Real>(
     check::length("labels", labels.len(), dissimilarities.rows())?;
     check::length("distances", distances.len(), dissimilarities.rows())?;
     check_elements(road, dissimilarities)?;
-    T::assign_nearest(road, dissimilarities, labels, distances);
+    road.each_band(dissimilarities.shape(), (dissimilarities, labels, distances), |(rows, labels, distances)| {
+        T::assign_nearest(road, rows, labels, distances);
+    });
     Ok(())
 }

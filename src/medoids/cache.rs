@@ -18,7 +18,15 @@ pub(super) struct Scanned {
     candidates: [usize; SCAN_ROWS],
     a: [f64; SCAN_ROWS],
     pub(super) t: Vec<f64>,
-    ready: usize,
+    pub(super) ready: usize,
+}
+
+impl Scanned {
+    /// Returns the memory of scans with k medoids, in which no candidates are ready.
+    #[cfg(feature = "rayon")]
+    pub(super) fn new(k: usize) -> Self {
+        Self { t: vec![0.0; SCAN_ROWS * k], ..Self::default() }
+    }
 }
 
 /// The medoids and, for every object, its nearest medoids.
@@ -141,8 +149,7 @@ impl<'a, T: Real> Cache<'a, T> {
 
     /// Writes for every candidate the loss if it were one more medoid.
     pub(super) fn losses_with(&self, candidates: &[usize], losses: &mut [f64]) {
-        let Dissimilarities { road, matrix, weights } = self.dissimilarities;
-        T::losses_with(road, matrix, candidates, &self.d1, weights, losses);
+        self.dissimilarities.losses_with(candidates, &self.d1, losses);
     }
 
     /// Adds a medoid.
@@ -348,19 +355,34 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Returns the first candidate with a swap that may change the loss by less than `limit`. The
     /// next call must be for the candidates that follow the one found.
     pub(super) fn first_improving_swap(&mut self, candidates: &[usize], limit: f64, validated: bool) -> FoundSwap {
-        let Dissimilarities { road, matrix: d, .. } = self.dissimilarities;
+        let scan = Scan { d: self.dissimilarities.matrix, candidates, limit, validated };
         let mut scanned = core::mem::take(&mut self.scanned);
-        let Scanned { a, t, ready, .. } = &mut scanned;
-        let scan = Scan { d, candidates, limit, validated };
-        let found = T::first_improving_swap(road, scan, self.nearest(), CandidateSums { a, t, ready });
+        let found = self.scan(scan, &mut scanned);
+        self.scanned = scanned;
+        found
+    }
+
+    /// [`first_improving_swap`](Self::first_improving_swap), by one thread or by several.
+    fn scan(&self, scan: Scan<'_, T>, scanned: &mut Scanned) -> FoundSwap {
+        #[cfg(feature = "rayon")]
+        if self.dissimilarities.road.parallel {
+            return super::threads::scan(self, scan, scanned);
+        }
+        self.scan_here(scan, scanned)
+    }
+
+    /// [`first_improving_swap`](Self::first_improving_swap) on the calling thread.
+    pub(super) fn scan_here(&self, scan: Scan<'_, T>, scanned: &mut Scanned) -> FoundSwap {
+        let Scanned { a, t, ready, .. } = scanned;
+        let sums = CandidateSums { a, t, ready };
+        let found = T::first_improving_swap(self.dissimilarities.road, scan, self.nearest(), sums);
         match found {
             Ok(Some(swap)) => {
-                let next = &candidates[swap.candidate_index + 1..][..scanned.ready];
+                let next = &scan.candidates[swap.candidate_index + 1..][..scanned.ready];
                 scanned.candidates[SCAN_ROWS - scanned.ready..].copy_from_slice(next);
             }
             _ => scanned.ready = 0,
         }
-        self.scanned = scanned;
         found
     }
 }

@@ -27,6 +27,15 @@ impl<T: Real> Dissimilarities<'_, T> {
         self.weights.get(object).map_or(1.0, |w| w.to_f64())
     }
 
+    /// Writes for every candidate the loss if it were one more medoid beside those at the distances
+    /// `d1`.
+    pub(super) fn losses_with(&self, candidates: &[usize], d1: &[T], losses: &mut [f64]) {
+        let shape = (candidates.len(), self.objects());
+        self.road.each_band(shape, (candidates, losses), |(candidates, losses)| {
+            T::losses_with(self.road, self.matrix, candidates, d1, self.weights, losses);
+        });
+    }
+
     /// Returns the largest difference between two losses of this size that can come from the order
     /// of summation.
     pub(super) fn rounding_bound(&self, loss: f64) -> f64 {

@@ -115,7 +115,7 @@ fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usi
             candidates.extend((0..n).find(|&o| !is_medoid[o]));
         }
         let losses = &mut losses[..candidates.len()];
-        T::losses_with(d.road, d.matrix, &candidates, &d1, d.weights, losses);
+        d.losses_with(&candidates, &d1, losses);
         let is_better = |i: usize, best: usize| losses[i] < losses[best] - d.rounding_bound(losses[best]);
         let best = (0..losses.len()).reduce(|best, i| if is_better(i, best) { i } else { best });
         let Some(medoid) = best.map(|best| candidates[best]) else { break };

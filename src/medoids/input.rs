@@ -2,9 +2,11 @@
 
 use super::kmedoids::KMedoids;
 use super::options::Init;
+use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Checks everything except the values of the dissimilarities. Returns the number of objects.
 pub(super) fn check_input<T: Real>(
@@ -58,6 +60,14 @@ pub(super) fn check_medoids(n: usize, medoids: &[usize]) -> Result<(), Error> {
 
 /// Fails unless every dissimilarity is finite and not negative.
 pub(super) fn check_elements<T: Real>(road: Road, matrix: MatRef<'_, T>) -> Result<(), Error> {
+    let all_valid = AtomicBool::new(true);
+    road.each_band(matrix.shape(), matrix, |matrix| {
+        let are_valid = matrix.iter_rows().all(|row| T::all_finite_non_negative(road, row));
+        all_valid.fetch_and(are_valid, Ordering::Relaxed);
+    });
+    if all_valid.into_inner() {
+        return Ok(());
+    }
     matrix.iter_rows().enumerate().try_for_each(|(row, elements)| check_row(road, row, elements))
 }
 

@@ -91,6 +91,13 @@ impl KMedoids {
         Self { road: self.road.with_isa(isa), ..self }
     }
 
+    /// Sets whether the threads of rayon's current pool share the scans. The
+    /// results have the same bits.
+    #[cfg(feature = "rayon")]
+    pub fn parallel(self, yes: bool) -> Self {
+        Self { road: self.road.with_threads(yes), ..self }
+    }
+
     /// Clusters n objects by their n x n dissimilarities: finds k medoids m with a low loss
     /// `sum_j min_c d[m_c][j]`. Row i of `d` holds the dissimilarity of every object to object i.
     ///

@@ -20,6 +20,8 @@ mod options;
 mod ranking;
 mod search;
 mod silhouette;
+#[cfg(feature = "rayon")]
+mod threads;
 mod verify;
 
 pub use assign::assign;

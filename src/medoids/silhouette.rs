@@ -11,6 +11,10 @@ use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::tuning::BLOCK_COLUMNS;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use core::ops::Range;
+
+/// The least number of columns that a thread sums: four cache lines of a row.
+const MIN_COLUMNS: usize = 64;
 
 functions_and_isa_methods! {
     in medoids;
@@ -251,9 +255,25 @@ fn mean_dissimilarities<T: Real>(d: Dissimilarities<'_, T>, labels: &[usize]) ->
     let n = labels.len();
     let (members, ends) = members(labels, n);
     let (mut own, mut other) = (vec![f64::NAN; n], vec![f64::INFINITY; n]);
+    let work = (0..n, &mut *own, &mut *other);
+    d.road.each_band_of(MIN_COLUMNS, (n, n), work, |(columns, own, other)| {
+        mean_dissimilarities_of(d, labels, (&members, &ends), columns, (own, other));
+    });
+    (own, other)
+}
+
+/// Writes the means of some of the objects.
+fn mean_dissimilarities_of<T: Real>(
+    d: Dissimilarities<'_, T>,
+    labels: &[usize],
+    (members, ends): (&[u32], &[usize]),
+    columns: Range<usize>,
+    (own, other): (&mut [f64], &mut [f64]),
+) {
+    let n = labels.len();
     let mut column_sums = vec![0.0; BLOCK_COLUMNS.next_multiple_of(MAX_LANES)];
-    for from in (0..n).step_by(BLOCK_COLUMNS) {
-        let to = n.min(from + BLOCK_COLUMNS);
+    for from in columns.clone().step_by(BLOCK_COLUMNS) {
+        let to = columns.end.min(from + BLOCK_COLUMNS);
         let mut start = 0;
         for (label, &end) in ends.iter().enumerate() {
             let cluster = &members[start..end];
@@ -265,18 +285,18 @@ fn mean_dissimilarities<T: Real>(d: Dissimilarities<'_, T>, labels: &[usize]) ->
             column_sums.fill(0.0);
             T::add_rows(d.road, d.matrix, cluster, d.weights, (from, to), &mut column_sums);
             for (o, &sum) in (from..to).zip(&column_sums) {
+                let at = o - columns.start;
                 if labels[o] == label {
                     let rest = total - d.weight(o);
                     // Next to a large weight, the difference would have no digits of the others.
                     let rest = if rest < total / 2.0 { weight_without(d, cluster, o) } else { rest };
-                    own[o] = if rest > 0.0 { sum_without(d, cluster, o, sum) / rest } else { f64::NAN };
+                    own[at] = if rest > 0.0 { sum_without(d, cluster, o, sum) / rest } else { f64::NAN };
                 } else if total > 0.0 {
-                    other[o] = other[o].min(sum / total);
+                    other[at] = other[at].min(sum / total);
                 }
             }
         }
     }
-    (own, other)
 }
 
 /// Returns the weight of all members except an object.

@@ -2,6 +2,7 @@
 
 use super::solution::Transport;
 use super::workspace::Memory;
+use crate::check::Shape;
 use crate::kernels::transport::tuning::{MIN_PLAN_ENTRIES, MIN_PLAN_ROWS};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real};
@@ -32,9 +33,12 @@ impl<T: Real> Transport<T> {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     pub fn plan_into(&self, cost: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
-        let mut rows = self.plan_rows(cost)?;
+        self.check_shape("cost", &cost)?;
         self.check_shape("out", &out)?;
-        rows.write(0, out);
+        let (n, m) = out.shape();
+        self.road.each_band_of(MIN_PLAN_ROWS, (n, m), (0..n, out), |(rows, out)| {
+            PlanRows::new(self, cost).write(rows.start, out);
+        });
         Ok(())
     }
 
@@ -62,8 +66,7 @@ impl<T: Real> Transport<T> {
     /// ```
     pub fn plan_rows<'a>(&'a self, cost: MatRef<'a, T>) -> Result<PlanRows<'a, T>, Error> {
         self.check_shape("cost", &cost)?;
-        let memory = Memory::new(self.masses.support.len(), cost);
-        Ok(PlanRows { transport: self, cost, memory, block: Vec::new(), start: 0, next: 0 })
+        Ok(PlanRows::new(self, cost))
     }
 
     /// Computes the entries of the plan above `threshold`, in the units of the masses, row by row,
@@ -110,7 +113,13 @@ pub struct PlanRows<'a, T: Real> {
     next: usize,
 }
 
-impl<T: Real> PlanRows<'_, T> {
+impl<'a, T: Real> PlanRows<'a, T> {
+    /// Returns all rows of a plan; `cost` has its shape.
+    fn new(transport: &'a Transport<T>, cost: MatRef<'a, T>) -> Self {
+        let memory = Memory::new(transport.masses.support.len(), cost);
+        Self { transport, cost, memory, block: Vec::new(), start: 0, next: 0 }
+    }
+
     /// Returns the next row and its index. The next call overwrites the row's buffer, so `PlanRows`
     /// cannot be an [`Iterator`].
     pub fn next_row(&mut self) -> Option<(usize, &[T])> {

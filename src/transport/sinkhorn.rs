@@ -180,6 +180,13 @@ impl Sinkhorn {
         Self { road: self.road.with_isa(isa), ..self }
     }
 
+    /// Sets whether the threads of rayon's current pool share the iterations, the problems of a batch and the rows of plans. The
+    /// results have the same bits.
+    #[cfg(feature = "rayon")]
+    pub fn parallel(self, yes: bool) -> Self {
+        Self { road: self.road.with_threads(yes), ..self }
+    }
+
     /// Finds the plan P that minimizes `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with
     /// `P 1 = a` and `P^T 1 = b`. `cost` is n x m, `a` has n masses, and `b` has m.
     ///

@@ -4,8 +4,10 @@
 mod support;
 
 mod distances;
+mod medoids;
 mod pools;
 mod softmax;
+mod transport;
 
 use rayon::ThreadPool;
 

@@ -24,6 +24,11 @@ impl LaneIndex {
     }
 }
 
+/// Returns so many zeros in lanes.
+fn zeros<T: Real>(len: usize) -> AlignedVec<T> {
+    AlignedVec::try_zeros(len).expect("memory for the lanes")
+}
+
 /// The rows or the columns of a batch.
 pub(super) struct BatchMarginal<'a, T> {
     /// The masses: one row per problem, or one row for all problems.
@@ -82,19 +87,36 @@ impl<'a, T: Real> BatchMarginal<'a, T> {
                 ends.push(end);
             }
         }
-        let in_lanes = || AlignedVec::try_zeros(end * width).expect("memory for the lanes");
+        let [shares, scalings, next_scalings] = [(); 3].map(|()| zeros(end * width));
         let padded_len = support.len().next_multiple_of(POTENTIALS_STEP);
         Ok(Self {
             masses,
             totals,
             support,
             ends,
-            shares: in_lanes(),
-            scalings: in_lanes(),
-            next_scalings: in_lanes(),
+            shares,
+            scalings,
+            next_scalings,
             offsets: vec![0.0; padded_len],
             problem_scratch: vec![T::zero(); padded_len],
         })
+    }
+
+    /// Returns the same marginal with other lanes, which are empty.
+    #[cfg(feature = "rayon")]
+    pub(super) fn with_new_lanes(&self) -> Self {
+        let [shares, scalings, next_scalings] = [(); 3].map(|()| zeros(self.shares.len()));
+        Self {
+            masses: self.masses,
+            totals: self.totals.clone(),
+            support: self.support.clone(),
+            ends: self.ends.clone(),
+            shares,
+            scalings,
+            next_scalings,
+            offsets: self.offsets.clone(),
+            problem_scratch: self.problem_scratch.clone(),
+        }
     }
 
     /// Returns the number of rows or columns of the Gibbs matrix.

@@ -10,7 +10,9 @@ use crate::kernels::transport::sinkhorn_batch::BatchLayout;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use marginal::BatchMarginal;
-use solver::BatchSolver;
+use solver::{BatchSolver, gibbs_matrix};
+#[cfg(feature = "rayon")]
+use {crate::bands::Bands, core::ops::Range};
 
 impl Sinkhorn {
     /// Solves many problems on one cost matrix: the plans
@@ -101,8 +103,35 @@ impl Sinkhorn {
                 check_feasible(self.road, cost, rows.masses(p), columns.masses(p))?;
             }
         }
-        BatchSolver::new(self, layout, cost, eta.to_f64(), [rows, columns], &row_minima).solve(problems)
+        let (eta, mut rows) = (eta.to_f64(), rows);
+        let gibbs = gibbs_matrix(layout, cost, eta, (&mut rows, &columns), &row_minima);
+        #[cfg(feature = "rayon")]
+        if self.road.parallel {
+            let solve = |problems| {
+                let marginals = [rows.with_new_lanes(), columns.with_new_lanes()];
+                BatchSolver::new(self, layout, cost, eta, marginals, &gibbs).solve(problems)
+            };
+            let bands = rayon::current_num_threads().min(problems / layout.width);
+            return solve_bands(0..problems, bands, &solve);
+        }
+        BatchSolver::new(self, layout, cost, eta, [rows, columns], &gibbs).solve(0..problems)
     }
+}
+
+/// Solves the problems in bands, on several threads.
+#[cfg(feature = "rayon")]
+fn solve_bands<T: Real>(
+    problems: Range<usize>,
+    bands: usize,
+    solve: &(impl Fn(Range<usize>) -> Result<TransportBatch<T>, Error> + Sync),
+) -> Result<TransportBatch<T>, Error> {
+    if bands < 2 {
+        return solve(problems);
+    }
+    let (first, rest) = problems.clone().split_at_row(problems.len() / bands * (bands / 2));
+    let (first, rest) =
+        rayon::join(|| solve_bands(first, bands / 2, solve), || solve_bands(rest, bands - bands / 2, solve));
+    Ok(first?.followed_by(rest?))
 }
 
 /// The solutions of [`Sinkhorn::solve_batch`]. Methods panic if there is no problem `p`.
@@ -136,6 +165,18 @@ impl<T: Real> TransportBatch<T> {
             values: vec![0.0; problems],
             statuses: vec![Status::IterationLimit; problems],
         }
+    }
+
+    /// Returns the solutions of both batches.
+    #[cfg(feature = "rayon")]
+    fn followed_by(mut self, mut other: Self) -> Self {
+        self.f.append(&mut other.f);
+        self.g.append(&mut other.g);
+        self.iterations.append(&mut other.iterations);
+        self.marginal_errors.append(&mut other.marginal_errors);
+        self.values.append(&mut other.values);
+        self.statuses.append(&mut other.statuses);
+        self
     }
 
     /// Returns the potentials of problem `p`, to be set.

@@ -12,6 +12,31 @@ use crate::kernels::transport::tuning::BATCH_PATIENCE;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use core::mem::swap;
+use core::ops::Range;
+
+/// Returns the Gibbs matrix relative to the minimum of each row, and sets the offsets of the rows.
+/// See [`GibbsBlocks::entries`].
+pub(super) fn gibbs_matrix<T: Real>(
+    layout: BatchLayout,
+    cost: MatRef<'_, T>,
+    eta: f64,
+    (rows, columns): (&mut BatchMarginal<'_, T>, &BatchMarginal<'_, T>),
+    row_minima: &[T],
+) -> Vec<T> {
+    let mut gibbs = vec![T::zero(); rows.len() * columns.len()];
+    for (&(i, row), offset) in rows.support.iter().zip(&mut rows.offsets) {
+        let (costs, min) = (cost.row(i), row_minima[i].to_f64());
+        *offset = min;
+        let row_in_block = row % layout.block_rows;
+        let block = gibbs[(row - row_in_block) * columns.len()..].chunks_exact_mut(layout.block_rows);
+        for (&(j, _), entries) in columns.support.iter().zip(block) {
+            let y = eta * (min - costs[j].to_f64());
+            // Subnormal entries may be slow: they are 0.
+            entries[row_in_block] = if y > T::MIN_POSITIVE.log2() { T::rounded(exp2(y)) } else { T::zero() };
+        }
+    }
+    gibbs
+}
 
 /// The problem in a lane.
 #[derive(Clone, Copy)]
@@ -33,7 +58,9 @@ pub(super) struct BatchSolver<'a, T: Real> {
     rows: BatchMarginal<'a, T>,
     columns: BatchMarginal<'a, T>,
     /// See [`GibbsBlocks::entries`].
-    gibbs: Vec<T>,
+    gibbs: &'a [T],
+    /// The first problem, which is the first one of the results.
+    first: usize,
     /// See [`LaneArrays::partial_sums`].
     partial_sums: AlignedVec<T>,
     /// See [`LaneArrays::errors`].
@@ -45,27 +72,15 @@ pub(super) struct BatchSolver<'a, T: Real> {
 }
 
 impl<'a, T: Real> BatchSolver<'a, T> {
-    /// Computes the Gibbs matrix relative to the minimum of each row.
+    /// Returns a solver with empty lanes. The Gibbs matrix is that of [`gibbs_matrix`].
     pub(super) fn new(
         settings: &'a Sinkhorn,
         layout: BatchLayout,
         cost: MatRef<'a, T>,
         eta: f64,
-        [mut rows, columns]: [BatchMarginal<'a, T>; 2],
-        row_minima: &[T],
+        [rows, columns]: [BatchMarginal<'a, T>; 2],
+        gibbs: &'a [T],
     ) -> Self {
-        let mut gibbs = vec![T::zero(); rows.len() * columns.len()];
-        for (&(i, row), offset) in rows.support.iter().zip(&mut rows.offsets) {
-            let (costs, min) = (cost.row(i), row_minima[i].to_f64());
-            *offset = min;
-            let row_in_block = row % layout.block_rows;
-            let block = gibbs[(row - row_in_block) * columns.len()..].chunks_exact_mut(layout.block_rows);
-            for (&(j, _), entries) in columns.support.iter().zip(block) {
-                let y = eta * (min - costs[j].to_f64());
-                // Subnormal entries may be slow: they are 0.
-                entries[row_in_block] = if y > T::MIN_POSITIVE.log2() { T::rounded(exp2(y)) } else { T::zero() };
-            }
-        }
         let per_lane = || vec![T::zero(); layout.width];
         let partial_sums = AlignedVec::try_zeros(columns.len() * layout.width).expect("memory for the lanes");
         Self {
@@ -77,6 +92,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
             rows,
             columns,
             gibbs,
+            first: 0,
             partial_sums,
             errors: per_lane(),
             min_sums: per_lane(),
@@ -84,10 +100,11 @@ impl<'a, T: Real> BatchSolver<'a, T> {
         }
     }
 
-    /// Solves all problems.
-    pub(super) fn solve(mut self, problems: usize) -> Result<TransportBatch<T>, Error> {
-        let mut batch = TransportBatch::new(problems, (self.cost.rows(), self.cost.cols()));
-        let mut waiting = 0..problems;
+    /// Solves consecutive problems.
+    pub(super) fn solve(mut self, problems: Range<usize>) -> Result<TransportBatch<T>, Error> {
+        let mut batch = TransportBatch::new(problems.len(), (self.cost.rows(), self.cost.cols()));
+        self.first = problems.start;
+        let mut waiting = problems;
         let mut lanes: Vec<Option<LaneProblem>> = vec![None; self.layout.width];
         loop {
             for (lane, slot) in lanes.iter_mut().enumerate() {
@@ -150,7 +167,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
     /// Runs one iteration of all lanes.
     fn batch_iteration(&mut self) {
         let Self { rows, columns, .. } = self;
-        let gibbs = GibbsBlocks { entries: &self.gibbs, row_ends: &rows.ends, column_ends: &columns.ends };
+        let gibbs = GibbsBlocks { entries: self.gibbs, row_ends: &rows.ends, column_ends: &columns.ends };
         let mut lanes = LaneArrays {
             a: &rows.shares,
             b: &columns.shares,
@@ -193,26 +210,27 @@ impl<'a, T: Real> BatchSolver<'a, T> {
     ) -> bool {
         let p = running.problem;
         let (road, total) = (self.settings.road, self.rows.total(p));
-        let (f, g) = batch.potentials_mut(p);
+        let at = p - self.first;
+        let (f, g) = batch.potentials_mut(at);
         let mean = self.rows.write_potentials(road, self.eta, total.log2(), lane, f)
             + self.columns.write_potentials(road, self.eta, 0.0, lane, g);
-        batch.iterations[p] = running.iterations;
-        batch.marginal_errors[p] = error;
+        batch.iterations[at] = running.iterations;
+        batch.marginal_errors[at] = error;
         let is_met = error <= self.settings.measured_tolerance::<T>();
-        batch.statuses[p] = if is_met { Status::Converged } else { Status::IterationLimit };
-        batch.values[p] = mean * total;
+        batch.statuses[at] = if is_met { Status::Converged } else { Status::IterationLimit };
+        batch.values[at] = mean * total;
         mean.is_finite()
     }
 
     /// Solves a problem by [`Sinkhorn::solve`] after so many iterations in a lane that count.
     fn solve_alone(&self, p: usize, iterations: usize, batch: &mut TransportBatch<T>) -> Result<(), Error> {
-        let (a, b) = (self.rows.masses(p), self.columns.masses(p));
+        let (a, b, at) = (self.rows.masses(p), self.columns.masses(p), p - self.first);
         let left = self.settings.max_iterations - iterations;
         let transport = self.settings.without_warm_start().max_iterations(left).solve(self.cost, a, b)?;
-        batch.iterations[p] = iterations + transport.iterations();
-        batch.statuses[p] = transport.status();
-        batch.marginal_errors[p] = transport.marginal_error();
-        let (f, g) = batch.potentials_mut(p);
+        batch.iterations[at] = iterations + transport.iterations();
+        batch.statuses[at] = transport.status();
+        batch.marginal_errors[at] = transport.marginal_error();
+        let (f, g) = batch.potentials_mut(at);
         let mut value = 0.0;
         // b counts scaled to the total of a.
         let scale = self.rows.total(p) / self.columns.total(p);
@@ -227,7 +245,7 @@ impl<'a, T: Real> BatchSolver<'a, T> {
                 }
             }
         }
-        batch.values[p] = value;
+        batch.values[at] = value;
         Ok(())
     }
 }
