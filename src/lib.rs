@@ -132,6 +132,7 @@
 //! | `transport` | yes | [`Sinkhorn`] and its module, distance matrices; turns `std` on |
 //! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `std` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA` |
+//! | `rayon` | no | `mantex::parallel` and `parallel` of the builders: several threads, with the same bits; turns `std` on |
 //!
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on
 //! [`Isa::best`], the best instruction set that the CPU is found to have.

@@ -52,14 +52,16 @@ impl Road {
     }
 
     /// Returns the road with a given instruction set.
-    pub(crate) const fn with_isa(self, isa: Isa) -> Self {
-        Self { isa: Some(isa), ..self }
+    pub(crate) const fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
     }
 
     /// Returns the road on the threads of rayon's current pool, or on the calling thread.
     #[cfg(feature = "rayon")]
-    pub(crate) const fn with_threads(self, yes: bool) -> Self {
-        Self { parallel: yes, ..self }
+    pub(crate) const fn with_threads(mut self, yes: bool) -> Self {
+        self.parallel = yes;
+        self
     }
 
     /// Returns the instruction set that this road selects.

@@ -180,8 +180,9 @@ impl Sinkhorn {
         Self { road: self.road.with_isa(isa), ..self }
     }
 
-    /// Sets whether the threads of rayon's current pool share the iterations, the problems of a batch and the rows of plans. The
-    /// results have the same bits.
+    /// Sets whether the threads of rayon's current pool share the problems of a batch and the rows
+    /// of a plan. The results have the same bits. [`solve`](Self::solve) iterates on the calling
+    /// thread.
     #[cfg(feature = "rayon")]
     pub fn parallel(self, yes: bool) -> Self {
         Self { road: self.road.with_threads(yes), ..self }
