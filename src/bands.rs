@@ -2,15 +2,29 @@
 
 use crate::dispatch::Road;
 use crate::{MatMut, MatRef};
-
-/// The least number of elements of a band: its work takes several times as long as handing it to
-/// another thread, about 1 us.
 #[cfg(feature = "rayon")]
-const MIN_BAND_ELEMENTS: usize = 16384;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// The least number of elements of a band: about as long as it takes to wake a thread, which is 50
+/// to 70 us for a thread that has slept (Zen 4, virtual machine, 2026-11-27).
+#[cfg(feature = "rayon")]
+static MIN_BAND_ELEMENTS: AtomicUsize = AtomicUsize::new(1 << 18);
 
 /// The number of bands per thread, so that a thread that is late has little left.
 #[cfg(feature = "rayon")]
 const BANDS_PER_THREAD: usize = 4;
+
+/// Returns the least number of elements of a band.
+#[cfg(feature = "rayon")]
+pub(crate) fn min_band_elements() -> usize {
+    MIN_BAND_ELEMENTS.load(Ordering::Relaxed)
+}
+
+/// Changes the least number of elements of a band; not 0.
+#[cfg(all(feature = "rayon", feature = "baselines"))]
+pub(crate) fn set_min_band_elements(elements: usize) {
+    MIN_BAND_ELEMENTS.store(elements, Ordering::Relaxed);
+}
 
 /// The arguments of a function of rows.
 pub(crate) trait Bands: Sized + Send {
@@ -75,7 +89,8 @@ impl<A: Bands, B: Bands, C: Bands, D: Bands> Bands for (A, B, C, D) {
 
 impl Road {
     /// Computes `f` of all rows, or, on several threads, of bands of rows. Results must not depend
-    /// on the bands, as their number is that of the threads.
+    /// on the bands, as their number is that of the threads. An element stands for as much work as
+    /// an exponential, 0.2 ns.
     #[allow(dead_code)] // Only softmax calls it.
     #[inline(always)]
     pub(crate) fn each_band<W: Bands>(self, shape: (usize, usize), work: W, f: impl Fn(W) + Sync) {
@@ -94,7 +109,7 @@ impl Road {
         #[cfg(feature = "rayon")]
         if self.parallel {
             let most = BANDS_PER_THREAD * rayon::current_num_threads();
-            let bands = (rows.saturating_mul(cols) / MIN_BAND_ELEMENTS).min(rows / min_rows).min(most);
+            let bands = (rows.saturating_mul(cols) / min_band_elements()).min(rows / min_rows).min(most);
             return join_bands(rows, bands, work, &f);
         }
         let _ = (min_rows, rows, cols);

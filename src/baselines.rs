@@ -66,6 +66,13 @@ pub fn last_level_cache_bytes() -> Option<usize> {
     crate::kernels::rows::reported_cache_bytes()
 }
 
+/// Changes the least number of elements for which a thread is woken; not 0. For tests, in which
+/// small inputs are split.
+#[cfg(feature = "rayon")]
+pub fn set_min_band_elements(elements: usize) {
+    crate::bands::set_min_band_elements(elements);
+}
+
 /// Changes the size of the last-level cache, in bytes, that rows are compared with to decide
 /// whether they are written past the caches.
 pub fn set_cache_bytes(bytes: usize) {

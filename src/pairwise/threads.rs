@@ -2,8 +2,10 @@
 
 use super::fill_here;
 use crate::bands::Bands;
+use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::kernels::pairwise::{Rescue, Task};
+use crate::real::Element;
 use crate::{MatMut, MatRef, Real};
 use core::ops::Range;
 
@@ -14,8 +16,11 @@ const MAX_SYMMETRIC_ROWS: usize = 512;
 /// takes about as long as a row or two.
 const MIN_ROWS: usize = 64;
 
-/// The number of columns that are mirrored together: two cache lines of `f64`.
-const MIRRORED_COLUMNS: usize = 16;
+/// The rows and columns of a tile that is mirrored: two cache lines of `f64`.
+const TILE: usize = 16;
+
+/// The number of dimensions that take as long as an exponential.
+const DIMENSIONS_PER_ELEMENT: usize = 16;
 
 /// Writes the distances of all pairs, on several threads.
 pub(super) fn fill<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) {
@@ -23,7 +28,8 @@ pub(super) fn fill<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) {
     if !task.symmetric {
         let work = (RowsOf(task), out);
         let each = |(RowsOf(task), out): (_, MatMut<'_, T>)| fill_here(road, task, out);
-        return road.each_band_of(MIN_ROWS, (n, task.y.rows()), work, each);
+        let elements = task.y.rows().saturating_mul(task.x.cols().div_ceil(DIMENSIONS_PER_ELEMENT));
+        return road.each_band_of(MIN_ROWS, (n, elements), work, each);
     }
     if n <= MAX_SYMMETRIC_ROWS {
         return fill_here(road, task, out);
@@ -39,16 +45,29 @@ pub(super) fn fill<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) {
     let beside = Task { symmetric: false, ..columns(top, half..n) };
     fill(road, beside, top_out.reborrow().columns(half..n));
     let source = top_out.as_ref();
-    road.each_band((n - half, half), (half..n, bottom_out.columns(0..half)), |(rows, mut out)| {
-        for start in (0..half).step_by(MIRRORED_COLUMNS) {
-            let end = half.min(start + MIRRORED_COLUMNS);
-            for (i, row) in rows.clone().zip(out.iter_rows_mut()) {
-                for (j, distance) in (start..end).zip(&mut row[start..end]) {
-                    *distance = source.row(j)[i];
+    let work = (half..n, bottom_out.columns(0..half));
+    road.each_band((n - half, half), work, |(rows, out)| mirror(source, rows.start, out));
+}
+
+/// Writes the columns of `source` from `first` on as rows of `out`.
+fn mirror<T: Real>(source: MatRef<'_, T>, first: usize, mut out: MatMut<'_, T>) {
+    let (rows, cols) = out.shape();
+    for top in (0..rows).step_by(TILE) {
+        let height = TILE.min(rows - top);
+        for left in (0..cols).step_by(TILE) {
+            let width = TILE.min(cols - left);
+            let mut tile = [[T::zero(); TILE]; TILE];
+            for (j, column) in (left..left + width).enumerate() {
+                let distances = &source.row(column)[first + top..][..height];
+                for (i, &distance) in distances.iter().enumerate() {
+                    tile[i][j] = distance;
                 }
             }
+            for (i, row) in tile.iter().enumerate().take(height) {
+                out.row_mut(top + i)[left..][..width].copy_from_slice(&row[..width]);
+            }
         }
-    });
+    }
 }
 
 /// A task of which bands of rows are computed.
