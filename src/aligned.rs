@@ -1,5 +1,6 @@
 //! Vectors of numbers that begin at a cache line.
 
+use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
 /// The bytes of a cache line.

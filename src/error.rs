@@ -47,6 +47,18 @@ pub enum Error {
         /// The distance between the starts of neighboring rows, in elements.
         row_stride: usize,
     },
+    /// A matrix of another crate is not row-major: the elements of a row are not neighbors, or rows
+    /// run backwards or overlap.
+    NotRowMajor {
+        /// The rows of the view.
+        rows: usize,
+        /// The columns of the view.
+        cols: usize,
+        /// The distance between neighboring rows, in elements.
+        row_stride: isize,
+        /// The distance between neighboring elements of a row.
+        col_stride: isize,
+    },
     /// A matrix that must be square is not.
     NotSquare {
         /// The argument's name.
@@ -273,6 +285,12 @@ impl fmt::Display for Error {
                  must be at least the columns, and without a stride the slice must have exactly rows * cols \
                  elements",
                 Count(len, "element")
+            ),
+            Self::NotRowMajor { rows, cols, row_stride, col_stride } => write!(
+                f,
+                "a {rows} x {cols} view has row stride {row_stride} and column stride {col_stride}; the column \
+                 stride must be 1 and the row stride at least the columns: copy the matrix in row-major order, or \
+                 view the transpose of a column-major matrix and exchange rows and columns"
             ),
             Self::NotSquare { argument, rows, cols } => {
                 write!(f, "`{argument}` is {rows} x {cols}; it must be square")

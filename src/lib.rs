@@ -137,7 +137,12 @@
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on
 //! [`Isa::best`], the best instruction set that the CPU is found to have.
 
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 #[cfg(feature = "transport")]
 mod aligned;
@@ -159,12 +164,17 @@ mod error;
     allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod isa;
+// The views of other crates' matrices, and options and results as data.
+#[cfg(any(feature = "ndarray", feature = "faer", feature = "nalgebra", feature = "serde"))]
+#[allow(unsafe_code)]
+mod interop;
 // Every `unsafe` block has its SAFETY reason. The only other `unsafe` code is the expansion of
 // multiversion in `dispatch`. The types that entry points take are public, but code outside the
 // crate cannot call an entry point.
 #[allow(unsafe_code, unnameable_types)]
 #[path = "../kernels/mod.rs"]
 mod kernels;
+#[allow(unsafe_code)]
 mod matrix;
 #[cfg(feature = "medoids")]
 pub mod medoids;

@@ -1,6 +1,13 @@
 //! Borrowed row-major matrix views.
+//!
+//! A view holds a pointer and not a slice: the elements between its rows belong to others, who may
+//! write to them meanwhile, as one half of a matrix that was split between two columns.
 
 use crate::Error;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::slice;
 
 /// A borrowed row-major matrix: `rows` rows of `cols` elements, `row_stride` elements apart.
 ///
@@ -11,22 +18,58 @@ use crate::Error;
 /// assert_eq!(MatRef::with_stride(&data, 2, 2, 3)?.row(1), [4.0, 5.0]);
 /// # Ok::<(), mantex::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy)]
 pub struct MatRef<'a, T> {
-    data: &'a [T],
+    /// The first element: row i has `cols` elements from `i * row_stride` on.
+    data: NonNull<T>,
     rows: usize,
     cols: usize,
     row_stride: usize,
+    /// The borrow of the rows.
+    lifetime: PhantomData<&'a [T]>,
 }
 
 /// A borrowed mutable row-major matrix: `rows` rows of `cols` elements, `row_stride` elements
 /// apart.
-#[derive(Debug)]
 pub struct MatMut<'a, T> {
-    data: &'a mut [T],
+    /// The first element: row i has `cols` elements from `i * row_stride` on, and rows are disjoint.
+    data: NonNull<T>,
     rows: usize,
     cols: usize,
     row_stride: usize,
+    /// The borrow of the rows.
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: A MatRef is a shared borrow of rows, as a `&[T]` for each of them is.
+unsafe impl<T: Sync> Send for MatRef<'_, T> {}
+// SAFETY: As above.
+unsafe impl<T: Sync> Sync for MatRef<'_, T> {}
+// SAFETY: A MatMut is the only borrow of its rows, as a `&mut [T]` for each of them is.
+unsafe impl<T: Send> Send for MatMut<'_, T> {}
+// SAFETY: As above.
+unsafe impl<T: Sync> Sync for MatMut<'_, T> {}
+
+impl<T> Clone for MatRef<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for MatRef<'_, T> {}
+
+impl<T> fmt::Debug for MatRef<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, cols, row_stride, .. } = self;
+        write!(f, "MatRef({rows} x {cols}, row stride {row_stride})")
+    }
+}
+
+impl<T> fmt::Debug for MatMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, cols, row_stride, .. } = self;
+        write!(f, "MatMut({rows} x {cols}, row stride {row_stride})")
+    }
 }
 
 /// Checks the arguments of a constructor. With `exact`, the slice must have no elements beyond the
@@ -48,7 +91,7 @@ impl<'a, T> MatRef<'a, T> {
     /// [`Error::ViewMismatch`] unless `data.len() == rows * cols`.
     pub fn new(data: &'a [T], rows: usize, cols: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, cols, true)?;
-        Ok(Self { data, rows, cols, row_stride: cols })
+        Ok(Self { data: NonNull::from(data).cast(), rows, cols, row_stride: cols, lifetime: PhantomData })
     }
 
     /// Views `rows` rows of `cols` elements whose starts are `row_stride` elements apart.
@@ -57,18 +100,34 @@ impl<'a, T> MatRef<'a, T> {
     /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.
     pub fn with_stride(data: &'a [T], rows: usize, cols: usize, row_stride: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, row_stride, false)?;
-        Ok(Self { data, rows, cols, row_stride })
+        Ok(Self { data: NonNull::from(data).cast(), rows, cols, row_stride, lifetime: PhantomData })
     }
 
-    /// Returns the elements of the rows, and those between them.
-    #[allow(dead_code)] // Softmax alone calls it.
+    /// Views `rows` rows of `cols` elements from `data` on, whose starts are `row_stride` elements
+    /// apart. Others may use the elements between the rows.
+    ///
+    /// # Safety
+    /// - Row i, the `cols` elements from `data + i * row_stride` on, must be valid for reads during
+    ///   `'a`, and nobody may write to it. `data` must be aligned and not null, even if the matrix
+    ///   is empty.
+    /// - All rows must be in one allocation, at an offset of at most `isize::MAX` bytes. With
+    ///   `cols == 0`, `row_stride` must be 0.
+    #[inline]
+    pub const unsafe fn from_raw_parts(data: *const T, rows: usize, cols: usize, row_stride: usize) -> Self {
+        // SAFETY: `data` is not null, as the caller has ensured.
+        let data = unsafe { NonNull::new_unchecked(data.cast_mut()) };
+        Self { data, rows, cols, row_stride, lifetime: PhantomData }
+    }
+
+    /// Returns the first element.
+    #[allow(dead_code)] // Softmax and the views of other crates call it.
     #[inline(always)]
-    pub(crate) fn data(&self) -> &'a [T] {
-        self.data
+    pub(crate) fn as_ptr(&self) -> *const T {
+        self.data.as_ptr()
     }
 
     /// Returns the distance of the starts of two rows.
-    #[allow(dead_code)] // Softmax alone calls it.
+    #[allow(dead_code)] // Softmax and the views of other crates call it.
     #[inline(always)]
     pub(crate) fn row_stride(&self) -> usize {
         self.row_stride
@@ -93,8 +152,8 @@ impl<'a, T> MatRef<'a, T> {
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [T] {
         assert!(i < self.rows, "row {i} of a matrix with {} rows", self.rows);
-        let start = i * self.row_stride;
-        &self.data[start..start + self.cols]
+        // SAFETY: Row i (asserted) is borrowed during 'a, as all constructors ensure.
+        unsafe { slice::from_raw_parts(self.data.add(i * self.row_stride).as_ptr(), self.cols) }
     }
 
     /// Returns the rows in order.
@@ -107,11 +166,12 @@ impl<'a, T> MatRef<'a, T> {
     /// # Panics
     /// If `i > rows()`.
     pub fn split_at_row(self, i: usize) -> (Self, Self) {
-        let Self { data, rows, cols, row_stride } = self;
+        let Self { data, rows, .. } = self;
         assert!(i <= rows, "split at row {i} of a matrix with {rows} rows");
-        // The last row may be shorter than the stride, so a split behind it takes all of the slice.
-        let (top, bottom) = data.split_at(if i < rows { i * row_stride } else { data.len() });
-        (Self { data: top, rows: i, cols, row_stride }, Self { data: bottom, rows: rows - i, cols, row_stride })
+        // SAFETY: Row i is within the view. Behind the last row no element need exist, and the view
+        // without rows keeps the pointer to the first.
+        let bottom = if i < rows { unsafe { data.add(i * self.row_stride) } } else { data };
+        (Self { rows: i, ..self }, Self { data: bottom, rows: rows - i, ..self })
     }
 }
 
@@ -122,7 +182,7 @@ impl<'a, T> MatMut<'a, T> {
     /// [`Error::ViewMismatch`] unless `data.len() == rows * cols`.
     pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, cols, true)?;
-        Ok(Self { data, rows, cols, row_stride: cols })
+        Ok(Self { data: NonNull::from(data).cast(), rows, cols, row_stride: cols, lifetime: PhantomData })
     }
 
     /// Views `rows` rows of `cols` elements whose starts are `row_stride` elements apart. The
@@ -132,18 +192,34 @@ impl<'a, T> MatMut<'a, T> {
     /// [`Error::ViewMismatch`] unless `row_stride >= cols` and the last row ends within `data`.
     pub fn with_stride(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize) -> Result<Self, Error> {
         check(data.len(), rows, cols, row_stride, false)?;
-        Ok(Self { data, rows, cols, row_stride })
+        Ok(Self { data: NonNull::from(data).cast(), rows, cols, row_stride, lifetime: PhantomData })
     }
 
-    /// Returns the elements of the rows, and those between them.
-    #[allow(dead_code)] // Softmax alone calls it.
+    /// Views `rows` rows of `cols` elements from `data` on, whose starts are `row_stride` elements
+    /// apart. Others may use the elements between the rows.
+    ///
+    /// # Safety
+    /// - Row i, the `cols` elements from `data + i * row_stride` on, must be valid for reads and
+    ///   writes during `'a`, and nobody else may use it. `data` must be aligned and not null, even
+    ///   if the matrix is empty.
+    /// - `row_stride` must be at least `cols`, and 0 if `cols` is 0. All rows must be in one
+    ///   allocation, at an offset of at most `isize::MAX` bytes.
+    #[inline]
+    pub const unsafe fn from_raw_parts(data: *mut T, rows: usize, cols: usize, row_stride: usize) -> Self {
+        // SAFETY: `data` is not null, as the caller has ensured.
+        let data = unsafe { NonNull::new_unchecked(data) };
+        Self { data, rows, cols, row_stride, lifetime: PhantomData }
+    }
+
+    /// Returns the first element.
+    #[allow(dead_code)] // Softmax and the views of other crates call it.
     #[inline(always)]
-    pub(crate) fn into_data(self) -> &'a mut [T] {
-        self.data
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut T {
+        self.data.as_ptr()
     }
 
     /// Returns the distance of the starts of two rows.
-    #[allow(dead_code)] // Softmax alone calls it.
+    #[allow(dead_code)] // Softmax and the views of other crates call it.
     #[inline(always)]
     pub(crate) fn row_stride(&self) -> usize {
         self.row_stride
@@ -168,25 +244,23 @@ impl<'a, T> MatMut<'a, T> {
     #[inline(always)]
     pub fn row_mut(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "row {i} of a matrix with {} rows", self.rows);
-        let start = i * self.row_stride;
-        &mut self.data[start..start + self.cols]
+        // SAFETY: Row i (asserted) is borrowed mutably during 'a, as all constructors ensure; the
+        // mutable borrow of self excludes other rows.
+        unsafe { slice::from_raw_parts_mut(self.data.add(i * self.row_stride).as_ptr(), self.cols) }
     }
 
     /// Returns the rows in order.
     pub fn iter_rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
-        let (rows, cols, stride) = (self.rows, self.cols, self.row_stride);
-        let mut rest = &mut *self.data;
-        (0..rows).map(move |i| {
-            let (row, tail) = core::mem::take(&mut rest).split_at_mut(if i + 1 < rows { stride } else { cols });
-            rest = tail;
-            &mut row[..cols]
-        })
+        // SAFETY: The rows are borrowed mutably and are disjoint, as all constructors ensure; the
+        // iterator borrows self mutably and visits each row once.
+        (0..self.rows)
+            .map(|i| unsafe { slice::from_raw_parts_mut(self.data.add(i * self.row_stride).as_ptr(), self.cols) })
     }
 
     /// Returns the same matrix, borrowed for a shorter time.
     #[inline]
     pub fn reborrow(&mut self) -> MatMut<'_, T> {
-        MatMut { data: self.data, rows: self.rows, cols: self.cols, row_stride: self.row_stride }
+        MatMut { lifetime: PhantomData, ..*self }
     }
 
     /// Returns the rows before row `i`, and the rows from row `i` on.
@@ -194,25 +268,27 @@ impl<'a, T> MatMut<'a, T> {
     /// # Panics
     /// If `i > rows()`.
     pub fn split_at_row(self, i: usize) -> (Self, Self) {
-        let Self { data, rows, cols, row_stride } = self;
+        let Self { data, rows, .. } = self;
         assert!(i <= rows, "split at row {i} of a matrix with {rows} rows");
-        // The last row may be shorter than the stride, so a split behind it takes all of the slice.
-        let (top, bottom) = data.split_at_mut(if i < rows { i * row_stride } else { data.len() });
-        (Self { data: top, rows: i, cols, row_stride }, Self { data: bottom, rows: rows - i, cols, row_stride })
+        // SAFETY: Row i is within the view. Behind the last row no element need exist, and the view
+        // without rows keeps the pointer to the first.
+        let bottom = if i < rows { unsafe { data.add(i * self.row_stride) } } else { data };
+        (Self { rows: i, ..self }, Self { data: bottom, rows: rows - i, ..self })
     }
 
     /// Returns the given columns.
     #[cfg(all(feature = "rayon", any(feature = "transport", feature = "medoids")))]
     pub(crate) fn columns(self, columns: core::ops::Range<usize>) -> Self {
-        let Self { data, rows, row_stride, .. } = self;
         assert!(columns.end <= self.cols, "column {} of a matrix with {} columns", columns.end, self.cols);
-        let start = if rows > 0 { columns.start } else { 0 };
-        Self { data: &mut data[start..], rows, cols: columns.len(), row_stride }
+        let start = if self.rows > 0 { columns.start } else { 0 };
+        // SAFETY: The columns (asserted) are a part of each row.
+        Self { data: unsafe { self.data.add(start) }, cols: columns.len(), ..self }
     }
 
     /// Returns a read-only view of the same matrix.
     #[inline]
     pub fn as_ref(&self) -> MatRef<'_, T> {
-        MatRef { data: self.data, rows: self.rows, cols: self.cols, row_stride: self.row_stride }
+        let Self { data, rows, cols, row_stride, .. } = *self;
+        MatRef { data, rows, cols, row_stride, lifetime: PhantomData }
     }
 }

@@ -45,7 +45,6 @@ impl Lanes<f32> for V3 {
         mul_add(a, b, c) = self.fma._mm256_fmadd_ps(a, b, c);
         neg_mul_add(a, b, c) = self.fma._mm256_fnmadd_ps(a, b, c);
         abs(x) = self.avx._mm256_andnot_ps(self.avx._mm256_set1_ps(-0.0), x);
-        #[cfg(feature = "std")]
         sqrt(x) = self.avx._mm256_sqrt_ps(x);
         max(a, b) = self.avx._mm256_max_ps(a, b);
         min(a, b) = self.avx._mm256_min_ps(a, b);
@@ -206,7 +205,6 @@ impl Lanes<f64> for V3 {
         mul_add(a, b, c) = self.fma._mm256_fmadd_pd(a, b, c);
         neg_mul_add(a, b, c) = self.fma._mm256_fnmadd_pd(a, b, c);
         abs(x) = self.avx._mm256_andnot_pd(self.avx._mm256_set1_pd(-0.0), x);
-        #[cfg(feature = "std")]
         sqrt(x) = self.avx._mm256_sqrt_pd(x);
         max(a, b) = self.avx._mm256_max_pd(a, b);
         min(a, b) = self.avx._mm256_min_pd(a, b);

@@ -49,7 +49,6 @@ impl Lanes<f32> for V4 {
         quiet_mul_add(a, b, c) = self.avx512f._mm512_fmadd_round_ps::<QUIET>(a, b, c);
         quiet_neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_round_ps::<QUIET>(a, b, c);
         abs(x) = self.avx512f._mm512_abs_ps(x);
-        #[cfg(feature = "std")]
         sqrt(x) = self.avx512f._mm512_sqrt_ps(x);
         max(a, b) = self.avx512f._mm512_max_round_ps::<_MM_FROUND_NO_EXC>(a, b);
         min(a, b) = self.avx512f._mm512_min_round_ps::<_MM_FROUND_NO_EXC>(a, b);
@@ -192,7 +191,6 @@ impl Lanes<f64> for V4 {
         quiet_mul_add(a, b, c) = self.avx512f._mm512_fmadd_round_pd::<QUIET>(a, b, c);
         quiet_neg_mul_add(a, b, c) = self.avx512f._mm512_fnmadd_round_pd::<QUIET>(a, b, c);
         abs(x) = self.avx512f._mm512_abs_pd(x);
-        #[cfg(feature = "std")]
         sqrt(x) = self.avx512f._mm512_sqrt_pd(x);
         max(a, b) = self.avx512f._mm512_max_round_pd::<_MM_FROUND_NO_EXC>(a, b);
         min(a, b) = self.avx512f._mm512_min_round_pd::<_MM_FROUND_NO_EXC>(a, b);

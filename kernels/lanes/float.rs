@@ -111,3 +111,59 @@ pub(crate) fn split_exponent(x: f64) -> (f64, f64) {
     let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) + SQRT_HALF_64);
     (m, e as f64 + e0)
 }
+
+/// The functions of floating-point numbers that core lacks, for builds without std: under the names
+/// of std's methods, which take precedence where there is std.
+#[cfg(not(feature = "std"))]
+#[allow(dead_code)] // Each family uses only some of them.
+pub(crate) trait FloatFunctions: Copy {
+    /// The inverse hyperbolic sine.
+    fn asinh(self) -> Self;
+    /// The smallest integer that is not less.
+    fn ceil(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// The logarithm to base 2.
+    fn log2(self) -> Self;
+    /// `self^y`.
+    fn powf(self, y: Self) -> Self;
+    /// `self^n`.
+    fn powi(self, n: i32) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+}
+
+#[cfg(not(feature = "std"))]
+macro_rules! float_functions {
+    ($t:ty, $asinh:ident, $ceil:ident, $ln:ident, $log2:ident, $pow:ident, $sqrt:ident) => {
+        impl FloatFunctions for $t {
+            fn asinh(self) -> Self {
+                libm::$asinh(self)
+            }
+            fn ceil(self) -> Self {
+                libm::$ceil(self)
+            }
+            fn ln(self) -> Self {
+                libm::$ln(self)
+            }
+            fn log2(self) -> Self {
+                libm::$log2(self)
+            }
+            fn powf(self, y: Self) -> Self {
+                libm::$pow(self, y)
+            }
+            fn powi(self, n: i32) -> Self {
+                if n == 2 { self * self } else { libm::$pow(self, n as $t) }
+            }
+            #[inline]
+            fn sqrt(self) -> Self {
+                libm::$sqrt(self)
+            }
+        }
+    };
+}
+
+#[cfg(not(feature = "std"))]
+float_functions!(f32, asinhf, ceilf, logf, log2f, powf, sqrtf);
+#[cfg(not(feature = "std"))]
+float_functions!(f64, asinh, ceil, log, log2, pow, sqrt);

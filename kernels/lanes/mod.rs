@@ -29,6 +29,9 @@ mod neon;
 
 #[cfg(mantex_avx512)]
 pub(crate) use avx512::QUIET;
+#[cfg(not(feature = "std"))]
+#[allow(unused_imports)] // Only some families need them.
+pub(crate) use float::FloatFunctions;
 pub(crate) use float::split_exponent;
 pub(crate) use float::{Float, Number};
 pub(crate) use wide::WideLanes;
@@ -261,7 +264,6 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     /// The absolute value.
     fn abs(self, x: Self::V) -> Self::V;
     /// The square root.
-    #[cfg(feature = "std")]
     fn sqrt(self, x: Self::V) -> Self::V;
     /// `(m, e)` with `x = m * 2^e` and m in [sqrt(1/2), sqrt(2)), for positive normal numbers.
     /// The result for other numbers is unspecified.

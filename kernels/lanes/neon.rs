@@ -34,7 +34,6 @@ impl Lanes<f32> for Neon {
         mul_add(a, b, c) = self.neon.vfmaq_f32(c, a, b);
         neg_mul_add(a, b, c) = self.neon.vfmsq_f32(c, a, b);
         abs(x) = self.neon.vabsq_f32(x);
-        #[cfg(feature = "std")]
         sqrt(x) = self.neon.vsqrtq_f32(x);
         max(a, b) = self.neon.vbslq_f32(self.neon.vcgtq_f32(a, b), a, b);
         min(a, b) = self.neon.vbslq_f32(self.neon.vcltq_f32(a, b), a, b);
@@ -166,7 +165,6 @@ impl Lanes<f64> for Neon {
         mul_add(a, b, c) = self.neon.vfmaq_f64(c, a, b);
         neg_mul_add(a, b, c) = self.neon.vfmsq_f64(c, a, b);
         abs(x) = self.neon.vabsq_f64(x);
-        #[cfg(feature = "std")]
         sqrt(x) = self.neon.vsqrtq_f64(x);
         max(a, b) = self.neon.vbslq_f64(self.neon.vcgtq_f64(a, b), a, b);
         min(a, b) = self.neon.vbslq_f64(self.neon.vcltq_f64(a, b), a, b);

@@ -1,5 +1,7 @@
 //! One lane, without intrinsics: the fallback on every CPU, with which tests compare the vectors.
 
+#[cfg(not(feature = "std"))]
+use super::float::FloatFunctions as _;
 use super::{IndexLanes, InstructionSet, Lanes, Number, WideLanes};
 use pulp::Scalar;
 
@@ -40,7 +42,6 @@ macro_rules! scalar_lanes {
                 neg_mul_add(a, b, c) = c - a * b;
                 div_residual(a, b, quotient) = $div_residual(a, b, quotient);
                 abs(x) = x.abs();
-                #[cfg(feature = "std")]
                 sqrt(x) = x.sqrt();
                 max(a, b) = if a > b { a } else { b };
                 min(a, b) = if a < b { a } else { b };

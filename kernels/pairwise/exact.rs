@@ -6,6 +6,8 @@
 //! ```
 
 use super::DistanceForm;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::lanes::{Float, WideLanes, split_exponent};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::matrix::MatRef;

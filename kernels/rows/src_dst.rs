@@ -163,17 +163,17 @@ pub(crate) struct SrcDstRows<'a, T> {
 impl<'a, T> SrcDstRows<'a, T> {
     /// From the rows of `x` to those of `out`; panics if their shapes differ.
     #[inline(always)]
-    pub(crate) fn new(x: MatRef<'a, T>, out: MatMut<'a, T>) -> Self {
+    pub(crate) fn new(x: MatRef<'a, T>, mut out: MatMut<'a, T>) -> Self {
         assert!(x.rows() == out.rows() && x.cols() == out.cols());
         let dst_stride = out.row_stride();
-        Self { dst: out.into_data().as_mut_ptr(), dst_stride, dst_cols: x.cols(), ..Self::reading(x) }
+        Self { dst: out.as_mut_ptr(), dst_stride, dst_cols: x.cols(), ..Self::reading(x) }
     }
 
     /// From the rows of `x` to themselves.
     #[inline(always)]
-    pub(crate) fn in_place(x: MatMut<'a, T>) -> Self {
+    pub(crate) fn in_place(mut x: MatMut<'a, T>) -> Self {
         let (rows, cols, stride) = (x.rows(), x.cols(), x.row_stride());
-        let dst = x.into_data().as_mut_ptr();
+        let dst = x.as_mut_ptr();
         Self {
             src: dst,
             dst,
@@ -191,7 +191,7 @@ impl<'a, T> SrcDstRows<'a, T> {
     pub(crate) fn reading(x: MatRef<'a, T>) -> Self {
         let dst = core::ptr::NonNull::dangling().as_ptr();
         let (rows, cols, src_stride) = (x.rows(), x.cols(), x.row_stride());
-        Self { src: x.data().as_ptr(), dst, rows, cols, src_stride, dst_stride: 0, dst_cols: 0, lifetime: PhantomData }
+        Self { src: x.as_ptr(), dst, rows, cols, src_stride, dst_stride: 0, dst_cols: 0, lifetime: PhantomData }
     }
 
     /// The numbers of rows and of columns.

@@ -4,6 +4,8 @@ use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
 use crate::Real;
 use crate::real::Element;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Moves every medoid to the best member of its cluster and finds the clusters anew, then fills the
 /// empty clusters. Returns the number of medoids that were moved and the number of candidates that

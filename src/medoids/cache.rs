@@ -11,6 +11,8 @@ use crate::kernels::medoids::{
 };
 use crate::real::Element;
 use crate::{MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The candidates that were last scanned together, with their sums; see [`CandidateSums`].
 #[derive(Default)]

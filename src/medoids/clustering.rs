@@ -5,6 +5,8 @@ use super::cache::Cache;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The counts of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,13 +41,15 @@ pub struct Progress {
 /// different instruction sets computed them.
 #[derive(Debug, Clone)]
 #[must_use]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "super::serde::ClusteringData", into = "super::serde::ClusteringData"))]
 pub struct Clustering {
-    medoids: Vec<usize>,
-    labels: Vec<usize>,
-    loss: f64,
-    counts: Counts,
+    pub(super) medoids: Vec<usize>,
+    pub(super) labels: Vec<usize>,
+    pub(super) loss: f64,
+    pub(super) counts: Counts,
     /// The instruction set of [`Clustering::predict`].
-    road: Road,
+    pub(super) road: Road,
 }
 
 impl PartialEq for Clustering {

@@ -4,6 +4,7 @@ use crate::dispatch::Road;
 use crate::kernels::lanes::MAX_LANES;
 use crate::real::Element;
 use crate::{MatRef, Real};
+use alloc::vec::Vec;
 
 /// The input of a search, with the instruction set that runs it.
 #[derive(Clone, Copy)]

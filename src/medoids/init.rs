@@ -4,9 +4,13 @@ use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
 use super::options::Init;
 use crate::Real;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::tuning::{MASS_BLOCK, MAX_TRIALS};
 use crate::real::Element;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The generator SplitMix64 (Steele, Lea & Flood 2014): small, and good enough to draw samples.
 pub(super) struct Rng(pub(super) u64);

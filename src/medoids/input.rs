@@ -6,6 +6,7 @@ use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, MatRef, Real, check};
+use alloc::vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Checks everything except the values of the dissimilarities. Returns the number of objects.

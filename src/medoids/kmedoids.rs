@@ -7,7 +7,8 @@ use super::search::search;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, Isa, MatMut, MatRef, Real};
-use std::ops::ControlFlow;
+use alloc::vec;
+use core::ops::ControlFlow;
 
 /// k-medoids clustering: finds k objects, the medoids, such that the sum of the dissimilarities of
 /// all objects to their nearest medoid is low.
@@ -48,11 +49,13 @@ use std::ops::ControlFlow;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[must_use]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "super::serde::KMedoidsData", into = "super::serde::KMedoidsData"))]
 pub struct KMedoids {
     pub(super) k: usize,
     pub(super) algorithm: Algorithm,
     pub(super) init: Init,
-    max_iterations: Option<usize>,
+    pub(super) max_iterations: Option<usize>,
     pub(super) road: Road,
 }
 

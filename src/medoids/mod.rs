@@ -19,6 +19,8 @@ mod kmedoids;
 mod options;
 mod ranking;
 mod search;
+#[cfg(feature = "serde")]
+mod serde;
 mod silhouette;
 #[cfg(feature = "rayon")]
 mod threads;

@@ -1,6 +1,8 @@
 //! The choices of k-medoids: the algorithm and the start.
 
 use crate::error::{Error, IsaName};
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
@@ -10,6 +12,7 @@ use core::str::FromStr;
 /// another object lowers the loss.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Algorithm {
     /// FasterPAM: goes through the candidates cyclically. If the best swap of a candidate lowers
     /// the loss, makes that swap at once. Ends after n candidates in a row without a swap. Takes
@@ -68,6 +71,7 @@ impl FromStr for Algorithm {
 /// The initial medoids.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Init {
     /// BUILD: the object with the lowest sum of dissimilarities, then one at a time the object that
     /// lowers the loss most; of equally good objects the first. No random numbers, and the lowest

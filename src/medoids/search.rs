@@ -11,7 +11,8 @@ use super::options::{Algorithm, Init};
 use super::verify::Swap;
 use crate::kernels::medoids::InvalidDissimilarity;
 use crate::{Error, MatRef, Real};
-use std::ops::ControlFlow;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 /// Clusters the objects: improves the initial medoids until an iteration finds no improvement, the
 /// limit of iterations is reached, or the callback breaks.

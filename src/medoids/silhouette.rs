@@ -11,6 +11,8 @@ use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::tuning::BLOCK_COLUMNS;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 /// The least number of columns that a thread sums: four cache lines of a row.

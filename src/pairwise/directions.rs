@@ -1,7 +1,10 @@
 //! Points scaled to length 1, for cosines.
 
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use alloc::vec::Vec;
 
 /// Points scaled to length 1.
 pub(super) struct Directions<T> {

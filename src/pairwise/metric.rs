@@ -22,6 +22,7 @@ use core::str::FromStr;
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Metric {
     /// The sum of squared differences, within the relative error of sums.
     SquaredEuclidean,

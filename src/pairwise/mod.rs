@@ -1,5 +1,7 @@
 //! Distances between points.
 
+use alloc::vec;
+
 mod directions;
 mod metric;
 mod range;

@@ -6,9 +6,13 @@
 
 use super::{Pairs, fill};
 use crate::dispatch::Road;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::pairwise::{DistanceForm, Extent, Rescue, Task};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Returns the largest coordinate with which no sum of squared differences overflows: D squares of
 /// at most (2 x)^2.

@@ -16,10 +16,14 @@ use super::units::Potentials;
 use super::workspace::Memory;
 use crate::Real;
 use crate::dispatch::Road;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::math::{exp::exp2, ln::log2};
 use crate::kernels::transport::Problem;
 use crate::kernels::transport::potentials::PotentialsRef;
 use crate::real::Element;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The smallest gap, in base-2 units, between the movements of two blocks.
 const MIN_GAP: f64 = 1e-9;

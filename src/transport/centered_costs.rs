@@ -10,6 +10,8 @@ use super::masses::Masses;
 use super::units::Potentials;
 use crate::real::Element;
 use crate::{MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Costs without offsets, and the offsets.
 pub(super) struct CenteredCosts<T> {

@@ -1,5 +1,7 @@
 //! The progress that iterations report, and the errors that predict the iterations to come.
 
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::tuning::BLOCK_STEP_DISTANCES;
 use core::ops::ControlFlow;
 

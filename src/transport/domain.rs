@@ -14,6 +14,7 @@ use core::str::FromStr;
 /// accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Method {
     /// In the log domain: one exponential per entry and iteration, and no memory of the matrix's
     /// size.

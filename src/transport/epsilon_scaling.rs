@@ -4,12 +4,14 @@ use crate::Real;
 use crate::kernels::transport::Problem;
 use crate::kernels::transport::tuning::SAMPLED_ROWS;
 use crate::real::Element;
+use alloc::vec;
 
 /// The schedule of epsilons of [`Sinkhorn`](super::Sinkhorn). Problems with larger epsilons are
 /// solved roughly first, and each passes its potentials on to the next (Schmitzer 2019, section
 /// 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum EpsilonScaling {
     /// A schedule if epsilon is small relative to the costs and the first iterations are slow. None
     /// after a [warm start](super::Sinkhorn::warm_start).
@@ -22,7 +24,7 @@ pub enum EpsilonScaling {
     /// range is that of [`Auto`](Self::Auto): of some rows, relative to the smallest costs of rows
     /// and columns, and without costs that are 1000 times larger than all others, which stand for
     /// forbidden pairs.
-    Factor(f64),
+    Factor(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::interop::serde::above_1"))] f64),
 }
 
 /// The number of empty binades above which costs are taken to stand for forbidden pairs.

@@ -2,9 +2,13 @@
 
 use crate::dispatch::Road;
 use crate::error::Axis;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::{Problem, padded};
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The masses of both marginals, each divided by its total.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +29,11 @@ pub(super) struct Masses {
     log2_b: Vec<f64>,
 }
 
+/// Returns the logarithms of masses to base 2.
+fn log2(masses: &[f64]) -> Vec<f64> {
+    masses.iter().map(|mass| mass.log2()).collect()
+}
+
 impl Masses {
     /// Checks the masses. The totals may differ by at most `max_mismatch` times the larger total.
     pub(super) fn new<T: Real>(a: &[T], b: &[T], max_mismatch: f64) -> Result<Self, Error> {
@@ -37,7 +46,31 @@ impl Masses {
         let support: Vec<usize> = (0..rows).filter(|&i| a[i] > T::zero()).collect();
         let a: Vec<f64> = support.iter().map(|&i| share(&a[i], total)).collect();
         let b: Vec<f64> = b.iter().map(|mass| share(mass, total_b)).collect();
-        let log2 = |masses: &[f64]| masses.iter().map(|mass| mass.log2()).collect();
+        Ok(Self { total, rows, support, log2_a: log2(&a), a, log2_b: log2(&b), b })
+    }
+
+    /// Returns the masses of all rows, each divided by the total.
+    #[cfg(feature = "serde")]
+    pub(super) fn of_rows(&self) -> Vec<f64> {
+        let mut a = vec![0.0; self.rows];
+        for (&i, &mass) in self.support.iter().zip(&self.a) {
+            a[i] = mass;
+        }
+        a
+    }
+
+    /// Returns masses that are divided by their totals already. `total` is that of the rows.
+    #[cfg(feature = "serde")]
+    pub(super) fn of_shares(total: f64, a: &[f64], b: Vec<f64>) -> Result<Self, Error> {
+        for (argument, masses) in [("a", a), ("b", &b)] {
+            let sum = total_mass(argument, masses, None)?;
+            if (sum - 1.0).abs() > 1e-9 {
+                return Err(Error::InvalidTotalMass { argument, total: sum });
+            }
+        }
+        let rows = a.len();
+        let support: Vec<usize> = (0..rows).filter(|&i| a[i] > 0.0).collect();
+        let a: Vec<f64> = support.iter().map(|&i| a[i]).collect();
         Ok(Self { total, rows, support, log2_a: log2(&a), a, log2_b: log2(&b), b })
     }
 

@@ -23,6 +23,8 @@ mod objective;
 mod over_relaxation;
 mod plan;
 mod products;
+#[cfg(feature = "serde")]
+mod serde;
 mod sinkhorn;
 mod solution;
 mod solver;

@@ -1,9 +1,12 @@
 //! The primal and dual values of a problem at a solution, including the duality gap.
 
 use super::solution::Transport;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::objective::Scratch;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use alloc::vec;
 use core::f64::consts::{LN_2, LOG2_E};
 
 /// The values of a problem at a [`Transport`], from [`Transport::objective`].
@@ -15,6 +18,7 @@ use core::f64::consts::{LN_2, LOG2_E};
 /// feasible.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Objective {
     /// The transport cost `sum_ij C_ij P_ij`.
     pub cost: f64,
@@ -31,6 +35,7 @@ pub struct Objective {
     /// the optimum. The gap is +inf if that rounding puts mass on a forbidden pair: with forbidden
     /// pairs, the gap is finite only if the marginals are met to about 1e-13. It is +inf, too, if
     /// the values overflow.
+    #[cfg_attr(feature = "serde", serde(with = "crate::interop::serde::gap"))]
     pub gap: f64,
 }
 

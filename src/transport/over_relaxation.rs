@@ -1,5 +1,7 @@
 //! Over-relaxation: the factor by which potentials move beyond their updates.
 
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::potentials::Relaxation;
 use crate::kernels::transport::tuning::MIN_RATE_WINDOW;
 
@@ -11,6 +13,7 @@ use crate::kernels::transport::tuning::MIN_RATE_WINDOW;
 /// dual value never falls, and the solve converges under every factor.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum OverRelaxation {
     /// The best factor for the measured rate of convergence; starts at 1. If blocks of the plan
     /// hardly exchange mass, potentials also move by whole blocks: see
@@ -20,7 +23,7 @@ pub enum OverRelaxation {
     /// The factor 1: potentials move to their updates.
     Off,
     /// A factor between 0 and 2; 1 is no over-relaxation.
-    Factor(f64),
+    Factor(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::interop::serde::between_0_and_2"))] f64),
 }
 
 /// The current relaxation, adapted to the rate of convergence with [`OverRelaxation::Auto`].

@@ -6,6 +6,7 @@ use crate::check::Shape;
 use crate::kernels::transport::tuning::{MIN_PLAN_ENTRIES, MIN_PLAN_ROWS};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real};
+use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
 
@@ -162,6 +163,7 @@ impl<T: Real> fmt::Debug for PlanRows<'_, T> {
 
 /// An entry of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PlanEntry<T> {
     /// The row: an index of `a`.
     pub row: usize,

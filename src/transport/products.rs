@@ -4,6 +4,8 @@ use super::solution::Transport;
 use crate::kernels::transport::tuning::{MIN_PLAN_ENTRIES, MIN_PLAN_ROWS};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, Real, check};
+use alloc::vec;
+use alloc::vec::Vec;
 
 impl<T: Real> Transport<T> {
     /// Writes `P Y` (n x d) for the plan P (n x m) and the columns of Y (m x d), in the units of

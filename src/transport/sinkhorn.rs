@@ -13,6 +13,7 @@ use crate::check;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, Isa, MatRef, Real};
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 /// A solver for entropic optimal transport between two histograms.
@@ -77,12 +78,14 @@ use core::ops::ControlFlow;
 /// [`Status::Infeasible`](crate::transport::Status::Infeasible) under every setting. Large finite
 /// costs are not infinite: a cost of 1e30 permits a pair.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "super::serde::SinkhornData", into = "super::serde::SinkhornData"))]
 #[must_use]
 pub struct Sinkhorn {
-    epsilon: f64,
+    pub(super) epsilon: f64,
     pub(super) max_iterations: usize,
     /// The tolerance; `None` is the default of the element type.
-    tolerance: Option<f64>,
+    pub(super) tolerance: Option<f64>,
     pub(super) road: Road,
     pub(super) method: Method,
     pub(super) memory_limit: usize,
@@ -301,6 +304,15 @@ impl Sinkhorn {
 
     /// Fails unless all settings are in range and the cost matrix is not empty. Returns eta.
     pub(super) fn checked_settings<T: Real>(&self, cost: MatRef<'_, T>) -> Result<T, Error> {
+        let eta = self.checked_eta()?;
+        if cost.rows() == 0 || cost.cols() == 0 {
+            return Err(Error::Empty { argument: "cost" });
+        }
+        Ok(eta)
+    }
+
+    /// Fails unless all settings are in range. Returns eta.
+    pub(super) fn checked_eta<T: Real>(&self) -> Result<T, Error> {
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         let eta: T = eta(self.epsilon);
         let is_positive = |x: f64| x > 0.0 && x < f64::INFINITY;
@@ -322,9 +334,6 @@ impl Sinkhorn {
                 return invalid("epsilon_scaling", factor, "above 1 and finite");
             }
             _ => {}
-        }
-        if cost.rows() == 0 || cost.cols() == 0 {
-            return Err(Error::Empty { argument: "cost" });
         }
         Ok(eta)
     }

@@ -9,11 +9,13 @@ use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::{Error, Real, check};
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Why a solve ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Status {
     /// The marginal error, measured after the last iteration, is within the tolerance; with a
     /// tolerance of 0, within the default of the element type.
@@ -51,13 +53,22 @@ impl fmt::Display for Status {
 /// The solution of a problem, from [`Sinkhorn::solve`].
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        try_from = "super::serde::TransportData<T>",
+        into = "super::serde::TransportData<T>",
+        bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>")
+    )
+)]
 pub struct Transport<T: Real> {
-    status: Status,
-    iterations: usize,
-    marginal_error: f64,
-    cost: f64,
-    f: Vec<f64>,
-    g: Vec<f64>,
+    pub(super) status: Status,
+    pub(super) iterations: usize,
+    pub(super) marginal_error: f64,
+    pub(super) cost: f64,
+    pub(super) f: Vec<f64>,
+    pub(super) g: Vec<f64>,
     pub(super) road: Road,
     pub(super) masses: Masses,
     /// The potentials in base-2 units.

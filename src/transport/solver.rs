@@ -10,6 +10,8 @@ use super::sinkhorn::{Sinkhorn, eta};
 use super::solution::Status;
 use super::units::Potentials;
 use super::workspace::Memory;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::tuning::{
     AUTO_EPSILON_FACTOR, BLOCK_STEP_DISTANCES, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS,
     MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, MIN_BLOCK_GAIN, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES,

@@ -1,8 +1,12 @@
 //! Potentials in the units of the caller and in the base-2 units of the kernels.
 
 use super::masses::Masses;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::potentials::{PotentialsMut, PotentialsRef, max_abs_potential};
 use crate::{Error, check};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Potentials in base-2 units, the owner of [`PotentialsRef`] and [`PotentialsMut`].
 #[derive(Debug, Clone, PartialEq)]

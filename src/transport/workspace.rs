@@ -4,6 +4,8 @@ use crate::aligned::AlignedVec;
 use crate::kernels::transport::sinkhorn_scaling::{ScaledGibbs, scaled_gibbs_len};
 use crate::kernels::transport::{Workspace, gibbs_blocks_len, padded};
 use crate::{MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The owner of a [`Workspace`], with a buffer for each of its fields.
 pub(super) struct Memory<T> {

@@ -9,10 +9,14 @@ mod support;
 mod corpus;
 #[cfg(feature = "softmax")]
 mod exp;
+#[cfg(any(feature = "ndarray", feature = "faer", feature = "nalgebra"))]
+mod interop;
 mod isa;
 #[cfg(feature = "medoids")]
 mod medoids;
 mod send_sync;
+#[cfg(all(feature = "serde", feature = "transport", feature = "medoids"))]
+mod serialized;
 #[cfg(feature = "softmax")]
 mod softmax;
 #[cfg(feature = "transport")]

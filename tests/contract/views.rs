@@ -180,6 +180,12 @@ fn errors_read_as_sentences_for_every_value() {
         message(Error::TooFew { argument: "labels", parts: "clusters", actual: 1, minimum: 2 }),
         "the number of clusters in `labels` is 1; it must be at least 2"
     );
+    assert_eq!(
+        message(Error::NotRowMajor { rows: 2, cols: 3, row_stride: 1, col_stride: 2 }),
+        "a 2 x 3 view has row stride 1 and column stride 2; the column stride must be 1 and the row stride at least \
+         the columns: copy the matrix in row-major order, or view the transpose of a column-major matrix and \
+         exchange rows and columns"
+    );
     assert_eq!(message(Error::DuplicateMedoid { medoid: 4 }), "medoid 4 is given twice; medoids must be distinct");
     assert_eq!(
         message(Error::MedoidCountOutOfRange { k: 0, objects: 1 }),

@@ -6,6 +6,8 @@ use crate::dispatch::Road;
 use crate::kernels::transport::tuning::{POTENTIALS_STEP, SUM_GROUP};
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// A lane in arrays of `width` numbers per row or column.
 #[derive(Clone, Copy)]

@@ -1,5 +1,8 @@
 //! Many problems on one cost matrix.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 mod marginal;
 mod solver;
 
@@ -140,17 +143,26 @@ fn solve_bands<T: Real>(
 /// [`Sinkhorn::warm_start`], as `f64`, and [solve](Sinkhorn::solve) that problem alone.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        try_from = "super::serde::BatchData<T>",
+        into = "super::serde::BatchData<T>",
+        bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>")
+    )
+)]
 pub struct TransportBatch<T: Real> {
     /// The rows and columns of the cost matrix.
-    shape: (usize, usize),
+    pub(super) shape: (usize, usize),
     /// The row potentials, problem by problem.
-    f: Vec<T>,
+    pub(super) f: Vec<T>,
     /// The column potentials, problem by problem.
-    g: Vec<T>,
-    iterations: Vec<usize>,
-    marginal_errors: Vec<f64>,
-    values: Vec<f64>,
-    statuses: Vec<Status>,
+    pub(super) g: Vec<T>,
+    pub(super) iterations: Vec<usize>,
+    pub(super) marginal_errors: Vec<f64>,
+    pub(super) values: Vec<f64>,
+    pub(super) statuses: Vec<Status>,
 }
 
 impl<T: Real> TransportBatch<T> {

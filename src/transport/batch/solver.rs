@@ -6,11 +6,15 @@ use super::super::solution::Status;
 use super::TransportBatch;
 use super::marginal::{BatchMarginal, LaneIndex};
 use crate::aligned::AlignedVec;
+#[cfg(not(feature = "std"))]
+use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::math::exp::exp2;
 use crate::kernels::transport::sinkhorn_batch::{BatchLayout, GibbsBlocks, LaneArrays};
 use crate::kernels::transport::tuning::BATCH_PATIENCE;
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::mem::swap;
 use core::ops::Range;
 
