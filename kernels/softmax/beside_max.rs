@@ -37,7 +37,7 @@ use crate::kernels::rows::{Row, maximum};
 const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
 
 /// From maxima of this magnitude on, the maximum is subtracted from the logits.
-const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
+pub(super) const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
 
 /// The logarithm of a sum as an unevaluated sum of two numbers.
 pub(super) type Logarithm = (f64, f64);
@@ -279,19 +279,19 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
 /// The exponent of the number that exponentials beside a maximum with the exponent k are divided
 /// by.
 #[inline(always)]
-fn scaled_base<T: Float>(k: f64) -> T {
+pub(super) fn scaled_base<T: Float>(k: f64) -> T {
     T::from_f64(k - LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)])
 }
 
 /// k, see the module.
 #[inline(always)]
-fn nearest_exponent(m: f64) -> f64 {
+pub(super) fn nearest_exponent(m: f64) -> f64 {
     rint(m * core::f64::consts::LOG2_E)
 }
 
 /// e^(k ln 2 - m) - 1.
 #[inline(always)]
-fn factor<D: Lanes<f64>>(d: D, m: D::V, k: D::V) -> D::V {
+pub(super) fn factor<D: Lanes<f64>>(d: D, m: D::V, k: D::V) -> D::V {
     let zero = d.splat(0.0);
     expm1_reduced(d, d.quiet_sub(zero, m), d.quiet_sub(zero, k), zero)
 }
@@ -299,7 +299,7 @@ fn factor<D: Lanes<f64>>(d: D, m: D::V, k: D::V) -> D::V {
 /// (m, L) from the maximum m, the number c - 1 of other maxima, the sum r with its rounding errors,
 /// and [`factor`]. The first part is NaN if m or r is NaN.
 #[inline(always)]
-fn logarithm_of_rest<D: Lanes<f64>, T: Float>(
+pub(super) fn logarithm_of_rest<D: Lanes<f64>, T: Float>(
     d: D,
     m: D::V,
     others: D::V,

@@ -66,6 +66,7 @@
 pub(crate) mod backward;
 mod base_one;
 mod beside_max;
+pub(crate) mod columns;
 pub(crate) mod cross_entropy;
 pub(crate) mod ext_sum;
 pub(crate) mod forward;

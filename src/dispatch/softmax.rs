@@ -1,7 +1,9 @@
 //! The entry points of the softmax family.
 
 #[cfg(feature = "softmax")]
-use crate::kernels::softmax::{ExtSum, Logits, SrcDst, backward, cross_entropy, ext_sum, forward, log_rows, stablemax};
+use crate::kernels::softmax::{
+    ExtSum, Logits, SrcDst, backward, columns, cross_entropy, ext_sum, forward, log_rows, stablemax,
+};
 #[cfg(feature = "softmax")]
 use crate::matrix::{MatMut, MatRef};
 
@@ -13,6 +15,9 @@ crate::dispatch::entry_points! {
     call forward::softmax_rows(x: Logits<'_, T>);
     call log_rows::log_softmax_rows(x: Logits<'_, T>);
     call log_rows::log_sum_exp_rows(x: Logits<'_, T>, out: &mut [T]);
+    call columns::softmax_columns(x: Logits<'_, T>);
+    call columns::log_softmax_columns(x: Logits<'_, T>);
+    call columns::log_sum_exp_columns(x: MatRef<'_, T>, out: &mut [T]);
     call log_rows::cross_entropy_rows(x: Logits<'_, T>, classes: &[usize], losses: &mut [T]);
     call cross_entropy::cross_entropy_gradient_rows(
         x: Logits<'_, T>, classes: &[usize], weight: T, losses: &mut [T]

@@ -1,6 +1,7 @@
 //! Softmax, log-softmax, log-sum-exp, cross-entropy and StableMax, with their gradients.
 
 mod backward;
+mod columns;
 mod cross_entropy;
 mod ext_sum;
 mod forward;
@@ -8,6 +9,9 @@ mod options;
 mod stablemax;
 
 pub use backward::{log_softmax_backward, log_softmax_backward_rows, softmax_backward, softmax_backward_rows};
+pub use columns::{
+    log_softmax_columns, log_softmax_columns_in_place, log_sum_exp_columns, softmax_columns, softmax_columns_in_place,
+};
 pub use cross_entropy::{IGNORED, cross_entropy_gradient_rows, cross_entropy_rows};
 pub use ext_sum::ExtSum;
 pub use forward::{

@@ -6,6 +6,7 @@
 
 mod accuracy;
 mod adversarial;
+mod columns;
 mod dominated;
 mod ext_sum;
 mod gradients;
