@@ -10,6 +10,9 @@
 //! - Rows of a matrix: [`softmax_rows`], [`log_softmax_rows`], both also in place
 //!   ([`softmax_rows_in_place`], [`log_softmax_rows_in_place`]), and [`log_sum_exp_rows`]. The
 //!   builder [`Softmax`] adds a scale, a mask, causal masks and row lengths without a matrix.
+//! - Columns of a matrix, or rows of a column-major one: [`softmax_columns`],
+//!   [`log_softmax_columns`], both also in place ([`softmax_columns_in_place`],
+//!   [`log_softmax_columns_in_place`]), and [`log_sum_exp_columns`].
 //! - Training: gradients ([`softmax_backward`], [`log_softmax_backward`]) and cross-entropy from
 //!   logits and classes ([`cross_entropy_rows`], [`cross_entropy_gradient_rows`]), of which some
 //!   may be [`IGNORED`].
@@ -129,15 +132,31 @@
 //! | feature | default | content |
 //! |---|---|---|
 //! | `softmax` | yes | the softmax family; works without `std` and without an allocator |
-//! | `transport` | yes | [`Sinkhorn`] and its module, distance matrices; turns `std` on |
-//! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `std` on |
-//! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA` |
+//! | `transport` | yes | [`Sinkhorn`] and its module, distance matrices; turns `alloc` on |
+//! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `alloc` on |
+//! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA`; turns `alloc` on |
+//! | `alloc` | yes | a heap, which the solvers need |
+//! | `ndarray`, `faer`, `nalgebra` | no | views of their matrices as [`MatRef`] and [`MatMut`] and back, without copies |
+//! | `serde` | no | options and results as data; reading invalid data is an error |
 //! | `rayon` | no | `mantex::parallel` and `parallel` of the builders: several threads, with the same bits; turns `std` on |
 //!
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on
-//! [`Isa::best`], the best instruction set that the CPU is found to have.
+//! [`Isa::best`], the best instruction set that the CPU is found to have: on x86-64 `cpuid`
+//! tells its features, and on aarch64 NEON is part of every target. `MANTEX_ISA` is not read. On other targets, thumbv7em and wasm32 among them, the scalar fallback runs. Solvers whose
+//! memory does not suffice abort through the allocator of the program.
+//!
+//! Conversions from other crates are `MatRef::try_from(view)` and `MatMut::try_from(view)`. The rows
+//! of a view must be contiguous, any distance apart; another layout is [`Error::NotRowMajor`]. The
+//! matrices of faer and nalgebra are column-major: view their transpose (`transpose()`,
+//! `MatRef::from_columns`) and use functions of columns for rows. Vectors need no conversion: all
+//! three crates lend them as slices.
+//!
+//! With serde, an instruction set is written by its name, and results without theirs. Infinite
+//! potentials are written as none, because JSON has no infinities. serde_json reads the bits that
+//! were written only with its feature `float_roundtrip`.
 
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
