@@ -141,15 +141,16 @@
 //! | `rayon` | no | `mantex::parallel` and `parallel` of the builders: several threads, with the same bits; turns `std` on |
 //!
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on
-//! [`Isa::best`], the best instruction set that the CPU is found to have: on x86-64 `cpuid`
-//! tells its features, and on aarch64 NEON is part of every target. `MANTEX_ISA` is not read. On other targets, thumbv7em and wasm32 among them, the scalar fallback runs. Solvers whose
-//! memory does not suffice abort through the allocator of the program.
+//! [`Isa::best`], the best instruction set that the CPU is found to have: on x86-64, `cpuid` tells
+//! it, and on aarch64, NEON is part of every target. `MANTEX_ISA` is not read. On other targets,
+//! thumbv7em and wasm32 among them, the scalar fallback runs. If memory does not suffice, solvers
+//! abort as the program's allocator does.
 //!
-//! Conversions from other crates are `MatRef::try_from(view)` and `MatMut::try_from(view)`. The rows
-//! of a view must be contiguous, any distance apart; another layout is [`Error::NotRowMajor`]. The
-//! matrices of faer and nalgebra are column-major: view their transpose (`transpose()`,
-//! `MatRef::from_columns`) and use functions of columns for rows. Vectors need no conversion: all
-//! three crates lend them as slices.
+//! Conversions from other crates are `MatRef::try_from(view)` and `MatMut::try_from(view)`. The
+//! rows of a view must be contiguous, any distance apart; another layout is
+//! [`Error::NotRowMajor`]. The matrices of faer and nalgebra are column-major: view their transpose
+//! (`transpose()`, `MatRef::from_columns`) and use functions of columns for rows. Vectors need no
+//! conversion: all three crates lend them as slices.
 //!
 //! With serde, an instruction set is written by its name, and results without theirs. Infinite
 //! potentials are written as none, because JSON has no infinities. serde_json reads the bits that

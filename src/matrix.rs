@@ -31,7 +31,7 @@ pub struct MatRef<'a, T> {
 /// A borrowed mutable row-major matrix: `rows` rows of `cols` elements, `row_stride` elements
 /// apart.
 pub struct MatMut<'a, T> {
-    /// The first element: row i has `cols` elements from `i * row_stride` on, and rows are disjoint.
+    /// The first element: row i has `cols` elements from `i * row_stride` on. Rows are disjoint.
     data: NonNull<T>,
     rows: usize,
     cols: usize,

@@ -52,8 +52,8 @@ pub(super) const MAX_BESIDE_VECTORS: usize = 4;
 pub(super) const TILE_VECTORS: usize = 64;
 
 /// The number of columns that softmax of columns works on at a time: 256 or 512 bytes of each row.
-/// With 256, 300,000 x 100 `f32` take about half the time, but 100 x 300,000 up to 1.3 times as long
-/// in place, and 2000 x 8000 `f64` 1.9 times as long (AVX-512 on Zen 4, two programs in turn,
+/// With 256, 300,000 x 100 `f32` take about half the time, but 100 x 300,000 up to 1.3 times as
+/// long in place, and 2000 x 8000 `f64` 1.9 times as long (AVX-512 on Zen 4, two programs in turn,
 /// 2026-11-27).
 pub(super) const BAND_COLUMNS: usize = 64;
 

@@ -1,7 +1,7 @@
 //! Serialization of options and results: what several types share.
 //!
 //! Formats such as JSON have no infinities: infinite numbers that a result may have are written as
-//! none. Types with rules of their own are read as plain data first, and then checked.
+//! none. Types with rules of their own are read in a form without rules, and then checked.
 
 use crate::{Isa, Real};
 use serde::de::{Error, Unexpected};

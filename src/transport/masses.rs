@@ -59,7 +59,7 @@ impl Masses {
         a
     }
 
-    /// Returns masses that are divided by their totals already. `total` is that of the rows.
+    /// Returns masses that are divided by their totals already. `total` is the total of `a` before.
     #[cfg(feature = "serde")]
     pub(super) fn of_shares(total: f64, a: &[f64], b: Vec<f64>) -> Result<Self, Error> {
         for (argument, masses) in [("a", a), ("b", &b)] {

@@ -1,5 +1,4 @@
-//! The iterations of a solve: their domain, their over-relaxation, their schedule, and when they
-//! stop.
+//! The iterations of a solve: their domain, over-relaxation and schedule, and when they stop.
 
 use super::block_step::{BlockStep, Drift};
 use super::convergence::{Errors, OnIteration, Progress, Smallest};

@@ -69,6 +69,19 @@ pub(crate) fn entry_points<T: Float>() -> Vec<(&'static str, EntryPoint<T>)> {
         }),
         ("log_sum_exp_rows", |isa, i, _, each| isa.log_sum_exp_rows(i.x, each)),
         ("Softmax::log_sum_exp_rows", |isa, i, _, each| options(i.y).isa(isa).log_sum_exp_rows(i.x, each)),
+        ("softmax_columns", |isa, i, out, _| isa.softmax_columns(i.x, out)),
+        ("softmax_columns_in_place", |isa, i, mut out, _| {
+            copy_rows(i.x, &mut out);
+            isa.softmax_columns_in_place(out);
+            Ok(())
+        }),
+        ("log_softmax_columns", |isa, i, out, _| isa.log_softmax_columns(i.x, out)),
+        ("log_softmax_columns_in_place", |isa, i, mut out, _| {
+            copy_rows(i.x, &mut out);
+            isa.log_softmax_columns_in_place(out);
+            Ok(())
+        }),
+        ("log_sum_exp_columns", |isa, i, mut out, _| isa.log_sum_exp_columns(i.x, out.row_mut(0))),
         ("softmax_backward_rows", |isa, i, out, _| isa.softmax_backward_rows(i.x, i.y, out)),
         ("log_softmax_backward_rows", |isa, i, out, _| isa.log_softmax_backward_rows(i.x, i.y, out)),
         ("stablemax_rows", |isa, i, out, _| isa.stablemax_rows(i.x, out)),
