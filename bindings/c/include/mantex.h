@@ -54,8 +54,8 @@ enum mantex_algorithm
     MANTEX_ALGORITHM_RANDOM_FASTERPAM = 1,
     /// FastPAM1: makes the best of all swaps in each iteration.
     MANTEX_ALGORITHM_FASTPAM1 = 2,
-    /// The alternating algorithm: assigns objects, then moves medoids, much as k-means. Fast, with a
-    /// higher loss.
+    /// The alternating algorithm: assigns objects, then moves medoids, much as k-means. Fast, with
+    /// a higher loss.
     MANTEX_ALGORITHM_ALTERNATING = 3,
 };
 #ifndef __cplusplus
@@ -233,8 +233,8 @@ enum mantex_status
 typedef int32_t mantex_status;
 #endif // __cplusplus
 
-/// A clustering: k medoids, and the label of each object. Free it with mantex_clustering_free(). Any
-/// number of threads may read it at once.
+/// A clustering: k medoids, and the label of each object. Free it with mantex_clustering_free().
+/// Any number of threads may read it at once.
 typedef struct mantex_clustering mantex_clustering;
 
 /// The solution of a transport problem: the potentials f and g, and the numbers that describe
@@ -316,16 +316,16 @@ typedef struct mantex_softmax_options_f64 {
 } mantex_softmax_options_f64;
 
 /// A sum of exponentials, sum_i exp(x[i]), that streams, merges and never overflows: sum the parts
-/// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct: copy
-/// it with =. What it contains can change between versions: do not store it in files.
+/// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct:
+/// copy it with =. What it contains can change between versions: do not store it in files.
 typedef struct mantex_ext_sum_f32 {
     /// The contents.
     uint64_t opaque[4];
 } mantex_ext_sum_f32;
 
 /// A sum of exponentials, sum_i exp(x[i]), that streams, merges and never overflows: sum the parts
-/// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct: copy
-/// it with =. What it contains can change between versions: do not store it in files.
+/// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct:
+/// copy it with =. What it contains can change between versions: do not store it in files.
 typedef struct mantex_ext_sum_f64 {
     /// The contents.
     uint64_t opaque[4];
@@ -908,8 +908,8 @@ mantex_status mantex_sinkhorn_options_init(struct mantex_sinkhorn_options *optio
 ///
 /// Fails with MANTEX_ERROR_PARAMETER if epsilon or another option is out of range,
 /// MANTEX_ERROR_SHAPE if the costs are empty, MANTEX_ERROR_ELEMENT if a cost is NaN or -inf or
-/// a mass is negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ in
-/// total by more than 1e-6 (float: 1e-4), and MANTEX_ERROR_INFEASIBLE if a row or column has
+/// a mass is negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ
+/// in total by more than 1e-6 (float: 1e-4), and MANTEX_ERROR_INFEASIBLE if a row or column has
 /// mass, but all its partners are forbidden.
 mantex_status mantex_sinkhorn_solve_f32(size_t rows,
                                         size_t cols,
@@ -991,8 +991,8 @@ mantex_status mantex_transport_objective_f64(const struct mantex_transport *tran
                                              size_t cost_stride,
                                              struct mantex_objective *out);
 
-/// Writes the product of the plan and a matrix: out = P y with y cols x d and out rows x d. cost
-/// must be the matrix that was solved.
+/// Writes the product of the plan and a matrix: out = P y with y cols x d and out rows x d.
+/// cost must be the matrix that was solved.
 mantex_status mantex_transport_plan_times_f32(const struct mantex_transport *transport,
                                               size_t rows,
                                               size_t cols,
@@ -1041,9 +1041,9 @@ mantex_status mantex_transport_plan_transposed_times_f64(const struct mantex_tra
                                                          double *out,
                                                          size_t out_stride);
 
-/// Writes where the plan sends each row: the mean of the points y (cols x d) with the row of the
-/// plan as weights. out is rows x d, and 0 in rows without mass. cost must be the matrix that
-/// was solved.
+/// Writes where the plan sends each row: the mean of the points y (cols x d) with the row of
+/// the plan as weights. out is rows x d, and 0 in rows without mass. cost must be the matrix
+/// that was solved.
 mantex_status mantex_transport_barycentric_projection_f32(const struct mantex_transport *transport,
                                                           size_t rows,
                                                           size_t cols,
@@ -1097,8 +1097,8 @@ const double *mantex_transport_g(const struct mantex_transport *transport);
 
 /// Solves many problems on one cost matrix (rows x cols). a is a_rows x rows and b is b_rows x
 /// cols: one row of masses per problem, or one row that all problems share. Each problem is
-/// solved as by mantex_sinkhorn_solve_f32() without over-relaxation, epsilon scaling, warm start
-/// and callback.
+/// solved as by mantex_sinkhorn_solve_f32() without over-relaxation, epsilon scaling, warm
+/// start and callback.
 ///
 /// On success *batch is a new handle. The errors are those of mantex_sinkhorn_solve_f32().
 mantex_status mantex_sinkhorn_solve_batch_f32(size_t rows,

@@ -7,8 +7,8 @@ use std::mem::{align_of, size_of};
 use std::ptr;
 
 /// A sum of exponentials, sum_i exp(x[i]), that streams, merges and never overflows: sum the parts
-/// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct: copy
-/// it with =. What it contains can change between versions: do not store it in files.
+/// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct:
+/// copy it with =. What it contains can change between versions: do not store it in files.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct mantex_ext_sum<T> {
@@ -20,7 +20,8 @@ pub struct mantex_ext_sum<T> {
 
 impl<T: Real> mantex_ext_sum<T> {
     fn new(sum: ExtSum<T>) -> Self {
-        const { assert!(size_of::<ExtSum<T>>() <= size_of::<[u64; 4]>() && align_of::<ExtSum<T>>() <= align_of::<u64>()) };
+        const { assert!(size_of::<ExtSum<T>>() <= size_of::<[u64; 4]>()) };
+        const { assert!(align_of::<ExtSum<T>>() <= align_of::<u64>()) };
         let mut opaque = [0; 4];
         // SAFETY: The sum is not larger than the array, and no reference to it exists.
         unsafe { ptr::write(opaque.as_mut_ptr().cast::<ExtSum<T>>(), sum) };

@@ -21,8 +21,8 @@ pub enum mantex_algorithm {
     MANTEX_ALGORITHM_RANDOM_FASTERPAM = 1,
     /// FastPAM1: makes the best of all swaps in each iteration.
     MANTEX_ALGORITHM_FASTPAM1 = 2,
-    /// The alternating algorithm: assigns objects, then moves medoids, much as k-means. Fast, with a
-    /// higher loss.
+    /// The alternating algorithm: assigns objects, then moves medoids, much as k-means. Fast, with
+    /// a higher loss.
     MANTEX_ALGORITHM_ALTERNATING = 3,
 }
 
@@ -192,8 +192,8 @@ fn fit<T: Real>(
     })
 }
 
-/// A clustering: k medoids, and the label of each object. Free it with mantex_clustering_free(). Any
-/// number of threads may read it at once.
+/// A clustering: k medoids, and the label of each object. Free it with mantex_clustering_free().
+/// Any number of threads may read it at once.
 pub struct mantex_clustering(Clustering);
 
 twins! {

@@ -323,8 +323,8 @@ twins! {
     ///
     /// Fails with MANTEX_ERROR_PARAMETER if epsilon or another option is out of range,
     /// MANTEX_ERROR_SHAPE if the costs are empty, MANTEX_ERROR_ELEMENT if a cost is NaN or -inf or
-    /// a mass is negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ in
-    /// total by more than 1e-6 (float: 1e-4), and MANTEX_ERROR_INFEASIBLE if a row or column has
+    /// a mass is negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ
+    /// in total by more than 1e-6 (float: 1e-4), and MANTEX_ERROR_INFEASIBLE if a row or column has
     /// mass, but all its partners are forbidden.
     fn mantex_sinkhorn_solve_f32 / mantex_sinkhorn_solve_f64(
         rows: usize, cols: usize, cost: *const T, cost_stride: usize, a: *const T, b: *const T,
@@ -396,8 +396,8 @@ twins! {
         Ok(())
     }
 
-    /// Writes the product of the plan and a matrix: out = P y with y cols x d and out rows x d. cost
-    /// must be the matrix that was solved.
+    /// Writes the product of the plan and a matrix: out = P y with y cols x d and out rows x d.
+    /// cost must be the matrix that was solved.
     fn mantex_transport_plan_times_f32 / mantex_transport_plan_times_f64(
         transport: *const mantex_transport, rows: usize, cols: usize, cost: *const T, cost_stride: usize,
         d: usize, y: *const T, y_stride: usize, out: *mut T, out_stride: usize,
@@ -420,9 +420,9 @@ twins! {
         Ok(transport.plan_transposed_times(cost, x, memory.matrix_mut("out", out, (cols, d), out_stride)?)?)
     }
 
-    /// Writes where the plan sends each row: the mean of the points y (cols x d) with the row of the
-    /// plan as weights. out is rows x d, and 0 in rows without mass. cost must be the matrix that
-    /// was solved.
+    /// Writes where the plan sends each row: the mean of the points y (cols x d) with the row of
+    /// the plan as weights. out is rows x d, and 0 in rows without mass. cost must be the matrix
+    /// that was solved.
     fn mantex_transport_barycentric_projection_f32 / mantex_transport_barycentric_projection_f64(
         transport: *const mantex_transport, rows: usize, cols: usize, cost: *const T, cost_stride: usize,
         d: usize, y: *const T, y_stride: usize, out: *mut T, out_stride: usize,

@@ -9,7 +9,8 @@
 macro_rules! twins {
     ($(
         $(#[$doc:meta])*
-        fn $f32:ident / $f64:ident ($($argument:ident: $(*$kind:ident)* $type:ident),* $(,)?) |$memory:ident| $body:block
+        fn $f32:ident / $f64:ident ($($argument:ident: $(*$kind:ident)* $type:ident),* $(,)?)
+        |$memory:ident| $body:block
     )*) => {
         $(
             twins!(@one f32 [$(#[$doc])*] $f32 ($($argument: [$(*$kind)*] $type),*) $memory $body);
