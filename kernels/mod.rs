@@ -1,10 +1,11 @@
 //! The kernels: every intrinsic, and every `unsafe` block that is not a test's.
 //!
-//! Three families stand on three layers. Each module sees only those to its left:
+//! Three families stand on three layers, and `matrix` below them. Each module sees only those to its left:
 //! `lanes <- math <- rows, pairwise <- softmax | transport | medoids <- baselines`.
 //!
 //! | module | content | `unsafe` |
 //! |---|---|---|
+//! | [`matrix`] | borrowed matrices, and views of those of other crates | yes |
 //! | [`lanes`] | vectors over a token that proves the instruction set | yes |
 //! | [`math`] | exponential, logarithm, polynomials, compensated sums | no |
 //! | [`rows`] | loops over rows, with tails and streaming stores | yes |
@@ -25,6 +26,7 @@ pub(crate) mod baselines;
 pub(crate) mod lanes;
 #[allow(dead_code)] // As `lanes`.
 pub(crate) mod math;
+pub(crate) mod matrix;
 #[cfg(feature = "medoids")]
 pub(crate) mod medoids;
 #[cfg(any(feature = "transport", feature = "medoids"))]

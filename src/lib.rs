@@ -184,18 +184,12 @@ mod error;
     allow(dead_code, unreachable_pub, unused_imports, unused_macros)
 )]
 mod isa;
-// The views of other crates' matrices, and options and results as data.
-#[cfg(any(feature = "ndarray", feature = "faer", feature = "nalgebra", feature = "serde"))]
-#[allow(unsafe_code)]
-mod interop;
 // Every `unsafe` block has its SAFETY reason. The only other `unsafe` code is the expansion of
 // multiversion in `dispatch`. The types that entry points take are public, but code outside the
 // crate cannot call an entry point.
 #[allow(unsafe_code, unnameable_types)]
 #[path = "../kernels/mod.rs"]
 mod kernels;
-#[allow(unsafe_code)]
-mod matrix;
 #[cfg(feature = "medoids")]
 pub mod medoids;
 #[cfg(any(feature = "transport", feature = "medoids"))]
@@ -203,6 +197,8 @@ mod pairwise;
 #[cfg(all(feature = "rayon", any(feature = "softmax", feature = "transport", feature = "medoids")))]
 pub mod parallel;
 mod real;
+#[cfg(feature = "serde")]
+mod serialized;
 #[cfg(feature = "softmax")]
 mod softmax;
 #[cfg(feature = "transport")]
@@ -210,6 +206,7 @@ pub mod transport;
 
 pub use error::{Axis, Error, IsaName};
 pub use isa::Isa;
+use kernels::matrix;
 pub use matrix::{MatMut, MatRef};
 #[cfg(feature = "medoids")]
 pub use medoids::KMedoids;

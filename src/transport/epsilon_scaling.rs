@@ -24,7 +24,7 @@ pub enum EpsilonScaling {
     /// range is that of [`Auto`](Self::Auto): of some rows, relative to the smallest costs of rows
     /// and columns, and without costs that are 1000 times larger than all others, which stand for
     /// forbidden pairs.
-    Factor(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::interop::serde::above_1"))] f64),
+    Factor(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serialized::above_1"))] f64),
 }
 
 /// The number of empty binades above which costs are taken to stand for forbidden pairs.

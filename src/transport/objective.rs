@@ -35,7 +35,7 @@ pub struct Objective {
     /// the optimum. The gap is +inf if that rounding puts mass on a forbidden pair: with forbidden
     /// pairs, the gap is finite only if the marginals are met to about 1e-13. It is +inf, too, if
     /// the values overflow.
-    #[cfg_attr(feature = "serde", serde(with = "crate::interop::serde::gap"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialized::gap"))]
     pub gap: f64,
 }
 

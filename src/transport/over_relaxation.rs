@@ -23,7 +23,7 @@ pub enum OverRelaxation {
     /// The factor 1: potentials move to their updates.
     Off,
     /// A factor between 0 and 2; 1 is no over-relaxation.
-    Factor(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::interop::serde::between_0_and_2"))] f64),
+    Factor(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::serialized::between_0_and_2"))] f64),
 }
 
 /// The current relaxation, adapted to the rate of convergence with [`OverRelaxation::Auto`].

@@ -6,7 +6,7 @@ use super::solver::MAX_ABS_POTENTIAL;
 use super::units::{Potentials, Units};
 use super::{EpsilonScaling, Method, OverRelaxation, Sinkhorn, Status, Transport, TransportBatch};
 use crate::dispatch::Road;
-use crate::interop::serde::to_finite;
+use crate::serialized::to_finite;
 use crate::real::Element;
 use crate::{Error, Isa, Real, check};
 use alloc::vec::Vec;

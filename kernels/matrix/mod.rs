@@ -2,6 +2,19 @@
 //!
 //! A view holds a pointer and not a slice: the elements between its rows belong to others, who may
 //! write to them meanwhile, as one half of a matrix that was split between two columns.
+//!
+//! Views of the matrices of other crates, without copies, and back: one file each. A conversion
+//! into a view fails with `Error::NotRowMajor` unless the elements of each row are neighbors. Rows
+//! may be any distance apart. A conversion back always succeeds.
+
+#[cfg(feature = "faer")]
+mod faer;
+#[cfg(feature = "nalgebra")]
+mod nalgebra;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+#[cfg(any(feature = "ndarray", feature = "faer", feature = "nalgebra"))]
+mod views;
 
 use crate::Error;
 use core::fmt;
