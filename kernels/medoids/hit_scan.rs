@@ -6,25 +6,102 @@
 //! neighbors in it often belong to different candidates, so that their additions do not wait for
 //! each other.
 
-use super::tuning::{BLOCK_OBJECTS, PREFETCH_BYTES, SCAN_ROWS};
+use super::tuning::{BLOCK_OBJECTS, CLUSTERS_PER_HIT, MAX_LISTED_HITS, PREFETCH_BYTES, SCAN_ROWS};
 use super::validation::are_blocks_valid;
 use super::{InvalidDissimilarity, NearestRef, load_rows};
 use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
 
-/// Adds the hits of the block of objects from `start` on to A of each row in `a` and to T in `t`. A
-/// hit of the list is `r * BLOCK_OBJECTS + o` for row r and the object at o of the block.
+/// The position of the row in a hit, above the object: more objects fit no memory.
+const ROW_SHIFT: u32 = 28;
+
+/// The hits of the rows that were scanned last. Only the T_i of their clusters differ from R_i, and
+/// these are not above R_i. If the hits are few, a scan resets only these T_i, and the smallest T_i
+/// of a row is the smaller of the smallest R_i and these T_i.
+#[derive(Default)]
+pub struct Hits {
+    /// The hits, each `r << ROW_SHIFT | o` for row r and object o; then other elements.
+    list: Vec<u32>,
+    /// The number of hits; `None` if they are too many to list, or if T, R or n1 have changed.
+    count: Option<usize>,
+}
+
+impl Hits {
+    /// Returns unknown hits, with space for [`MAX_LISTED_HITS`].
+    pub(crate) fn new() -> Self {
+        Self { list: vec![0; MAX_LISTED_HITS], count: None }
+    }
+
+    /// Forgets the hits. Whoever changes T, R or n1 must call this.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self) {
+        self.count = None;
+    }
+
+    /// Appends the hits of a block, or forgets all if there are more than `most`.
+    #[inline(always)]
+    fn append(&mut self, list: &[u32], most: usize) {
+        if let Some(count) = self.count {
+            let end = count + list.len();
+            self.count = (end <= most).then_some(end);
+            if end <= most {
+                self.list[count..end].copy_from_slice(list);
+            }
+        }
+    }
+
+    /// Returns the smallest T_i of every row, or `None` if the hits are not known. `least_bound` is
+    /// the smallest R_i.
+    #[inline(always)]
+    pub(super) fn minima<T, const R: usize>(
+        &self,
+        near: &NearestRef<'_, T>,
+        t: &[f64],
+        least_bound: f64,
+    ) -> Option<[f64; R]> {
+        let mut minima = [least_bound; R];
+        for &hit in &self.list[..self.count?] {
+            let (r, i) = row_and_cluster::<T, R>(hit, near);
+            let t = t[r * near.removal_bounds.len() + i];
+            minima[r] = if t < minima[r] { t } else { minima[r] };
+        }
+        Some(minima)
+    }
+
+    /// Sets the T_i of every row to R_i.
+    #[inline(always)]
+    fn reset<T, const R: usize>(&self, near: &NearestRef<'_, T>, t: &mut [f64]) {
+        let k = near.removal_bounds.len();
+        if let Some(count) = self.count {
+            for &hit in &self.list[..count] {
+                let (r, i) = row_and_cluster::<T, R>(hit, near);
+                t[r * k + i] = near.removal_bounds[i];
+            }
+        } else {
+            for t in t.chunks_exact_mut(k) {
+                t.copy_from_slice(near.removal_bounds);
+            }
+        }
+    }
+}
+
+/// Returns the row of a hit and the cluster of its object.
+#[inline(always)]
+fn row_and_cluster<T, const R: usize>(hit: u32, near: &NearestRef<'_, T>) -> (usize, usize) {
+    ((hit >> ROW_SHIFT) as usize % R, near.n1[(hit & ((1 << ROW_SHIFT) - 1)) as usize] as usize)
+}
+
+/// Adds hits to A of each row in `a` and to T in `t`.
 #[inline(always)]
 fn add_hits<T: Float, const R: usize>(
     list: &[u32],
     rows: &[&[T]; R],
-    start: usize,
     near: &NearestRef<'_, T>,
     a: &mut [f64; R],
     t: &mut [f64],
 ) {
     let k = near.removal_bounds.len();
     for &hit in list {
-        let (r, o) = (hit as usize / BLOCK_OBJECTS % R, start + hit as usize % BLOCK_OBJECTS);
+        let (r, o) = ((hit >> ROW_SHIFT) as usize % R, (hit & ((1 << ROW_SHIFT) - 1)) as usize);
         let (d, d1, d2) = (rows[r][o], near.d1[o], near.d2[o]);
         let larger = if d < d1 { d1 } else { d };
         let weight = if let Some(weight) = near.weights.get(o) { weight.to_f64() } else { 1.0 };
@@ -37,8 +114,8 @@ fn add_hits<T: Float, const R: usize>(
 /// Returns A of each of `R` candidates and writes lower bounds of their T_i to `t`, one candidate
 /// after the other.
 ///
-/// `next` are the rows that are scanned after these. Fails if a row is not yet `validated` and an
-/// element is invalid.
+/// `t` and `hits` are those of the scan before. `next` are the rows that are scanned after these.
+/// Fails if a row is not yet `validated` and an element is invalid.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
 pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize>(
     l: L,
@@ -46,12 +123,12 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize>(
     next: [&[T]; R],
     validated: bool,
     near: &NearestRef<'_, T>,
-    t: &mut [f64],
+    (t, hits): (&mut [f64], &mut Hits),
 ) -> Result<[f64; R], InvalidDissimilarity> {
     let (n, k) = (rows[0].len(), near.removal_bounds.len());
-    for t in t.chunks_exact_mut(k) {
-        t.copy_from_slice(near.removal_bounds);
-    }
+    hits.reset::<T, R>(near, t);
+    let most = MAX_LISTED_HITS.min(R * k / CLUSTERS_PER_HIT);
+    hits.count = Some(0);
     let (near, mut a) = (*near, [0.0; R]);
     let mut valid = true;
     let mut list = [0; SCAN_ROWS * BLOCK_OBJECTS + MAX_LANES];
@@ -67,15 +144,16 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize>(
         for at in (start..end).step_by(L::N) {
             let (d, d2) = (load_rows(l, &rows, at, T::INFINITY), l.load(&near.d2[at..]));
             for r in 0..R {
-                let first = r * BLOCK_OBJECTS + (at - start);
+                let first = (r << ROW_SHIFT) | at;
                 count += l.compress_indices(l.lt(d[r], d2), first as u32, &mut list[count..]);
                 l.prefetch_far(ahead[r], ahead_at + (at - start));
             }
         }
         // Copies, because addresses of variables of the loop above must not escape.
         let mut sums = a;
-        add_hits(&list[..count], &{ rows }, start, &near, &mut sums, t);
+        add_hits(&list[..count], &{ rows }, &near, &mut sums, t);
         a = sums;
+        hits.append(&list[..count], most);
     }
     if valid { Ok(a) } else { Err(InvalidDissimilarity) }
 }

@@ -41,7 +41,8 @@
 //! 2. With many medoids, hits are rare. [`hit_scan`] lists the hits of a block of objects without
 //!    branches, then adds them one by one. [`tuning::SCAN_ROWS`] candidates share the reads of d1
 //!    and d2, and one list: its hits belong to different candidates in turn, and their additions
-//!    do not wait for each other.
+//!    do not wait for each other. If hits are few even for the clusters, only the T_i with hits are
+//!    reset before the next scan and compared with the smallest R_i ([`hit_scan::Hits`]).
 //! 3. The sums of candidates that were scanned together outlive a swap: the caller updates them for
 //!    the few objects that the swap changes ([`CandidateSums::ready`]).
 //! 4. Rows that are not yet known to be valid are validated during the scan, while a block of them
@@ -59,7 +60,7 @@
 //! | [`members`] | sums over the members of clusters |
 
 pub(crate) mod build;
-mod hit_scan;
+pub(crate) mod hit_scan;
 mod masked_scan;
 pub(crate) mod members;
 pub(crate) mod nearest;
@@ -69,6 +70,7 @@ pub(crate) mod validation;
 
 use super::lanes::{Float, Lanes, WideLanes};
 use crate::matrix::MatRef;
+use hit_scan::Hits;
 use tuning::SCAN_ROWS;
 
 /// The cluster of a second nearest medoid that is not known; no cluster has this index.
@@ -133,6 +135,8 @@ pub struct CandidateSums<'a> {
     pub a: &'a mut [f64; SCAN_ROWS],
     /// All T_i of each candidate, one candidate after the other: `SCAN_ROWS` times k elements.
     pub t: &'a mut [f64],
+    /// The hits of these candidates. The caller forgets them when it changes a sum or a cache.
+    pub hits: &'a mut Hits,
     /// The number of candidates at the end of the group that are not yet tried. Their sums belong
     /// to the first candidates of the next call.
     pub ready: &'a mut usize,

@@ -1,6 +1,6 @@
 //! The first candidate with a swap that may lower the loss.
 
-use super::hit_scan::hit_scan;
+use super::hit_scan::{Hits, hit_scan};
 use super::masked_scan::{masked_scan, relative_error};
 use super::tuning::{MAX_MASKED_K, SCAN_ROWS, max_masked_k};
 use super::{CandidateSums, FoundSwap, NearestRef, PossibleSwap, Scan, candidate_rows, weighted};
@@ -50,21 +50,21 @@ fn minimum<L: Lanes<f64>>(l: L, x: &[f64]) -> f64 {
 }
 
 /// Returns the swap of the candidate whose lower bounds are at `t[sums_at..]`, if one may change
-/// the loss by less than the limit. Of clusters that rounding may have put in the wrong order, the
-/// first is chosen.
+/// the loss by less than the limit. `min` is the smallest of these bounds, if it is known. Of
+/// clusters that rounding may have put in the wrong order, the first is chosen.
 #[inline(always)]
 fn possible_swap<L: Lanes<f64>, T>(
     l: L,
     scan: Scan<'_, T>,
     candidate_index: usize,
     near: &NearestRef<'_, T>,
-    a: f64,
+    (a, min): (f64, Option<f64>),
     (t, sums_at): (&[f64], usize),
 ) -> Option<PossibleSwap> {
     let t = &t[sums_at..sums_at + near.removal_errors.len()];
     let a = a - near.relative_error * a.abs();
     // NaN, from sums that overflowed, rules out nothing.
-    if a >= 0.0 || a + minimum(l, t) >= scan.limit {
+    if a >= 0.0 || a + min.unwrap_or_else(|| minimum(l, t)) >= scan.limit {
         return None;
     }
     // The least upper bound of a T_i.
@@ -87,8 +87,11 @@ fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
     candidate_index: usize,
     near: &NearestRef<'_, T>,
     t: &mut [f64],
+    hits: &mut Hits,
 ) -> FoundSwap {
     out_of_line!(l, {
+        // They are those of other rows.
+        hits.forget();
         let k = near.removal_bounds.len();
         let row = scan.d.row(scan.candidates[candidate_index]);
         let a = if k == 1 {
@@ -96,10 +99,11 @@ fn scan_again<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float>(
             t[0] = 0.0;
             single_medoid_delta(l, row, near)
         } else {
-            let [a] = hit_scan(l, [row], [row], scan.validated, near, &mut t[..k])?;
+            let [a] = hit_scan(l, [row], [row], scan.validated, near, (&mut t[..k], hits))?;
+            hits.forget();
             a
         };
-        Ok(possible_swap(l, scan, candidate_index, near, a, (t, 0)))
+        Ok(possible_swap(l, scan, candidate_index, near, (a, None), (t, 0)))
     })
 }
 
@@ -111,6 +115,7 @@ fn first_masked_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, con
     scan: Scan<'_, T>,
     near: &NearestRef<'_, T>,
     t: &mut [f64],
+    hits: &mut Hits,
 ) -> FoundSwap {
     let Scan { d, candidates, limit, .. } = scan;
     let k = near.removal_bounds.len();
@@ -125,7 +130,7 @@ fn first_masked_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, con
         let (a, sums) = masked_scan::<L, T, K, R>(l, rows, next, scan.validated, near)?;
         for r in 0..count {
             if may_improve(a[r], &sums[r][..k], error, slack, limit) {
-                let swap = scan_again(l, scan, from + r, near, t)?;
+                let swap = scan_again(l, scan, from + r, near, t, hits)?;
                 if swap.is_some() {
                     return Ok(swap);
                 }
@@ -142,7 +147,7 @@ pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
     l: L,
     scan: Scan<'_, T>,
     near: NearestRef<'_, T>,
-    CandidateSums { a, t, ready }: CandidateSums<'_>,
+    CandidateSums { a, t, ready, hits }: CandidateSums<'_>,
 ) -> FoundSwap {
     let near = &near;
     // The number of candidates that are scanned together, R, is limited by the registers for their
@@ -150,18 +155,20 @@ pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
     let (k, has_32_registers) = (near.removal_bounds.len(), <L as Lanes<T>>::REGISTERS >= 32);
     if k <= max_masked_k::<L, T>() {
         return match k {
-            0..=2 if has_32_registers => first_masked_swap::<L, T, 2, 4>(l, scan, near, t),
-            3..=4 if has_32_registers => first_masked_swap::<L, T, 4, 4>(l, scan, near, t),
-            5..=6 if has_32_registers => first_masked_swap::<L, T, 6, 2>(l, scan, near, t),
-            7..=8 if has_32_registers => first_masked_swap::<L, T, 8, 2>(l, scan, near, t),
-            _ if has_32_registers => first_masked_swap::<L, T, MAX_MASKED_K, 2>(l, scan, near, t),
-            0..=2 => first_masked_swap::<L, T, 2, 2>(l, scan, near, t),
-            3..=4 => first_masked_swap::<L, T, 4, 2>(l, scan, near, t),
-            5..=6 => first_masked_swap::<L, T, 6, 1>(l, scan, near, t),
-            _ => first_masked_swap::<L, T, 8, 1>(l, scan, near, t),
+            0..=2 if has_32_registers => first_masked_swap::<L, T, 2, 4>(l, scan, near, t, hits),
+            3..=4 if has_32_registers => first_masked_swap::<L, T, 4, 4>(l, scan, near, t, hits),
+            5..=6 if has_32_registers => first_masked_swap::<L, T, 6, 2>(l, scan, near, t, hits),
+            7..=8 if has_32_registers => first_masked_swap::<L, T, 8, 2>(l, scan, near, t, hits),
+            _ if has_32_registers => first_masked_swap::<L, T, MAX_MASKED_K, 2>(l, scan, near, t, hits),
+            0..=2 => first_masked_swap::<L, T, 2, 2>(l, scan, near, t, hits),
+            3..=4 => first_masked_swap::<L, T, 4, 2>(l, scan, near, t, hits),
+            5..=6 => first_masked_swap::<L, T, 6, 1>(l, scan, near, t, hits),
+            _ => first_masked_swap::<L, T, 8, 1>(l, scan, near, t, hits),
         };
     }
     let Scan { d, candidates, .. } = scan;
+    let least_bound = minimum(l, near.removal_bounds);
+    let mut minima = hits.minima::<T, SCAN_ROWS>(near, t, least_bound);
     let mut at = 0;
     while at < candidates.len() {
         if *ready == 0 {
@@ -170,19 +177,20 @@ pub(crate) fn first_improving_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>,
             }
             let rows = candidate_rows::<T, SCAN_ROWS>(d, candidates, at);
             let next = candidate_rows(d, candidates, at + SCAN_ROWS);
-            *a = hit_scan(l, rows, next, scan.validated, near, &mut t[..SCAN_ROWS * k])?;
+            *a = hit_scan(l, rows, next, scan.validated, near, (&mut t[..SCAN_ROWS * k], hits))?;
+            minima = hits.minima::<T, SCAN_ROWS>(near, t, least_bound);
             *ready = SCAN_ROWS;
         }
         let r = SCAN_ROWS - *ready;
         *ready -= 1;
-        let swap = possible_swap(l, scan, at, near, a[r], (t, r * k));
+        let swap = possible_swap(l, scan, at, near, (a[r], minima.map(|minima| minima[r])), (t, r * k));
         if swap.is_some() {
             return Ok(swap);
         }
         at += 1;
     }
     for at in at..candidates.len() {
-        let swap = scan_again(l, scan, at, near, t)?;
+        let swap = scan_again(l, scan, at, near, t, hits)?;
         if swap.is_some() {
             return Ok(swap);
         }

@@ -25,6 +25,12 @@ pub(super) const BLOCK_OBJECTS: usize = 128;
 /// of the next block into L1, brought a scan with n = 10000 and k = 100 from 0.22 to 0.17 ns per
 /// entry (AVX2: from 0.28 to 0.19), on Zen 4, 2026-11-27.
 pub(super) const PREFETCH_BYTES: usize = 4096;
+/// The most hits of a scan that stay listed until the next one: 8 KiB. Not measured.
+pub(super) const MAX_LISTED_HITS: usize = 2048;
+/// The hits of a scan stay listed if there is at most one per this many sums T_i. Only the sums
+/// with hits are then reset and compared. Not measured: a hit takes a few scalar operations, a sum
+/// a fraction of a vector operation.
+pub(super) const CLUSTERS_PER_HIT: usize = 8;
 /// The number of objects whose masked sums are kept in T before they are added up in `f64`. It
 /// bounds the rounding error of a masked sum. Not measured: 1024 objects make the `f64` additions
 /// rare, and with 16 lanes of f32 the error stays below 1e-5.

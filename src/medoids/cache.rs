@@ -4,6 +4,7 @@ use super::dissimilarities::Dissimilarities;
 use super::ranking::{Ranking, max_ranked};
 use super::verify::ExactSums;
 use crate::kernels::lanes::MAX_LANES;
+use crate::kernels::medoids::hit_scan::Hits;
 use crate::kernels::medoids::nearest::RankedRef;
 use crate::kernels::medoids::tuning::{RESCAN_FRACTION, SCAN_ROWS};
 use crate::kernels::medoids::{
@@ -21,13 +22,14 @@ pub(super) struct Scanned {
     a: [f64; SCAN_ROWS],
     pub(super) t: Vec<f64>,
     pub(super) ready: usize,
+    hits: Hits,
 }
 
 impl Scanned {
     /// Returns the memory of scans with k medoids, in which no candidates are ready.
     #[cfg(feature = "rayon")]
     pub(super) fn new(k: usize) -> Self {
-        Self { t: vec![0.0; SCAN_ROWS * k], ..Self::default() }
+        Self { t: vec![0.0; SCAN_ROWS * k], hits: Hits::new(), ..Self::default() }
     }
 }
 
@@ -91,7 +93,7 @@ impl<'a, T: Real> Cache<'a, T> {
             removal_errors: Vec::new(),
             changes: 0,
             magnitude: 0.0,
-            scanned: Scanned::default(),
+            scanned: Scanned { hits: Hits::new(), ..Scanned::default() },
             listed: None,
             affected: vec![0; n + MAX_LANES],
             affected_count: 0,
@@ -303,7 +305,8 @@ impl<'a, T: Real> Cache<'a, T> {
         self.magnitude += weight.abs() * d2;
         self.removal_bounds[cluster] += share - error * share.abs();
         self.removal_errors[cluster] += error * share.abs();
-        let Scanned { candidates, a, t, ready } = &mut self.scanned;
+        let Scanned { candidates, a, t, ready, hits } = &mut self.scanned;
+        hits.forget();
         for r in SCAN_ROWS - *ready..SCAN_ROWS {
             let d = self.dissimilarities.matrix.row(candidates[r])[object].to_f64();
             let (gain, loss) = (weight * (d.min(d1) - d1), weight * (d.max(d1).min(d2) - d1));
@@ -318,6 +321,7 @@ impl<'a, T: Real> Cache<'a, T> {
         let (n, k) = (self.dissimilarities.objects(), self.medoids.len());
         self.scanned.t.resize(SCAN_ROWS * k, 0.0);
         self.scanned.ready = 0;
+        self.scanned.hits.forget();
         self.exact_sums.resize(k, ExactSums::default());
         let (bounds, errors) = (&mut self.removal_bounds, &mut self.removal_errors);
         bounds.clear();
@@ -375,8 +379,8 @@ impl<'a, T: Real> Cache<'a, T> {
 
     /// [`first_improving_swap`](Self::first_improving_swap) on the calling thread.
     pub(super) fn scan_here(&self, scan: Scan<'_, T>, scanned: &mut Scanned) -> FoundSwap {
-        let Scanned { a, t, ready, .. } = scanned;
-        let sums = CandidateSums { a, t, ready };
+        let Scanned { a, t, ready, hits, .. } = scanned;
+        let sums = CandidateSums { a, t, hits, ready };
         let found = T::first_improving_swap(self.dissimilarities.road, scan, self.nearest(), sums);
         match found {
             Ok(Some(swap)) => {
