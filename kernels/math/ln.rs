@@ -117,7 +117,7 @@ fn ln_split<L: Lanes<f64>, T: Float>(l: L, (m, e): (L::V, L::V), small: L::V) ->
     for (c, &x) in c.iter_mut().zip(&DIVISIONLESS_LN) {
         *c = l.splat(x);
     }
-    // The polynomial takes longest: all else is added while it is evaluated.
+    // The polynomial takes longest: the other terms are added while it is evaluated.
     let rest = l.quiet_add(l.quiet_mul_add(e, l.splat(core::f64::consts::LN_2), f), small);
     let square = l.quiet_mul(f, f);
     (l.quiet_mul_add(square, estrin(l, f, square, &c), rest), l.splat(0.0))

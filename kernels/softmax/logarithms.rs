@@ -83,7 +83,7 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
     if may_dominate && ln.0.abs() < exact_from { second_look(l, row) } else { (sum, ln) }
 }
 
-/// The sum of the exponentials of a row of `K` vectors, which stay in registers, relative to base 1.
+/// The sum of the exponentials of a row of `K` vectors relative to base 1. They stay in registers.
 #[inline(always)]
 fn in_flight_sum<L: ExpLanes<T>, T: Float, const K: usize>(l: L, row: &impl Row<T>) -> RowSum<T> {
     match sum_of_vectors::<L, T, K>(l, row) {
