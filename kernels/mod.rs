@@ -1,7 +1,7 @@
 //! The kernels: every intrinsic, and every `unsafe` block that is not a test's.
 //!
-//! Three families stand on three layers, and `matrix` below them. Each module sees only those to its left:
-//! `lanes <- math <- rows, pairwise <- softmax | transport | medoids <- baselines`.
+//! Three families stand on three layers, and all on `matrix`. Each module sees only those to its
+//! left: `lanes <- math <- rows, pairwise <- softmax | transport | medoids <- baselines`.
 //!
 //! | module | content | `unsafe` |
 //! |---|---|---|

@@ -75,12 +75,12 @@ const DIVISIONLESS_LN: [f64; 12] = [
 /// `f - f^2/2 + s (f^2/2 + R(s^2))` with the minimax polynomial R of fdlibm's e_log.c.
 #[inline(always)]
 pub(crate) fn ln_mantissa(m: f64) -> f64 {
-    ln_mantissa_plus::<_, f64>(pulp::Scalar, m, 0.0)
+    ln_mantissa_plus(pulp::Scalar, m, 0.0)
 }
 
-/// [`ln_mantissa`] plus a small number, as accurate as `T` needs it.
+/// [`ln_mantissa`] plus a small number.
 #[inline(always)]
-fn ln_mantissa_plus<L: Lanes<f64>, T: Float>(l: L, m: L::V, small: L::V) -> L::V {
+fn ln_mantissa_plus<L: Lanes<f64>>(l: L, m: L::V, small: L::V) -> L::V {
     /// The coefficients of R(z) / z, constant first.
     const R: [f64; 7] = [
         6.666_666_666_666_735e-1,
@@ -92,14 +92,6 @@ fn ln_mantissa_plus<L: Lanes<f64>, T: Float>(l: L, m: L::V, small: L::V) -> L::V
         1.479_819_860_511_658_6e-1,
     ];
     let f = l.quiet_sub(m, l.splat(1.0));
-    if T::EPSILON > f64::EPSILON {
-        let mut c = [f; DIVISIONLESS_LN.len()];
-        for (c, &x) in c.iter_mut().zip(&DIVISIONLESS_LN) {
-            *c = l.splat(x);
-        }
-        let square = l.quiet_mul(f, f);
-        return l.quiet_add(f, l.quiet_mul_add(square, estrin(l, f, square, &c), small));
-    }
     let mut c = [m; R.len()];
     for (c, &x) in c.iter_mut().zip(&R) {
         *c = l.splat(x);
@@ -112,18 +104,33 @@ fn ln_mantissa_plus<L: Lanes<f64>, T: Float>(l: L, m: L::V, small: L::V) -> L::V
     l.quiet_sub(f, l.quiet_sub(rest, small))
 }
 
+/// `ln(m * 2^e) + small` for `m` in [sqrt(1/2), sqrt(2)] and a small number, as an unevaluated sum
+/// (high, low). If `T` is `f32`, `low` is 0, and otherwise `high` is exact.
+#[inline(always)]
+fn ln_split<L: Lanes<f64>, T: Float>(l: L, (m, e): (L::V, L::V), small: L::V) -> (L::V, L::V) {
+    if T::EPSILON == f64::EPSILON {
+        let small = l.quiet_mul_add(e, l.splat(LN2_LO33), small);
+        return (l.quiet_mul(e, l.splat(LN2_HI33)), ln_mantissa_plus(l, m, small));
+    }
+    let f = l.quiet_sub(m, l.splat(1.0));
+    let mut c = [f; DIVISIONLESS_LN.len()];
+    for (c, &x) in c.iter_mut().zip(&DIVISIONLESS_LN) {
+        *c = l.splat(x);
+    }
+    // The polynomial takes longest: the other terms are added while it is evaluated.
+    let rest = l.quiet_add(l.quiet_mul_add(e, l.splat(core::f64::consts::LN_2), f), small);
+    let square = l.quiet_mul(f, f);
+    (l.quiet_mul_add(square, estrin(l, f, square, &c), rest), l.splat(0.0))
+}
+
 /// Natural logarithm of `(x + low) * 2^exponent` as an unevaluated sum (high, low), for normal `x`;
-/// `low` is about an ulp of `x` at most, and `high` of the result is exact. If `T` is `f32`, `low`
-/// is too small to count.
+/// `low` is about an ulp of `x` at most. If `T` is `f32`, both low parts are too small to count,
+/// and that of the result is 0. Otherwise `high` of the result is exact.
 #[inline(always)]
 pub(crate) fn ln_parts<L: Lanes<f64>, T: Float>(l: L, x: L::V, low: L::V, exponent: L::V) -> (L::V, L::V) {
     let (m, e) = l.split_exponent(x);
-    let e = l.quiet_add(e, exponent);
-    let mut small = l.quiet_mul(e, l.splat(LN2_LO33));
-    if T::EPSILON == f64::EPSILON {
-        small = l.quiet_add(small, l.quiet_div(low, x));
-    }
-    (l.quiet_mul(e, l.splat(LN2_HI33)), ln_mantissa_plus::<_, T>(l, m, small))
+    let small = if T::EPSILON == f64::EPSILON { l.quiet_div(low, x) } else { l.splat(0.0) };
+    ln_split::<_, T>(l, (m, l.quiet_add(e, exponent)), small)
 }
 
 /// `ln(1 + s + low)` for `s` from 0 to 2^1000 and `low` of at most an ulp of `s`, within 1 ulp of
@@ -141,9 +148,8 @@ pub(crate) fn ln_1p<L: Lanes<f64>, T: Float>(l: L, s: L::V, low: L::V) -> L::V {
     if T::EPSILON == f64::EPSILON {
         r = l.quiet_div(l.quiet_add(r, low), u);
     }
-    let (m, e) = l.split_exponent(u);
-    let small = l.quiet_mul_add(e, l.splat(LN2_LO33), r);
-    l.quiet_mul_add(e, l.splat(LN2_HI33), ln_mantissa_plus::<_, T>(l, m, small))
+    let (high, low) = ln_split::<_, T>(l, l.split_exponent(u), r);
+    if T::EPSILON == f64::EPSILON { l.quiet_add(high, low) } else { high }
 }
 
 /// Logarithm to base 2 of a positive finite number.

@@ -10,6 +10,8 @@ use super::tuning::{BLOCK_OBJECTS, CLUSTERS_PER_HIT, MAX_LISTED_HITS, PREFETCH_B
 use super::validation::are_blocks_valid;
 use super::{InvalidDissimilarity, NearestRef, load_rows};
 use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The position of the row in a hit, above the object: more objects fit no memory.
 const ROW_SHIFT: u32 = 28;

@@ -20,6 +20,17 @@ const fn max_logit<T: Float>() -> f64 {
 /// 2^-100 of the sum.
 const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 
+/// What is known, or asked for, of the sum of a row relative to base 1.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum BaseOne {
+    /// Nothing.
+    Untried,
+    /// The base does not fit the first block.
+    Failed,
+    /// If the base is tried and does not fit, the sum is not needed, and has no meaning.
+    Required,
+}
+
 /// Whether the sum of a block fits the base that it was taken with; `before` is the sum of the
 /// preceding blocks.
 #[inline(always)]

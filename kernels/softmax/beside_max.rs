@@ -22,14 +22,15 @@
 //!    exponent. From rows with a huge maximum, the maximum is subtracted first, which is exact
 //!    wherever it counts ([`Base`]).
 
+use super::logarithms::{Logarithm, Logarithms};
 use super::row_groups::Rows;
 use super::tile::{load_part, row_maximum, tile_maxima};
 use super::tuning::{GROUP_ROWS, MAX_BESIDE_VECTORS, SHORT_ROW_VECTORS, TILE_VECTORS};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulator, reduce_accumulators};
-use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2, rint};
+use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
 use crate::kernels::math::ln::ln_1p;
-use crate::kernels::rows::{Row, maximum};
+use crate::kernels::rows::{Row, load_up_to, maximum};
 
 /// The binary logarithms of the numbers by which exponentials are multiplied, for `f32` and `f64`.
 /// The sum of a part of a row is far from overflow, and what underflows is far below the smallest
@@ -38,45 +39,6 @@ const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
 
 /// From maxima of this magnitude on, the maximum is subtracted from the logits.
 pub(super) const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
-
-/// The logarithm of a sum as an unevaluated sum of two numbers.
-pub(super) type Logarithm = (f64, f64);
-
-/// The logarithms of the sums of a group of rows.
-pub(super) struct Logarithms {
-    /// Their first parts.
-    pub(super) high: [f64; GROUP_ROWS],
-    /// Their second parts.
-    pub(super) low: [f64; GROUP_ROWS],
-}
-
-impl Logarithms {
-    /// No logarithms.
-    pub(super) const EMPTY: Self = Self { high: [0.0; GROUP_ROWS], low: [0.0; GROUP_ROWS] };
-
-    /// The logarithm of row `i`.
-    #[inline(always)]
-    pub(super) fn get(&self, i: usize) -> Logarithm {
-        (self.high[i], self.low[i])
-    }
-
-    /// Changes the logarithm of row `i`.
-    #[inline(always)]
-    pub(super) fn set(&mut self, i: usize, (high, low): Logarithm) {
-        (self.high[i], self.low[i]) = (high, low);
-    }
-
-    /// Whether a first part is NaN.
-    #[inline(always)]
-    pub(super) fn has_nan(&self) -> bool {
-        // By bits: comparisons of NaN in vectors raise a flag on NEON.
-        let mut has_nan = false;
-        for x in &self.high {
-            has_nan |= x.to_bits() & !(1 << 63) > f64::INFINITY.to_bits();
-        }
-        has_nan
-    }
-}
 
 /// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`,
 /// as (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, or if
@@ -129,19 +91,27 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
 /// vectors, with the bits of [`logarithms`].
 #[inline(always)]
 pub(super) fn logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> Logarithm {
+    let len = row.len();
+    if !L::IS_SCALAR && (1..=L::N).contains(&len) {
+        return vectors_logarithm::<L, T>(l, &[load_up_to(l, row, 0, len)]);
+    }
     let mut tile = [l.splat(T::NEG_INFINITY); MAX_BESIDE_VECTORS];
     let vectors = row.len().div_ceil(L::N).clamp(1, MAX_BESIDE_VECTORS);
     load_part(l, row, 0, &mut tile[..vectors]);
     let tile = &tile[..vectors];
-    out_of_line!(l, {
-        let max = row_maximum(l, tile);
-        if max.to_f64().abs() >= MAX_MAXIMUM {
-            return (f64::NAN, 0.0);
-        }
-        let mut sum = PartialSum::new(l, max);
-        sum.add::<false>(l, tile);
-        sum.logarithm(l)
-    })
+    out_of_line!(l, { vectors_logarithm::<L, T>(l, tile) })
+}
+
+/// [`logarithm`] of a row, given its vectors.
+#[inline(always)]
+fn vectors_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &[L::V]) -> Logarithm {
+    let max = row_maximum(l, row);
+    if max.to_f64().abs() >= MAX_MAXIMUM {
+        return (f64::NAN, 0.0);
+    }
+    let mut sum = PartialSum::new(l, max);
+    sum.add::<false>(l, row);
+    sum.logarithm(l)
 }
 
 /// The logarithm of the sum of the exponentials of one row of any length, a part at a time, with
@@ -197,9 +167,10 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
             // Of a maximum that is huge or infinite nothing is computed. In its place stands 0,
             // because comparisons of NaN raise a flag on NEON.
             let m = maxima[i].to_f64();
-            (max[i], bounded[i]) = if m.abs() < MAX_MAXIMUM { (m, m) } else { (f64::NAN, 0.0) };
-            exponents[i] = nearest_exponent(bounded[i]);
-            bases[i] = scaled_base(exponents[i]);
+            let is_ordinary = m.abs() < MAX_MAXIMUM;
+            (max[i], bounded[i]) = if is_ordinary { (m, m) } else { (f64::NAN, 0.0) };
+            let k = nearest_exponent(if is_ordinary { maxima[i] } else { T::ZERO });
+            (exponents[i], bases[i]) = (k.to_f64(), scaled_base(k));
         }
         let mut factors = [0.0; GROUP_ROWS];
         for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
@@ -252,7 +223,7 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
     /// Adds a part of the row; `LONG` as in [`sum_below`].
     #[inline(always)]
     fn add<const LONG: bool>(&mut self, l: L, part: &[L::V]) {
-        let base = scaled_base(nearest_exponent(self.max.to_f64()));
+        let base = scaled_base(nearest_exponent(self.max));
         let ((high, low), maxima) = sum_below::<L, T, LONG>(l, &UntabledExp::new(l), part, self.max, base);
         let (high, error) = add_two_sum(l.double(), (self.high, self.low), high);
         (self.high, self.low) = (high, l.double().quiet_add(error, low));
@@ -270,7 +241,7 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
             reduce_accumulator(d, self.high, self.low)
         };
         let (max, rest) = (d.splat(m), (d.splat(high), d.splat(low)));
-        let p = factor(d, max, d.splat(nearest_exponent(m)));
+        let p = factor(d, max, d.splat(nearest_exponent(self.max).to_f64()));
         let (m, ln) = logarithm_of_rest::<_, T>(d, max, d.splat(self.maxima - 1.0), rest, p);
         (d.to_array(m)[0], d.to_array(ln)[0])
     }
@@ -279,14 +250,15 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
 /// The exponent of the number that exponentials beside a maximum with the exponent k are divided
 /// by.
 #[inline(always)]
-pub(super) fn scaled_base<T: Float>(k: f64) -> T {
-    T::from_f64(k - LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)])
+pub(super) fn scaled_base<T: Float>(k: T) -> T {
+    k - T::from_f64(LOG2_SCALE[usize::from(T::EPSILON == f64::EPSILON)])
 }
 
-/// k, see the module.
+/// k, see the module. In the precision of the type it is ready sooner, and barely beyond the
+/// nearest integer where it is not that one.
 #[inline(always)]
-pub(super) fn nearest_exponent(m: f64) -> f64 {
-    rint(m * core::f64::consts::LOG2_E)
+pub(super) fn nearest_exponent<T: Float>(m: T) -> T {
+    (m * T::LOG2_E + T::SHIFTER) - T::SHIFTER
 }
 
 /// e^(k ln 2 - m) - 1.
@@ -310,8 +282,7 @@ pub(super) fn logarithm_of_rest<D: Lanes<f64>, T: Float>(
     // (high + low) * (1 + p) without the scale. It is a power of two: only a subnormal result is
     // rounded.
     let (s, low) = if T::EPSILON > f64::EPSILON {
-        let rest = d.quiet_mul(d.quiet_mul_add(high, p, high), scale);
-        (d.quiet_add(others, rest), low)
+        (d.quiet_mul_add(high, d.quiet_mul_add(p, scale, scale), others), low)
     } else {
         let low = d.quiet_mul(d.quiet_mul_add(high, p, d.quiet_mul_add(low, p, low)), scale);
         let (high, low) = add_two_sum(d, (d.quiet_mul(high, scale), zero), low);

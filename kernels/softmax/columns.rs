@@ -252,7 +252,7 @@ fn logarithms<L: ExpLanes<T>, T: Float>(
     let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
     let (exponents, mut bases) = (band.exponents(), [T::ZERO; BAND_COLUMNS]);
     for (base, k) in bases.iter_mut().zip(exponents) {
-        *base = scaled_base(k);
+        *base = scaled_base(T::from_f64(k));
     }
     let (mut sums, mut errors, mut others) = ([0.0; BAND_COLUMNS], [0.0; BAND_COLUMNS], [-1.0; BAND_COLUMNS]);
     for start in (0..rows).step_by(BLOCK_ROWS) {

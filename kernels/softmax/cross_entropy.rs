@@ -3,9 +3,9 @@
 //! The loss takes the pass that sums the exponentials. The gradient takes the passes of softmax,
 //! and shares the sum with the loss.
 
-use super::beside_max::Logarithm;
 use super::ext_sum::ExtSum;
 use super::forward::softmax_groups;
+use super::logarithms::Logarithm;
 use super::logits::Logits;
 use super::row_groups::Rows;
 use super::tuning::Tuning;

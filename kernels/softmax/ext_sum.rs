@@ -1,6 +1,6 @@
 //! Sums of exponentials as (mantissa, exponent): compensated, and relative to a base.
 
-use super::beside_max::{Logarithm, Logarithms};
+use super::logarithms::{Logarithm, Logarithms};
 use super::tuning::GROUP_ROWS;
 use crate::kernels::lanes::{Float, Lanes, split_exponent};
 use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, two_sum};
@@ -185,14 +185,16 @@ impl<T: Float> ExtSum<T> {
             Self::ln_parts_of(d, &[*self; GROUP_ROWS], 1, &mut results);
             return results.get(0);
         }
-        let (mut high, zero) = (d.splat(self.high), d.splat(0.0));
+        let mut high = d.splat(self.high);
         if T::EPSILON == f64::EPSILON {
             // Hidden as in `ln_parts_of`; logarithms for `f32` do not divide.
             high = core::hint::black_box(high);
         }
-        let low = d.splat(self.low);
-        let (high, low) = ln_parts::<_, T>(d, high, low, zero);
-        let (high, low) = add_fast_two_sum(d, (high, zero), low);
+        let zero = d.splat(0.0);
+        let (mut high, mut low) = ln_parts::<_, T>(d, high, d.splat(self.low), zero);
+        if T::EPSILON == f64::EPSILON {
+            (high, low) = add_fast_two_sum(d, (high, zero), low);
+        }
         (d.to_array(high)[0], d.to_array(low)[0])
     }
 

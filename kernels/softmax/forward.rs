@@ -1,12 +1,12 @@
 //! Softmax of rows, also with the cross-entropy and its gradient.
 
-use super::base_one::base_fits;
+use super::base_one::{BaseOne, base_fits};
 use super::cross_entropy::Losses;
 use super::ext_sum::ExtSum;
 use super::logarithms::{LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::{Rows, all_may_be_stored, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows};
-use super::sum_exp::{BaseOne, row_sum_exp, row_sum_exp_store, sum_in_flight, tail_exp};
+use super::sum_exp::{VectorSum, row_sum_exp, row_sum_exp_store, sum_of_vectors};
 use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
@@ -163,30 +163,7 @@ fn softmax_vectors<L: ExpLanes<T>, T: Float, const K: usize>(
     row: &mut impl Row<T>,
     weight: f64,
 ) -> Option<ExtSum<T>> {
-    if K > L::IN_FLIGHT {
-        // Unreachable, as in `tail_sum`.
-        return None;
-    }
-    let (exp, len) = (Exp::for_sums(l, Base::ONE), row.len());
-    let (e, starts) = if K == 1 {
-        ([exp.eval::<Recorded>(l, load_up_to(l, row, 0, len)); K], [0; K])
-    } else {
-        tail_exp::<L, T, Recorded, K>(l, &exp, row, 0, len)
-    };
-    let mut terms = e;
-    if K > 1 {
-        terms[K - 1] = l.keep_last(e[K - 1], len - (K - 1) * L::N);
-    }
-    let (sum, _) = sum_in_flight(l, &terms);
-    // Infinite sums would raise a flag.
-    if l.exp_overflowed(sum) {
-        return None;
-    }
-    let (high, low) = reduce_accumulator(l, sum, l.splat(T::ZERO));
-    if !base_fits::<T>(high, 0.0) {
-        return None;
-    }
-    let sum = ExtSum::base_one(high, low);
+    let VectorSum { e, starts, sum, .. } = sum_of_vectors::<L, T, K>(l, row)?;
     let (first, second) = sum.scaled_reciprocal(weight);
     let reciprocal = (l.splat(first), l.splat(second));
     for (e, start) in e.into_iter().zip(starts) {

@@ -1,12 +1,12 @@
 //! What is made of the logarithms of the sums of rows: log-softmax, log-sum-exp and cross-entropy.
 
-use super::beside_max::Logarithm;
+use super::base_one::BaseOne;
 use super::cross_entropy::{all_ignored, class_logit, is_near, logarithm_minus, loss};
 use super::ext_sum::ExtSum;
-use super::logarithms::{LogarithmBuffers, group_logarithms, row_logarithm};
+use super::logarithms::{Logarithm, LogarithmBuffers, group_logarithms, row_logarithm};
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, row_groups};
-use super::sum_exp::{BaseOne, row_sum_exp};
+use super::sum_exp::row_sum_exp;
 use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, SHORT_ROW_VECTORS, beside_max_vectors};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
@@ -14,8 +14,8 @@ use crate::kernels::rows::{Row, SrcDst, map_row_by_length};
 use core::ops::Range;
 
 /// A logarithm of at least this magnitude has the accuracy of log-sum-exp even if one exponential
-/// dominates: a rounding error of the sum is at most a sixteenth of a unit in its last place.
-const MIN_LOG_SUM_EXP: f64 = 16.0;
+/// dominates: a rounding error of the sum is at most an eighth of a unit in its last place.
+const MIN_LOG_SUM_EXP: f64 = 8.0;
 
 /// What is made of the logarithms of the sums of rows.
 enum Results<'a, T> {

@@ -6,15 +6,55 @@
 //! ([`MAX_SHARE`](super::sum_exp::MAX_SHARE)). The choice depends on nothing but the row, so that a
 //! row has the same bits alone, in a group, and in a matrix with more columns.
 
-use super::beside_max::{self, Logarithm, Logarithms};
+use super::base_one::BaseOne;
+use super::beside_max;
 use super::ext_sum::ExtSum;
 use super::row_groups::{Rows, all_may_fit_base_one, group_sum_exp_base_one};
-use super::sum_exp::{BaseOne, RowSum, row_sum_exp};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, TILE_VECTORS, beside_max_vectors};
+use super::sum_exp::{RowSum, VectorSum, may_dominate, row_sum_exp, sum_of_vectors};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, MAX_BESIDE_VECTORS, TILE_VECTORS, beside_max_vectors};
 use crate::kernels::lanes::{Float, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
 use crate::kernels::rows::{Row, has_nan, maximum};
 use core::ops::Range;
+
+/// The logarithm of a sum as an unevaluated sum of two numbers.
+pub(super) type Logarithm = (f64, f64);
+
+/// The logarithms of the sums of a group of rows.
+pub(super) struct Logarithms {
+    /// Their first parts.
+    pub(super) high: [f64; GROUP_ROWS],
+    /// Their second parts.
+    pub(super) low: [f64; GROUP_ROWS],
+}
+
+impl Logarithms {
+    /// No logarithms.
+    pub(super) const EMPTY: Self = Self { high: [0.0; GROUP_ROWS], low: [0.0; GROUP_ROWS] };
+
+    /// The logarithm of row `i`.
+    #[inline(always)]
+    pub(super) fn get(&self, i: usize) -> Logarithm {
+        (self.high[i], self.low[i])
+    }
+
+    /// Changes the logarithm of row `i`.
+    #[inline(always)]
+    pub(super) fn set(&mut self, i: usize, (high, low): Logarithm) {
+        (self.high[i], self.low[i]) = (high, low);
+    }
+
+    /// Whether a first part is NaN.
+    #[inline(always)]
+    pub(super) fn has_nan(&self) -> bool {
+        // By bits: comparisons of NaN in vectors raise a flag on NEON.
+        let mut has_nan = false;
+        for x in &self.high {
+            has_nan |= x.to_bits() & !(1 << 63) > f64::INFINITY.to_bits();
+        }
+        has_nan
+    }
+}
 
 /// The sum of the exponentials of a row and its logarithm. If the sum is degenerate, the logarithm
 /// has no meaning. Of a row that is summed beside its maximum, the sum is 1. A dominating
@@ -30,7 +70,12 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
         return if ln.0.is_nan() { second_look(l, row) } else { (ExtSum::base_one(1.0, 0.0), ln) };
     }
     let base_one = if row.len() <= BLOCK_ELEMENTS { BaseOne::Required } else { BaseOne::Untried };
-    let RowSum { sum, may_dominate, failed_base_one } = row_sum_exp(l, row, base_one);
+    let RowSum { sum, may_dominate, failed_base_one } =
+        if beside_max_vectors::<T>() < L::IN_FLIGHT && row.len() <= L::IN_FLIGHT * L::N {
+            if row.len() <= 3 * L::N { in_flight_sum::<L, T, 3>(l, row) } else { in_flight_sum::<L, T, 4>(l, row) }
+        } else {
+            row_sum_exp(l, row, base_one)
+        };
     if failed_base_one && base_one == BaseOne::Required {
         return second_look(l, row);
     }
@@ -38,12 +83,30 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
     if may_dominate && ln.0.abs() < exact_from { second_look(l, row) } else { (sum, ln) }
 }
 
+/// The sum of the exponentials of a row of `K` vectors relative to base 1. They stay in registers.
+#[inline(always)]
+fn in_flight_sum<L: ExpLanes<T>, T: Float, const K: usize>(l: L, row: &impl Row<T>) -> RowSum<T> {
+    match sum_of_vectors::<L, T, K>(l, row) {
+        Some(VectorSum { sum, bounds, .. }) => {
+            let may_dominate = may_dominate::<T>(l.reduce_max(bounds).to_f64(), sum.high());
+            RowSum { sum, may_dominate, failed_base_one: false }
+        }
+        None => RowSum { sum: ExtSum::NAN, may_dominate: false, failed_base_one: true },
+    }
+}
+
 /// [`row_logarithm`] of a row that is summed beside its maximum, out of line.
 #[inline(always)]
 fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
     let row = row.reborrow();
     out_of_line!(l, {
-        let ln = beside_max::logarithm_of_parts(l, &row, &mut [l.splat(T::ZERO); TILE_VECTORS]);
+        let mut ln = (f64::NAN, 0.0);
+        if row.len() <= MAX_BESIDE_VECTORS * L::N {
+            ln = beside_max::logarithm(l, &row);
+        }
+        if ln.0.is_nan() {
+            ln = beside_max::logarithm_of_parts(l, &row, &mut [l.splat(T::ZERO); TILE_VECTORS]);
+        }
         if !ln.0.is_nan() {
             return (ExtSum::base_one(1.0, 0.0), ln);
         }

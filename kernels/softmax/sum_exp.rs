@@ -8,18 +8,25 @@
 //!
 //! [^1]: A block that does not fit its base is read twice.
 
-use super::base_one::{base_fits, certainly_fits_base_one, may_fit_base_one};
+use super::base_one::{BaseOne, base_fits, certainly_fits_base_one, may_fit_base_one};
 use super::ext_sum::ExtSum;
 use super::tuning::BLOCK_ELEMENTS;
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, Recorded, Shifted};
-use crate::kernels::rows::{LINE_BYTES, Row, has_nan, maximum};
+use crate::kernels::rows::{LINE_BYTES, Row, has_nan, load_up_to, maximum};
 
 /// If no exponential is more than this share of the sum, the logarithm of the sum is more than 1
 /// above the maximum. Differences from it then keep their accuracy; otherwise see
 /// [`beside_max`](super::beside_max).
 pub(super) const MAX_SHARE: f64 = 0.36;
+
+/// Whether the bound of an exponential is more than [`MAX_SHARE`] of the sum.
+#[inline(always)]
+pub(super) fn may_dominate<T: Float>(bound: f64, sum: f64) -> bool {
+    // In the precision of the type, as in a group.
+    bound > T::from_f64(sum * MAX_SHARE).to_f64()
+}
 
 /// The sum of the exponentials of a row.
 pub(super) struct RowSum<T> {
@@ -29,17 +36,6 @@ pub(super) struct RowSum<T> {
     pub(super) may_dominate: bool,
     /// Whether [`Base::ONE`] was tried and does not fit the row, or the row has no sum.
     pub(super) failed_base_one: bool,
-}
-
-/// What is known, or asked for, of the sum of a row relative to [`Base::ONE`].
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum BaseOne {
-    /// Nothing.
-    Untried,
-    /// The base does not fit the first block.
-    Failed,
-    /// If the base is tried and does not fit, the sum is not needed, and has no meaning.
-    Required,
 }
 
 /// The sum of the exponentials of a row, out of line.
@@ -87,9 +83,7 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
             bound = bound.max(block.bound);
             at = end;
         }
-        // In the precision of the type, as in a group.
-        let may_dominate = bound > T::from_f64(sum.high() * MAX_SHARE).to_f64();
-        RowSum { sum, may_dominate, failed_base_one }
+        RowSum { sum, may_dominate: may_dominate::<T>(bound, sum.high()), failed_base_one }
     })
 }
 
@@ -339,6 +333,48 @@ fn tail_sum<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool, const K: usiz
     }
     e[K - 1] = l.keep_last(e[K - 1], end - at - (K - 1) * L::N);
     sum_in_flight(l, &e)
+}
+
+/// The exponentials of a row of a few vectors, and their sum, relative to [`Base::ONE`].
+pub(super) struct VectorSum<L: ExpLanes<T>, T: Float, const K: usize> {
+    /// The exponentials.
+    pub(super) e: [L::V; K],
+    /// Where the vectors start.
+    pub(super) starts: [usize; K],
+    /// Bounds of the exponentials, see [`sum_in_flight`].
+    pub(super) bounds: L::V,
+    /// The sum.
+    pub(super) sum: ExtSum<T>,
+}
+
+/// The exponentials of a row of `K` vectors and their sum, with the bits of [`block_lane_sums`], or
+/// `None` if base 1 does not fit the row.
+#[inline(always)]
+pub(super) fn sum_of_vectors<L: ExpLanes<T>, T: Float, const K: usize>(
+    l: L,
+    row: &impl Row<T>,
+) -> Option<VectorSum<L, T, K>> {
+    if K > L::IN_FLIGHT {
+        // Unreachable, as in `tail_sum`.
+        return None;
+    }
+    let (exp, len) = (Exp::for_sums(l, Base::ONE), row.len());
+    let (e, starts) = if K == 1 {
+        ([exp.eval::<Recorded>(l, load_up_to(l, row, 0, len)); K], [0; K])
+    } else {
+        tail_exp::<L, T, Recorded, K>(l, &exp, row, 0, len)
+    };
+    let mut terms = e;
+    if K > 1 {
+        terms[K - 1] = l.keep_last(e[K - 1], len - (K - 1) * L::N);
+    }
+    let (sum, bounds) = sum_in_flight(l, &terms);
+    // Infinite sums would raise a flag.
+    if l.exp_overflowed(sum) {
+        return None;
+    }
+    let (high, low) = reduce_accumulator(l, sum, l.splat(T::ZERO));
+    base_fits::<T>(high, 0.0).then(|| VectorSum { e, starts, bounds, sum: ExtSum::base_one(high, low) })
 }
 
 /// The exponentials of the `K` vectors from `at` to `end`, and where they start. The last vector

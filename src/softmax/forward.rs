@@ -105,7 +105,7 @@ functions_and_isa_methods! {
     /// - Errors: none.
     /// - Cost and source: 1 exp and 1 read per element, 2 exp in blocks of 4096 elements that need
     ///   a new base; 1 exp and 2 reads more if one exponential is more than about a third of the
-    ///   sum and the result is between -16 and 16, or instead of a new base in slices of up to 4096
+    ///   sum and the result is between -8 and 8, or instead of a new base in slices of up to 4096
     ///   elements. Dukhan & Ablavatski 2020, algorithm 3, pass 1.
     ///
     /// ```
