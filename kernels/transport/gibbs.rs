@@ -1,7 +1,6 @@
 //! Rows of the Gibbs matrix `K_ij = 2^(U_i + G_j - eta C_ij)` and their sums.
 
-use super::gibbs_stride;
-use super::potentials::{SplitColumns, has_low_part, is_coarse, round_to_quantum};
+use super::potentials::{SplitColumns, has_low_part, is_coarse, quantum, round_to_quantum};
 use super::tuning::FLUSH_VECTORS;
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp2, ExpLanes, pow2};
@@ -41,6 +40,8 @@ pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
     exp: Exp2<L, T>,
     /// The column potentials.
     columns: SplitColumns<'a, T>,
+    /// The power of two of which shifts are multiples.
+    quantum: f64,
     /// Whether they are too coarse for the main loop, and all rows are taken by [`stabilized_row`].
     is_coarse: bool,
 }
@@ -49,7 +50,8 @@ impl<'a, L: ExpLanes<T>, T: Float> GibbsEval<'a, L, T> {
     /// An evaluator for potentials up to `max_abs`.
     #[inline(always)]
     pub(super) fn new(l: L, eta: T, columns: SplitColumns<'a, T>, max_abs: f64) -> Self {
-        Self { eta: l.splat(eta), exp: Exp2::new(l), columns, is_coarse: is_coarse::<T>(max_abs) }
+        let (quantum, is_coarse) = (quantum::<T>(max_abs), is_coarse::<T>(max_abs));
+        Self { eta: l.splat(eta), exp: Exp2::new(l), columns, quantum, is_coarse }
     }
 
     /// A vector of each of R rows, of which `high` are the potentials of the columns.
@@ -92,27 +94,31 @@ fn cost_product<L: Lanes<T>, T: Float>(l: L, cost: L::V, e: L::V) -> L::V {
     l.mul(l.select(l.lt(zero, e), cost, zero), e)
 }
 
-/// Writes R rows of the Gibbs matrix to `gibbs` and returns their sums; [`RowSum::cost`] stays 0
-/// unless `WITH_COST`. In the same loop, adds the rows of `before` to its column sums, and
-/// prefetches the `next` rows. In a prototype for 1024 x 1024 f32 on Zen 4, that took 0.156 ns per
-/// entry, and 0.174 in two loops.
+/// Writes R rows of the Gibbs matrix to `block` and returns their sums; [`RowSum::cost`] stays 0
+/// unless `WITH_COST`. In the same loop, adds the rows that the block had to column sums, each
+/// times its weight, and prefetches the `next` rows. In a prototype for 1024 x 1024 f32 on Zen 4,
+/// that took 0.156 ns per entry, and 0.174 in two loops.
 #[inline(always)]
-pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
+fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
     rows: [&[T]; R],
     shifts: [T; R],
-    gibbs: &mut [T],
-    mut before: Option<(WeightedRows<'_, T, R>, &mut [T])>,
+    block: &mut [T],
+    mut added: Option<([T; R], &mut [T])>,
     next: [&[T]; R],
 ) -> [RowSum; R] {
     let mut totals = [RowSum::default(); R];
     if eval.is_coarse {
-        if let Some((rows, column_sums)) = before {
-            add_block(l, &rows, column_sums);
+        if let Some((weights, column_sums)) = added {
+            add_block(l, block, weights, column_sums);
         }
         // NaN is out of range.
         return [RowSum { sum: f64::NAN, cost: 0.0 }; R];
+    }
+    let mut weights = [l.splat(T::ZERO); R];
+    if let Some((numbers, _)) = &added {
+        weights = splats(l, *numbers);
     }
     let cols = rows[0].len();
     let (whole, all) = (cols - cols % L::N, cols.next_multiple_of(L::N));
@@ -123,45 +129,47 @@ pub(super) fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_CO
         let len = whole - start;
         let (high, factors) = (&eval.columns.high[start..][..len], &eval.columns.factors[start..][..len]);
         let mut row: [&[T]; R] = [&[]; R];
-        let mut out = [(); R].map(|()| <&mut [T]>::default());
-        for (i, gibbs) in gibbs.chunks_mut(gibbs_stride(cols)).take(R).enumerate() {
-            (row[i], out[i]) = (&rows[i][start..][..len], &mut gibbs[start..][..len]);
+        for i in 0..R {
+            row[i] = &rows[i][start..][..len];
         }
-        let mut adder = match &mut before {
-            Some((rows, sums)) => Some(Adder::new(l, rows, &mut sums[start..][..len], start, len)),
+        let mut column_sums = match &mut added {
+            Some((_, sums)) => Some(&mut sums[start..][..len]),
             None => None,
         };
+        let mut entries = block[R * start..].chunks_exact_mut(R * L::N);
         let mut at = 0;
         while len - at >= L::N {
+            let Some(entries) = entries.next() else { break };
             prefetch_rows(l, next, start + at);
+            if let Some(sums) = &mut column_sums {
+                add_vectors(l, entries, &weights, &mut sums[at..]);
+            }
             let mut costs = [l.splat(T::ZERO); R];
             for i in 0..R {
                 costs[i] = l.load(&row[i][at..]);
             }
             let e = eval.entries(l, shifts, costs, l.load(&high[at..]));
             for i in 0..R {
-                l.store(&mut out[i][at..], e[i]);
+                l.store(&mut entries[i * L::N..], e[i]);
             }
             sums.add(l, costs, e, l.load(&factors[at..]));
-            if let Some(adder) = &mut adder {
-                adder.add_at(l, at);
-            }
             at += L::N;
         }
         if whole < end {
+            let entries = &mut block[R * whole..][..R * L::N];
             prefetch_rows(l, next, whole);
+            if let Some((_, sums)) = &mut added {
+                add_vectors(l, entries, &weights, &mut sums[whole..]);
+            }
             let mut costs = [l.splat(T::ZERO); R];
             for i in 0..R {
                 costs[i] = l.load_tail(&rows[i][whole..], T::ZERO);
             }
             let e = eval.entries(l, shifts, costs, l.load(&eval.columns.high[whole..]));
             for i in 0..R {
-                l.store(&mut gibbs[i * gibbs_stride(cols) + whole..], e[i]);
+                l.store(&mut entries[i * L::N..], e[i]);
             }
             sums.add(l, costs, e, l.load(&eval.columns.factors[whole..]));
-            if let Some((rows, column_sums)) = &mut before {
-                Adder::new(l, rows, &mut column_sums[whole..end], whole, L::N).add_at(l, 0);
-            }
         }
         sums.flush(l, &mut totals);
     }
@@ -206,68 +214,93 @@ impl<L: Lanes<T>, T: Float, const R: usize, const WITH_COST: bool> BlockSums<L, 
     }
 }
 
-/// Writes the row of the Gibbs matrix for the potential `u`, and returns the shift that it was
-/// evaluated with: `u` as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum
-/// is out of range.
+/// [`gibbs_rows`] for the potentials `u`. Returns also the shift that each row was evaluated with:
+/// its potential as a multiple of the quantum, or the shift of [`stabilized_row`] if the sum is out
+/// of range.
 #[inline(always)]
-pub(super) fn gibbs_row<L: ExpLanes<T>, T: Float>(
+pub(super) fn stable_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
-    quantum: f64,
-    row: &[T],
-    u: f64,
-    gibbs: &mut [T],
-) -> f64 {
-    let rounded = T::from_f64(round_to_quantum(quantum, u));
-    let [total] = gibbs_rows::<L, T, 1, false>(l, eval, [row], [rounded], gibbs, None, [&[]]);
-    let mut shift = rounded.to_f64();
-    if !row_range::<T>().contains(&total.sum) {
-        (shift, _) = stabilized_row(l, eval, quantum, row, gibbs);
+    rows: [&[T]; R],
+    u: [f64; R],
+    block: &mut [T],
+    added: Option<([T; R], &mut [T])>,
+    next: [&[T]; R],
+) -> ([f64; R], [RowSum; R]) {
+    let mut rounded = [T::ZERO; R];
+    for (rounded, &u) in rounded.iter_mut().zip(&u) {
+        *rounded = T::from_f64(round_to_quantum(eval.quantum, u));
     }
-    shift
+    let mut totals = gibbs_rows::<L, T, R, WITH_COST>(l, eval, rows, rounded, block, added, next);
+    let mut shifts = rounded.map(T::to_f64);
+    let mut in_range = true;
+    for total in &totals {
+        in_range &= row_range::<T>().contains(&total.sum);
+    }
+    if !in_range {
+        for i in 0..R {
+            if !row_range::<T>().contains(&totals[i].sum) {
+                (shifts[i], totals[i]) = stabilized_row(l, eval, rows[i], &mut block[i * L::N..], R);
+            }
+        }
+    }
+    (shifts, totals)
 }
 
-/// Writes the arguments of the exponentials of a row to `out` and returns their maximum.
+/// Writes the arguments of the exponentials of a row to every `of`-th vector of `out`, and returns
+/// their maximum.
 #[inline(always)]
-fn arguments<L: ExpLanes<T>, T: Float>(l: L, eval: &GibbsEval<'_, L, T>, row: &[T], shift: T, out: &mut [T]) -> f64 {
+fn arguments<L: ExpLanes<T>, T: Float>(
+    l: L,
+    eval: &GibbsEval<'_, L, T>,
+    row: &[T],
+    shift: T,
+    out: &mut [T],
+    of: usize,
+) -> f64 {
     let mut max = l.splat(T::NEG_INFINITY);
     let mut at = 0;
     while at < row.len() {
         let y = eval.argument(l, l.splat(shift), l.load(&eval.columns.high[at..]), l.load_up_to(&row[at..], T::ZERO));
         let y = l.add(y, l.load(&eval.columns.low[at..]));
-        l.store(&mut out[at..], y);
+        l.store(&mut out[at * of..], y);
         max = l.max(y, max);
         at += L::N;
     }
     l.reduce_max(max).to_f64()
 }
 
-/// Writes one row of the Gibbs matrix relative to its maximum, out of line, and returns its shift
-/// and its sums. If the maximum is not finite, the shift is infinite, the row 0, and its sum 1.
+/// Writes one row of the Gibbs matrix relative to its maximum to every `of`-th vector of `out`, out
+/// of line, and returns its shift and its sums. If the maximum is not finite, the shift is
+/// infinite, the row 0, and its sum 1.
 #[inline(always)]
 pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     l: L,
     eval: &GibbsEval<'_, L, T>,
-    quantum: f64,
     row: &[T],
-    gibbs: &mut [T],
+    out: &mut [T],
+    of: usize,
 ) -> (f64, RowSum) {
     let eval = *eval;
     out_of_line!(l, {
         // Without a shift, arguments are rounded too coarsely for the exponential, but their
         // maximum gives the shift.
-        let shift = T::from_f64(round_to_quantum(quantum, -arguments(l, &eval, row, T::ZERO, gibbs)));
-        let max = arguments(l, &eval, row, shift, gibbs);
+        let shift = T::from_f64(round_to_quantum(eval.quantum, -arguments(l, &eval, row, T::ZERO, out, of)));
+        let max = arguments(l, &eval, row, shift, out, of);
         if !max.is_finite() {
-            gibbs.fill(T::ZERO);
+            let mut at = 0;
+            while at < row.len() {
+                l.store(&mut out[at * of..], l.splat(T::ZERO));
+                at += L::N;
+            }
             return (f64::INFINITY, RowSum { sum: 1.0, cost: 0.0 });
         }
         let offset = l.splat(T::from_f64(max));
         let mut total = RowSum::default();
         let mut at = 0;
         while at < row.len() {
-            let e = eval.exp.eval(l, l.sub(l.load(&gibbs[at..]), offset));
-            l.store(&mut gibbs[at..], e);
+            let e = eval.exp.eval(l, l.sub(l.load(&out[at * of..]), offset));
+            l.store(&mut out[at * of..], e);
             let factor = l.load(&eval.columns.factors[at..]);
             total.sum += l.reduce_sum(l.mul(e, factor));
             let cost = cost_product(l, l.load_up_to(&row[at..], T::ZERO), e);
@@ -280,7 +313,7 @@ pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
 
 /// Prefetches the cache line that begins with column `at` of each row, if one begins there.
 #[inline(always)]
-pub(super) fn prefetch_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], at: usize) {
+fn prefetch_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], at: usize) {
     if (at * size_of::<T>()).is_multiple_of(64) {
         for row in rows {
             l.prefetch_far(row, at);
@@ -288,63 +321,39 @@ pub(super) fn prefetch_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [
     }
 }
 
-/// R rows of a Gibbs matrix that are to be added up, each times its weight.
-#[derive(Clone, Copy)]
-pub(super) struct WeightedRows<'a, T, const R: usize> {
-    /// The rows.
-    pub(super) gibbs: &'a [T],
-    /// The distance of the rows, that of [`gibbs_stride`].
-    pub(super) stride: usize,
-    /// One weight per row.
-    pub(super) weights: [T; R],
-}
-
-/// Adds R rows to column sums, vector by vector.
-struct Adder<'a, L: Lanes<T>, T: Float, const R: usize> {
-    /// The rows, each from the same column on.
-    rows: [&'a [T]; R],
-    /// Their weights.
-    weights: [L::V; R],
-    /// The column sums, from that column on.
-    sums: &'a mut [T],
-}
-
-impl<'a, L: Lanes<T>, T: Float, const R: usize> Adder<'a, L, T, R> {
-    /// Adds `len` columns from `start` on to as many `sums`.
-    #[inline(always)]
-    fn new(l: L, added: &WeightedRows<'a, T, R>, sums: &'a mut [T], start: usize, len: usize) -> Self {
-        let (mut rows, mut weights): ([&[T]; R], _) = ([&[]; R], [l.splat(T::ZERO); R]);
-        for i in 0..R {
-            // By index, so that the compiler knows that all rows are as long as `sums`. For slices
-            // from an iterator it would check the bounds of each vector of each row.
-            rows[i] = &added.gibbs[i * added.stride + start..][..len];
-            weights[i] = l.splat(added.weights[i]);
-        }
-        Self { rows, weights, sums }
-    }
-
-    /// Adds the vectors at `at`.
-    #[inline(always)]
-    fn add_at(&mut self, l: L, at: usize) {
-        let sum = l.load(&self.sums[at..]);
-        // First the sum of the block: fewer additions to a large sum round less.
-        let mut added = l.mul(self.weights[0], l.load(&self.rows[0][at..]));
-        for i in 1..R {
-            added = l.mul_add(self.weights[i], l.load(&self.rows[i][at..]), added);
-        }
-        l.store(&mut self.sums[at..], l.add(sum, added));
-    }
-}
-
-/// Adds R rows, each times its weight, to the column sums.
+/// Each number in every lane of a vector of its own.
 #[inline(always)]
-pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(l: L, added: &WeightedRows<'_, T, R>, sums: &mut [T]) {
-    let len = sums.len();
-    let mut adder = Adder::new(l, added, sums, 0, len);
-    let mut at = 0;
-    while len - at >= L::N {
-        adder.add_at(l, at);
-        at += L::N;
+pub(super) fn splats<L: Lanes<T>, T: Float, const R: usize>(l: L, numbers: [T; R]) -> [L::V; R] {
+    let mut vectors = [l.splat(T::ZERO); R];
+    for i in 0..R {
+        vectors[i] = l.splat(numbers[i]);
+    }
+    vectors
+}
+
+/// Adds a vector of each of R rows, times the weight of the row, to a vector of column sums.
+#[inline(always)]
+pub(super) fn add_vectors<L: Lanes<T>, T: Float, const R: usize>(
+    l: L,
+    entries: &[T],
+    weights: &[L::V; R],
+    sums: &mut [T],
+) {
+    let sum = l.load(sums);
+    // First the sum of the block: fewer additions to a large sum round less.
+    let mut added = l.mul(weights[0], l.load(entries));
+    for i in 1..R {
+        added = l.mul_add(weights[i], l.load(&entries[i * L::N..]), added);
+    }
+    l.store(sums, l.add(sum, added));
+}
+
+/// Adds the rows of a block, each times its weight, to the column sums.
+#[inline(always)]
+pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(l: L, block: &[T], weights: [T; R], sums: &mut [T]) {
+    let weights = splats(l, weights);
+    for (entries, sums) in block.chunks_exact(R * L::N).zip(sums.chunks_exact_mut(L::N)) {
+        add_vectors(l, entries, &weights, sums);
     }
 }
 

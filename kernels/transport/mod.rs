@@ -93,6 +93,18 @@ pub struct Problem<'a, T> {
     pub(crate) log2_b: &'a [f64],
 }
 
+impl<'a, T> Problem<'a, T> {
+    /// The rows of a block, of those with mass. A block that is not whole repeats the last row.
+    #[inline(always)]
+    fn block_rows(&self, first: usize) -> [&'a [T]; BLOCK_ROWS] {
+        let mut rows: [&[T]; BLOCK_ROWS] = [&[]; BLOCK_ROWS];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = self.cost.row(self.support[(first + i).min(self.support.len() - 1)]);
+        }
+        rows
+    }
+}
+
 /// Memory for one pass over the cost matrix. Its contents do not matter before and after.
 pub struct Workspace<'a, T> {
     /// `padded(cols)` numbers: the high part of G, or the column scalings.
@@ -101,7 +113,7 @@ pub struct Workspace<'a, T> {
     pub(crate) g_low: &'a mut [T],
     /// `padded(cols)` numbers: the low part of G as factors.
     pub(crate) g_factors: &'a mut [T],
-    /// [`gibbs_blocks_len`] numbers: two blocks of rows of the Gibbs matrix.
+    /// [`gibbs_block_len`] numbers: a block of rows of the Gibbs matrix, whose vectors take turns.
     pub(crate) gibbs: &'a mut [T],
     /// `padded(cols)` numbers: the column sums since they were last added to `column_sums`.
     pub(crate) partial_sums: &'a mut [T],
@@ -132,14 +144,7 @@ pub(crate) fn padded(cols: usize) -> usize {
     cols.next_multiple_of(MAX_LANES)
 }
 
-/// The distance of the rows of a Gibbs matrix of `cols` or `padded(cols)` columns, in elements. It
-/// is never a multiple of 4096 bytes: the CPU compares the low 12 bits of addresses first, and
-/// would take a store to one row for a store to the same column of every row.
-fn gibbs_stride(cols: usize) -> usize {
-    padded(cols) + MAX_LANES * usize::from(padded(cols).is_multiple_of(512))
-}
-
 /// The number of elements that [`Workspace::gibbs`] needs.
-pub(crate) fn gibbs_blocks_len(cols: usize) -> usize {
-    2 * BLOCK_ROWS * gibbs_stride(cols)
+pub(crate) fn gibbs_block_len(cols: usize) -> usize {
+    BLOCK_ROWS * padded(cols)
 }

@@ -1,7 +1,7 @@
 //! Rows of the plan `P_ij = a_i 2^(U_i + G_j - eta C_ij)`.
 
-use super::gibbs::{GibbsEval, at_most_finite, gibbs_row};
-use super::potentials::{PotentialsRef, SplitColumns, quantum};
+use super::gibbs::{GibbsEval, at_most_finite, stable_rows};
+use super::potentials::{PotentialsRef, SplitColumns};
 use super::{Problem, Workspace};
 use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
@@ -18,7 +18,6 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
     first: usize,
     mut out: MatMut<'_, T>,
 ) {
-    let quantum = quantum::<T>(potentials.max_abs);
     let columns = SplitColumns::new(l, potentials, [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors]);
     let eval = GibbsEval::new(l, p.eta, columns, potentials.max_abs);
     let start = p.support.partition_point(
@@ -35,7 +34,7 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
             out.row_mut(without_mass).fill(T::ZERO);
         }
         written = at + 1;
-        let shift = gibbs_row(l, &eval, quantum, p.cost.row(i), u, w.gibbs);
+        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [u], w.gibbs, None, [&[]]);
         let (mass, scale) = (p.total_mass * a, exp2(u - shift));
         // If the product overflows `T`, its products with the exponentials may still be finite: the
         // factors are then applied one after the other.

@@ -3,13 +3,10 @@
 //!
 //! The [family's page](super) has the pseudo-code.
 
-use super::gibbs::{
-    GibbsEval, RowSum, WeightedRows, add_block, at_most_finite, column_floor, flush_partial_sums, gibbs_rows,
-    row_range, stabilized_row,
-};
-use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns, quantum, round_to_quantum};
+use super::gibbs::{GibbsEval, RowSum, add_block, at_most_finite, column_floor, flush_partial_sums, stable_rows};
+use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns};
 use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, PREFETCH_BYTES, UPDATE_ROWS};
-use super::{PlanSummary, Problem, Workspace, gibbs_stride};
+use super::{PlanSummary, Problem, Workspace};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::{Exp2, ExpLanes, exp2, pow2};
 use crate::kernels::math::ln::{ln, log2};
@@ -22,24 +19,16 @@ struct EvaluatedBlock<'a, T> {
     len: usize,
     /// The costs.
     costs: [&'a [T]; BLOCK_ROWS],
-    /// The entries without the factors of the columns, at the distance of [`gibbs_stride`].
+    /// The entries without the factors of the columns; the vectors of the rows take turns.
     gibbs: &'a [T],
+    /// The number of lanes of these vectors.
+    lanes: usize,
     /// The factors of the columns.
     factors: &'a [T],
     /// The potentials that the rows were evaluated with.
     shifts: [f64; BLOCK_ROWS],
     /// The sums of the rows.
     totals: [RowSum; BLOCK_ROWS],
-}
-
-/// The rows of a block, of those with mass. A block that is not whole repeats the last row.
-#[inline(always)]
-fn block_rows<'a, T>(p: &Problem<'a, T>, first: usize) -> [&'a [T]; BLOCK_ROWS] {
-    let mut rows: [&[T]; BLOCK_ROWS] = [&[]; BLOCK_ROWS];
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row = p.cost.row(p.support[(first + i).min(p.support.len() - 1)]);
-    }
-    rows
 }
 
 /// Evaluates the Gibbs matrix in blocks of rows, and adds the rows to the column sums. `weigh`
@@ -55,8 +44,6 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
 ) {
     const { assert!(FLUSH_ROWS.is_multiple_of(BLOCK_ROWS), "a band has whole blocks") };
     let (rows, cols) = (p.support.len(), p.cost.cols());
-    let stride = gibbs_stride(cols);
-    let quantum = quantum::<T>(potentials.max_abs);
     let columns = SplitColumns::new(l, potentials, [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors]);
     let eval = GibbsEval::new(l, p.eta, columns, potentials.max_abs);
     let partial_sums = &mut w.partial_sums[..cols.next_multiple_of(L::N)];
@@ -64,56 +51,35 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     w.column_sums.fill(0.0);
 
     let rows_ahead = BLOCK_ROWS * (PREFETCH_BYTES / (BLOCK_ROWS * cols * size_of::<T>())).max(1);
-    let (mut gibbs, mut before) = w.gibbs.split_at_mut(BLOCK_ROWS * stride);
+    let gibbs = &mut w.gibbs[..BLOCK_ROWS * cols.next_multiple_of(L::N)];
     // The block before the first one adds nothing.
-    before.fill(T::ZERO);
+    gibbs.fill(T::ZERO);
     let mut weights = [T::ZERO; BLOCK_ROWS];
     for first in (0..rows).step_by(BLOCK_ROWS) {
-        let block = block_rows(p, first);
-        let next = block_rows(p, first + rows_ahead);
-        let mut shifts = [T::ZERO; BLOCK_ROWS];
-        for (shift, &u) in shifts.iter_mut().zip(&potentials.u[first..]) {
-            *shift = T::from_f64(round_to_quantum(quantum, u));
+        let (costs, next) = (p.block_rows(first), p.block_rows(first + rows_ahead));
+        let mut u = [0.0; BLOCK_ROWS];
+        for i in 0..BLOCK_ROWS {
+            u[i] = potentials.u[(first + i).min(rows - 1)];
         }
-        let added = WeightedRows { gibbs: before, stride, weights };
-        let totals = gibbs_rows::<L, T, BLOCK_ROWS, WITH_COST>(
-            l,
-            &eval,
-            block,
-            shifts,
-            gibbs,
-            Some((added, partial_sums)),
-            next,
-        );
-        if first.is_multiple_of(FLUSH_ROWS) {
+        let added = Some((weights, &mut *partial_sums));
+        let (shifts, totals) = stable_rows::<L, T, BLOCK_ROWS, WITH_COST>(l, &eval, costs, u, gibbs, added, next);
+        if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
             flush_partial_sums(w.column_sums, partial_sums);
         }
-        let mut evaluated = EvaluatedBlock {
-            first,
-            len: BLOCK_ROWS.min(rows - first),
-            costs: block,
-            gibbs: &[],
-            factors: columns.factors,
-            shifts: shifts.map(T::to_f64),
-            totals,
-        };
-        for i in 0..BLOCK_ROWS {
-            if !row_range::<T>().contains(&totals[i].sum) {
-                let row = stabilized_row(l, &eval, quantum, block[i], &mut gibbs[i * stride..(i + 1) * stride]);
-                (evaluated.shifts[i], evaluated.totals[i]) = row;
-            }
-        }
-        evaluated.gibbs = gibbs;
-        let [new, scratch] = weigh(&evaluated);
+        let len = BLOCK_ROWS.min(rows - first);
+        let block =
+            EvaluatedBlock { first, len, costs, gibbs: &*gibbs, factors: columns.factors, lanes: L::N, shifts, totals };
+        let [new, scratch] = weigh(&block);
         weights = [T::ZERO; BLOCK_ROWS];
-        for i in 0..evaluated.len {
+        // Without `copy_from_slice`: calls of `memcpy` would spill the vectors of all constants.
+        for (i, (to_shift, to_scratch)) in
+            w.shifts[first..].iter_mut().zip(&mut w.row_scratch[first..]).enumerate().take(len)
+        {
             weights[i] = at_most_finite(new[i]);
+            (*to_shift, *to_scratch) = (shifts[i], scratch[i]);
         }
-        w.shifts[first..][..evaluated.len].copy_from_slice(&evaluated.shifts[..evaluated.len]);
-        w.row_scratch[first..][..evaluated.len].copy_from_slice(&scratch[..evaluated.len]);
-        core::mem::swap(&mut gibbs, &mut before);
     }
-    add_block(l, &WeightedRows { gibbs: before, stride, weights }, partial_sums);
+    add_block(l, gibbs, weights, partial_sums);
     flush_partial_sums(w.column_sums, partial_sums);
     for (sum, factor) in w.column_sums.iter_mut().zip(columns.factors) {
         *sum *= factor.to_f64();
@@ -125,7 +91,8 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
 fn overflown_cost<T: Float>(block: &EvaluatedBlock<'_, T>, i: usize, weight: f64) -> f64 {
     let mut total = 0.0;
     let costs = block.costs[i];
-    for ((c, e), factor) in costs.iter().zip(&block.gibbs[i * gibbs_stride(costs.len())..]).zip(block.factors) {
+    for (j, (c, factor)) in costs.iter().zip(block.factors).enumerate() {
+        let e = block.gibbs[(j / block.lanes * BLOCK_ROWS + i) * block.lanes + j % block.lanes];
         let (c, p) = (c.to_f64(), weight * (e.to_f64() * factor.to_f64()));
         total += if p > 0.0 { p * c } else { 0.0 };
     }

@@ -10,13 +10,20 @@
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
-use super::gibbs::{GibbsEval, WeightedRows, add_block, column_floor, flush_partial_sums, gibbs_row, row_range};
-use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part, quantum};
+use super::gibbs::{GibbsEval, column_floor, flush_partial_sums, row_range, splats, stable_rows};
+use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part};
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
-use super::{Problem, Workspace, gibbs_stride};
-use crate::kernels::lanes::{Float, Lanes, WideLanes};
+use super::{Problem, Workspace, padded};
+use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
+
+/// The distance of the rows of a stored Gibbs matrix of `cols` or `padded(cols)` columns, in
+/// elements. It is never a multiple of 4096 bytes, where loads of all rows would compete for the
+/// same lines of the first-level cache.
+fn gibbs_stride(cols: usize) -> usize {
+    padded(cols) + MAX_LANES * usize::from(padded(cols).is_multiple_of(512))
+}
 
 /// The number of elements of a Gibbs matrix of `rows` rows, padded with rows of 0 to whole blocks;
 /// `None` if it exceeds `usize`.
@@ -46,7 +53,6 @@ pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     w: &mut Workspace<'_, T>,
 ) {
     let max_abs = *potentials.max_abs;
-    let quantum = quantum::<T>(max_abs);
     let columns = [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors];
     let columns = SplitColumns::new(l, potentials.as_ref(), columns);
     for ((g, scaling), factor) in potentials.g.iter_mut().zip(&mut *to.column_scalings).zip(columns.factors) {
@@ -57,7 +63,7 @@ pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
     let eval = GibbsEval::new(l, p.eta, columns, max_abs);
     let rows = to.gibbs.chunks_exact_mut(gibbs_stride(p.cost.cols()));
     for (((&i, u), scaling), gibbs) in p.support.iter().zip(&mut *potentials.u).zip(&mut *to.row_scalings).zip(rows) {
-        let shift = gibbs_row(l, &eval, quantum, p.cost.row(i), *u, gibbs);
+        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [*u], gibbs, None, [&[]]);
         if shift.is_finite() {
             *scaling = exp2(*u - shift);
             *u = shift;
@@ -135,7 +141,7 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
     scaled: &ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<(f64, f64)> {
-    let (cols, stride) = (p.cost.cols(), gibbs_stride(p.cost.cols()));
+    let cols = p.cost.cols();
     let (column_scalings, row_scalings) = (&mut *w.column_scratch, &mut *w.row_scratch);
     for (x, &v) in column_scalings.iter_mut().zip(&*scaled.column_scalings) {
         *x = T::from_f64(v);
@@ -155,15 +161,9 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
         let sums = if before.is_empty() {
             sum_block::<L, T, R>(l, gibbs, column_scalings)
         } else {
-            sum_and_add_block(
-                l,
-                gibbs,
-                column_scalings,
-                WeightedRows { gibbs: before, stride, weights },
-                w.partial_sums,
-            )
+            sum_and_add_block(l, gibbs, column_scalings, (before, weights), w.partial_sums)
         };
-        if first.is_multiple_of(FLUSH_ROWS) {
+        if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
             flush_partial_sums(w.column_sums, w.partial_sums);
         }
         weights = [T::ZERO; R];
@@ -180,13 +180,13 @@ fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
         }
         if in_cache {
             // The rows are in the first-level cache now: add them to the column sums.
-            add_block(l, &WeightedRows { gibbs, stride, weights }, w.partial_sums);
+            add_block(l, gibbs, weights, w.partial_sums);
         } else {
             before = gibbs;
         }
     }
     if !before.is_empty() {
-        add_block(l, &WeightedRows { gibbs: before, stride, weights }, w.partial_sums);
+        add_block(l, before, weights, w.partial_sums);
     }
     flush_partial_sums(w.column_sums, w.partial_sums);
     Some((error, largest))
@@ -252,6 +252,37 @@ fn sum_block<L: WideLanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], colum
     reduce_sums(l, totals)
 }
 
+/// Adds the vectors at `at` of R rows, each times its weight, to the column sums.
+#[inline(always)]
+fn add_rows<L: Lanes<T>, T: Float, const R: usize>(
+    l: L,
+    rows: &[&[T]; R],
+    weights: &[L::V; R],
+    column_sums: &mut [T],
+    at: usize,
+) {
+    let sum = l.load(&column_sums[at..]);
+    // First the sum of the block: fewer additions to a large sum round less.
+    let mut added = l.mul(l.load(&rows[0][at..]), weights[0]);
+    for i in 1..R {
+        added = l.mul_add(l.load(&rows[i][at..]), weights[i], added);
+    }
+    l.store(&mut column_sums[at..], l.add(sum, added));
+}
+
+/// Adds the first R rows of `gibbs`, each times its weight, to the column sums.
+#[inline(always)]
+fn add_block<L: Lanes<T>, T: Float, const R: usize>(l: L, gibbs: &[T], weights: [T; R], column_sums: &mut [T]) {
+    let len = column_sums.len();
+    let rows: [&[T]; R] = columns_of(gibbs, gibbs_stride(len), 0, len);
+    let weights = splats(l, weights);
+    let mut at = 0;
+    while len - at >= L::N {
+        add_rows(l, &rows, &weights, column_sums, at);
+        at += L::N;
+    }
+}
+
 /// [`sum_block`] of `gibbs`, and [`add_block`] of the rows before it to the column sums, in one
 /// loop.
 #[inline(always)]
@@ -259,21 +290,18 @@ fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
     l: L,
     gibbs: &[T],
     column_scalings: &[T],
-    added: WeightedRows<'_, T, R>,
+    (before, weights): (&[T], [T; R]),
     column_sums: &mut [T],
 ) -> [f64; R] {
     let zero = l.splat(T::ZERO);
     let (stride, cols) = (gibbs_stride(column_scalings.len()), column_scalings.len());
-    let mut weight = [zero; R];
-    for (weight, &x) in weight.iter_mut().zip(&added.weights) {
-        *weight = l.splat(x);
-    }
+    let weights = splats(l, weights);
     let mut totals = [l.widen(zero); R];
     for start in (0..cols).step_by(FLUSH_VECTORS * L::N) {
         let end = cols.min(start + FLUSH_VECTORS * L::N);
         let (column_scalings, column_sums) = (&column_scalings[start..end], &mut column_sums[start..end]);
         let rows: [&[T]; R] = columns_of(gibbs, stride, start, end);
-        let added: [&[T]; R] = columns_of(added.gibbs, stride, start, end);
+        let before: [&[T]; R] = columns_of(before, stride, start, end);
         let mut sums = [zero; R];
         let mut at = 0;
         while column_scalings.len() - at >= L::N {
@@ -282,12 +310,7 @@ fn sum_and_add_block<L: WideLanes<T>, T: Float, const R: usize>(
             for i in 0..R {
                 sums[i] = l.mul_add(l.load(&rows[i][at..]), v, sums[i]);
             }
-            let column_sum = l.load(&column_sums[at..]);
-            let mut block_sum = l.mul(l.load(&added[0][at..]), weight[0]);
-            for i in 1..R {
-                block_sum = l.mul_add(l.load(&added[i][at..]), weight[i], block_sum);
-            }
-            l.store(&mut column_sums[at..], l.add(column_sum, block_sum));
+            add_rows(l, &before, &weights, column_sums, at);
             at += L::N;
         }
         for i in 0..R {

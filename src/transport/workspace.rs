@@ -2,7 +2,7 @@
 
 use crate::aligned::AlignedVec;
 use crate::kernels::transport::sinkhorn_scaling::{ScaledGibbs, scaled_gibbs_len};
-use crate::kernels::transport::{Workspace, gibbs_blocks_len, padded};
+use crate::kernels::transport::{Workspace, gibbs_block_len, padded};
 use crate::{MatRef, Real};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ impl<T: Real> Memory<T> {
     pub(super) fn new(rows: usize, cost: MatRef<'_, T>) -> Self {
         let cols = cost.cols();
         let row = || AlignedVec::try_zeros(padded(cols)).expect("memory for a row");
-        let gibbs = AlignedVec::try_zeros_away_from(cost.row(0), gibbs_blocks_len(cols));
+        let gibbs = AlignedVec::try_zeros_away_from(cost.row(0), gibbs_block_len(cols));
         Self {
             column_scratch: row(),
             g_low: row(),
