@@ -132,10 +132,10 @@ fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
         for i in 0..R {
             row[i] = &rows[i][start..][..len];
         }
-        let mut column_sums = match &mut added {
-            Some((_, sums)) => Some(&mut sums[start..][..len]),
-            None => None,
-        };
+        let mut column_sums = None;
+        if let Some((_, sums)) = &mut added {
+            column_sums = Some(&mut sums[start..][..len]);
+        }
         let mut entries = block[R * start..].chunks_exact_mut(R * L::N);
         let mut at = 0;
         while len - at >= L::N {

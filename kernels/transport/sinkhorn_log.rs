@@ -58,8 +58,8 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     for first in (0..rows).step_by(BLOCK_ROWS) {
         let (costs, next) = (p.block_rows(first), p.block_rows(first + rows_ahead));
         let mut u = [0.0; BLOCK_ROWS];
-        for i in 0..BLOCK_ROWS {
-            u[i] = potentials.u[(first + i).min(rows - 1)];
+        for (i, u) in u.iter_mut().enumerate() {
+            *u = potentials.u[(first + i).min(rows - 1)];
         }
         let added = Some((weights, &mut *partial_sums));
         let (shifts, totals) = stable_rows::<L, T, BLOCK_ROWS, WITH_COST>(l, &eval, costs, u, gibbs, added, next);

@@ -18,9 +18,10 @@ use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
 
+
 /// The distance of the rows of a stored Gibbs matrix of `cols` or `padded(cols)` columns, in
-/// elements. It is never a multiple of 4096 bytes, where loads of all rows would compete for the
-/// same lines of the first-level cache.
+/// elements. It is never a multiple of 4096 bytes, where lines of all rows would have the same
+/// place in the first-level cache. Not measured.
 fn gibbs_stride(cols: usize) -> usize {
     padded(cols) + MAX_LANES * usize::from(padded(cols).is_multiple_of(512))
 }
