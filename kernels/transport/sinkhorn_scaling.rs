@@ -18,7 +18,6 @@ use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
 
-
 /// The distance of the rows of a stored Gibbs matrix of `cols` or `padded(cols)` columns, in
 /// elements. It is never a multiple of 4096 bytes, where lines of all rows would have the same
 /// place in the first-level cache. Not measured.
