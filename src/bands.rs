@@ -108,9 +108,12 @@ impl Road {
     ) {
         #[cfg(feature = "rayon")]
         if self.parallel {
-            let most = BANDS_PER_THREAD * rayon::current_num_threads();
-            let bands = (rows.saturating_mul(cols) / min_band_elements()).min(rows / min_rows).min(most);
-            return join_bands(rows, bands, work, &f);
+            let bands = (rows.saturating_mul(cols) / min_band_elements()).min(rows / min_rows);
+            // Small inputs do not start the global pool.
+            if bands > 1 {
+                let most = BANDS_PER_THREAD * rayon::current_num_threads();
+                return join_bands(rows, bands.min(most), work, &f);
+            }
         }
         let _ = (min_rows, rows, cols);
         f(work);

@@ -123,8 +123,9 @@
 //! # Memory and stack
 //! The softmax family does not allocate. The iterations of [`Sinkhorn`] and the swaps of FasterPAM
 //! and FastPAM1 do not allocate either: the memory is allocated before the first iteration, and for
-//! the result. There are two exceptions: a slow solve allocates once, to find the range of the
-//! costs, and a batch allocates for each problem that [`Sinkhorn::solve`] takes over.
+//! the result. There are three exceptions: a slow solve allocates once, to find the range of the
+//! costs; a batch allocates for each problem that [`Sinkhorn::solve`] takes over; and several
+//! threads (feature `rayon`) allocate.
 //!
 //! Every function needs at most 64 KiB of stack, or 1 MiB without optimization.
 //!
@@ -152,9 +153,9 @@
 //! (`transpose()`, `MatRef::from_columns`) and use functions of columns for rows. Vectors need no
 //! conversion: all three crates lend them as slices.
 //!
-//! With serde, an instruction set is written by its name, and results without theirs. Infinite
-//! potentials are written as none, because JSON has no infinities. serde_json reads the bits that
-//! were written only with its feature `float_roundtrip`.
+//! With serde, an instruction set is written by its name, and results without theirs; that several
+//! threads are wanted is not written. Infinite potentials are written as none, because JSON has no
+//! infinities. serde_json reads the bits that were written only with its feature `float_roundtrip`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

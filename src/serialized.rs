@@ -4,7 +4,7 @@
 //! none. Types with rules of their own are read in a form without rules, and then checked.
 
 use crate::{Isa, Real};
-use serde::de::{Error, Unexpected};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 impl Serialize for Isa {
@@ -35,7 +35,11 @@ impl<'de> Deserialize<'de> for Isa {
 #[cfg(feature = "transport")]
 pub(crate) fn between_0_and_2<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let x = f64::deserialize(deserializer)?;
-    if x > 0.0 && x < 2.0 { Ok(x) } else { Err(D::Error::invalid_value(Unexpected::Float(x), &"between 0 and 2")) }
+    if x > 0.0 && x < 2.0 {
+        Ok(x)
+    } else {
+        Err(D::Error::invalid_value(serde::de::Unexpected::Float(x), &"between 0 and 2"))
+    }
 }
 
 /// Reads a factor of epsilon scaling.
@@ -43,7 +47,7 @@ pub(crate) fn between_0_and_2<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 pub(crate) fn above_1<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let x = f64::deserialize(deserializer)?;
     let is_valid = x > 1.0 && x < f64::INFINITY;
-    if is_valid { Ok(x) } else { Err(D::Error::invalid_value(Unexpected::Float(x), &"above 1 and finite")) }
+    if is_valid { Ok(x) } else { Err(D::Error::invalid_value(serde::de::Unexpected::Float(x), &"above 1 and finite")) }
 }
 
 /// Returns `x` in data that cannot hold `infinite`.
@@ -63,6 +67,10 @@ pub(crate) mod gap {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         let gap = Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::INFINITY);
-        if gap >= 0.0 { Ok(gap) } else { Err(D::Error::invalid_value(Unexpected::Float(gap), &"a gap of at least 0")) }
+        if gap >= 0.0 {
+            Ok(gap)
+        } else {
+            Err(D::Error::invalid_value(serde::de::Unexpected::Float(gap), &"a gap of at least 0"))
+        }
     }
 }

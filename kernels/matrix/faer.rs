@@ -1,6 +1,6 @@
 //! Views of matrices of faer.
 
-use super::views::{view, view_mut};
+use super::views::{meant_row_stride, view, view_mut};
 use crate::{Error, MatMut, MatRef};
 use faer::Stride;
 
@@ -49,7 +49,7 @@ impl<'a, T, R: Stride, C: Stride> TryFrom<faer::MatMut<'a, T, usize, usize, R, C
 
 impl<'a, T> From<MatRef<'a, T>> for faer::MatRef<'a, T> {
     fn from(matrix: MatRef<'a, T>) -> Self {
-        let (rows, cols, row_stride) = (matrix.rows(), matrix.cols(), matrix.row_stride() as isize);
+        let (rows, cols, row_stride) = (matrix.rows(), matrix.cols(), meant_row_stride(&matrix) as isize);
         // SAFETY: The elements are borrowed during 'a.
         unsafe { Self::from_raw_parts(matrix.as_ptr(), rows, cols, row_stride, 1) }
     }
@@ -57,7 +57,8 @@ impl<'a, T> From<MatRef<'a, T>> for faer::MatRef<'a, T> {
 
 impl<'a, T> From<MatMut<'a, T>> for faer::MatMut<'a, T> {
     fn from(mut matrix: MatMut<'a, T>) -> Self {
-        let (rows, cols, row_stride) = (matrix.rows(), matrix.cols(), matrix.row_stride() as isize);
+        let (rows, cols) = (matrix.rows(), matrix.cols());
+        let row_stride = meant_row_stride(&matrix.as_ref()) as isize;
         // SAFETY: The elements are borrowed mutably during 'a, and the matrix is consumed.
         unsafe { Self::from_raw_parts_mut(matrix.as_mut_ptr(), rows, cols, row_stride, 1) }
     }

@@ -1,6 +1,6 @@
 //! Views of matrices of nalgebra.
 
-use super::views::{view, view_mut};
+use super::views::{meant_row_stride, view, view_mut};
 use crate::{Error, MatMut, MatRef};
 use nalgebra::{Dim, Dyn, MatrixView, MatrixViewMut, RawStorage, ViewStorage, ViewStorageMut};
 
@@ -78,7 +78,7 @@ impl<'a, T> MatMut<'a, T> {
 
 impl<'a, T> From<MatRef<'a, T>> for MatrixView<'a, T, Dyn, Dyn, Dyn, Dyn> {
     fn from(matrix: MatRef<'a, T>) -> Self {
-        let (shape, strides) = ((Dyn(matrix.rows()), Dyn(matrix.cols())), (Dyn(matrix.row_stride()), Dyn(1)));
+        let (shape, strides) = ((Dyn(matrix.rows()), Dyn(matrix.cols())), (Dyn(meant_row_stride(&matrix)), Dyn(1)));
         // SAFETY: The elements are borrowed during 'a.
         Self::from_data(unsafe { ViewStorage::from_raw_parts(matrix.as_ptr(), shape, strides) })
     }
@@ -86,7 +86,8 @@ impl<'a, T> From<MatRef<'a, T>> for MatrixView<'a, T, Dyn, Dyn, Dyn, Dyn> {
 
 impl<'a, T> From<MatMut<'a, T>> for MatrixViewMut<'a, T, Dyn, Dyn, Dyn, Dyn> {
     fn from(mut matrix: MatMut<'a, T>) -> Self {
-        let (shape, strides) = ((Dyn(matrix.rows()), Dyn(matrix.cols())), (Dyn(matrix.row_stride()), Dyn(1)));
+        let row_stride = meant_row_stride(&matrix.as_ref());
+        let (shape, strides) = ((Dyn(matrix.rows()), Dyn(matrix.cols())), (Dyn(row_stride), Dyn(1)));
         // SAFETY: The elements are borrowed mutably during 'a, and the matrix is consumed.
         Self::from_data(unsafe { ViewStorageMut::from_raw_parts(matrix.as_mut_ptr(), shape, strides) })
     }

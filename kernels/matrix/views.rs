@@ -14,6 +14,13 @@ fn checked_row_stride(shape: (usize, usize), strides: (isize, isize)) -> Result<
     }
 }
 
+/// Returns the row stride, or the number of columns if there are fewer than two rows, or no
+/// columns: the stride then means nothing and may be out of range.
+#[cfg(any(feature = "faer", feature = "nalgebra"))]
+pub(super) fn meant_row_stride<T>(matrix: &MatRef<'_, T>) -> usize {
+    if matrix.rows() > 1 && matrix.cols() > 0 { matrix.row_stride() } else { matrix.cols() }
+}
+
 /// Views a matrix of another crate.
 ///
 /// # Safety

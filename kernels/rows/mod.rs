@@ -16,7 +16,7 @@ mod src_dst;
 pub(crate) use src_dst::{SrcDst, SrcDstRows};
 
 use super::lanes::{Float, Lanes, WideLanes};
-use super::math::compensated::{add_two_sum, reduce_accumulator};
+use super::math::compensated::{add_fast_two_sum, add_two_sum, reduce_accumulator};
 use super::math::exp::ExpLanes;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -47,6 +47,10 @@ const MIN_ALIGNED_VECTORS: usize = 32;
 /// The number of vectors whose values are added without compensation in [`fold_zip`]: two chains of
 /// four additions. It bounds the rounding error. Other numbers: not measured.
 const UNCOMPENSATED_VECTORS: usize = 8;
+
+/// The number of chains in [`fold_zip`] after which the rounding errors of their sum are added to
+/// it. The errors themselves are added without compensation: this bounds what they lose.
+const COMPENSATED_CHAINS: usize = 256;
 
 /// The number of vectors per step of the loops that map rows. Other numbers: not measured.
 const UNROLLED_VECTORS: usize = 4;
@@ -265,7 +269,10 @@ pub(super) fn zip_map<L: Lanes<T>, T: Float>(l: L, a: &[T], b: &[T], out: &mut [
 pub(super) fn fold_zip<L: WideLanes<T>, T: Float>(l: L, a: &[T], b: &[T], f: impl Fn(L::V, L::V, L::V) -> L::V) -> f64 {
     let zero = l.splat(T::ZERO);
     let (mut high, mut low) = (zero, zero);
-    for (a, b) in a.chunks(UNCOMPENSATED_VECTORS * L::N).zip(b.chunks(UNCOMPENSATED_VECTORS * L::N)) {
+    for (i, (a, b)) in a.chunks(UNCOMPENSATED_VECTORS * L::N).zip(b.chunks(UNCOMPENSATED_VECTORS * L::N)).enumerate() {
+        if i.is_multiple_of(COMPENSATED_CHAINS) {
+            (high, low) = add_fast_two_sum(l, (high, zero), low);
+        }
         let mut sums = [zero; 2];
         let (mut a, mut b) = (a.chunks_exact(2 * L::N), b.chunks_exact(2 * L::N));
         for (a, b) in (&mut a).zip(&mut b) {

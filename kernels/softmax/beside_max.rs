@@ -31,6 +31,7 @@ use crate::kernels::math::compensated::{add_fast_two_sum, add_two_sum, reduce_ac
 use crate::kernels::math::exp::{Base, ExpLanes, UntabledExp, expm1_reduced, pow2};
 use crate::kernels::math::ln::ln_1p;
 use crate::kernels::rows::{Row, load_up_to, maximum};
+use core::hint::black_box;
 
 /// The binary logarithms of the numbers by which exponentials are multiplied, for `f32` and `f64`.
 /// The sum of a part of a row is far from overflow, and what underflows is far below the smallest
@@ -161,20 +162,25 @@ fn tile_logarithms<L: ExpLanes<T>, T: Float>(l: L, tile: &[L::V], vectors: usize
     out_of_line!(l, {
         let d = l.double();
         let maxima = tile_maxima(l, tile, vectors, n);
-        let (mut max, mut bounded) = ([f64::NAN; GROUP_ROWS], [0.0; GROUP_ROWS]);
-        let (mut exponents, mut bases) = ([0.0; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
+        let (mut max, mut bounded) = ([f64::NAN; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
         for i in 0..GROUP_ROWS {
             // Of a maximum that is huge or infinite nothing is computed. In its place stands 0,
             // because comparisons of NaN raise a flag on NEON.
             let m = maxima[i].to_f64();
-            let is_ordinary = m.abs() < MAX_MAXIMUM;
-            (max[i], bounded[i]) = if is_ordinary { (m, m) } else { (f64::NAN, 0.0) };
-            let k = nearest_exponent(if is_ordinary { maxima[i] } else { T::ZERO });
-            (exponents[i], bases[i]) = (k.to_f64(), scaled_base(k));
+            (max[i], bounded[i]) = if m.abs() < MAX_MAXIMUM { (m, maxima[i]) } else { (f64::NAN, T::ZERO) };
+        }
+        // Hidden: the compiler would multiply first and then choose, and products of huge maxima
+        // overflow.
+        let bounded = black_box(bounded);
+        let (mut exponents, mut bases) = ([0.0; GROUP_ROWS], [T::ZERO; GROUP_ROWS]);
+        let mut wide = [0.0; GROUP_ROWS];
+        for i in 0..GROUP_ROWS {
+            let k = nearest_exponent(bounded[i]);
+            (wide[i], exponents[i], bases[i]) = (bounded[i].to_f64(), k.to_f64(), scaled_base(k));
         }
         let mut factors = [0.0; GROUP_ROWS];
         for at in (0..n).step_by(<L::Double as Lanes<f64>>::N) {
-            d.store(&mut factors[at..], factor(d, d.load(&bounded[at..]), d.load(&exponents[at..])));
+            d.store(&mut factors[at..], factor(d, d.load(&wide[at..]), d.load(&exponents[at..])));
         }
         let exp = UntabledExp::new(l);
         let (zero, mut counts, mut others) = (d.splat(0.0), [1; GROUP_ROWS], [0.0; GROUP_ROWS]);

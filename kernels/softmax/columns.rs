@@ -22,9 +22,10 @@ use crate::kernels::math::exp::{ExpLanes, UntabledExp};
 use crate::kernels::rows::{LINE_BYTES, SrcDstRows, load_up_to, mul_two_part};
 use crate::matrix::MatRef;
 
-/// The rows that are added, or counted, before the sums go to `f64`: far from overflow, and from
-/// counts that `f32` cannot hold.
-const BLOCK_ROWS: usize = 1 << 20;
+/// The rows that are added before the sums of logarithms go to `f64`, and before the rounding
+/// errors of other sums are added to them: so few that the errors themselves, which are added
+/// without compensation, stay accurate.
+const BLOCK_ROWS: usize = 1024;
 
 /// The rows whose exponentials are computed side by side.
 const ROWS_IN_FLIGHT: usize = 4;
@@ -157,6 +158,9 @@ pub(crate) fn softmax_columns<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>) 
         }
         let (mut high, mut low) = ([T::ZERO; BAND_COLUMNS], [T::ZERO; BAND_COLUMNS]);
         for i in (0..rows).step_by(ROWS_IN_FLIGHT) {
+            if i.is_multiple_of(BLOCK_ROWS) {
+                add_errors(l, &mut high, &mut low);
+            }
             for (j, at, end) in band.vectors(l) {
                 let logits = band.load(l, &x, i, (j, at, end));
                 let (powers, p) = exp.eval_masked(l, [all; ROWS_IN_FLIGHT], logits, l.load(&bases[j..]));
@@ -237,6 +241,17 @@ pub(crate) fn log_sum_exp_columns<L: ExpLanes<T>, T: Float>(l: L, x: MatRef<'_, 
                 band.max[j]
             };
         }
+    }
+}
+
+/// Adds rounding errors to their sums, and keeps what is lost.
+#[inline(always)]
+fn add_errors<L: Lanes<T>, T: Float>(l: L, high: &mut PerColumn<T>, low: &mut PerColumn<T>) {
+    let zero = l.splat(T::ZERO);
+    for j in (0..BAND_COLUMNS).step_by(L::N) {
+        let sums = add_fast_two_sum(l, (l.load(&high[j..]), zero), l.load(&low[j..]));
+        l.store(&mut high[j..], sums.0);
+        l.store(&mut low[j..], sums.1);
     }
 }
 

@@ -50,8 +50,9 @@ impl fmt::Display for Status {
     }
 }
 
-/// The solution of a problem, from [`Sinkhorn::solve`].
-#[derive(Debug, Clone, PartialEq)]
+/// The solution of a problem, from [`Sinkhorn::solve`]. Solutions are equal if their numbers are,
+/// whatever computed them.
+#[derive(Debug, Clone)]
 #[must_use]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -75,6 +76,21 @@ pub struct Transport<T: Real> {
     pub(super) potentials: Potentials,
     /// log2(e) / epsilon.
     pub(super) eta: T,
+}
+
+impl<T: Real> PartialEq for Transport<T> {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { status, iterations, marginal_error, cost, f, g, road: _, masses, potentials, eta } = other;
+        self.status == *status
+            && self.iterations == *iterations
+            && self.marginal_error == *marginal_error
+            && self.cost == *cost
+            && self.f == *f
+            && self.g == *g
+            && self.masses == *masses
+            && self.potentials == *potentials
+            && self.eta == *eta
+    }
 }
 
 impl<T: Real> Transport<T> {

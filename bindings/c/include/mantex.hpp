@@ -47,6 +47,13 @@ inline void check_length(const char *name, std::size_t actual, std::size_t expec
     }
 }
 
+// NULL for no elements, which a container may keep at another address.
+template <class S>
+auto data_or_null(const S &elements) noexcept
+{
+    return elements.empty() ? nullptr : elements.data();
+}
+
 // The same function for float and for double.
 template <class F32, class F64, class T>
 constexpr auto pick(F32 f32, F64 f64, T) noexcept
@@ -204,7 +211,7 @@ inline mantex_isa best_isa()
     {                                                                                              \
         detail::check_shape("out", out, x);                                                        \
         detail::check(MANTEX_PICK(mantex_##name, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(), \
-                                                    out.stride(), last));                          \
+                                                    out.stride(), detail::for_columns(last, x.cols()))); \
     }
 
 // Defines a function of rows in place, with options.
@@ -212,7 +219,8 @@ inline mantex_isa best_isa()
     template <class T>                                                                             \
     void name(detail::same<matrix<T>> x, const detail::same<softmax_options<T>> *options = nullptr)                            \
     {                                                                                              \
-        detail::check(MANTEX_PICK(mantex_##name, T)(x.rows(), x.cols(), x.data(), x.stride(), options)); \
+        detail::check(MANTEX_PICK(mantex_##name, T)(x.rows(), x.cols(), x.data(), x.stride(), \
+                                                    detail::for_columns<T>(options, x.cols()))); \
     }
 
 // The options of functions over rows: mantex_softmax_options, initialized.
@@ -222,11 +230,27 @@ struct softmax_options : std::conditional_t<std::is_same_v<T, float>, mantex_sof
     // Adds a matrix to the logits; it must live as long as the options are used.
     void set_mask(input_matrix<T> added) noexcept
     {
+        mask_cols = added.cols();
         this->mask = added.data();
         this->mask_rows = added.rows();
         this->mask_stride = added.stride();
     }
+    // The columns of that matrix, which must be those of the logits.
+    std::size_t mask_cols = 0;
 };
+
+namespace detail {
+// The last argument of a function of rows with `cols` columns: options whose mask must have as many.
+template <class T>
+const softmax_options<T> *for_columns(const softmax_options<T> *options, std::size_t cols)
+{
+    if (options != nullptr && options->mask != nullptr && options->mask_cols != 0) {
+        check_length("a row of the mask", options->mask_cols, cols);
+    }
+    return options;
+}
+inline mantex_isa for_columns(mantex_isa isa, std::size_t) noexcept { return isa; }
+} // namespace detail
 
 MANTEX_SLICES(softmax)
 MANTEX_SLICES(log_softmax)
@@ -263,7 +287,8 @@ template <class T>
 void log_sum_exp_rows(input_matrix<T> x, detail::same<span<T>> out, const detail::same<softmax_options<T>> *options = nullptr)
 {
     detail::check_length("out", out.size(), x.rows());
-    detail::check(MANTEX_PICK(mantex_log_sum_exp_rows, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(), options));
+    detail::check(MANTEX_PICK(mantex_log_sum_exp_rows, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(),
+                                                          detail::for_columns<T>(options, x.cols())));
 }
 
 template <class T>
@@ -273,7 +298,7 @@ void cross_entropy_rows(input_matrix<T> x, span<const std::size_t> classes, deta
     detail::check_length("classes", classes.size(), x.rows());
     detail::check_length("losses", losses.size(), x.rows());
     detail::check(MANTEX_PICK(mantex_cross_entropy_rows, T)(x.rows(), x.cols(), x.data(), x.stride(), classes.data(),
-                                                            losses.data(), options));
+                                                            losses.data(), detail::for_columns<T>(options, x.cols())));
 }
 
 template <class T>
@@ -286,7 +311,8 @@ void cross_entropy_gradient_rows(input_matrix<T> x, span<const std::size_t> clas
     detail::check_shape("gradient", gradient, x);
     detail::check(MANTEX_PICK(mantex_cross_entropy_gradient_rows, T)(x.rows(), x.cols(), x.data(), x.stride(),
                                                                      classes.data(), weight, losses.data(),
-                                                                     gradient.data(), gradient.stride(), options));
+                                                                     gradient.data(), gradient.stride(),
+                                                                     detail::for_columns<T>(options, x.cols())));
 }
 
 // A sum of exponentials that streams and merges.
@@ -548,7 +574,7 @@ clustering kmedoids(input_matrix<T> dissimilarities, const kmedoids_options &opt
     }
     mantex_clustering *handle = nullptr;
     const auto status = MANTEX_PICK(mantex_kmedoids_fit, T)(n, dissimilarities.data(), dissimilarities.stride(),
-                                                            weights.data(), &settings, &handle);
+                                                            detail::data_or_null(weights), &settings, &handle);
     clustering found(handle);
     if (callback.thrown) std::rethrow_exception(callback.thrown);
     detail::check(status);
@@ -567,7 +593,7 @@ double silhouette(input_matrix<T> dissimilarities, span<const std::size_t> label
     if (!weights.empty()) detail::check_length("weights", weights.size(), n);
     double mean = 0;
     detail::check(MANTEX_PICK(mantex_silhouette, T)(n, dissimilarities.data(), dissimilarities.stride(), labels.data(),
-                                                    weights.data(), out.data(), &mean, isa));
+                                                    detail::data_or_null(weights), out.data(), &mean, isa));
     return mean;
 }
 
@@ -582,7 +608,7 @@ double medoid_silhouette(input_matrix<T> dissimilarities, span<const std::size_t
     if (!weights.empty()) detail::check_length("weights", weights.size(), n);
     double mean = 0;
     detail::check(MANTEX_PICK(mantex_medoid_silhouette, T)(n, dissimilarities.data(), dissimilarities.stride(),
-                                                           medoids.size(), medoids.data(), weights.data(), out.data(),
+                                                           medoids.size(), medoids.data(), detail::data_or_null(weights), out.data(),
                                                            &mean, isa));
     return mean;
 }

@@ -37,7 +37,7 @@ const NAMES: [(mantex_isa, &CStr); 4] = [
 
 /// Returns the best instruction set. Fails, instead of panicking as [`Isa::best`] does, if the
 /// environment variable MANTEX_ISA names none that is available.
-fn best_isa() -> Outcome<Isa> {
+pub(crate) fn best_isa() -> Outcome<Isa> {
     static BEST: OnceLock<Result<Isa, String>> = OnceLock::new();
     let best = BEST.get_or_init(|| match std::env::var_os("MANTEX_ISA") {
         Some(name) => match name.to_string_lossy().parse::<Isa>() {

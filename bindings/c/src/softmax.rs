@@ -1,7 +1,7 @@
 //! Softmax, log-softmax and log-sum-exp, their gradients, and cross-entropy.
 
 use crate::boundary::Outcome;
-use crate::isa::{chosen_isa, mantex_isa};
+use crate::isa::{best_isa, chosen_isa, mantex_isa};
 use crate::memory::{Memory, Options};
 use mantex::{Real, Softmax};
 use std::ffi::c_int;
@@ -81,7 +81,7 @@ fn softmax<'a, T: Real>(
     options: *const mantex_softmax_options<T>,
     (rows, cols): (usize, usize),
 ) -> Outcome<Softmax<'a, T>> {
-    let Some(options) = memory.options(options)? else { return Ok(Softmax::new()) };
+    let Some(options) = memory.options(options)? else { return Ok(Softmax::new().isa(best_isa()?)) };
     let mut softmax = Softmax::new()
         .scale(options.scale)
         .masked_rows_are_zero(options.masked_rows_are_zero != 0)

@@ -111,6 +111,7 @@ static void no_best_isa(void)
     mantex_isa isa;
     for (int i = 0; i < 2; i++) {
         FAILS(mantex_softmax_f32(2, x, out, MANTEX_ISA_BEST), MANTEX_ERROR_ISA, "MANTEX_ISA: \"nonsense\"");
+        FAILS(mantex_softmax_rows_f32(1, 2, x, 2, out, 2, NULL), MANTEX_ERROR_ISA, "MANTEX_ISA");
         FAILS(mantex_isa_best(&isa), MANTEX_ERROR_ISA, "MANTEX_ISA");
     }
     CHECK(out[0] == 7 && out[1] == 7);

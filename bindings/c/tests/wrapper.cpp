@@ -78,6 +78,7 @@ static void softmax()
     options.set_mask({mask, 1, 2});
     mantex::softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &options);
     CHECK(out[0] == 1 && out[3] == 0);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "a row of the mask", [&] { mantex::softmax_rows<T>({x, 1, 4}, {out, 1, 4}, &options); }));
     mantex::log_softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &options);
     CHECK(out[0] == 0 && out[3] == -static_cast<T>(INFINITY));
     std::copy(x.begin(), x.end(), out.begin());
@@ -168,6 +169,9 @@ static void medoids()
     const mantex::clustering clustering = mantex::kmedoids<T>({d, 6, 6}, options, weights, [&](const auto &) { return ++calls > 0; });
     CHECK(clustering.converged() && clustering.loss() == 5 && calls == static_cast<int>(clustering.iterations()));
     CHECK(mantex::kmedoids<T>({d, 6, 6}, options).loss() == 5 && clustering.swaps() <= 6);
+    std::vector<T> none;
+    none.reserve(6);
+    CHECK(mantex::kmedoids<T>({d, 6, 6}, options, none).loss() == 5);
     CHECK(mantex::silhouette<T>({d, 6, 6}, clustering.labels(), out) > 0.8);
     CHECK(mantex::silhouette<T>({d, 6, 6}, clustering.labels(), out, weights) > 0.8);
     CHECK(mantex::medoid_silhouette<T>({d, 6, 6}, clustering.medoids(), out) > 0.8);

@@ -109,7 +109,7 @@ impl Sinkhorn {
         let (eta, mut rows) = (eta.to_f64(), rows);
         let gibbs = gibbs_matrix(layout, cost, eta, (&mut rows, &columns), &row_minima);
         #[cfg(feature = "rayon")]
-        if self.road.parallel {
+        if self.road.parallel && problems >= 2 * layout.width {
             let solve = |problems| {
                 let marginals = [rows.with_new_lanes(), columns.with_new_lanes()];
                 BatchSolver::new(self, layout, cost, eta, marginals, &gibbs).solve(problems)

@@ -18,6 +18,7 @@ for_both_types! {
     special_columns
     strides_and_places
     shapes_that_differ_are_errors
+    long_columns
 }
 
 /// The results over the columns of a matrix with the given rows, each with a stride of its own.
@@ -93,6 +94,36 @@ fn columns<T: Float>(report: &mut Report) {
             }
         }
     }
+}
+
+/// Below half a unit in the last place of a large sum, terms are rounding errors one and all; they
+/// add up to much in a long column.
+fn long_columns<T: Float>() {
+    let rows = if small_cases() { 1 << 13 } else { 1 << 17 };
+    let background = if T::NAME == "f32" { [-17.4, -17.6, -18.3] } else { [-37.4, -37.7, -38.1] };
+    let columns: Vec<Vec<T>> = background
+        .iter()
+        .map(|&x| {
+            let mut column = vec![T::of(x); rows];
+            (column[0], column[1]) = (T::of(0.0), T::of(-0.01));
+            column
+        })
+        .collect();
+    let references: Vec<Reference> = columns.iter().map(|x| Reference::new(x)).collect();
+    Report::run("long columns", |report| {
+        for isa in isas() {
+            for (j, out) in results(isa, &columns, 0).iter().enumerate() {
+                let (x, r) = (&columns[j], &references[j]);
+                for i in [0, 1, 2, rows - 1] {
+                    let case = || format!("a background of {}, x[{i}] on {isa}", background[j]);
+                    if let Some(ulps) = softmax_error(out.softmax[i], x[i], r.softmax[i], &case) {
+                        report.observe::<T>("softmax_columns", isa, ulps, SOFTMAX_ULPS, case);
+                    }
+                }
+                check_logarithms(report, isa, "a background", x, r, (&out.log_softmax, out.log_sum_exp));
+            }
+        }
+    });
 }
 
 /// Special values spoil their own column only.
