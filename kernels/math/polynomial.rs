@@ -33,9 +33,17 @@ pub(super) fn even_odd<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, coeff
 /// more than Horner's rule, but the chain of dependent operations is a third as long.
 #[inline(always)]
 pub(super) fn estrin<L: Lanes<T>, T: Float>(l: L, t: L::V, square: L::V, c: &[L::V; 12]) -> L::V {
-    let pair = |i: usize| l.quiet_mul_add(c[i + 1], t, c[i]);
-    let four = |i: usize| l.quiet_mul_add(pair(i + 2), square, pair(i));
+    // Without closures, which the compiler may not inline, and arrays, which it may keep in memory.
+    let (a, b, c, d, e, f) = (
+        l.quiet_mul_add(c[1], t, c[0]),
+        l.quiet_mul_add(c[3], t, c[2]),
+        l.quiet_mul_add(c[5], t, c[4]),
+        l.quiet_mul_add(c[7], t, c[6]),
+        l.quiet_mul_add(c[9], t, c[8]),
+        l.quiet_mul_add(c[11], t, c[10]),
+    );
     let fourth = l.quiet_mul(square, square);
-    let eight = l.quiet_mul_add(four(4), fourth, four(0));
-    l.quiet_mul_add(four(8), l.quiet_mul(fourth, fourth), eight)
+    let (low, middle) = (l.quiet_mul_add(b, square, a), l.quiet_mul_add(d, square, c));
+    let (high, eight) = (l.quiet_mul_add(f, square, e), l.quiet_mul_add(middle, fourth, low));
+    l.quiet_mul_add(high, l.quiet_mul(fourth, fourth), eight)
 }
