@@ -175,6 +175,19 @@ mod nalgebra {
         }
     }
 
+    /// The stride of a single row means nothing, and would lead out of the memory.
+    #[test]
+    fn a_single_row_has_any_stride() {
+        let mut data = [1.0, 2.0, 3.0];
+        let row = MatRef::with_stride(&data, 1, 3, usize::MAX).expect("it fits");
+        let view: MatrixView<'_, f64, Dyn, Dyn, Dyn, Dyn> = row.into();
+        assert_eq!(view.iter().sum::<f64>(), 6.0);
+        let row = MatMut::with_stride(&mut data, 1, 3, usize::MAX).expect("it fits");
+        let mut view: MatrixViewMut<'_, f64, Dyn, Dyn, Dyn, Dyn> = row.into();
+        view.iter_mut().for_each(|x| *x += 1.0);
+        assert_eq!(data, [2.0, 3.0, 4.0]);
+    }
+
     #[test]
     fn other_layouts_are_errors() {
         let mut data = [1.0_f64; 12];

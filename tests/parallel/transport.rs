@@ -59,12 +59,12 @@ fn plans_have_the_bits_of_one_thread<T: Float>() {
                 let transport = solver.solve(cost, &a, &b).expect("good input");
                 let mut plan = vec![T::of(7.0); n * m];
                 transport.plan_into(cost, MatMut::new(&mut plan, n, m).expect("it fits")).expect("shapes agree");
-                (bits_of(&plan), transport.iterations(), transport.cost().to_bits())
+                (bits_of(&plan), transport)
             };
             let one = plan(&solver);
             for pool in pools() {
                 let several = pool.install(|| plan(&solver.clone().parallel(true)));
-                assert!(several == one, "{n} x {m} on {isa}");
+                assert!(several == one, "{n} x {m} on {isa}"); // Solutions, too, whatever computed them.
             }
         }
     }

@@ -319,16 +319,16 @@ typedef struct mantex_softmax_options_f64 {
 /// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct:
 /// copy it with =. What it contains can change between versions: do not store it in files.
 typedef struct mantex_ext_sum_f32 {
-    /// The contents.
-    uint64_t opaque[4];
+    /// The contents, and room for more.
+    uint64_t opaque[8];
 } mantex_ext_sum_f32;
 
 /// A sum of exponentials, sum_i exp(x[i]), that streams, merges and never overflows: sum the parts
 /// of an array on several threads, or as they arrive, and merge the sums. It is a plain struct:
 /// copy it with =. What it contains can change between versions: do not store it in files.
 typedef struct mantex_ext_sum_f64 {
-    /// The contents.
-    uint64_t opaque[4];
+    /// The contents, and room for more.
+    uint64_t opaque[8];
 } mantex_ext_sum_f64;
 
 /// The progress of a solve. Later versions may add fields at the end.
@@ -404,6 +404,8 @@ typedef struct mantex_objective {
     /// The duality gap: dual + gap is an upper bound of the optimum. It may be +inf with forbidden
     /// pairs.
     double gap;
+    /// 0: room for more.
+    double reserved[3];
 } mantex_objective;
 
 /// The progress of a clustering. Later versions may add fields at the end.
@@ -909,8 +911,8 @@ mantex_status mantex_sinkhorn_options_init(struct mantex_sinkhorn_options *optio
 /// Fails with MANTEX_ERROR_PARAMETER if epsilon or another option is out of range,
 /// MANTEX_ERROR_SHAPE if the costs are empty, MANTEX_ERROR_ELEMENT if a cost is NaN or -inf or
 /// a mass is negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ
-/// in total by more than 1e-6 (float: 1e-4), and MANTEX_ERROR_INFEASIBLE if a row or column has
-/// mass, but all its partners are forbidden.
+/// in total by more than 1e-6 (float: 1e-4) of the larger total, and MANTEX_ERROR_INFEASIBLE if
+/// a row or column has mass, but all its partners are forbidden or have none.
 mantex_status mantex_sinkhorn_solve_f32(size_t rows,
                                         size_t cols,
                                         const float *cost,
@@ -1096,9 +1098,11 @@ const double *mantex_transport_f(const struct mantex_transport *transport);
 const double *mantex_transport_g(const struct mantex_transport *transport);
 
 /// Solves many problems on one cost matrix (rows x cols). a is a_rows x rows and b is b_rows x
-/// cols: one row of masses per problem, or one row that all problems share. Each problem is
-/// solved as by mantex_sinkhorn_solve_f32() without over-relaxation, epsilon scaling, warm
-/// start and callback.
+/// cols: one row of masses per problem, or one row that all problems share. The problems are
+/// iterated together, without over-relaxation, epsilon scaling, warm start and callback. Those
+/// that need more accuracy, or are slow, are then solved as by mantex_sinkhorn_solve_f32() with
+/// these options, but for warm start and callback. A problem is slow if it has not converged
+/// after 500 iterations, unless over_relaxation is MANTEX_CHOICE_OFF or tolerance is 0.
 ///
 /// On success *batch is a new handle. The errors are those of mantex_sinkhorn_solve_f32().
 mantex_status mantex_sinkhorn_solve_batch_f32(size_t rows,
@@ -1175,11 +1179,11 @@ mantex_status mantex_kmedoids_options_init(struct mantex_kmedoids_options *optio
 ///
 /// On success *clustering is a new handle. Fails with MANTEX_ERROR_PARAMETER unless k is from 1
 /// to n, with MANTEX_ERROR_ELEMENT if a dissimilarity or weight is negative or not finite, or
-/// if an initial medoid is not below n or is given twice, and with MANTEX_ERROR_SHAPE if all
-/// weights are 0.
+/// if an initial medoid is not below n or is given twice, with MANTEX_ERROR_SHAPE if all
+/// weights are 0, and with MANTEX_ERROR_SUM if the loss overflows.
 mantex_status mantex_kmedoids_fit_f32(size_t n,
                                       const float *dissimilarities,
-                                      size_t stride,
+                                      size_t dissimilarities_stride,
                                       const float *weights,
                                       const struct mantex_kmedoids_options *options,
                                       struct mantex_clustering **clustering);
@@ -1187,7 +1191,7 @@ mantex_status mantex_kmedoids_fit_f32(size_t n,
 /// The same as mantex_kmedoids_fit_f32(), for double.
 mantex_status mantex_kmedoids_fit_f64(size_t n,
                                       const double *dissimilarities,
-                                      size_t stride,
+                                      size_t dissimilarities_stride,
                                       const double *weights,
                                       const struct mantex_kmedoids_options *options,
                                       struct mantex_clustering **clustering);
@@ -1214,7 +1218,7 @@ mantex_status mantex_expand_condensed_f64(size_t n,
 mantex_status mantex_assign_f32(size_t n,
                                 size_t k,
                                 const float *dissimilarities,
-                                size_t stride,
+                                size_t dissimilarities_stride,
                                 size_t *labels,
                                 float *distances,
                                 mantex_isa isa);
@@ -1223,7 +1227,7 @@ mantex_status mantex_assign_f32(size_t n,
 mantex_status mantex_assign_f64(size_t n,
                                 size_t k,
                                 const double *dissimilarities,
-                                size_t stride,
+                                size_t dissimilarities_stride,
                                 size_t *labels,
                                 double *distances,
                                 mantex_isa isa);
@@ -1234,7 +1238,7 @@ mantex_status mantex_clustering_predict_f32(const struct mantex_clustering *clus
                                             size_t n,
                                             size_t k,
                                             const float *dissimilarities,
-                                            size_t stride,
+                                            size_t dissimilarities_stride,
                                             size_t *labels,
                                             float *distances);
 
@@ -1243,7 +1247,7 @@ mantex_status mantex_clustering_predict_f64(const struct mantex_clustering *clus
                                             size_t n,
                                             size_t k,
                                             const double *dissimilarities,
-                                            size_t stride,
+                                            size_t dissimilarities_stride,
                                             size_t *labels,
                                             double *distances);
 
@@ -1257,7 +1261,7 @@ mantex_status mantex_clustering_predict_f64(const struct mantex_clustering *clus
 /// not finite.
 mantex_status mantex_silhouette_f32(size_t n,
                                     const float *dissimilarities,
-                                    size_t stride,
+                                    size_t dissimilarities_stride,
                                     const size_t *labels,
                                     const float *weights,
                                     float *out,
@@ -1267,7 +1271,7 @@ mantex_status mantex_silhouette_f32(size_t n,
 /// The same as mantex_silhouette_f32(), for double.
 mantex_status mantex_silhouette_f64(size_t n,
                                     const double *dissimilarities,
-                                    size_t stride,
+                                    size_t dissimilarities_stride,
                                     const size_t *labels,
                                     const double *weights,
                                     double *out,
@@ -1283,7 +1287,7 @@ mantex_status mantex_silhouette_f64(size_t n,
 /// not below n or is given twice, or a dissimilarity or weight is negative or not finite.
 mantex_status mantex_medoid_silhouette_f32(size_t n,
                                            const float *dissimilarities,
-                                           size_t stride,
+                                           size_t dissimilarities_stride,
                                            size_t k,
                                            const size_t *medoids,
                                            const float *weights,
@@ -1294,7 +1298,7 @@ mantex_status mantex_medoid_silhouette_f32(size_t n,
 /// The same as mantex_medoid_silhouette_f32(), for double.
 mantex_status mantex_medoid_silhouette_f64(size_t n,
                                            const double *dissimilarities,
-                                           size_t stride,
+                                           size_t dissimilarities_stride,
                                            size_t k,
                                            const size_t *medoids,
                                            const double *weights,

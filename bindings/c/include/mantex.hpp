@@ -107,8 +107,13 @@ private:
 template <class T>
 class matrix {
 public:
-    constexpr matrix(T *data, std::size_t rows, std::size_t cols) noexcept : matrix(data, rows, cols, cols) {}
-    constexpr matrix(T *data, std::size_t rows, std::size_t cols, std::size_t stride) noexcept
+    // From a pointer. An array is a container: its length is known.
+    template <class P, class = std::enable_if_t<std::is_convertible_v<P, T *> && !std::is_array_v<P>>>
+    constexpr matrix(const P &data, std::size_t rows, std::size_t cols) noexcept : matrix(data, rows, cols, cols)
+    {
+    }
+    template <class P, class = std::enable_if_t<std::is_convertible_v<P, T *> && !std::is_array_v<P>>>
+    constexpr matrix(const P &data, std::size_t rows, std::size_t cols, std::size_t stride) noexcept
         : data_(data), rows_(rows), cols_(cols), stride_(stride)
     {
     }
@@ -117,6 +122,15 @@ public:
     {
         if (cols != 0 && rows > SIZE_MAX / cols) throw error(MANTEX_ERROR_SIZE, "a matrix has more than SIZE_MAX elements");
         detail::check_length("data", data.size(), rows * cols);
+    }
+    // Rows of a container, which must reach to the end of the last row.
+    matrix(span<T> data, std::size_t rows, std::size_t cols, std::size_t stride) : matrix(data.data(), rows, cols, stride)
+    {
+        if (rows == 0 || cols == 0) return;
+        if (data.size() < cols || (stride != 0 && rows - 1 > (data.size() - cols) / stride)) {
+            throw error(MANTEX_ERROR_SHAPE, "`data` has " + std::to_string(data.size()) + " elements; it must have " +
+                                                std::to_string(rows) + " rows of " + std::to_string(cols));
+        }
     }
     // A matrix to be read may be one to be written.
     template <class U, class = std::enable_if_t<std::is_convertible_v<U (*)[], T (*)[]>>>
@@ -240,7 +254,8 @@ struct softmax_options : std::conditional_t<std::is_same_v<T, float>, mantex_sof
 };
 
 namespace detail {
-// The last argument of a function of rows with `cols` columns: options whose mask must have as many.
+// The last argument of a function of rows with `cols` columns. The mask of options must have as
+// many.
 template <class T>
 const softmax_options<T> *for_columns(const softmax_options<T> *options, std::size_t cols)
 {

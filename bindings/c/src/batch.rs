@@ -64,9 +64,11 @@ fn check_problem<T: Real>(batch: &TransportBatch<T>, problem: usize) -> Outcome 
 
 twins! {
     /// Solves many problems on one cost matrix (rows x cols). a is a_rows x rows and b is b_rows x
-    /// cols: one row of masses per problem, or one row that all problems share. Each problem is
-    /// solved as by mantex_sinkhorn_solve_f32() without over-relaxation, epsilon scaling, warm
-    /// start and callback.
+    /// cols: one row of masses per problem, or one row that all problems share. The problems are
+    /// iterated together, without over-relaxation, epsilon scaling, warm start and callback. Those
+    /// that need more accuracy, or are slow, are then solved as by mantex_sinkhorn_solve_f32() with
+    /// these options, but for warm start and callback. A problem is slow if it has not converged
+    /// after 500 iterations, unless over_relaxation is MANTEX_CHOICE_OFF or tolerance is 0.
     ///
     /// On success *batch is a new handle. The errors are those of mantex_sinkhorn_solve_f32().
     fn mantex_sinkhorn_solve_batch_f32 / mantex_sinkhorn_solve_batch_f64(

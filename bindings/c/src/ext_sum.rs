@@ -3,7 +3,7 @@
 use crate::isa::chosen_isa;
 use mantex::{ExtSum, Real};
 use std::marker::PhantomData;
-use std::mem::{align_of, size_of};
+use std::mem::{align_of, size_of, MaybeUninit};
 use std::ptr;
 
 /// A sum of exponentials, sum_i exp(x[i]), that streams, merges and never overflows: sum the parts
@@ -12,17 +12,17 @@ use std::ptr;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct mantex_ext_sum<T> {
-    /// The contents.
-    pub opaque: [u64; 4],
+    /// The contents, and room for more.
+    pub opaque: [MaybeUninit<u64>; 8],
     /// Nothing: it only tells the types apart.
     of: PhantomData<T>,
 }
 
 impl<T: Real> mantex_ext_sum<T> {
     fn new(sum: ExtSum<T>) -> Self {
-        const { assert!(size_of::<ExtSum<T>>() <= size_of::<[u64; 4]>()) };
+        const { assert!(size_of::<ExtSum<T>>() <= size_of::<[u64; 8]>()) };
         const { assert!(align_of::<ExtSum<T>>() <= align_of::<u64>()) };
-        let mut opaque = [0; 4];
+        let mut opaque = [MaybeUninit::new(0); 8];
         // SAFETY: The sum is not larger than the array, and no reference to it exists.
         unsafe { ptr::write(opaque.as_mut_ptr().cast::<ExtSum<T>>(), sum) };
         Self { opaque, of: PhantomData }

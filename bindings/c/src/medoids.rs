@@ -103,9 +103,8 @@ pub struct mantex_kmedoids_options {
 impl Options for mantex_kmedoids_options {
     const INIT: &'static str = "mantex_kmedoids_options_init";
 
-    fn guards(&self) -> (usize, &[u64]) {
-        // The size of uninitialized options is hardly ever right, whatever reserved_32 is.
-        (if self.reserved_32 == 0 { self.size } else { 0 }, &self.reserved)
+    fn reserved_are_zero(&self) -> bool {
+        self.reserved_32 == 0 && self.reserved.iter().all(|&word| word == 0)
     }
 }
 
@@ -203,14 +202,14 @@ twins! {
     ///
     /// On success *clustering is a new handle. Fails with MANTEX_ERROR_PARAMETER unless k is from 1
     /// to n, with MANTEX_ERROR_ELEMENT if a dissimilarity or weight is negative or not finite, or
-    /// if an initial medoid is not below n or is given twice, and with MANTEX_ERROR_SHAPE if all
-    /// weights are 0.
+    /// if an initial medoid is not below n or is given twice, with MANTEX_ERROR_SHAPE if all
+    /// weights are 0, and with MANTEX_ERROR_SUM if the loss overflows.
     fn mantex_kmedoids_fit_f32 / mantex_kmedoids_fit_f64(
-        n: usize, dissimilarities: *const T, stride: usize, weights: *const T,
+        n: usize, dissimilarities: *const T, dissimilarities_stride: usize, weights: *const T,
         options: *const mantex_kmedoids_options, clustering: *mut *mut mantex_clustering,
     ) |memory| {
         let options = memory.required_options(options)?;
-        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, n), stride)?;
+        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, n), dissimilarities_stride)?;
         let weights = memory.optional_input("weights", weights, n)?;
         let clustering = memory.result("clustering", clustering)?;
         check_k(options.k, n)?;
@@ -240,9 +239,10 @@ twins! {
     /// Fails with MANTEX_ERROR_SHAPE if k is 0, and with MANTEX_ERROR_ELEMENT if a dissimilarity is
     /// negative or not finite.
     fn mantex_assign_f32 / mantex_assign_f64(
-        n: usize, k: usize, dissimilarities: *const T, stride: usize, labels: *mut usize, distances: *mut T, isa: isa,
+        n: usize, k: usize, dissimilarities: *const T, dissimilarities_stride: usize,
+        labels: *mut usize, distances: *mut T, isa: isa,
     ) |memory| {
-        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, k), stride)?;
+        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, k), dissimilarities_stride)?;
         let labels = memory.output("labels", labels, n)?;
         let distances = memory.output("distances", distances, n)?;
         Ok(chosen_isa(isa)?.assign(dissimilarities, labels, distances)?)
@@ -251,11 +251,11 @@ twins! {
     /// The same as mantex_assign_f32() with the medoids of a clustering, on its instruction set. k
     /// must be that of the clustering.
     fn mantex_clustering_predict_f32 / mantex_clustering_predict_f64(
-        clustering: *const mantex_clustering, n: usize, k: usize, dissimilarities: *const T, stride: usize,
-        labels: *mut usize, distances: *mut T,
+        clustering: *const mantex_clustering, n: usize, k: usize,
+        dissimilarities: *const T, dissimilarities_stride: usize, labels: *mut usize, distances: *mut T,
     ) |memory| {
         let mantex_clustering(clustering) = memory.handle("clustering", clustering)?;
-        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, k), stride)?;
+        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, k), dissimilarities_stride)?;
         let labels = memory.output("labels", labels, n)?;
         let distances = memory.output("distances", distances, n)?;
         let found = clustering.predict(dissimilarities)?;
@@ -273,10 +273,10 @@ twins! {
     /// MANTEX_ERROR_ELEMENT if a label is not below n, or a dissimilarity or weight is negative or
     /// not finite.
     fn mantex_silhouette_f32 / mantex_silhouette_f64(
-        n: usize, dissimilarities: *const T, stride: usize, labels: *const usize, weights: *const T, out: *mut T,
-        mean: *mut f64, isa: isa,
+        n: usize, dissimilarities: *const T, dissimilarities_stride: usize,
+        labels: *const usize, weights: *const T, out: *mut T, mean: *mut f64, isa: isa,
     ) |memory| {
-        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, n), stride)?;
+        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, n), dissimilarities_stride)?;
         let labels = memory.input("labels", labels, n)?;
         let weights = memory.optional_input("weights", weights, n)?;
         let out = memory.output("out", out, n)?;
@@ -297,10 +297,10 @@ twins! {
     /// Fails with MANTEX_ERROR_SHAPE if k is below 2, and with MANTEX_ERROR_ELEMENT if a medoid is
     /// not below n or is given twice, or a dissimilarity or weight is negative or not finite.
     fn mantex_medoid_silhouette_f32 / mantex_medoid_silhouette_f64(
-        n: usize, dissimilarities: *const T, stride: usize, k: usize, medoids: *const usize, weights: *const T,
-        out: *mut T, mean: *mut f64, isa: isa,
+        n: usize, dissimilarities: *const T, dissimilarities_stride: usize,
+        k: usize, medoids: *const usize, weights: *const T, out: *mut T, mean: *mut f64, isa: isa,
     ) |memory| {
-        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, n), stride)?;
+        let dissimilarities = memory.matrix("dissimilarities", dissimilarities, (n, n), dissimilarities_stride)?;
         let medoids = memory.input("medoids", medoids, k)?;
         let weights = memory.optional_input("weights", weights, n)?;
         let out = memory.output("out", out, n)?;

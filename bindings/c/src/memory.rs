@@ -29,8 +29,8 @@ struct Region {
 pub(crate) trait Options: Copy {
     /// The name of the function that initializes it.
     const INIT: &'static str;
-    /// Returns the size that the init function has set, and the reserved fields.
-    fn guards(&self) -> (usize, &[u64]);
+    /// Returns whether all reserved fields are 0. The first field of the struct is its size.
+    fn reserved_are_zero(&self) -> bool;
 }
 
 impl Memory {
@@ -174,16 +174,16 @@ impl Memory {
         if pointer.is_null() {
             return Ok(None);
         }
-        let init = O::INIT;
-        let options = self.value("options", pointer)?;
-        let (size, reserved) = options.guards();
-        if size != size_of::<O>() || reserved.iter().any(|&word| word != 0) {
-            return failure(
-                MANTEX_ERROR_OPTIONS,
-                format!("`options` is not valid; it must be initialized by {init}()"),
-            );
+        // The size comes first: the rest is read only if it is there.
+        let size = self.value("options", pointer.cast::<usize>())?;
+        if size == size_of::<O>() {
+            let options = self.value("options", pointer)?;
+            if options.reserved_are_zero() {
+                return Ok(Some(options));
+            }
         }
-        Ok(Some(options))
+        let message = format!("`options` is not valid; it must be initialized by {}()", O::INIT);
+        failure(MANTEX_ERROR_OPTIONS, message)
     }
 
     /// Returns the options behind a pointer, which must not be NULL.

@@ -70,8 +70,8 @@ impl<T: Real> Options for mantex_softmax_options<T> {
     const INIT: &'static str =
         if size_of::<T>() == 4 { "mantex_softmax_options_init_f32" } else { "mantex_softmax_options_init_f64" };
 
-    fn guards(&self) -> (usize, &[u64]) {
-        (self.size, &self.reserved)
+    fn reserved_are_zero(&self) -> bool {
+        self.reserved.iter().all(|&word| word == 0)
     }
 }
 

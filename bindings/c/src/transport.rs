@@ -123,8 +123,8 @@ pub struct mantex_sinkhorn_options {
 impl Options for mantex_sinkhorn_options {
     const INIT: &'static str = "mantex_sinkhorn_options_init";
 
-    fn guards(&self) -> (usize, &[u64]) {
-        (self.size, &self.reserved)
+    fn reserved_are_zero(&self) -> bool {
+        self.reserved.iter().all(|&word| word == 0)
     }
 }
 
@@ -305,6 +305,8 @@ pub struct mantex_objective {
     /// The duality gap: dual + gap is an upper bound of the optimum. It may be +inf with forbidden
     /// pairs.
     pub gap: f64,
+    /// 0: room for more.
+    pub reserved: [f64; 3],
 }
 
 /// Called with an entry of a plan; any value but 0 ends the listing. It must return: it must not
@@ -324,8 +326,8 @@ twins! {
     /// Fails with MANTEX_ERROR_PARAMETER if epsilon or another option is out of range,
     /// MANTEX_ERROR_SHAPE if the costs are empty, MANTEX_ERROR_ELEMENT if a cost is NaN or -inf or
     /// a mass is negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ
-    /// in total by more than 1e-6 (float: 1e-4), and MANTEX_ERROR_INFEASIBLE if a row or column has
-    /// mass, but all its partners are forbidden.
+    /// in total by more than 1e-6 (float: 1e-4) of the larger total, and MANTEX_ERROR_INFEASIBLE if
+    /// a row or column has mass, but all its partners are forbidden or have none.
     fn mantex_sinkhorn_solve_f32 / mantex_sinkhorn_solve_f64(
         rows: usize, cols: usize, cost: *const T, cost_stride: usize, a: *const T, b: *const T,
         options: *const mantex_sinkhorn_options, transport: *mut *mut mantex_transport,
@@ -392,6 +394,7 @@ twins! {
             primal: objective.primal,
             dual: objective.dual,
             gap: objective.gap,
+            reserved: [0.0; 3],
         };
         Ok(())
     }

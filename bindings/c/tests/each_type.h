@@ -1,4 +1,4 @@
-/* The tests for one element type: boundary.c includes this file with REAL, F(name) and TOLERANCE. */
+/* The tests for one element type: boundary.c includes this file with REAL, F(name), TOLERANCE. */
 
 /* A naive softmax. */
 static void F(reference)(size_t n, const REAL *x, REAL *out)

@@ -78,6 +78,11 @@ static void softmax()
     options.set_mask({mask, 1, 2});
     mantex::softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &options);
     CHECK(out[0] == 1 && out[3] == 0);
+    T few[4]{};
+    mantex::softmax_rows_in_place<T>({few, 2, 1, 3});
+    CHECK(few[0] == 1 && few[1] == 0 && few[3] == 1);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`data` has 4", [&] { mantex::softmax_rows_in_place<T>({few, 2, 2, 3}); }));
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`data` has 4", [&] { mantex::softmax_rows_in_place<T>({few, 2, 3}); }));
     CHECK(fails(MANTEX_ERROR_SHAPE, "a row of the mask", [&] { mantex::softmax_rows<T>({x, 1, 4}, {out, 1, 4}, &options); }));
     mantex::log_softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &options);
     CHECK(out[0] == 0 && out[3] == -static_cast<T>(INFINITY));

@@ -21,6 +21,7 @@ use rand::RngExt;
 
 for_both_types! {
     backward_is_accurate
+    backward_of_long_rows
     backward_rows_are_slices
     cross_entropy_is_accurate
     cross_entropy_of_special_values
@@ -46,6 +47,20 @@ fn backward_is_accurate<T: Float>() {
                     check_backward(report, isa, kind, &x, &dy, offsets);
                 }
             }
+        }
+    });
+}
+
+/// Below half a unit in the last place of a large sum, products are rounding errors one and all;
+/// they add up to much in a long row.
+fn backward_of_long_rows<T: Float>() {
+    let n = if small_cases() { 1 << 16 } else { 1 << 20 };
+    let background = if T::NAME == "f32" { -19.6 } else { -39.6 };
+    let mut x = vec![T::of(background); n];
+    x[0] = T::of(0.0);
+    Report::run("gradients of long rows", |report| {
+        for isa in isas() {
+            check_backward(report, isa, "a background", &x, &vec![T::of(1.0); n], &[0]);
         }
     });
 }
