@@ -11,6 +11,7 @@ use super::solver::Solver;
 use super::units::{Potentials, Units};
 use crate::check;
 use crate::dispatch::Road;
+use crate::kernels::transport::Problem;
 use crate::real::Element;
 use crate::{Error, Isa, MatRef, Real};
 use alloc::vec::Vec;
@@ -296,6 +297,11 @@ impl Sinkhorn {
                 if let Some(centered) = &centered {
                     centered.add_offsets(-eta.to_f64(), &mut start, &masses);
                 }
+                // Iterations find it in the potentials.
+                if self.max_iterations == 0 {
+                    let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
+                    self.check_exponents(&masses.problem(cost, eta))?;
+                }
                 start
             }
         };
@@ -352,6 +358,14 @@ impl Sinkhorn {
     /// Returns the same solver without a warm start.
     pub(super) fn without_warm_start(&self) -> Self {
         Self { warm_start: None, ..self.clone() }
+    }
+
+    /// Fails if a cost is so negative that the exponent of its entry overflows.
+    fn check_exponents<T: Real>(&self, problem: &Problem<'_, T>) -> Result<(), Error> {
+        let Problem { cost, support, b, eta, .. } = *problem;
+        let mut rows = support.iter().map(|&i| cost.row(i).iter().zip(b));
+        let overflows = rows.any(|mut row| row.any(|(c, &b)| b > 0.0 && -eta.to_f64() * c.to_f64() >= T::MAX));
+        if overflows { Err(self.epsilon_too_small()) } else { Ok(()) }
     }
 
     /// Returns the error for potentials that are too large relative to epsilon.

@@ -220,8 +220,8 @@ fn check_plan<T: Float>(
     // An exponent is as accurate as its terms are: in f64, or in two parts of 24 bits.
     let digits = if T::DIGITS == 24 { 3e-14 } else { 1e-15 };
     let entry = tolerances::<T>().1 + digits * size / epsilon;
-    // Entries of the plan may be flushed to 0.
-    let flushed = (rows * cols) as f64 * power_of_two(T::MIN_EXPONENT);
+    // Entries of the plan may be flushed to 0, before and after they are multiplied by the total.
+    let flushed = (rows * cols) as f64 * power_of_two(T::MIN_EXPONENT) * total.max(1.0);
     let mass: f64 = plan.concat().iter().map(|p| p.wide()).sum();
     // Values of costs or an epsilon near the largest number, or of a plan far from its marginals,
     // overflow on the way.

@@ -42,6 +42,25 @@ fn a_start_must_fit() {
     assert_eq!(solve(vec![1e300; 6], vec![0.0; 8]).unwrap_err().to_string().split('`').nth(1), Some("epsilon"));
 }
 
+/// Without an iteration, nothing but the costs shows that the entries of the plan are infinite.
+#[test]
+fn exponents_that_overflow_are_an_error() {
+    let cost = [-31.0_f32, 5.0, 3.0, 8.0];
+    let cost = MatRef::new(&cost, 2, 2).unwrap();
+    let mass = [0.5, 0.5];
+    for isa in isas() {
+        for iterations in [0, 1, 5] {
+            let solver =
+                Sinkhorn::new(2.4e-38).max_iterations(iterations).warm_start(vec![0.0; 2], vec![0.0; 2]).isa(isa);
+            let error = solver.solve(cost, &mass, &mass).unwrap_err();
+            assert!(
+                matches!(error, Error::InvalidParameter { argument: "epsilon", .. }),
+                "{iterations} on {isa}: {error}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_run_can_be_watched_and_stopped() {
     let case = Case::<f64>::random(20, 30, 0.05, 17);
