@@ -41,6 +41,11 @@
 /// MANTEX_ALGORITHM_FASTPAM1, which makes one swap per iteration.
 #define MANTEX_DEFAULT_ITERATIONS SIZE_MAX
 
+/// The version of this header. mantex_version() is that of the library.
+#define MANTEX_VERSION_MAJOR 0
+#define MANTEX_VERSION_MINOR 1
+#define MANTEX_VERSION_PATCH 0
+
 
 /// The algorithm that improves the medoids.
 enum mantex_algorithm
@@ -1075,6 +1080,9 @@ void mantex_transport_free(struct mantex_transport *transport);
 /// Returns why the solve ended.
 mantex_solve_status mantex_transport_status(const struct mantex_transport *transport);
 
+/// Returns 1 if the solve has converged, and 0 otherwise.
+int mantex_transport_converged(const struct mantex_transport *transport);
+
 /// Returns the number of iterations done; 0 for NULL.
 size_t mantex_transport_iterations(const struct mantex_transport *transport);
 
@@ -1157,6 +1165,9 @@ size_t mantex_transport_batch_len(const struct mantex_transport_batch *batch);
 mantex_solve_status mantex_transport_batch_status(const struct mantex_transport_batch *batch,
                                                   size_t problem);
 
+/// Returns 1 if the solve of a problem has converged, and 0 otherwise.
+int mantex_transport_batch_converged(const struct mantex_transport_batch *batch, size_t problem);
+
 /// Returns the number of iterations of a problem; 0 if there is no such problem.
 size_t mantex_transport_batch_iterations(const struct mantex_transport_batch *batch,
                                          size_t problem);
@@ -1195,6 +1206,22 @@ mantex_status mantex_kmedoids_fit_f64(size_t n,
                                       const double *weights,
                                       const struct mantex_kmedoids_options *options,
                                       struct mantex_clustering **clustering);
+
+/// The same as mantex_kmedoids_fit_f32() with condensed dissimilarities: the upper triangle
+/// without the diagonal, row by row, n (n - 1) / 2 numbers, as SciPy's pdist returns them. It
+/// allocates the n x n matrix.
+mantex_status mantex_kmedoids_fit_condensed_f32(size_t n,
+                                                const float *condensed,
+                                                const float *weights,
+                                                const struct mantex_kmedoids_options *options,
+                                                struct mantex_clustering **clustering);
+
+/// The same as mantex_kmedoids_fit_condensed_f32(), for double.
+mantex_status mantex_kmedoids_fit_condensed_f64(size_t n,
+                                                const double *condensed,
+                                                const double *weights,
+                                                const struct mantex_kmedoids_options *options,
+                                                struct mantex_clustering **clustering);
 
 /// Writes the symmetric n x n matrix of condensed dissimilarities: the upper triangle without
 /// the diagonal, row by row, n (n - 1) / 2 numbers, as SciPy's pdist returns them.

@@ -225,7 +225,7 @@ inline mantex_isa best_isa()
     {                                                                                              \
         detail::check_shape("out", out, x);                                                        \
         detail::check(MANTEX_PICK(mantex_##name, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(), \
-                                                    out.stride(), detail::for_columns(last, x.cols()))); \
+                                                    out.stride(), detail::fitting(last, x))); \
     }
 
 // Defines a function of rows in place, with options.
@@ -234,7 +234,7 @@ inline mantex_isa best_isa()
     void name(detail::same<matrix<T>> x, const detail::same<softmax_options<T>> *options = nullptr)                            \
     {                                                                                              \
         detail::check(MANTEX_PICK(mantex_##name, T)(x.rows(), x.cols(), x.data(), x.stride(), \
-                                                    detail::for_columns<T>(options, x.cols()))); \
+                                                    detail::fitting<T>(options, x))); \
     }
 
 // The options of functions over rows: mantex_softmax_options, initialized.
@@ -249,22 +249,37 @@ struct softmax_options : std::conditional_t<std::is_same_v<T, float>, mantex_sof
         this->mask_rows = added.rows();
         this->mask_stride = added.stride();
     }
-    // The columns of that matrix, which must be those of the logits.
-    std::size_t mask_cols = 0;
+    // Sets the number of elements of each row that count; they must live as long as the options are
+    // used.
+    void set_lengths(span<const std::size_t> of_rows) noexcept
+    {
+        this->lengths = detail::data_or_null(of_rows);
+        lengths_size = of_rows.size();
+    }
+    // The columns of that matrix, which must be those of the logits, and the number of lengths,
+    // which must be that of the rows.
+    std::size_t mask_cols = 0, lengths_size = 0;
 };
 
 namespace detail {
-// The last argument of a function of rows with `cols` columns. The mask of options must have as
-// many.
+// The last argument of a function of the rows of x. The mask of options must have as many columns,
+// and there must be as many lengths as rows.
 template <class T>
-const softmax_options<T> *for_columns(const softmax_options<T> *options, std::size_t cols)
+const softmax_options<T> *fitting(const softmax_options<T> *options, const matrix<const T> &x)
 {
     if (options != nullptr && options->mask != nullptr && options->mask_cols != 0) {
-        check_length("a row of the mask", options->mask_cols, cols);
+        check_length("a row of the mask", options->mask_cols, x.cols());
+    }
+    if (options != nullptr && options->lengths != nullptr && options->lengths_size != 0) {
+        check_length("lengths", options->lengths_size, x.rows());
     }
     return options;
 }
-inline mantex_isa for_columns(mantex_isa isa, std::size_t) noexcept { return isa; }
+template <class T>
+mantex_isa fitting(mantex_isa isa, const matrix<T> &) noexcept
+{
+    return isa;
+}
 } // namespace detail
 
 MANTEX_SLICES(softmax)
@@ -303,7 +318,7 @@ void log_sum_exp_rows(input_matrix<T> x, detail::same<span<T>> out, const detail
 {
     detail::check_length("out", out.size(), x.rows());
     detail::check(MANTEX_PICK(mantex_log_sum_exp_rows, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(),
-                                                          detail::for_columns<T>(options, x.cols())));
+                                                          detail::fitting<T>(options, x)));
 }
 
 template <class T>
@@ -313,7 +328,7 @@ void cross_entropy_rows(input_matrix<T> x, span<const std::size_t> classes, deta
     detail::check_length("classes", classes.size(), x.rows());
     detail::check_length("losses", losses.size(), x.rows());
     detail::check(MANTEX_PICK(mantex_cross_entropy_rows, T)(x.rows(), x.cols(), x.data(), x.stride(), classes.data(),
-                                                            losses.data(), detail::for_columns<T>(options, x.cols())));
+                                                            losses.data(), detail::fitting<T>(options, x)));
 }
 
 template <class T>
@@ -327,7 +342,7 @@ void cross_entropy_gradient_rows(input_matrix<T> x, span<const std::size_t> clas
     detail::check(MANTEX_PICK(mantex_cross_entropy_gradient_rows, T)(x.rows(), x.cols(), x.data(), x.stride(),
                                                                      classes.data(), weight, losses.data(),
                                                                      gradient.data(), gradient.stride(),
-                                                                     detail::for_columns<T>(options, x.cols())));
+                                                                     detail::fitting<T>(options, x)));
 }
 
 // A sum of exponentials that streams and merges.
@@ -380,6 +395,23 @@ struct callback {
     }
 };
 
+// The same for the entries of a plan.
+struct entry_callback {
+    std::function<bool(std::size_t, std::size_t, double)> function;
+    std::exception_ptr thrown{};
+
+    static int call(std::size_t row, std::size_t column, double mass, void *user_data) noexcept
+    {
+        auto &self = *static_cast<entry_callback *>(user_data);
+        try {
+            return self.function(row, column, mass) ? 0 : 1;
+        } catch (...) {
+            self.thrown = std::current_exception();
+            return 1;
+        }
+    }
+};
+
 struct free {
     void operator()(mantex_transport *handle) const noexcept { mantex_transport_free(handle); }
     void operator()(mantex_transport_batch *handle) const noexcept { mantex_transport_batch_free(handle); }
@@ -391,6 +423,17 @@ struct free {
 // The settings of a solver: mantex_sinkhorn_options, initialized.
 struct sinkhorn_options : mantex_sinkhorn_options {
     explicit sinkhorn_options(double regularization) { detail::check(mantex_sinkhorn_options_init(this, regularization)); }
+    // Starts from these potentials, one per row and one per column; they must live as long as the
+    // options are used.
+    void set_warm_start(span<const double> f, span<const double> g) noexcept
+    {
+        warm_start_f = f.data();
+        warm_start_g = g.data();
+        warm_start_rows = f.size();
+        warm_start_cols = g.size();
+    }
+    // The numbers of these potentials.
+    std::size_t warm_start_rows = 0, warm_start_cols = 0;
 };
 
 // The solution of a problem. Matrices of cost are the one that was solved.
@@ -411,6 +454,17 @@ public:
         detail::check_shape("out", out, cost);
         detail::check(MANTEX_PICK(mantex_transport_plan, T)(handle(), cost.rows(), cost.cols(), cost.data(), cost.stride(),
                                                             out.data(), out.stride()));
+    }
+    // Calls on_entry with the row, the column and the mass of every entry above the threshold, until
+    // it returns false; it may throw. The plan is not stored.
+    void plan_entries(matrix<const T> cost, T threshold,
+                      std::function<bool(std::size_t, std::size_t, double)> on_entry) const
+    {
+        detail::entry_callback callback{std::move(on_entry)};
+        const auto status = MANTEX_PICK(mantex_transport_plan_entries, T)(
+            handle(), cost.rows(), cost.cols(), cost.data(), cost.stride(), threshold, &callback.call, &callback);
+        if (callback.thrown) std::rethrow_exception(callback.thrown);
+        detail::check(status);
     }
     mantex_objective objective(matrix<const T> cost) const
     {
@@ -458,6 +512,8 @@ transport<T> sinkhorn(input_matrix<T> cost, input<T> a, input<T> b, const sinkho
 {
     detail::check_length("a", a.size(), cost.rows());
     detail::check_length("b", b.size(), cost.cols());
+    if (options.warm_start_rows != 0) detail::check_length("warm_start_f", options.warm_start_rows, cost.rows());
+    if (options.warm_start_cols != 0) detail::check_length("warm_start_g", options.warm_start_cols, cost.cols());
     sinkhorn_options settings = options;
     detail::callback<mantex_sinkhorn_progress> callback{std::move(on_iteration)};
     if (callback.function) {
@@ -541,6 +597,15 @@ void distance_matrix_between(input_matrix<T> x, input_matrix<T> y, detail::same<
 // The settings of k-medoids: mantex_kmedoids_options, initialized.
 struct kmedoids_options : mantex_kmedoids_options {
     explicit kmedoids_options(std::size_t clusters) { detail::check(mantex_kmedoids_options_init(this, clusters)); }
+    // Starts from these objects, one per cluster; they must live as long as the options are used.
+    void set_initial_medoids(span<const std::size_t> objects) noexcept
+    {
+        init = MANTEX_INIT_GIVEN;
+        initial_medoids = objects.data();
+        initial_medoids_size = objects.size();
+    }
+    // The number of these objects.
+    std::size_t initial_medoids_size = 0;
 };
 
 // A clustering.
@@ -572,6 +637,31 @@ private:
     std::unique_ptr<mantex_clustering, detail::free> handle_;
 };
 
+namespace detail {
+
+// Runs a search: `call(settings, &handle)` begins it.
+template <class Call>
+clustering cluster(const kmedoids_options &options, std::function<bool(const mantex_kmedoids_progress &)> on_iteration, Call call)
+{
+    if (options.init == MANTEX_INIT_GIVEN && options.initial_medoids_size != 0) {
+        check_length("initial_medoids", options.initial_medoids_size, options.k);
+    }
+    kmedoids_options settings = options;
+    callback<mantex_kmedoids_progress> callback{std::move(on_iteration)};
+    if (callback.function) {
+        settings.on_iteration = &callback.call;
+        settings.user_data = &callback;
+    }
+    mantex_clustering *handle = nullptr;
+    const auto status = call(&settings, &handle);
+    clustering found(handle);
+    if (callback.thrown) std::rethrow_exception(callback.thrown);
+    check(status);
+    return found;
+}
+
+} // namespace detail
+
 // Clusters objects; without weights, all count 1. on_iteration, if given, returns whether to go on;
 // it may throw.
 template <class T>
@@ -581,19 +671,43 @@ clustering kmedoids(input_matrix<T> dissimilarities, const kmedoids_options &opt
     const std::size_t n = dissimilarities.rows();
     detail::check_length("a row of `dissimilarities`", dissimilarities.cols(), n);
     if (!weights.empty()) detail::check_length("weights", weights.size(), n);
-    kmedoids_options settings = options;
-    detail::callback<mantex_kmedoids_progress> callback{std::move(on_iteration)};
-    if (callback.function) {
-        settings.on_iteration = &callback.call;
-        settings.user_data = &callback;
-    }
-    mantex_clustering *handle = nullptr;
-    const auto status = MANTEX_PICK(mantex_kmedoids_fit, T)(n, dissimilarities.data(), dissimilarities.stride(),
-                                                            detail::data_or_null(weights), &settings, &handle);
-    clustering found(handle);
-    if (callback.thrown) std::rethrow_exception(callback.thrown);
-    detail::check(status);
-    return found;
+    return detail::cluster(options, std::move(on_iteration), [&](const kmedoids_options *settings, mantex_clustering **found) {
+        return MANTEX_PICK(mantex_kmedoids_fit, T)(n, dissimilarities.data(), dissimilarities.stride(),
+                                                   detail::data_or_null(weights), settings, found);
+    });
+}
+
+namespace detail {
+
+inline void check_condensed(std::size_t actual, std::size_t n)
+{
+    const std::size_t even = n % 2 == 0 ? n : n - 1, odd = n % 2 == 0 ? n - 1 : n;
+    const bool fits = n == 0 || even / 2 <= SIZE_MAX / odd;
+    check_length("condensed", actual, n == 0 ? 0 : fits ? even / 2 * odd : SIZE_MAX);
+}
+
+} // namespace detail
+
+// The same for n objects with n (n - 1) / 2 condensed dissimilarities, as SciPy's pdist returns
+// them.
+template <class T>
+clustering kmedoids_condensed(std::size_t n, input<T> condensed, const kmedoids_options &options, input<T> weights = {},
+                              std::function<bool(const mantex_kmedoids_progress &)> on_iteration = nullptr)
+{
+    detail::check_condensed(condensed.size(), n);
+    if (!weights.empty()) detail::check_length("weights", weights.size(), n);
+    return detail::cluster(options, std::move(on_iteration), [&](const kmedoids_options *settings, mantex_clustering **found) {
+        return MANTEX_PICK(mantex_kmedoids_fit_condensed, T)(n, condensed.data(), detail::data_or_null(weights), settings, found);
+    });
+}
+
+// Writes the symmetric matrix of condensed dissimilarities.
+template <class T>
+void expand_condensed(input<T> condensed, detail::same<matrix<T>> out)
+{
+    detail::check_shape("out", out, matrix<const T>(nullptr, out.rows(), out.rows()));
+    detail::check_condensed(condensed.size(), out.rows());
+    detail::check(MANTEX_PICK(mantex_expand_condensed, T)(out.rows(), condensed.data(), out.data(), out.stride()));
 }
 
 // Writes the silhouette of every object and returns the mean.

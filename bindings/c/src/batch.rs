@@ -6,6 +6,7 @@ use crate::memory::Memory;
 use crate::transport::{mantex_sinkhorn_options, mantex_solve_status, solver, status_value};
 use mantex::transport::TransportBatch;
 use mantex::Real;
+use std::ffi::c_int;
 
 /// The solutions of many problems on one cost matrix. Free it with mantex_transport_batch_free().
 /// Any number of threads may read it at once.
@@ -157,6 +158,15 @@ pub unsafe extern "C" fn mantex_transport_batch_status(
     problem: usize,
 ) -> mantex_solve_status {
     get!(batch, problem, mantex_solve_status::MANTEX_SOLVE_NONE, b => status_value(b.status(problem)))
+}
+
+/// Returns 1 if the solve of a problem has converged, and 0 otherwise.
+#[no_mangle]
+pub unsafe extern "C" fn mantex_transport_batch_converged(
+    batch: *const mantex_transport_batch,
+    problem: usize,
+) -> c_int {
+    get!(batch, problem, 0, b => c_int::from(b.converged(problem)))
 }
 
 /// Returns the number of iterations of a problem; 0 if there is no such problem.

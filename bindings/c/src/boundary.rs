@@ -86,7 +86,10 @@ impl From<Error> for Failure {
             Error::UnknownIsa { .. } | Error::UnavailableIsa { .. } => MANTEX_ERROR_ISA,
             _ => MANTEX_ERROR_OTHER,
         };
-        Self { status, message: error.to_string() }
+        // What is one option in Rust is a choice and its factor here.
+        let message = error.to_string();
+        let message = message.replace("`over_relaxation`", "`over_relaxation_factor`");
+        Self { status, message: message.replace("`epsilon_scaling`", "`epsilon_scaling_factor`") }
     }
 }
 

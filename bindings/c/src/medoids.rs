@@ -5,7 +5,7 @@ use crate::boundary::{chosen, failure, mantex_status, status_of, value_or, Outco
 use crate::isa::{chosen_isa, mantex_isa};
 use crate::memory::{Memory, Options};
 use mantex::medoids::{expand_condensed, Algorithm, Clustering, Init, Progress};
-use mantex::{Error, KMedoids, MatRef, Real};
+use mantex::{Error, KMedoids, MatMut, MatRef, Real};
 use std::ffi::{c_int, c_void};
 use std::mem::{size_of, MaybeUninit};
 use std::ops::ControlFlow;
@@ -219,16 +219,32 @@ twins! {
         Ok(())
     }
 
+    /// The same as mantex_kmedoids_fit_f32() with condensed dissimilarities: the upper triangle
+    /// without the diagonal, row by row, n (n - 1) / 2 numbers, as SciPy's pdist returns them. It
+    /// allocates the n x n matrix.
+    fn mantex_kmedoids_fit_condensed_f32 / mantex_kmedoids_fit_condensed_f64(
+        n: usize, condensed: *const T, weights: *const T,
+        options: *const mantex_kmedoids_options, clustering: *mut *mut mantex_clustering,
+    ) |memory| {
+        let options = memory.required_options(options)?;
+        let condensed = memory.input("condensed", condensed, pairs(n)?)?;
+        let weights = memory.optional_input("weights", weights, n)?;
+        let clustering = memory.result("clustering", clustering)?;
+        check_k(options.k, n)?;
+        let kmedoids = kmedoids(&mut memory, &options)?;
+        let mut square = vec![T::default(); n * n];
+        expand_condensed(condensed, MatMut::new(&mut square, n, n)?)?;
+        let found = fit(&kmedoids, &options, MatRef::new(&square, n, n)?, weights)?;
+        *clustering = Box::into_raw(Box::new(mantex_clustering(found)));
+        Ok(())
+    }
+
     /// Writes the symmetric n x n matrix of condensed dissimilarities: the upper triangle without
     /// the diagonal, row by row, n (n - 1) / 2 numbers, as SciPy's pdist returns them.
     fn mantex_expand_condensed_f32 / mantex_expand_condensed_f64(
         n: usize, condensed: *const T, out: *mut T, out_stride: usize,
     ) |memory| {
-        let pairs = n as u128 * (n as u128).saturating_sub(1) / 2;
-        let Ok(pairs) = usize::try_from(pairs) else {
-            return failure(MANTEX_ERROR_SIZE, format!("`n` is {n}; its pairs must be at most SIZE_MAX"));
-        };
-        let condensed = memory.input("condensed", condensed, pairs)?;
+        let condensed = memory.input("condensed", condensed, pairs(n)?)?;
         Ok(expand_condensed(condensed, memory.matrix_mut("out", out, (n, n), out_stride)?)?)
     }
 
@@ -311,6 +327,15 @@ twins! {
             Some(weights) => isa.medoid_silhouette_weighted(dissimilarities, medoids, weights, out)?,
         };
         Ok(())
+    }
+}
+
+/// Returns the number of pairs of n objects.
+fn pairs(n: usize) -> Outcome<usize> {
+    let pairs = n as u128 * (n as u128).saturating_sub(1) / 2;
+    match usize::try_from(pairs) {
+        Ok(pairs) => Ok(pairs),
+        Err(_) => failure(MANTEX_ERROR_SIZE, format!("`n` is {n}; its pairs must be at most SIZE_MAX")),
     }
 }
 

@@ -470,6 +470,12 @@ pub unsafe extern "C" fn mantex_transport_status(transport: *const mantex_transp
     get!(transport, MANTEX_SOLVE_NONE, t => status_value(t.status()))
 }
 
+/// Returns 1 if the solve has converged, and 0 otherwise.
+#[no_mangle]
+pub unsafe extern "C" fn mantex_transport_converged(transport: *const mantex_transport) -> c_int {
+    get!(transport, 0, t => c_int::from(t.converged()))
+}
+
 /// Returns the number of iterations done; 0 for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn mantex_transport_iterations(transport: *const mantex_transport) -> usize {

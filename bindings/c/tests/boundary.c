@@ -25,7 +25,9 @@ static void names(void)
 {
     mantex_isa isa = (mantex_isa)-1;
     CHECK(strcmp(mantex_last_error(), "") == 0); /* The first test of the thread. */
-    CHECK(strcmp(mantex_version(), "0.1.0") == 0);
+    char version[32];
+    snprintf(version, sizeof version, "%d.%d.%d", MANTEX_VERSION_MAJOR, MANTEX_VERSION_MINOR, MANTEX_VERSION_PATCH);
+    CHECK(strcmp(mantex_version(), version) == 0);
     CHECK(strcmp(mantex_status_name(MANTEX_OK), "MANTEX_OK") == 0);
     CHECK(strcmp(mantex_status_name(MANTEX_ERROR_INTERNAL), "MANTEX_ERROR_INTERNAL") == 0);
     CHECK(strcmp(mantex_status_name((mantex_status)-1), "unknown status") == 0);

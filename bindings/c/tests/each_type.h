@@ -422,7 +422,7 @@ static void F(transport)(mantex_isa isa)
     INIT();
     options.over_relaxation = MANTEX_CHOICE_FACTOR;
     options.over_relaxation_factor = 2;
-    FAILS(SOLVE(&t), MANTEX_ERROR_PARAMETER, "`over_relaxation` is 2");
+    FAILS(SOLVE(&t), MANTEX_ERROR_PARAMETER, "`over_relaxation_factor` is 2");
     INIT();
     options.epsilon_scaling = (mantex_choice)-1;
     FAILS(SOLVE(&t), MANTEX_ERROR_ENUM, "`epsilon_scaling` is -1");
@@ -463,6 +463,7 @@ static void F(transport)(mantex_isa isa)
     for (size_t p = 0; p < 3; p++) {
         const REAL *pf = NULL, *pg = NULL;
         CHECK(mantex_transport_batch_status(batch, p) == MANTEX_SOLVE_CONVERGED);
+        CHECK(mantex_transport_batch_converged(batch, p) == 1);
         CHECK(mantex_transport_batch_marginal_error(batch, p) < 1e-3);
         CHECK(mantex_transport_batch_iterations(batch, p) > 0);
         OK(F(mantex_transport_batch_potentials)(batch, p, &pf, &pg));
@@ -478,6 +479,7 @@ static void F(transport)(mantex_isa isa)
     CHECK(pf == NULL);
     FAILS(OTHER(mantex_transport_batch_potentials)(batch, 0, NULL, NULL), MANTEX_ERROR_TYPE, "`batch`");
     CHECK(mantex_transport_batch_status(batch, 3) == MANTEX_SOLVE_NONE && isnan(mantex_transport_batch_value(batch, 3)));
+    CHECK(mantex_transport_batch_converged(batch, 3) == 0 && mantex_transport_batch_converged(NULL, 0) == 0);
     CHECK(mantex_transport_batch_len(NULL) == 0 && mantex_transport_batch_iterations(NULL, 0) == 0);
     mantex_transport_batch_free(batch);
     mantex_transport_batch_free(NULL);
@@ -634,6 +636,20 @@ static void F(medoids)(mantex_isa isa)
     OK(F(mantex_expand_condensed)(3, condensed, d, 3));
     CHECK(memcmp(d, square, sizeof square) == 0);
     FAILS(F(mantex_expand_condensed)(3, NULL, d, 3), MANTEX_ERROR_NULL, "`condensed` is NULL; it must have 3");
+
+    /* Objects 0 and 1 are near each other. */
+    INIT();
+    c = NULL;
+    OK(F(mantex_kmedoids_fit_condensed)(3, condensed, NULL, &options, &c));
+    CHECK(mantex_clustering_loss(c) == 1 && mantex_clustering_labels(c)[0] == mantex_clustering_labels(c)[1]);
+    mantex_clustering_free(c);
+    OK(F(mantex_kmedoids_fit_condensed)(3, condensed, weights, &options, &c));
+    mantex_clustering_free(c);
+    c = NULL;
+    FAILS(F(mantex_kmedoids_fit_condensed)(3, NULL, NULL, &options, &c), MANTEX_ERROR_NULL, "`condensed` is NULL; it must have 3");
+    FAILS(F(mantex_kmedoids_fit_condensed)(1, NULL, NULL, &options, &c), MANTEX_ERROR_PARAMETER, "`k` is 2");
+    FAILS(F(mantex_kmedoids_fit_condensed)(SIZE_MAX, condensed, NULL, &options, &c), MANTEX_ERROR_SIZE, "`n` is");
+    CHECK(c == NULL);
 #undef INIT
 #undef FIT
 }

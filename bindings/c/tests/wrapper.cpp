@@ -84,6 +84,13 @@ static void softmax()
     CHECK(fails(MANTEX_ERROR_SHAPE, "`data` has 4", [&] { mantex::softmax_rows_in_place<T>({few, 2, 2, 3}); }));
     CHECK(fails(MANTEX_ERROR_SHAPE, "`data` has 4", [&] { mantex::softmax_rows_in_place<T>({few, 2, 3}); }));
     CHECK(fails(MANTEX_ERROR_SHAPE, "a row of the mask", [&] { mantex::softmax_rows<T>({x, 1, 4}, {out, 1, 4}, &options); }));
+    const std::vector<std::size_t> lengths{1, 2}, one_length{1};
+    mantex::softmax_options<T> ragged;
+    ragged.set_lengths(lengths);
+    mantex::softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &ragged);
+    CHECK(out[0] == 1 && out[1] == 0 && near(out[2] + out[3], 1));
+    ragged.set_lengths(one_length);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`lengths` has 1", [&] { mantex::softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &ragged); }));
     mantex::log_softmax_rows<T>({x, 2, 2}, {out, 2, 2}, &options);
     CHECK(out[0] == 0 && out[3] == -static_cast<T>(INFINITY));
     std::copy(x.begin(), x.end(), out.begin());
@@ -136,6 +143,26 @@ static void transport()
     t.barycentric_projection(cost, {points, 3, 1}, {rows, 2, 1});
     CHECK(rows[0] > 0 && rows[0] < 1);
     CHECK(t.objective(cost).gap >= 0);
+    double listed = 0;
+    t.plan_entries(cost, 0, [&](std::size_t i, std::size_t j, double mass) { return listed += mass, mass == plan[3 * i + j]; });
+    CHECK(std::fabs(listed - 1) < 1e-3);
+    int entries = 0;
+    t.plan_entries(cost, 0, [&](auto, auto, auto) { return ++entries < 2; });
+    CHECK(entries == 2);
+    CHECK(fails(MANTEX_ERROR_PARAMETER, "`threshold`", [&] { t.plan_entries(cost, -1, [](auto, auto, auto) { return true; }); }));
+    bool thrown_out = false;
+    try {
+        t.plan_entries(cost, 0, [](auto, auto, auto) -> bool { throw 8; });
+    } catch (int thrown) {
+        thrown_out = thrown == 8;
+    }
+    CHECK(thrown_out);
+    auto warm = options;
+    warm.set_warm_start(t.f(), t.g());
+    warm.max_iterations = 0;
+    CHECK(mantex::sinkhorn<T>(cost, a, b, warm).converged());
+    warm.set_warm_start(t.f(), t.f());
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`warm_start_g` has 2", [&] { mantex::sinkhorn<T>(cost, a, b, warm); }));
     CHECK(first.handle() == nullptr && first.status() == MANTEX_SOLVE_NONE && std::isnan(first.cost()));
 
     int calls = 0;
@@ -177,6 +204,26 @@ static void medoids()
     std::vector<T> none;
     none.reserve(6);
     CHECK(mantex::kmedoids<T>({d, 6, 6}, options, none).loss() == 5);
+    std::vector<T> condensed, square(36);
+    for (std::size_t i = 0; i < 6; i++) condensed.insert(condensed.end(), &d[6 * i] + i + 1, &d[6 * i] + 6);
+    mantex::expand_condensed<T>(condensed, {square, 6, 6});
+    CHECK(square == d);
+    CHECK(mantex::kmedoids_condensed<T>(6, condensed, options).loss() == 5);
+    CHECK(mantex::kmedoids_condensed<T>(6, condensed, options, weights, [](const auto &) { return false; }).iterations() == 1);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`condensed` has 15 elements; it must have 21",
+                [&] { mantex::kmedoids_condensed<T>(7, condensed, options); }));
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`condensed` has 15", [&] { mantex::kmedoids_condensed<T>(SIZE_MAX, condensed, options); }));
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`out` is 6 x 2", [&] { mantex::expand_condensed<T>(condensed, {between, 6, 2}); }));
+    CHECK(fails(MANTEX_ERROR_PARAMETER, "`k` is 2",
+                [&] { mantex::kmedoids_condensed<T>(0, std::vector<T>{}, options); }));
+    const std::vector<std::size_t> given{0, 5}, three{0, 1, 5};
+    auto from = options;
+    from.set_initial_medoids(given);
+    from.max_iterations = 0;
+    const auto initial = mantex::kmedoids<T>({d, 6, 6}, from);
+    CHECK(initial.medoids()[0] == 0 && initial.medoids()[1] == 5);
+    from.set_initial_medoids(three);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`initial_medoids` has 3", [&] { mantex::kmedoids<T>({d, 6, 6}, from); }));
     CHECK(mantex::silhouette<T>({d, 6, 6}, clustering.labels(), out) > 0.8);
     CHECK(mantex::silhouette<T>({d, 6, 6}, clustering.labels(), out, weights) > 0.8);
     CHECK(mantex::medoid_silhouette<T>({d, 6, 6}, clustering.medoids(), out) > 0.8);
