@@ -12,7 +12,7 @@ static MIN_BAND_ELEMENTS: AtomicUsize = AtomicUsize::new(1 << 18);
 
 /// The number of bands per thread, so that a thread that is late has little left.
 #[cfg(feature = "rayon")]
-const BANDS_PER_THREAD: usize = 4;
+pub(crate) const BANDS_PER_THREAD: usize = 4;
 
 /// Returns the least number of elements of a band.
 #[cfg(feature = "rayon")]
@@ -88,6 +88,27 @@ impl<A: Bands, B: Bands, C: Bands, D: Bands> Bands for (A, B, C, D) {
 }
 
 impl Road {
+    /// Returns whether the threads of the pool share the work on a matrix: it must have enough for
+    /// two bands. Small inputs do not start the global pool.
+    #[cfg(feature = "rayon")]
+    #[inline(always)]
+    pub(crate) fn shares(self, (rows, cols): (usize, usize)) -> bool {
+        self.parallel && rows.saturating_mul(cols) / min_band_elements() > 1
+    }
+
+    /// Computes `f` on a thread of the pool if threads [share](Self::shares) its work. So threads
+    /// outside of the pool hand over their work once, and not in each of many passes.
+    #[cfg_attr(not(feature = "transport"), allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn within_pool<R: Send>(self, shape: (usize, usize), f: impl FnOnce() -> R + Send) -> R {
+        #[cfg(feature = "rayon")]
+        if self.shares(shape) {
+            return rayon::scope(|_| f());
+        }
+        let _ = shape;
+        f()
+    }
+
     /// Computes `f` of all rows, or, on several threads, of bands of rows. Results must not depend
     /// on the bands, as their number is that of the threads. An element stands for as much work as
     /// an exponential, 0.2 ns.

@@ -56,7 +56,9 @@
 //! Order of sums. The rows with mass form bands of [`tuning::FLUSH_ROWS`]. The columns of a band
 //! are summed in `T` from 0, block by block, and the sums are added in `f64`, in the order of the
 //! bands. A row sum is made of parts of [`tuning::FLUSH_VECTORS`] vectors. So the bits depend on
-//! the shape, the type and the instruction set only, and any thread may sum a band.
+//! the shape, the type and the instruction set only, and any thread may sum a band. An iteration
+//! is one kernel for the columns before the pass, one for the rows, which threads call for parts of
+//! the rows, and one for the updates after it.
 
 pub(crate) mod costs;
 pub(crate) mod gibbs;
@@ -70,7 +72,8 @@ pub(crate) mod tuning;
 
 use super::lanes::MAX_LANES;
 use crate::matrix::MatRef;
-use tuning::BLOCK_ROWS;
+use core::ops::Range;
+use tuning::{BLOCK_ROWS, FLUSH_ROWS};
 
 /// The constants of a solve. Masses are divided by the total of `a`.
 #[derive(Clone, Copy)]
@@ -93,7 +96,14 @@ pub struct Problem<'a, T> {
     pub(crate) log2_b: &'a [f64],
 }
 
-impl<'a, T> Problem<'a, T> {
+impl<'a, T: Copy> Problem<'a, T> {
+    /// Some of the rows with mass, as a problem of their own.
+    #[inline(always)]
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
+        let (support, a) = (&self.support[rows.clone()], &self.a[rows.clone()]);
+        Self { support, a, log2_a: &self.log2_a[rows], ..*self }
+    }
+
     /// The rows of a block, of those with mass. A block that is not whole repeats the last row.
     #[inline(always)]
     fn block_rows(&self, first: usize) -> [&'a [T]; BLOCK_ROWS] {
@@ -113,21 +123,35 @@ pub struct Workspace<'a, T> {
     pub(crate) g_low: &'a mut [T],
     /// `padded(cols)` numbers: the low part of G as factors.
     pub(crate) g_factors: &'a mut [T],
-    /// [`gibbs_block_len`] numbers: a block of rows of the Gibbs matrix, whose vectors take turns.
-    pub(crate) gibbs: &'a mut [T],
-    /// `padded(cols)` numbers: the column sums since they were last added to `column_sums`.
-    pub(crate) partial_sums: &'a mut [T],
-    /// `cols` numbers: the column sums.
-    pub(crate) column_sums: &'a mut [f64],
-    /// One number per row with mass: the potential with which its row of the Gibbs matrix was
-    /// evaluated.
-    pub(crate) shifts: &'a mut [f64],
-    /// One number per row with mass: sums, their logarithms, new scalings, or errors.
-    pub(crate) row_scratch: &'a mut [f64],
+    /// What all rows write.
+    pub(crate) band: Band<'a, T>,
     /// `cols` indices: the columns whose sum is not accurate.
     pub(crate) unstable: &'a mut [usize],
     /// `cols` numbers: logarithms, new scalings, or maxima.
     pub(crate) wide_column_scratch: &'a mut [f64],
+}
+
+/// Memory for the rows of a pass, or for some of them, which one thread takes.
+pub struct Band<'a, T> {
+    /// [`gibbs_block_len`] numbers: a block of rows of the Gibbs matrix, whose vectors take turns.
+    pub(crate) gibbs: &'a mut [T],
+    /// `padded(cols)` numbers: the column sums since they were last added to `column_sums`.
+    pub(crate) partial_sums: &'a mut [T],
+    /// `cols` numbers: the column sums of all bands; or as many for each band of
+    /// [`tuning::FLUSH_ROWS`] rows, to be added later.
+    pub(crate) column_sums: &'a mut [f64],
+    /// One number per row with mass: the potential with which its row of the Gibbs matrix was
+    /// evaluated, or the cost or the error of the row.
+    pub(crate) shifts: &'a mut [f64],
+    /// One number per row with mass: sums, their logarithms, new scalings, or errors.
+    pub(crate) row_scratch: &'a mut [f64],
+}
+
+/// The column sums of the band whose last row is before row `end`: [`Band::column_sums`] of `cols`
+/// columns.
+#[inline(always)]
+fn band_sums(column_sums: &mut [f64], cols: usize, end: usize) -> &mut [f64] {
+    if column_sums.len() == cols { column_sums } else { &mut column_sums[(end - 1) / FLUSH_ROWS * cols..][..cols] }
 }
 
 /// The marginal error and the cost of a plan, for masses divided by their total.

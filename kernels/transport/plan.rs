@@ -34,13 +34,13 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
             out.row_mut(without_mass).fill(T::ZERO);
         }
         written = at + 1;
-        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [u], w.gibbs, None, [&[]]);
+        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [u], w.band.gibbs, None, [&[]]);
         let (mass, scale) = (p.total_mass * a, exp2(u - shift));
         // If the product overflows `T`, its products with the exponentials may still be finite: the
         // factors are then applied one after the other.
         let (mass, scale) = if mass * scale < -T::MIN.to_f64() { (1.0, mass * scale) } else { (mass, scale) };
         let (mass, scale): (T, T) = (T::from_f64(mass), at_most_finite(scale));
-        for ((out, &e), &factor) in out.row_mut(at).iter_mut().zip(&*w.gibbs).zip(columns.factors) {
+        for ((out, &e), &factor) in out.row_mut(at).iter_mut().zip(&*w.band.gibbs).zip(columns.factors) {
             *out = scale * (e * factor) * mass;
         }
     }

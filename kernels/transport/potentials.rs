@@ -5,6 +5,7 @@ use super::tuning::MAX_QUANTUM;
 use crate::kernels::lanes::Float;
 use crate::kernels::math::exp::{Exp2, ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
+use core::ops::Range;
 
 /// Potentials in base-2 units, to read.
 #[derive(Clone, Copy)]
@@ -15,6 +16,14 @@ pub struct PotentialsRef<'a> {
     pub(crate) g: &'a [f64],
     /// The largest magnitude of a potential, see [`max_abs_potential`].
     pub(crate) max_abs: f64,
+}
+
+impl PotentialsRef<'_> {
+    /// The potentials of some of the rows, and of all columns.
+    #[inline(always)]
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
+        Self { u: &self.u[rows], ..*self }
+    }
 }
 
 /// Potentials in base-2 units, to update.
@@ -30,7 +39,7 @@ pub struct PotentialsMut<'a> {
 impl PotentialsMut<'_> {
     /// The same potentials, to read.
     #[inline(always)]
-    pub(super) fn as_ref(&self) -> PotentialsRef<'_> {
+    pub(crate) fn as_ref(&self) -> PotentialsRef<'_> {
         PotentialsRef { u: self.u, g: self.g, max_abs: *self.max_abs }
     }
 
@@ -86,13 +95,13 @@ pub(super) fn round_to_quantum(quantum: f64, x: f64) -> f64 {
 
 /// The column potentials as the Gibbs matrix takes them: `G_j = high_j + low_j + log2(factor_j)`.
 #[derive(Clone, Copy)]
-pub(super) struct SplitColumns<'a, T> {
+pub struct SplitColumns<'a, T> {
     /// Multiples of the quantum; -inf without mass, and past the last column.
-    pub(super) high: &'a [T],
+    pub(crate) high: &'a [T],
     /// The remainders, if the potentials are [`is_coarse`], and otherwise 0.
-    pub(super) low: &'a [T],
+    pub(crate) low: &'a [T],
     /// The powers of two of the remainders, or 1.
-    pub(super) factors: &'a [T],
+    pub(crate) factors: &'a [T],
 }
 
 impl<'a, T: Float> SplitColumns<'a, T> {

@@ -6,7 +6,7 @@
 use super::gibbs::{GibbsEval, RowSum, add_block, at_most_finite, column_floor, flush_partial_sums, stable_rows};
 use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns};
 use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, PREFETCH_BYTES, UPDATE_ROWS};
-use super::{PlanSummary, Problem, Workspace};
+use super::{Band, PlanSummary, Problem, Workspace, band_sums};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::{Exp2, ExpLanes, exp2, pow2};
 use crate::kernels::math::ln::{ln, log2};
@@ -31,27 +31,34 @@ struct EvaluatedBlock<'a, T> {
     totals: [RowSum; BLOCK_ROWS],
 }
 
-/// Evaluates the Gibbs matrix in blocks of rows, and adds the rows to the column sums. `weigh`
-/// returns the weights of the rows of a block, and their numbers in [`Workspace::row_scratch`].
-/// Every block is added while the next one is evaluated.
+/// Splits the column potentials for a pass over the rows.
+#[inline(always)]
+pub(crate) fn split_columns<L: ExpLanes<T>, T: Float>(l: L, potentials: PotentialsRef<'_>, columns: [&mut [T]; 3]) {
+    SplitColumns::new(l, potentials, columns);
+}
+
+/// Evaluates the Gibbs matrix in blocks of rows, and adds the rows to the column sums, which are
+/// without the factors of the columns. `weigh` returns the weights of the rows of a block, and
+/// their numbers in [`Band::row_scratch`] and [`Band::shifts`]. Every block is added while the next
+/// one is evaluated.
 #[inline(always)]
 fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
-    w: &mut Workspace<'_, T>,
-    mut weigh: impl FnMut(&EvaluatedBlock<'_, T>) -> [[f64; BLOCK_ROWS]; 2],
+    columns: SplitColumns<'_, T>,
+    band: &mut Band<'_, T>,
+    mut weigh: impl FnMut(&EvaluatedBlock<'_, T>) -> [[f64; BLOCK_ROWS]; 3],
 ) {
     const { assert!(FLUSH_ROWS.is_multiple_of(BLOCK_ROWS), "a band has whole blocks") };
     let (rows, cols) = (p.support.len(), p.cost.cols());
-    let columns = SplitColumns::new(l, potentials, [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors]);
     let eval = GibbsEval::new(l, p.eta, columns, potentials.max_abs);
-    let partial_sums = &mut w.partial_sums[..cols.next_multiple_of(L::N)];
+    let partial_sums = &mut band.partial_sums[..cols.next_multiple_of(L::N)];
     partial_sums.fill(T::ZERO);
-    w.column_sums.fill(0.0);
+    band.column_sums.fill(0.0);
 
     let rows_ahead = BLOCK_ROWS * (PREFETCH_BYTES / (BLOCK_ROWS * cols * size_of::<T>())).max(1);
-    let gibbs = &mut w.gibbs[..BLOCK_ROWS * cols.next_multiple_of(L::N)];
+    let gibbs = &mut band.gibbs[..BLOCK_ROWS * cols.next_multiple_of(L::N)];
     // The block before the first one adds nothing.
     gibbs.fill(T::ZERO);
     let mut weights = [T::ZERO; BLOCK_ROWS];
@@ -64,24 +71,29 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
         let added = Some((weights, &mut *partial_sums));
         let (shifts, totals) = stable_rows::<L, T, BLOCK_ROWS, WITH_COST>(l, &eval, costs, u, gibbs, added, next);
         if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
-            flush_partial_sums(w.column_sums, partial_sums);
+            flush_partial_sums(band_sums(band.column_sums, cols, first), partial_sums);
         }
         let len = BLOCK_ROWS.min(rows - first);
         let block =
             EvaluatedBlock { first, len, costs, gibbs: &*gibbs, factors: columns.factors, lanes: L::N, shifts, totals };
-        let [new, scratch] = weigh(&block);
+        let [new, scratch, shifts] = weigh(&block);
         weights = [T::ZERO; BLOCK_ROWS];
         // Without `copy_from_slice`: calls of `memcpy` would spill the vectors of all constants.
         for (i, (to_shift, to_scratch)) in
-            w.shifts[first..].iter_mut().zip(&mut w.row_scratch[first..]).enumerate().take(len)
+            band.shifts[first..].iter_mut().zip(&mut band.row_scratch[first..]).enumerate().take(len)
         {
             weights[i] = at_most_finite(new[i]);
             (*to_shift, *to_scratch) = (shifts[i], scratch[i]);
         }
     }
     add_block(l, gibbs, weights, partial_sums);
-    flush_partial_sums(w.column_sums, partial_sums);
-    for (sum, factor) in w.column_sums.iter_mut().zip(columns.factors) {
+    flush_partial_sums(band_sums(band.column_sums, cols, rows), partial_sums);
+}
+
+/// Multiplies the column sums by the factors of the columns.
+#[inline(always)]
+fn apply_factors<T: Float>(w: &mut Workspace<'_, T>) {
+    for (sum, factor) in w.band.column_sums.iter_mut().zip(&*w.g_factors) {
         *sum *= factor.to_f64();
     }
 }
@@ -99,24 +111,23 @@ fn overflown_cost<T: Float>(block: &EvaluatedBlock<'_, T>, i: usize, weight: f64
     total
 }
 
-/// One iteration in the log domain: the new U, then the new G, both over-relaxed. Returns the
-/// marginal error *before* the iteration, without a pass of its own. Without over-relaxation that
-/// is the L1 error of the row marginals, because the last iteration met the column marginals. With
-/// it, the L1 error of the columns between both updates is added.
+/// The rows of an iteration in the log domain: their sums, in [`Band::row_scratch`], their shifts,
+/// and the sums of the columns with the new U.
 #[inline(always)]
-pub(crate) fn log_iteration<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
+pub(crate) fn log_rows<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
-    potentials: &mut PotentialsMut<'_>,
-    w: &mut Workspace<'_, T>,
-) -> f64 {
-    let old = potentials.as_ref();
+    potentials: PotentialsRef<'_>,
+    columns: SplitColumns<'_, T>,
+    band: &mut Band<'_, T>,
+) {
     sum_rows::<L, T, false>(
         l,
         p,
-        old,
-        w,
+        potentials,
+        columns,
+        band,
         #[inline(always)]
         |block| {
             let (mut weights, sums) = ([1.0; BLOCK_ROWS], block.totals.map(|total| total.sum));
@@ -124,24 +135,39 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
                 for i in 0..block.len {
                     weights[i] = p.a[block.first + i] / sums[i];
                 }
-                return [weights, sums];
+                return [weights, sums, block.shifts];
             }
             let mut log2_sums = sums;
             log2_each(l, &mut log2_sums);
             for i in 0..block.len {
                 let shift = block.shifts[i];
-                weights[i] = relaxation.apply(old.u[block.first + i], shift - log2_sums[i]) - shift;
+                weights[i] = relaxation.apply(potentials.u[block.first + i], shift - log2_sums[i]) - shift;
             }
             exp2_each(l, &mut weights);
             for (weight, a) in weights.iter_mut().zip(&p.a[block.first..]) {
                 *weight *= a;
             }
-            [weights, sums]
+            [weights, sums, block.shifts]
         },
     );
+}
+
+/// The end of an iteration in the log domain, after all rows: the new U, then the new G, both
+/// over-relaxed. Returns the marginal error *before* the iteration, without a pass of its own.
+/// Without over-relaxation that is the L1 error of the row marginals, because the last iteration
+/// met the column marginals. With it, the L1 error of the columns between both updates is added.
+#[inline(always)]
+pub(crate) fn update_potentials<L: ExpLanes<f64>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    relaxation: Relaxation,
+    potentials: &mut PotentialsMut<'_>,
+    w: &mut Workspace<'_, T>,
+) -> f64 {
+    apply_factors(w);
     let (mut error, largest_factor) = update_rows(l, p, relaxation, potentials, w);
     if !relaxation.is_off() {
-        error += column_error(w.column_sums, p.b);
+        error += column_error(w.band.column_sums, p.b);
     }
     update_columns(l, p, (relaxation, column_floor::<T>(largest_factor)), potentials, w);
     potentials.update_max_abs(p);
@@ -159,8 +185,8 @@ fn update_rows<L: ExpLanes<f64>, T: Float>(
     w: &mut Workspace<'_, T>,
 ) -> (f64, f64) {
     let (mut error, mut largest) = (0.0, 0.0);
-    let steps = potentials.u.chunks_mut(UPDATE_ROWS).zip(w.shifts.chunks(UPDATE_ROWS));
-    let sums = w.row_scratch.chunks(UPDATE_ROWS).zip(p.a.chunks(UPDATE_ROWS));
+    let steps = potentials.u.chunks_mut(UPDATE_ROWS).zip(w.band.shifts.chunks(UPDATE_ROWS));
+    let sums = w.band.row_scratch.chunks(UPDATE_ROWS).zip(p.a.chunks(UPDATE_ROWS));
     for ((u, shifts), (sums, a)) in steps.zip(sums) {
         // The factor from the row sums to those with the old U, divided by a.
         let (mut factors, mut log2_sums) = ([0.0; UPDATE_ROWS], [1.0; UPDATE_ROWS]);
@@ -192,16 +218,16 @@ fn update_columns<L: Lanes<f64>, T: Float>(
 ) {
     let accurate = floor..f64::INFINITY;
     let log2_sums = &mut *w.wide_column_scratch;
-    for (x, &sum) in log2_sums.iter_mut().zip(&*w.column_sums) {
+    for (x, &sum) in log2_sums.iter_mut().zip(&*w.band.column_sums) {
         *x = if accurate.contains(&sum) { sum } else { 1.0 };
     }
     log2_each(l, log2_sums);
-    let sums = log2_sums.iter().zip(&*w.column_sums);
+    let sums = log2_sums.iter().zip(&*w.band.column_sums);
     for ((g, (&log2_sum, &sum)), &log2_b) in potentials.g.iter_mut().zip(sums).zip(p.log2_b) {
         *g = if accurate.contains(&sum) { relaxation.apply(*g, *g + (log2_b - log2_sum)) } else { *g };
     }
     let mut count = 0;
-    for (j, (&sum, &b)) in w.column_sums.iter().zip(p.b).enumerate() {
+    for (j, (&sum, &b)) in w.band.column_sums.iter().zip(p.b).enumerate() {
         // Without a branch on the sum: every index is written, and those of unstable columns stay.
         w.unstable[count] = j;
         count += usize::from(b > 0.0 && !accurate.contains(&sum));
@@ -250,8 +276,8 @@ fn stabilized_columns<T: Float>(
     count: usize,
 ) {
     let unstable = &w.unstable[..count];
-    let (shifts, sums) = (&mut w.wide_column_scratch[..count], &mut w.column_sums[..count]);
-    let costs = &mut w.partial_sums[..count];
+    let (shifts, sums) = (&mut w.wide_column_scratch[..count], &mut w.band.column_sums[..count]);
+    let costs = &mut w.band.partial_sums[..count];
     for (shift, &j) in shifts.iter_mut().zip(unstable) {
         *shift = potentials.g[j] - p.log2_b[j];
     }
@@ -301,33 +327,42 @@ fn add_up_columns<T: Float>(
     }
 }
 
-/// The marginal error and the cost of the plan that the potentials define.
+/// The rows of the plan that the potentials define: their errors, in [`Band::row_scratch`], their
+/// costs, in [`Band::shifts`], and the sums of the columns.
 #[inline(always)]
-pub(crate) fn evaluate_plan<L: ExpLanes<T>, T: Float>(
+pub(crate) fn evaluate_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
-    w: &mut Workspace<'_, T>,
-) -> PlanSummary {
-    let mut cost = 0.0;
+    columns: SplitColumns<'_, T>,
+    band: &mut Band<'_, T>,
+) {
     sum_rows::<L, T, true>(
         l,
         p,
         potentials,
-        w,
+        columns,
+        band,
         #[inline(always)]
         |block| {
-            let (mut weights, mut errors) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
+            let [mut weights, mut errors, mut costs] = [[0.0; BLOCK_ROWS]; 3];
             for i in 0..block.len {
                 let (a, u, total) = (p.a[block.first + i], potentials.u[block.first + i], block.totals[i]);
                 weights[i] = a * exp2(u - block.shifts[i]);
                 errors[i] = (weights[i] * total.sum - a).abs();
-                let row_cost = weights[i] * total.cost;
-                cost += if row_cost.is_finite() { row_cost } else { overflown_cost(block, i, weights[i]) };
+                let cost = weights[i] * total.cost;
+                costs[i] = if cost.is_finite() { cost } else { overflown_cost(block, i, weights[i]) };
             }
-            [weights, errors]
+            [weights, errors, costs]
         },
     );
-    let row_error: f64 = w.row_scratch.iter().sum();
-    PlanSummary { error: row_error + column_error(w.column_sums, p.b), cost }
+}
+
+/// The end of a measurement, after all rows: the marginal error and the cost of the plan.
+#[inline(always)]
+pub(crate) fn summarize_plan<L: Lanes<T>, T: Float>(_: L, p: &Problem<'_, T>, w: &mut Workspace<'_, T>) -> PlanSummary {
+    apply_factors(w);
+    let (errors, costs) = (&w.band.row_scratch[..p.a.len()], &w.band.shifts[..p.a.len()]);
+    let row_error: f64 = errors.iter().sum();
+    PlanSummary { error: row_error + column_error(w.band.column_sums, p.b), cost: costs.iter().sum() }
 }

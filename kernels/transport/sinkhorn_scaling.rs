@@ -2,10 +2,11 @@
 //! for an update of both sides.
 //!
 //! ```text
-//! K_ij <- 2^(U_i + G_j - eta C_ij)               build_gibbs, once; s = v = 1
-//! repeat                                         scaling_iteration
-//!     s_i <- 1 / sum_j K_ij v_j                  sum_block
-//!     v_j <- b_j / sum_i a_i s_i K_ij            add_block, while the rows of K are in the cache
+//! K_ij <- 2^(U_i + G_j - eta C_ij)               build_rows, once; s = v = 1
+//! repeat
+//!     s_i <- 1 / sum_j K_ij v_j                  scale_rows: sum_block
+//!     c_j <- sum_i a_i s_i K_ij                  add_block, while the rows of K are in the cache
+//!     v_j <- b_j / c_j                           update_scalings
 //! U_i <- U_i + log2(s_i), G_j <- G_j + log2(v_j)     absorb_scalings, before the log domain
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
@@ -13,7 +14,7 @@
 use super::gibbs::{GibbsEval, column_floor, flush_partial_sums, row_range, splats, stable_rows};
 use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part};
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
-use super::{Problem, Workspace, padded};
+use super::{Band, Problem, Workspace, band_sums, padded};
 use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
@@ -21,7 +22,7 @@ use crate::kernels::math::ln::log2;
 /// The distance of the rows of a stored Gibbs matrix of `cols` or `padded(cols)` columns, in
 /// elements. It is never a multiple of 4096 bytes, where lines of all rows would have the same
 /// place in the first-level cache. Not measured.
-fn gibbs_stride(cols: usize) -> usize {
+pub(crate) fn gibbs_stride(cols: usize) -> usize {
     padded(cols) + MAX_LANES * usize::from(padded(cols).is_multiple_of(512))
 }
 
@@ -42,27 +43,28 @@ pub struct ScaledGibbs<'a, T> {
     pub(crate) column_scalings: &'a mut [f64],
 }
 
-/// Builds the Gibbs matrix of the potentials in one read of the cost matrix. U becomes the shifts
-/// of the rows; the row scalings take the difference. The column scalings take the low parts of G.
+/// The rows of a Gibbs matrix that a thread builds.
+pub struct BuiltRows<'a, T> {
+    /// U, which becomes the shifts of the rows.
+    pub(crate) u: &'a mut [f64],
+    /// The row scalings, which take the difference.
+    pub(crate) row_scalings: &'a mut [f64],
+    /// The rows of the matrix.
+    pub(crate) gibbs: &'a mut [T],
+}
+
+/// Builds rows of the Gibbs matrix of the potentials, which are up to `max_abs`.
 #[inline(always)]
-pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
+pub(crate) fn build_rows<L: ExpLanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
-    potentials: &mut PotentialsMut<'_>,
-    to: &mut ScaledGibbs<'_, T>,
-    w: &mut Workspace<'_, T>,
+    columns: SplitColumns<'_, T>,
+    max_abs: f64,
+    to: &mut BuiltRows<'_, T>,
 ) {
-    let max_abs = *potentials.max_abs;
-    let columns = [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors];
-    let columns = SplitColumns::new(l, potentials.as_ref(), columns);
-    for ((g, scaling), factor) in potentials.g.iter_mut().zip(&mut *to.column_scalings).zip(columns.factors) {
-        // The matrix is without these factors.
-        *scaling = factor.to_f64();
-        *g -= if has_low_part::<T>() { log2(*scaling) } else { 0.0 };
-    }
     let eval = GibbsEval::new(l, p.eta, columns, max_abs);
     let rows = to.gibbs.chunks_exact_mut(gibbs_stride(p.cost.cols()));
-    for (((&i, u), scaling), gibbs) in p.support.iter().zip(&mut *potentials.u).zip(&mut *to.row_scalings).zip(rows) {
+    for (((&i, u), scaling), gibbs) in p.support.iter().zip(&mut *to.u).zip(&mut *to.row_scalings).zip(rows) {
         let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [*u], gibbs, None, [&[]]);
         if shift.is_finite() {
             *scaling = exp2(*u - shift);
@@ -71,6 +73,16 @@ pub(crate) fn build_gibbs<L: ExpLanes<T>, T: Float>(
             // A row of 0 is out of range, so the next iteration is refused.
             *scaling = 1.0;
         }
+    }
+}
+
+/// Moves the factors of the columns, which the Gibbs matrix is without, from G to the column
+/// scalings.
+#[inline(always)]
+pub(crate) fn move_factors<L: Lanes<T>, T: Float>(_: L, factors: &[T], g: &mut [f64], column_scalings: &mut [f64]) {
+    for ((g, scaling), factor) in g.iter_mut().zip(column_scalings).zip(factors) {
+        *scaling = factor.to_f64();
+        *g -= if has_low_part::<T>() { log2(*scaling) } else { 0.0 };
     }
 }
 
@@ -91,26 +103,115 @@ pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
     potentials.update_max_abs(p);
 }
 
-/// One iteration on the scalings, as [`log_iteration`](super::sinkhorn_log::log_iteration) on the
-/// potentials. Returns `None` and leaves the scalings unchanged if a value leaves the range in
-/// which entries that underflowed are negligible.
+/// Rounds the column scalings for the rows of an iteration.
 #[inline(always)]
-pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
+pub(crate) fn round_column_scalings<L: Lanes<T>, T: Float>(_: L, column_scalings: &[f64], out: &mut [T]) {
+    for (x, &v) in out.iter_mut().zip(column_scalings) {
+        *x = T::from_f64(v);
+    }
+    out[column_scalings.len()..].fill(T::ZERO);
+}
+
+/// Rows of a stored Gibbs matrix, and the scalings before an iteration.
+pub struct GibbsRows<'a, T> {
+    /// The rows, in whole blocks.
+    pub(crate) gibbs: &'a [T],
+    /// The scalings of the rows.
+    pub(crate) row_scalings: &'a [f64],
+    /// The rounded scalings of the columns, see [`round_column_scalings`].
+    pub(crate) column_scalings: &'a [T],
+    /// Whether the whole matrix is taken to be in the caches.
+    pub(crate) is_cached: bool,
+}
+
+/// Whether a Gibbs matrix is taken to be in the caches.
+pub(crate) fn is_cached<T>(gibbs: &[T]) -> bool {
+    size_of_val(gibbs) <= CACHED_BYTES
+}
+
+/// The rows of an iteration on the scalings: the new row scalings, in [`Band::row_scratch`], the
+/// errors of the rows before the iteration, in [`Band::shifts`], and the column sums with the new
+/// row scalings but without column scalings. Returns false if a row is out of range. If the matrix
+/// is out of cache, one loop sums a block and adds the block before it, which is still in the
+/// cache, to the column sums. Memory then never idles.
+#[inline(always)]
+pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
     l: L,
+    p: &Problem<'_, T>,
+    relaxation: Relaxation,
+    from: &GibbsRows<'_, T>,
+    band: &mut Band<'_, T>,
+) -> bool {
+    const R: usize = BLOCK_ROWS;
+    let (rows, cols) = (p.support.len(), p.cost.cols());
+    let column_scalings = from.column_scalings;
+    band.partial_sums.fill(T::ZERO);
+    band.column_sums.fill(0.0);
+    let mut weights = [T::ZERO; R];
+    let mut before: &[T] = &[];
+    let blocks = from.gibbs.chunks_exact(R * gibbs_stride(cols)).take(rows.div_ceil(R));
+    for (block, gibbs) in blocks.enumerate() {
+        let first = block * R;
+        // Out of cache, the slice extends beyond the block, because the next block is prefetched.
+        let gibbs = if from.is_cached { gibbs } else { &from.gibbs[first * gibbs_stride(cols)..] };
+        let sums = if before.is_empty() {
+            sum_block::<L, T, R>(l, gibbs, column_scalings)
+        } else {
+            sum_and_add_block(l, gibbs, column_scalings, (before, weights), band.partial_sums)
+        };
+        if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
+            flush_partial_sums(band_sums(band.column_sums, cols, first), band.partial_sums);
+        }
+        weights = [T::ZERO; R];
+        for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(rows - first) {
+            let (a, old) = (p.a[first + i], from.row_scalings[first + i]);
+            let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
+            if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
+                return false;
+            }
+            band.shifts[first + i] = (a * (old * sum) - a).abs();
+            band.row_scratch[first + i] = new;
+            *weight = T::from_f64(a * new);
+        }
+        if from.is_cached {
+            // The rows are in the first-level cache now: add them to the column sums.
+            add_block(l, gibbs, weights, band.partial_sums);
+        } else {
+            before = gibbs;
+        }
+    }
+    if !before.is_empty() {
+        add_block(l, before, weights, band.partial_sums);
+    }
+    flush_partial_sums(band_sums(band.column_sums, cols, rows), band.partial_sums);
+    true
+}
+
+/// The end of an iteration on the scalings, after all rows, as
+/// [`update_potentials`](super::sinkhorn_log::update_potentials): returns the error before the
+/// iteration. Returns `None` and leaves the scalings unchanged if a value leaves the range in which
+/// entries that underflowed are negligible.
+#[inline(always)]
+pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
+    _: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
 ) -> Option<f64> {
-    let (mut error, largest_factor) = scale_rows::<L, T, BLOCK_ROWS>(l, p, relaxation, scaled, w)?;
-    let (row_scalings, column_scalings) = (&*w.row_scratch, &mut *w.wide_column_scratch);
+    let (row_scalings, column_scalings) = (&*w.band.row_scratch, &mut *w.wide_column_scratch);
+    let (mut error, mut largest_factor) = (0.0, 0.0);
+    for (row_error, &new) in w.band.shifts.iter().zip(row_scalings) {
+        error += row_error;
+        largest_factor = if new > largest_factor { new } else { largest_factor };
+    }
     if !relaxation.is_off() {
-        let sums = w.column_sums.iter().zip(&*scaled.column_scalings);
+        let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
         error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
     }
     let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
     let mut accurate = true;
-    let sums = scaled.column_scalings.iter().zip(&*w.column_sums);
+    let sums = scaled.column_scalings.iter().zip(&*w.band.column_sums);
     for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
         // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
         let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
@@ -126,70 +227,6 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     scaled.row_scalings.copy_from_slice(row_scalings);
     scaled.column_scalings.copy_from_slice(column_scalings);
     Some(error)
-}
-
-/// Writes the new row scalings to [`Workspace::row_scratch`], and the column sums with the new row
-/// scalings but without column scalings. Returns the L1 error of the row marginals before the
-/// iteration and the largest new row scaling, or `None` if a row is out of range. If the matrix is
-/// out of cache, one loop sums a block and adds the block before it, which is still in the cache,
-/// to the column sums. Memory then never idles.
-#[inline(always)]
-fn scale_rows<L: WideLanes<T>, T: Float, const R: usize>(
-    l: L,
-    p: &Problem<'_, T>,
-    relaxation: Relaxation,
-    scaled: &ScaledGibbs<'_, T>,
-    w: &mut Workspace<'_, T>,
-) -> Option<(f64, f64)> {
-    let cols = p.cost.cols();
-    let (column_scalings, row_scalings) = (&mut *w.column_scratch, &mut *w.row_scratch);
-    for (x, &v) in column_scalings.iter_mut().zip(&*scaled.column_scalings) {
-        *x = T::from_f64(v);
-    }
-    column_scalings[cols..].fill(T::ZERO);
-    w.partial_sums.fill(T::ZERO);
-    w.column_sums.fill(0.0);
-    let (mut error, mut largest) = (0.0, 0.0);
-    let mut weights = [T::ZERO; R];
-    let mut before: &[T] = &[];
-    let in_cache = size_of_val(scaled.gibbs) <= CACHED_BYTES;
-    let blocks = scaled.gibbs.chunks_exact(R * gibbs_stride(cols)).take(p.support.len().div_ceil(R));
-    for (block, gibbs) in blocks.enumerate() {
-        let first = block * R;
-        // Out of cache, the slice extends beyond the block, because the next block is prefetched.
-        let gibbs = if in_cache { gibbs } else { &scaled.gibbs[first * gibbs_stride(cols)..] };
-        let sums = if before.is_empty() {
-            sum_block::<L, T, R>(l, gibbs, column_scalings)
-        } else {
-            sum_and_add_block(l, gibbs, column_scalings, (before, weights), w.partial_sums)
-        };
-        if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
-            flush_partial_sums(w.column_sums, w.partial_sums);
-        }
-        weights = [T::ZERO; R];
-        for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(p.support.len() - first) {
-            let (a, old) = (p.a[first + i], scaled.row_scalings[first + i]);
-            let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
-            if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
-                return None;
-            }
-            error += (a * (old * sum) - a).abs();
-            row_scalings[first + i] = new;
-            largest = if new > largest { new } else { largest };
-            *weight = T::from_f64(a * new);
-        }
-        if in_cache {
-            // The rows are in the first-level cache now: add them to the column sums.
-            add_block(l, gibbs, weights, w.partial_sums);
-        } else {
-            before = gibbs;
-        }
-    }
-    if !before.is_empty() {
-        add_block(l, before, weights, w.partial_sums);
-    }
-    flush_partial_sums(w.column_sums, w.partial_sums);
-    Some((error, largest))
 }
 
 /// The columns from `start` to `end` of R rows at the distance `stride`.

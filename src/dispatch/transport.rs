@@ -2,13 +2,13 @@
 
 #[cfg(feature = "transport")]
 use crate::kernels::transport::{
-    PlanSummary, Problem, Workspace, costs,
+    Band, PlanSummary, Problem, Workspace, costs,
     objective::{self, Scratch, Values},
     plan,
-    potentials::{PotentialsMut, PotentialsRef, Relaxation},
+    potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns},
     sinkhorn_batch::{self, GibbsBlocks, LaneArrays},
     sinkhorn_log,
-    sinkhorn_scaling::{self, ScaledGibbs},
+    sinkhorn_scaling::{self, BuiltRows, GibbsRows, ScaledGibbs},
 };
 #[cfg(feature = "transport")]
 use crate::matrix::{MatMut, MatRef};
@@ -18,16 +18,27 @@ crate::dispatch::entry_points! {
     call costs::cost_minima(
         cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]
     ) -> Option<usize>;
-    call sinkhorn_log::log_iteration(
+    call sinkhorn_log::split_columns(potentials: PotentialsRef<'_>, columns: [&mut [T]; 3]);
+    call sinkhorn_log::log_rows(
+        p: &Problem<'_, T>, relaxation: Relaxation, potentials: PotentialsRef<'_>, columns: SplitColumns<'_, T>,
+        band: &mut Band<'_, T>
+    );
+    call sinkhorn_log::update_potentials(
         p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
     ) -> f64;
-    call sinkhorn_log::evaluate_plan(
-        p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>
-    ) -> PlanSummary;
-    call sinkhorn_scaling::build_gibbs(
-        p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, to: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+    call sinkhorn_log::evaluate_rows(
+        p: &Problem<'_, T>, potentials: PotentialsRef<'_>, columns: SplitColumns<'_, T>, band: &mut Band<'_, T>
     );
-    call sinkhorn_scaling::scaling_iteration(
+    call sinkhorn_log::summarize_plan(p: &Problem<'_, T>, w: &mut Workspace<'_, T>) -> PlanSummary;
+    call sinkhorn_scaling::build_rows(
+        p: &Problem<'_, T>, columns: SplitColumns<'_, T>, max_abs: f64, to: &mut BuiltRows<'_, T>
+    );
+    call sinkhorn_scaling::move_factors(factors: &[T], g: &mut [f64], column_scalings: &mut [f64]);
+    call sinkhorn_scaling::round_column_scalings(column_scalings: &[f64], out: &mut [T]);
+    call sinkhorn_scaling::scale_rows(
+        p: &Problem<'_, T>, relaxation: Relaxation, from: &GibbsRows<'_, T>, band: &mut Band<'_, T>
+    ) -> bool;
+    call sinkhorn_scaling::update_scalings(
         p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
     ) -> Option<f64>;
     call sinkhorn_scaling::absorb_scalings(

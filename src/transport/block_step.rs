@@ -12,6 +12,7 @@
 //! I and the other columns is permitted and a(I) > b(J), no plan exists: every plan has a marginal
 //! error of at least `2 (a(I) - b(J))`.
 
+use super::pass::evaluate_plan;
 use super::units::Potentials;
 use super::workspace::Memory;
 use crate::Real;
@@ -210,9 +211,8 @@ impl BlockStep {
         }
         let part = Problem { support: &self.support, a: &self.a, log2_a: &self.log2_a, ..*problem };
         let of_part = PotentialsRef { u: &self.u, ..potentials.as_ref() };
-        let mut workspace = memory.workspace();
-        T::evaluate_plan(road, &part, of_part, &mut workspace);
-        let sums = workspace.column_sums.iter().zip(&self.columns).zip(problem.b);
+        evaluate_plan(road, &part, of_part, memory);
+        let sums = memory.workspace().band.column_sums.iter().zip(&self.columns).zip(problem.b);
         let sum: f64 = sums.map(|((sum, inside), b)| if *inside != of_block && *b > 0.0 { *sum } else { 0.0 }).sum();
         if sum >= f64::MIN_POSITIVE {
             return log2(sum);

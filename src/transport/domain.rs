@@ -1,5 +1,6 @@
 //! The domain of the iterations: potentials, or scalings of a stored Gibbs matrix.
 
+use super::pass::build_gibbs;
 use super::sinkhorn::Sinkhorn;
 use super::units::Potentials;
 use super::workspace::{GibbsMemory, Memory};
@@ -98,8 +99,7 @@ impl<T: Real> Domain<T> {
     ) {
         let Self::Log { memory: gibbs, .. } = self else { return };
         let Some(mut gibbs) = gibbs.take() else { return };
-        let mut scaled = gibbs.scaled_gibbs();
-        T::build_gibbs(settings.road, problem, &mut potentials.as_mut(), &mut scaled, &mut memory.workspace());
+        build_gibbs(settings.road, problem, &mut potentials.as_mut(), gibbs.scaled_gibbs(), memory);
         *self = Self::Scaling { iterations: 0, gibbs };
     }
 

@@ -21,6 +21,7 @@ mod epsilon_scaling;
 mod masses;
 mod objective;
 mod over_relaxation;
+mod pass;
 mod plan;
 mod products;
 #[cfg(feature = "serde")]
@@ -28,6 +29,8 @@ mod serde;
 mod sinkhorn;
 mod solution;
 mod solver;
+#[cfg(feature = "rayon")]
+mod threads;
 mod units;
 mod workspace;
 

@@ -5,6 +5,7 @@ use super::convergence::{Errors, OnIteration, Progress, Smallest};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
 use super::over_relaxation::{AdaptiveRelaxation, OverRelaxation};
+use super::pass;
 use super::sinkhorn::{Sinkhorn, eta};
 use super::solution::Status;
 use super::units::Potentials;
@@ -339,8 +340,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let Self { settings, problem, potentials, memory, domain, relaxation, .. } = self;
         let Domain::Scaling { iterations, gibbs } = domain else { return None };
         let mut scaled = gibbs.scaled_gibbs();
-        let workspace = &mut memory.workspace();
-        let error = T::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, workspace);
+        let error = pass::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, memory);
         if error.is_some() {
             *iterations += 1;
             return error;
@@ -356,8 +356,8 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Runs one iteration on the potentials and returns the error before it.
     fn log_iteration(&mut self) -> Result<f64, Error> {
         let Self { settings, problem, potentials, memory, relaxation, .. } = self;
-        let (potentials, workspace) = (&mut potentials.as_mut(), &mut memory.workspace());
-        let error = T::log_iteration(settings.road, problem, relaxation.relaxation, potentials, workspace);
+        let error =
+            pass::log_iteration(settings.road, problem, relaxation.relaxation, &mut potentials.as_mut(), memory);
         if let Domain::Log { iterations, .. } = &mut self.domain {
             *iterations += 1;
         }
@@ -370,7 +370,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let Self { settings, problem, potentials, measured_potentials, memory, domain, .. } = self;
         measured_potentials.copy_from(potentials);
         domain.absorb_scalings(settings, problem, measured_potentials);
-        T::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), &mut memory.workspace())
+        pass::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), memory)
     }
 
     /// Returns the current epsilon.

@@ -2,10 +2,17 @@
 
 use crate::aligned::AlignedVec;
 use crate::kernels::transport::sinkhorn_scaling::{ScaledGibbs, scaled_gibbs_len};
-use crate::kernels::transport::{Workspace, gibbs_block_len, padded};
+use crate::kernels::transport::{Band, Workspace, gibbs_block_len, padded};
 use crate::{MatRef, Real};
 use alloc::vec;
 use alloc::vec::Vec;
+
+#[cfg(feature = "rayon")]
+pub(super) use super::threads::Tasks;
+
+/// Without threads there are no tasks.
+#[cfg(not(feature = "rayon"))]
+pub(super) type Tasks<T> = core::marker::PhantomData<T>;
 
 /// The owner of a [`Workspace`], with a buffer for each of its fields.
 pub(super) struct Memory<T> {
@@ -19,13 +26,20 @@ pub(super) struct Memory<T> {
     row_scratch: Vec<f64>,
     unstable: Vec<usize>,
     wide_column_scratch: Vec<f64>,
+    /// What threads write, once there are several.
+    tasks: Tasks<T>,
+}
+
+/// Allocates `len` zeros.
+pub(super) fn zeros<T: Real>(len: usize) -> AlignedVec<T> {
+    AlignedVec::try_zeros(len).expect("memory for rows")
 }
 
 impl<T: Real> Memory<T> {
     /// Allocates memory for problems with this cost matrix, of which `rows` rows have mass.
     pub(super) fn new(rows: usize, cost: MatRef<'_, T>) -> Self {
         let cols = cost.cols();
-        let row = || AlignedVec::try_zeros(padded(cols)).expect("memory for a row");
+        let row = || zeros(padded(cols));
         let gibbs = AlignedVec::try_zeros_away_from(cost.row(0), gibbs_block_len(cols));
         Self {
             column_scratch: row(),
@@ -38,23 +52,32 @@ impl<T: Real> Memory<T> {
             row_scratch: vec![0.0; rows],
             unstable: vec![0; cols],
             wide_column_scratch: vec![0.0; cols],
+            tasks: Tasks::default(),
         }
     }
 
     /// Lends the memory to a kernel.
     pub(super) fn workspace(&mut self) -> Workspace<'_, T> {
-        Workspace {
+        self.workspace_and_tasks().0
+    }
+
+    /// Lends the memory to kernels, and to the threads that call them.
+    pub(super) fn workspace_and_tasks(&mut self) -> (Workspace<'_, T>, &mut Tasks<T>) {
+        let workspace = Workspace {
             column_scratch: &mut self.column_scratch,
             g_low: &mut self.g_low,
             g_factors: &mut self.g_factors,
-            gibbs: &mut self.gibbs,
-            partial_sums: &mut self.partial_sums,
-            column_sums: &mut self.column_sums,
-            shifts: &mut self.shifts,
-            row_scratch: &mut self.row_scratch,
+            band: Band {
+                gibbs: &mut self.gibbs,
+                partial_sums: &mut self.partial_sums,
+                column_sums: &mut self.column_sums,
+                shifts: &mut self.shifts,
+                row_scratch: &mut self.row_scratch,
+            },
             unstable: &mut self.unstable,
             wide_column_scratch: &mut self.wide_column_scratch,
-        }
+        };
+        (workspace, &mut self.tasks)
     }
 }
 

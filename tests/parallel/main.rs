@@ -4,6 +4,7 @@
 mod support;
 
 mod distances;
+mod iterations;
 mod medoids;
 mod pools;
 mod softmax;

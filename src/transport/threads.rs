@@ -1,0 +1,111 @@
+//! A pass over the rows on several threads, with the bits of one.
+//!
+//! The column sums of a pass are the sums of its bands of [`FLUSH_ROWS`] rows, added in their order.
+//! Threads sum bands at the same time, a wave of them after the other, and then add them in that
+//! order.
+
+use super::workspace::zeros;
+use crate::Real;
+use crate::aligned::AlignedVec;
+use crate::bands::{BANDS_PER_THREAD, min_band_elements};
+use crate::kernels::transport::tuning::FLUSH_ROWS;
+use crate::kernels::transport::{Band, gibbs_block_len, padded};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+use rayon::prelude::*;
+
+/// The largest number of elements of a task, in multiples of the smallest one. It bounds the memory
+/// for column sums, which is 8 bytes for [`FLUSH_ROWS`] elements.
+const MAX_TASK: usize = 16;
+
+/// The least number of columns whose sums one thread adds up.
+const MIN_COLUMNS: usize = 512;
+
+/// The memory of the tasks that threads take.
+pub(super) struct Tasks<T>(Vec<Task<T>>);
+
+/// The memory of a task: that of a [`Band`].
+struct Task<T> {
+    gibbs: AlignedVec<T>,
+    partial_sums: AlignedVec<T>,
+    /// The column sums of every band.
+    column_sums: Vec<f64>,
+}
+
+impl<T> Default for Tasks<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Real> Tasks<T> {
+    /// Sums the rows by `each`, see [`sum_rows`](super::pass). Returns whether `each` always
+    /// returned true.
+    pub(super) fn sum_rows(
+        &mut self,
+        (rows, cols): (usize, usize),
+        band: Band<'_, T>,
+        each: &(impl Fn(Range<usize>, &mut Band<'_, T>) -> bool + Sync),
+    ) -> bool {
+        // A thread outside of the pool hands over the whole pass at once.
+        rayon::scope(|_| {
+            let bands = rows.div_ceil(FLUSH_ROWS);
+            let tasks = BANDS_PER_THREAD * rayon::current_num_threads();
+            let [fewest, most] = [1, MAX_TASK].map(|n| (n * min_band_elements() / (FLUSH_ROWS * cols)).max(1));
+            let task_bands = bands.div_ceil(tasks).clamp(fewest, most);
+            self.reserve(tasks.min(bands.div_ceil(task_bands)), task_bands * cols, cols);
+            band.column_sums.fill(0.0);
+            let wave_rows = self.0.len() * task_bands * FLUSH_ROWS;
+            (0..rows).step_by(wave_rows).all(|first| {
+                let wave = first..rows.min(first + wave_rows);
+                let (shifts, row_scratch) = (&mut band.shifts[wave.clone()], &mut band.row_scratch[wave.clone()]);
+                let is_good = self.sum_wave(task_bands * FLUSH_ROWS, first, (shifts, row_scratch), each);
+                self.add_sums(wave.len().div_ceil(FLUSH_ROWS), band.column_sums);
+                is_good
+            })
+        })
+    }
+
+    /// Sums the rows of a wave, from row `first` on, in tasks of `task_rows` rows.
+    fn sum_wave(
+        &mut self,
+        task_rows: usize,
+        first: usize,
+        (shifts, row_scratch): (&mut [f64], &mut [f64]),
+        each: &(impl Fn(Range<usize>, &mut Band<'_, T>) -> bool + Sync),
+    ) -> bool {
+        let of_rows = shifts.par_chunks_mut(task_rows).zip(row_scratch.par_chunks_mut(task_rows));
+        let tasks = self.0.par_iter_mut().zip(of_rows).enumerate();
+        let results = tasks.map(|(i, (task, (shifts, row_scratch)))| {
+            let Task { gibbs, partial_sums, column_sums } = task;
+            let start = first + i * task_rows;
+            let rows = start..start + shifts.len();
+            each(rows, &mut Band { gibbs, partial_sums, column_sums, shifts, row_scratch })
+        });
+        results.reduce(|| true, |a, b| a & b)
+    }
+
+    /// Adds the column sums of the first `bands` bands of all tasks to `column_sums`.
+    fn add_sums(&self, bands: usize, column_sums: &mut [f64]) {
+        let cols = column_sums.len();
+        column_sums.par_chunks_mut(MIN_COLUMNS).enumerate().for_each(|(chunk, sums)| {
+            let of_bands = self.0.iter().flat_map(|task| task.column_sums.chunks_exact(cols));
+            for added in of_bands.take(bands) {
+                for (sum, &added) in sums.iter_mut().zip(&added[chunk * MIN_COLUMNS..]) {
+                    *sum += added;
+                }
+            }
+        });
+    }
+
+    /// Allocates the memory of `tasks` tasks with `sums` column sums each, if it is not yet there.
+    fn reserve(&mut self, tasks: usize, sums: usize, cols: usize) {
+        self.0.retain(|task| task.column_sums.len() == sums);
+        self.0.resize_with(tasks, || Task {
+            gibbs: zeros(gibbs_block_len(cols)),
+            partial_sums: zeros(padded(cols)),
+            column_sums: vec![0.0; sums],
+        });
+    }
+}
