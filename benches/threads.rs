@@ -8,6 +8,7 @@
 mod support;
 
 use mantex::medoids::Init;
+use mantex::transport::{EpsilonScaling, Method, OverRelaxation};
 use mantex::{KMedoids, MatMut, MatRef, Metric, Sinkhorn, Softmax, distance_matrix, parallel};
 use std::hint::black_box;
 use std::time::Duration;
@@ -118,6 +119,22 @@ fn clusterings(records: &mut Records) {
     }
 }
 
+/// Compares iterations of Sinkhorn in both domains, in cache and in memory.
+fn sinkhorn(records: &mut Records) {
+    for n in [1000, 4096] {
+        for (method, iterations) in [(Method::Log, 20), (Method::Scaling, 40)] {
+            let new = || (numbers(n * n), vec![1.0 / n as f32; n]);
+            let solver = Sinkhorn::new(0.1).method(method).max_iterations(iterations).tolerance(0.0);
+            let solver = solver.over_relaxation(OverRelaxation::Off).epsilon_scaling(EpsilonScaling::Off);
+            let work = format!("sinkhorn/f32/{method}/n={n}/iterations={iterations}");
+            compare_call(records, &work, new, |(cost, masses), parallel| {
+                let solver = solver.clone().parallel(parallel);
+                _ = black_box(solver.solve(view(cost, n), masses, masses).expect("good masses"));
+            });
+        }
+    }
+}
+
 /// Compares batches of transport problems, and a plan.
 fn transport(records: &mut Records) {
     let (n, problems) = (64, 512);
@@ -154,6 +171,7 @@ fn compare(_: &Arguments, records: &mut Records) {
         Step::new("softmax", |(): &mut (), records: &mut Records| softmax_rows(records)),
         Step::new("distances", |(): &mut (), records: &mut Records| distance_matrices(records)),
         Step::new("k-medoids", |(): &mut (), records: &mut Records| clusterings(records)),
+        Step::new("sinkhorn", |(): &mut (), records: &mut Records| sinkhorn(records)),
         Step::new("transport", |(): &mut (), records: &mut Records| transport(records)),
     ];
     records.run(&mut (), &steps);

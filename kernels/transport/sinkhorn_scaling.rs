@@ -144,46 +144,48 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
 ) -> bool {
     const R: usize = BLOCK_ROWS;
     let (rows, cols) = (p.support.len(), p.cost.cols());
-    let column_scalings = from.column_scalings;
-    band.partial_sums.fill(T::ZERO);
-    band.column_sums.fill(0.0);
+    let &GibbsRows { gibbs: all, row_scalings, column_scalings, is_cached } = from;
+    let (partial_sums, column_sums) = (&mut *band.partial_sums, &mut *band.column_sums);
+    let (errors, new_scalings) = (&mut *band.shifts, &mut *band.row_scratch);
+    partial_sums.fill(T::ZERO);
+    column_sums.fill(0.0);
     let mut weights = [T::ZERO; R];
     let mut before: &[T] = &[];
-    let blocks = from.gibbs.chunks_exact(R * gibbs_stride(cols)).take(rows.div_ceil(R));
+    let blocks = all.chunks_exact(R * gibbs_stride(cols)).take(rows.div_ceil(R));
     for (block, gibbs) in blocks.enumerate() {
         let first = block * R;
         // Out of cache, the slice extends beyond the block, because the next block is prefetched.
-        let gibbs = if from.is_cached { gibbs } else { &from.gibbs[first * gibbs_stride(cols)..] };
+        let gibbs = if is_cached { gibbs } else { &all[first * gibbs_stride(cols)..] };
         let sums = if before.is_empty() {
             sum_block::<L, T, R>(l, gibbs, column_scalings)
         } else {
-            sum_and_add_block(l, gibbs, column_scalings, (before, weights), band.partial_sums)
+            sum_and_add_block(l, gibbs, column_scalings, (before, weights), partial_sums)
         };
         if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
-            flush_partial_sums(band_sums(band.column_sums, cols, first), band.partial_sums);
+            flush_partial_sums(band_sums(column_sums, cols, first), partial_sums);
         }
         weights = [T::ZERO; R];
         for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(rows - first) {
-            let (a, old) = (p.a[first + i], from.row_scalings[first + i]);
+            let (a, old) = (p.a[first + i], row_scalings[first + i]);
             let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
             if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
                 return false;
             }
-            band.shifts[first + i] = (a * (old * sum) - a).abs();
-            band.row_scratch[first + i] = new;
+            errors[first + i] = (a * (old * sum) - a).abs();
+            new_scalings[first + i] = new;
             *weight = T::from_f64(a * new);
         }
-        if from.is_cached {
+        if is_cached {
             // The rows are in the first-level cache now: add them to the column sums.
-            add_block(l, gibbs, weights, band.partial_sums);
+            add_block(l, gibbs, weights, partial_sums);
         } else {
             before = gibbs;
         }
     }
     if !before.is_empty() {
-        add_block(l, before, weights, band.partial_sums);
+        add_block(l, before, weights, partial_sums);
     }
-    flush_partial_sums(band_sums(band.column_sums, cols, rows), band.partial_sums);
+    flush_partial_sums(band_sums(column_sums, cols, rows), partial_sums);
     true
 }
 

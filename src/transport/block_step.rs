@@ -12,7 +12,7 @@
 //! I and the other columns is permitted and a(I) > b(J), no plan exists: every plan has a marginal
 //! error of at least `2 (a(I) - b(J))`.
 
-use super::pass::evaluate_plan;
+use super::row_pass::evaluate_plan;
 use super::units::Potentials;
 use super::workspace::Memory;
 use crate::Real;

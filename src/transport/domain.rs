@@ -1,6 +1,6 @@
 //! The domain of the iterations: potentials, or scalings of a stored Gibbs matrix.
 
-use super::pass::build_gibbs;
+use super::row_pass::build_gibbs;
 use super::sinkhorn::Sinkhorn;
 use super::units::Potentials;
 use super::workspace::{GibbsMemory, Memory};

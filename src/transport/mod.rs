@@ -21,9 +21,9 @@ mod epsilon_scaling;
 mod masses;
 mod objective;
 mod over_relaxation;
-mod pass;
 mod plan;
 mod products;
+mod row_pass;
 #[cfg(feature = "serde")]
 mod serde;
 mod sinkhorn;

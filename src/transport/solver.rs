@@ -5,7 +5,7 @@ use super::convergence::{Errors, OnIteration, Progress, Smallest};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
 use super::over_relaxation::{AdaptiveRelaxation, OverRelaxation};
-use super::pass;
+use super::row_pass;
 use super::sinkhorn::{Sinkhorn, eta};
 use super::solution::Status;
 use super::units::Potentials;
@@ -340,7 +340,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let Self { settings, problem, potentials, memory, domain, relaxation, .. } = self;
         let Domain::Scaling { iterations, gibbs } = domain else { return None };
         let mut scaled = gibbs.scaled_gibbs();
-        let error = pass::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, memory);
+        let error = row_pass::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, memory);
         if error.is_some() {
             *iterations += 1;
             return error;
@@ -357,7 +357,7 @@ impl<'a, T: Real> Solver<'a, T> {
     fn log_iteration(&mut self) -> Result<f64, Error> {
         let Self { settings, problem, potentials, memory, relaxation, .. } = self;
         let error =
-            pass::log_iteration(settings.road, problem, relaxation.relaxation, &mut potentials.as_mut(), memory);
+            row_pass::log_iteration(settings.road, problem, relaxation.relaxation, &mut potentials.as_mut(), memory);
         if let Domain::Log { iterations, .. } = &mut self.domain {
             *iterations += 1;
         }
@@ -370,7 +370,7 @@ impl<'a, T: Real> Solver<'a, T> {
         let Self { settings, problem, potentials, measured_potentials, memory, domain, .. } = self;
         measured_potentials.copy_from(potentials);
         domain.absorb_scalings(settings, problem, measured_potentials);
-        pass::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), memory)
+        row_pass::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), memory)
     }
 
     /// Returns the current epsilon.

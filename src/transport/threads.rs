@@ -1,15 +1,15 @@
 //! A pass over the rows on several threads, with the bits of one.
 //!
-//! The column sums of a pass are the sums of its bands of [`FLUSH_ROWS`] rows, added in their order.
-//! Threads sum bands at the same time, a wave of them after the other, and then add them in that
-//! order.
+//! The column sums of a pass are those of its bands of [`FLUSH_ROWS`] rows, added in their order.
+//! Threads sum bands at the same time, a wave of them after the other, and then add the sums in
+//! that order.
 
 use super::workspace::zeros;
 use crate::Real;
 use crate::aligned::AlignedVec;
 use crate::bands::{BANDS_PER_THREAD, min_band_elements};
 use crate::kernels::transport::tuning::FLUSH_ROWS;
-use crate::kernels::transport::{Band, gibbs_block_len, padded};
+use crate::kernels::transport::{Band, Problem, gibbs_block_len, padded};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -40,21 +40,22 @@ impl<T> Default for Tasks<T> {
 }
 
 impl<T: Real> Tasks<T> {
-    /// Sums the rows by `each`, see [`sum_rows`](super::pass). Returns whether `each` always
+    /// Sums the rows by `each`, see [`sum_rows`](super::row_pass). Returns whether `each` always
     /// returned true.
     pub(super) fn sum_rows(
         &mut self,
-        (rows, cols): (usize, usize),
+        problem: &Problem<'_, T>,
         band: Band<'_, T>,
         each: &(impl Fn(Range<usize>, &mut Band<'_, T>) -> bool + Sync),
     ) -> bool {
+        let (rows, cols) = (problem.support.len(), problem.cost.cols());
         // A thread outside of the pool hands over the whole pass at once.
         rayon::scope(|_| {
             let bands = rows.div_ceil(FLUSH_ROWS);
             let tasks = BANDS_PER_THREAD * rayon::current_num_threads();
             let [fewest, most] = [1, MAX_TASK].map(|n| (n * min_band_elements() / (FLUSH_ROWS * cols)).max(1));
             let task_bands = bands.div_ceil(tasks).clamp(fewest, most);
-            self.reserve(tasks.min(bands.div_ceil(task_bands)), task_bands * cols, cols);
+            self.reserve(tasks.min(bands.div_ceil(task_bands)), task_bands * cols, problem.cost.row(0));
             band.column_sums.fill(0.0);
             let wave_rows = self.0.len() * task_bands * FLUSH_ROWS;
             (0..rows).step_by(wave_rows).all(|first| {
@@ -100,10 +101,12 @@ impl<T: Real> Tasks<T> {
     }
 
     /// Allocates the memory of `tasks` tasks with `sums` column sums each, if it is not yet there.
-    fn reserve(&mut self, tasks: usize, sums: usize, cols: usize) {
+    /// `row` is a row of the costs.
+    fn reserve(&mut self, tasks: usize, sums: usize, row: &[T]) {
+        let cols = row.len();
         self.0.retain(|task| task.column_sums.len() == sums);
         self.0.resize_with(tasks, || Task {
-            gibbs: zeros(gibbs_block_len(cols)),
+            gibbs: AlignedVec::try_zeros_away_from(row, gibbs_block_len(cols)).expect("memory for a few rows"),
             partial_sums: zeros(padded(cols)),
             column_sums: vec![0.0; sums],
         });

@@ -91,7 +91,7 @@ fn hard_problems_have_the_bits_of_one_thread<T: Float>() {
     let (n, m) = (300, 90);
     let plain = || Problem::<T>::new(n, m);
     let solver = Sinkhorn::new(0.02).max_iterations(30);
-    // Potentials so large that rows are evaluated relative to their maximum, and scaling is refused.
+    // Potentials so large that rows are evaluated relative to their maximum; scaling is refused.
     for method in [Method::Log, Method::Scaling] {
         plain().compare(&solver.clone().method(method).tolerance(0.0));
         let tiny = Sinkhorn::new(1e-5).max_iterations(12).method(method).epsilon_scaling(EpsilonScaling::Off);

@@ -39,12 +39,11 @@ pub(super) fn scaling_iteration<T: Real>(
     scaled: &mut ScaledGibbs<'_, T>,
     memory: &mut Memory<T>,
 ) -> Option<f64> {
-    let (rows, cols) = (problem.support.len(), problem.cost.cols());
     let (Workspace { column_scratch, band, .. }, tasks) = memory.workspace_and_tasks();
     T::round_column_scalings(road, scaled.column_scalings, column_scratch);
     let (gibbs, row_scalings, column_scalings) = (&*scaled.gibbs, &*scaled.row_scalings, &*column_scratch);
-    let (stride, is_cached) = (gibbs_stride(cols), is_cached(gibbs));
-    let is_good = sum_rows(road, (rows, cols), (band, tasks), |rows, band| {
+    let (stride, is_cached) = (gibbs_stride(problem.cost.cols()), is_cached(gibbs));
+    let is_good = sum_rows(road, problem, (band, tasks), |rows, band| {
         // Rows of whole blocks, which ends with rows of 0.
         let gibbs = &gibbs[rows.start * stride..][..rows.len().next_multiple_of(BLOCK_ROWS) * stride];
         let of_rows = GibbsRows { gibbs, row_scalings: &row_scalings[rows.clone()], column_scalings, is_cached };
@@ -113,30 +112,29 @@ fn split_and_sum_rows<T: Real>(
     memory: &mut Memory<T>,
     each: impl Fn(Range<usize>, SplitColumns<'_, T>, &mut Band<'_, T>) + Sync,
 ) {
-    let shape = (problem.support.len(), problem.cost.cols());
     let (Workspace { column_scratch, g_low, g_factors, band, .. }, tasks) = memory.workspace_and_tasks();
     T::split_columns(road, potentials, [column_scratch, g_low, g_factors]);
     let columns = SplitColumns { high: column_scratch, low: g_low, factors: g_factors };
-    sum_rows(road, shape, (band, tasks), |rows, band| {
+    sum_rows(road, problem, (band, tasks), |rows, band| {
         each(rows, columns, band);
         true
     });
 }
 
 /// Sums all rows by `each`, on one thread or on several. `each` takes consecutive rows, writes to
-/// the part of the band that belongs to them, and adds to its column sums; it returns false if the
-/// sums do not matter. Then not all rows may be summed. Returns whether `each` always returned true.
+/// the part of the band that belongs to them, and computes its column sums. It returns false if
+/// these do not matter; other rows may then be left out. Returns whether it always returned true.
 #[inline(always)]
 fn sum_rows<T: Real>(
     road: Road,
-    (rows, cols): (usize, usize),
+    problem: &Problem<'_, T>,
     (mut band, tasks): (Band<'_, T>, &mut Tasks<T>),
     each: impl Fn(Range<usize>, &mut Band<'_, T>) -> bool + Sync,
 ) -> bool {
     #[cfg(feature = "rayon")]
-    if road.shares((rows, cols)) {
-        return tasks.sum_rows((rows, cols), band, &each);
+    if road.shares((problem.support.len(), problem.cost.cols())) {
+        return tasks.sum_rows(problem, band, &each);
     }
-    let _ = (road, cols, tasks);
-    each(0..rows, &mut band)
+    let _ = (road, tasks);
+    each(0..problem.support.len(), &mut band)
 }
