@@ -174,6 +174,21 @@ pub(crate) fn update_potentials<L: ExpLanes<f64>, T: Float>(
     error
 }
 
+/// A whole iteration in the log domain, on one thread: its kernels in one call.
+#[inline(always)]
+pub(crate) fn log_iteration<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    relaxation: Relaxation,
+    potentials: &mut PotentialsMut<'_>,
+    w: &mut Workspace<'_, T>,
+) -> f64 {
+    let columns = [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors];
+    let columns = SplitColumns::new(l, potentials.as_ref(), columns);
+    log_rows(l, p, relaxation, potentials.as_ref(), columns, &mut w.band);
+    update_potentials(l, p, relaxation, potentials, w)
+}
+
 /// Computes the new U. Returns the L1 error of the row marginals with the old U, and the largest
 /// factor by which a row of the Gibbs matrix was added to the column sums, relative to its mass.
 #[inline(always)]

@@ -231,6 +231,21 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
     Some(error)
 }
 
+/// A whole iteration on the scalings, on one thread: its kernels in one call.
+#[inline(always)]
+pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    relaxation: Relaxation,
+    scaled: &mut ScaledGibbs<'_, T>,
+    w: &mut Workspace<'_, T>,
+) -> Option<f64> {
+    round_column_scalings(l, scaled.column_scalings, w.column_scratch);
+    let (gibbs, row_scalings, column_scalings) = (&*scaled.gibbs, &*scaled.row_scalings, &*w.column_scratch);
+    let from = GibbsRows { gibbs, row_scalings, column_scalings, is_cached: is_cached(gibbs) };
+    if scale_rows(l, p, relaxation, &from, &mut w.band) { update_scalings(l, p, relaxation, scaled, w) } else { None }
+}
+
 /// The columns from `start` to `end` of R rows at the distance `stride`.
 #[inline(always)]
 fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: usize) -> [&[T]; R] {

@@ -19,6 +19,9 @@ crate::dispatch::entry_points! {
         cost: MatRef<'_, T>, a: &[T], penalty: &[T], row_minima: &mut [T], column_minima: &mut [T]
     ) -> Option<usize>;
     call sinkhorn_log::split_columns(potentials: PotentialsRef<'_>, columns: [&mut [T]; 3]);
+    call sinkhorn_log::log_iteration(
+        p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
+    ) -> f64;
     call sinkhorn_log::log_rows(
         p: &Problem<'_, T>, relaxation: Relaxation, potentials: PotentialsRef<'_>, columns: SplitColumns<'_, T>,
         band: &mut Band<'_, T>
@@ -35,6 +38,9 @@ crate::dispatch::entry_points! {
     );
     call sinkhorn_scaling::move_factors(factors: &[T], g: &mut [f64], column_scalings: &mut [f64]);
     call sinkhorn_scaling::round_column_scalings(column_scalings: &[f64], out: &mut [T]);
+    call sinkhorn_scaling::scaling_iteration(
+        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+    ) -> Option<f64>;
     call sinkhorn_scaling::scale_rows(
         p: &Problem<'_, T>, relaxation: Relaxation, from: &GibbsRows<'_, T>, band: &mut Band<'_, T>
     ) -> bool;

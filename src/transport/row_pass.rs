@@ -23,6 +23,9 @@ pub(super) fn log_iteration<T: Real>(
     potentials: &mut PotentialsMut<'_>,
     memory: &mut Memory<T>,
 ) -> f64 {
+    if !is_shared(road, problem) {
+        return T::log_iteration(road, problem, relaxation, potentials, &mut memory.workspace());
+    }
     let of_rows = potentials.as_ref();
     split_and_sum_rows(road, problem, of_rows, memory, |rows, columns, band| {
         T::log_rows(road, &problem.rows(rows.clone()), relaxation, of_rows.rows(rows), columns, band);
@@ -39,6 +42,9 @@ pub(super) fn scaling_iteration<T: Real>(
     scaled: &mut ScaledGibbs<'_, T>,
     memory: &mut Memory<T>,
 ) -> Option<f64> {
+    if !is_shared(road, problem) {
+        return T::scaling_iteration(road, problem, relaxation, scaled, &mut memory.workspace());
+    }
     let (Workspace { column_scratch, band, .. }, tasks) = memory.workspace_and_tasks();
     T::round_column_scalings(road, scaled.column_scalings, column_scratch);
     let (gibbs, row_scalings, column_scalings) = (&*scaled.gibbs, &*scaled.row_scalings, &*column_scratch);
@@ -137,4 +143,17 @@ fn sum_rows<T: Real>(
     }
     let _ = (road, tasks);
     each(0..problem.support.len(), &mut band)
+}
+
+/// Returns whether threads share the rows of a problem. One thread makes one call per iteration,
+/// because calls count in problems of a few rows.
+#[inline(always)]
+fn is_shared<T: Real>(road: Road, problem: &Problem<'_, T>) -> bool {
+    #[cfg(feature = "rayon")]
+    return road.shares((problem.support.len(), problem.cost.cols()));
+    #[cfg(not(feature = "rayon"))]
+    {
+        let _ = (road, problem);
+        false
+    }
 }
