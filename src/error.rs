@@ -191,6 +191,21 @@ pub enum Error {
         /// The names that the argument can have.
         expected: &'static str,
     },
+    /// The ranks of a distributed solve have different arguments.
+    RanksDiffer {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// Another rank of a distributed solve has failed. Its own error says why.
+    OtherRank {
+        /// The first rank that failed.
+        rank: usize,
+    },
+    /// A [`Reduce`](crate::Reduce) cannot reach the other ranks.
+    Communication {
+        /// What went wrong.
+        reason: &'static str,
+    },
     /// No instruction set has this name.
     UnknownIsa {
         /// The name.
@@ -341,6 +356,11 @@ impl fmt::Display for Error {
             Self::UnknownName { argument, name, expected } => {
                 write!(f, "`{argument}` is {name:?}; it must be {expected}")
             }
+            Self::RanksDiffer { argument } => {
+                write!(f, "`{argument}` differs between ranks; it must be the same on all of them")
+            }
+            Self::OtherRank { rank } => write!(f, "rank {rank} has failed; its own error says why"),
+            Self::Communication { reason } => write!(f, "the ranks cannot communicate: {reason}"),
             // new ISA: its name.
             Self::UnknownIsa { name } => {
                 write!(f, "{name:?} is not an instruction set; it must be avx512, avx2, neon or scalar")

@@ -198,6 +198,8 @@ mod pairwise;
 #[cfg(all(feature = "rayon", any(feature = "softmax", feature = "transport", feature = "medoids")))]
 pub mod parallel;
 mod real;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+mod reduce;
 #[cfg(feature = "serde")]
 mod serialized;
 #[cfg(feature = "softmax")]
@@ -214,6 +216,8 @@ pub use medoids::KMedoids;
 #[cfg(any(feature = "transport", feature = "medoids"))]
 pub use pairwise::{Metric, distance_matrix, distance_matrix_between};
 pub use real::Real;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+pub use reduce::{OneProcess, Reduce};
 #[cfg(feature = "softmax")]
 pub use softmax::*;
 #[cfg(feature = "transport")]

@@ -2,6 +2,7 @@
 
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
+use super::replicas::Replicas;
 use crate::Real;
 use crate::real::Element;
 use alloc::vec;
@@ -43,7 +44,7 @@ pub(super) fn alternating_iteration<T: Real>(cache: &mut Cache<'_, T>) -> (usize
         }
     }
     if moved > 0 {
-        *cache = Cache::with_medoids(d, &medoids);
+        *cache = Cache::with_medoids(d, &medoids, Replicas::default());
     }
     (moved + fill_empty_clusters(cache), d.objects())
 }
@@ -81,7 +82,7 @@ fn fill_empty_clusters<T: Real>(cache: &mut Cache<'_, T>) -> usize {
         moved += 1;
     }
     if moved > 0 {
-        *cache = Cache::with_medoids(d, &medoids);
+        *cache = Cache::with_medoids(d, &medoids, Replicas::default());
     }
     moved
 }

@@ -2,6 +2,8 @@
 
 use super::dissimilarities::Dissimilarities;
 use super::ranking::{Ranking, max_ranked};
+use super::replicas::Replicas;
+use super::scanned::Scanned;
 use super::verify::ExactSums;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::hit_scan::Hits;
@@ -11,34 +13,18 @@ use crate::kernels::medoids::{
     CandidateSums, FoundSwap, NearestMut, NearestRef, PADDING_CLUSTER, Scan, UNKNOWN_CLUSTER,
 };
 use crate::real::Element;
-use crate::{MatRef, Real};
+use crate::{Error, MatRef, Real, Reduce};
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// The candidates that were last scanned together, with their sums; see [`CandidateSums`].
-#[derive(Default)]
-pub(super) struct Scanned {
-    candidates: [usize; SCAN_ROWS],
-    a: [f64; SCAN_ROWS],
-    pub(super) t: Vec<f64>,
-    pub(super) ready: usize,
-    hits: Hits,
-}
-
-impl Scanned {
-    /// Returns the memory of scans with k medoids, in which no candidates are ready.
-    #[cfg(feature = "rayon")]
-    pub(super) fn new(k: usize) -> Self {
-        Self { t: vec![0.0; SCAN_ROWS * k], hits: Hits::new(), ..Self::default() }
-    }
-}
 
 /// The medoids and, for every object, its nearest medoids.
 pub(super) struct Cache<'a, T> {
     pub(super) dissimilarities: Dissimilarities<'a, T>,
+    /// The rows that other ranks hold.
+    pub(super) replicas: Replicas<T>,
     medoids: Vec<usize>,
     /// The cluster of every object that is a medoid; [`UNKNOWN_CLUSTER`] for the others.
-    clusters: Vec<u32>,
+    pub(super) clusters: Vec<u32>,
     pub(super) d1: Vec<T>,
     pub(super) d2: Vec<T>,
     pub(super) n1: Vec<u32>,
@@ -81,6 +67,7 @@ impl<'a, T: Real> Cache<'a, T> {
         clusters.resize(padded, PADDING_CLUSTER);
         Self {
             dissimilarities,
+            replicas: Replicas::default(),
             medoids: Vec::new(),
             clusters: vec![UNKNOWN_CLUSTER; n],
             d1: distances.clone(),
@@ -102,11 +89,20 @@ impl<'a, T: Real> Cache<'a, T> {
         }
     }
 
-    /// Returns a cache with these medoids.
-    pub(super) fn with_medoids(dissimilarities: Dissimilarities<'a, T>, medoids: &[usize]) -> Self {
-        let mut cache = Self::new(dissimilarities);
+    /// Returns a cache with these medoids and with copies of their rows.
+    pub(super) fn with_medoids(
+        dissimilarities: Dissimilarities<'a, T>,
+        medoids: &[usize],
+        replicas: Replicas<T>,
+    ) -> Self {
+        let mut cache = Self { replicas, ..Self::new(dissimilarities) };
         cache.add(medoids);
         cache
+    }
+
+    /// Returns the medoids, and the copies of their rows.
+    pub(super) fn into_medoids(self) -> (Vec<usize>, Replicas<T>) {
+        (self.medoids, self.replicas)
     }
 
     /// Returns the input of the search.
@@ -151,14 +147,11 @@ impl<'a, T: Real> Cache<'a, T> {
         loss[0]
     }
 
-    /// Writes for every candidate the loss if it were one more medoid.
-    pub(super) fn losses_with(&self, candidates: &[usize], losses: &mut [f64]) {
-        self.dissimilarities.losses_with(candidates, &self.d1, losses);
-    }
-
     /// Adds a medoid.
-    pub(super) fn push(&mut self, medoid: usize) {
+    pub(super) fn push(&mut self, medoid: usize, reduce: &mut dyn Reduce) -> Result<(), Error> {
+        self.replicas.push(self.dissimilarities, medoid, reduce)?;
         self.add(&[medoid]);
+        Ok(())
     }
 
     /// Adds medoids.
@@ -170,32 +163,42 @@ impl<'a, T: Real> Cache<'a, T> {
         }
         let Dissimilarities { road, matrix, .. } = self.dissimilarities;
         let near = NearestMut { d1: &mut self.d1, d2: &mut self.d2, n1: &mut self.n1, n2: &mut self.n2 };
-        T::add_medoids(road, matrix, medoids, first, near);
+        if self.dissimilarities.layout.is_one() {
+            T::add_medoids(road, matrix, medoids, first, near);
+        } else {
+            let (rows, medoids) = self.replicas.of_medoids(matrix.cols(), first);
+            T::add_medoids(road, rows, &medoids, first, near);
+        }
         self.rankings.clear();
         self.listed = None;
     }
 
-    /// Makes `candidate` the medoid of `cluster`.
-    pub(super) fn swap(&mut self, candidate: usize, cluster: usize) {
+    /// Makes `candidate` the medoid of `cluster`. Returns whether candidates that were ready still
+    /// are.
+    pub(super) fn swap(&mut self, candidate: usize, cluster: usize) -> bool {
         self.list_affected(candidate, cluster);
         self.listed = None;
+        self.replicas.replace(cluster);
         self.clusters[self.medoids[cluster]] = UNKNOWN_CLUSTER;
         self.medoids[cluster] = candidate;
         self.clusters[candidate] = cluster as u32;
         self.update_rankings(candidate);
-        if self.affected_count > self.dissimilarities.objects() / RESCAN_FRACTION {
+        let mut is_ready = self.affected_count <= self.dissimilarities.objects() / RESCAN_FRACTION;
+        if !is_ready {
             self.scanned.ready = 0;
         }
         self.update_nearest();
         if self.changes > self.dissimilarities.objects() || !self.magnitude.is_finite() {
             self.update_sums();
+            is_ready = false;
         }
+        is_ready
     }
 
     /// Inserts the new medoid `candidate` into the rankings of the affected objects, and removes
     /// the medoid that it replaced.
     fn update_rankings(&mut self, candidate: usize) {
-        let row = self.dissimilarities.matrix.row(candidate);
+        let row = self.replicas.row(self.dissimilarities, &self.clusters, candidate);
         let most = max_ranked(self.medoids.len());
         self.unranked.clear();
         for i in 0..self.affected_count {
@@ -272,7 +275,8 @@ impl<'a, T: Real> Cache<'a, T> {
     /// Inserts a medoid into the ranking of an object. Medoids must be inserted in their order.
     #[inline]
     fn rank(&mut self, medoid: usize, object: usize) {
-        let (d, most) = (self.dissimilarities.matrix.row(medoid)[object], max_ranked(self.medoids.len()));
+        let row = self.replicas.row(self.dissimilarities, &self.clusters, medoid);
+        let (d, most) = (row[object], max_ranked(self.medoids.len()));
         if d < self.bounds[object] {
             self.rankings[object].insert(d, medoid as u32, most);
             // Infinite until the ranking is full.
@@ -289,9 +293,9 @@ impl<'a, T: Real> Cache<'a, T> {
             self.rank_all();
         }
         self.listed = Some((candidate, cluster));
-        let Dissimilarities { road, matrix, .. } = self.dissimilarities;
         let ranked = RankedRef { bounds: &self.bounds, n1: &self.n1, n2: &self.n2 };
-        self.affected_count = T::list_affected(road, matrix.row(candidate), cluster, ranked, &mut self.affected);
+        let row = self.replicas.row(self.dissimilarities, &self.clusters, candidate);
+        self.affected_count = T::list_affected(self.dissimilarities.road, row, cluster, ranked, &mut self.affected);
     }
 
     /// Adds an object's shares, times `sign`, to the losses of removal, and to the sums of the

@@ -1,9 +1,11 @@
 //! The input of a search.
 
+use super::layout::Layout;
 use crate::dispatch::Road;
 use crate::kernels::lanes::MAX_LANES;
 use crate::real::Element;
-use crate::{MatRef, Real};
+use crate::{Error, MatRef, Real, Reduce};
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// The input of a search, with the instruction set that runs it.
@@ -11,16 +13,19 @@ use alloc::vec::Vec;
 pub(super) struct Dissimilarities<'a, T> {
     /// The instruction set.
     pub(super) road: Road,
-    /// Row c holds the dissimilarity of every object to object c.
+    /// Row c holds the dissimilarity of every object to object c. On several ranks, it has the rows
+    /// of this rank only.
     pub(super) matrix: MatRef<'a, T>,
     /// The weights, as [`NearestRef::weights`](crate::kernels::medoids::NearestRef::weights).
     pub(super) weights: &'a [T],
+    /// Which rows this rank has.
+    pub(super) layout: Layout,
 }
 
-impl<T: Real> Dissimilarities<'_, T> {
+impl<'a, T: Real> Dissimilarities<'a, T> {
     /// Returns the number of objects.
     pub(super) fn objects(&self) -> usize {
-        self.matrix.rows()
+        self.matrix.cols()
     }
 
     /// Returns the weight of an object.
@@ -28,9 +33,40 @@ impl<T: Real> Dissimilarities<'_, T> {
         self.weights.get(object).map_or(1.0, |w| w.to_f64())
     }
 
+    /// Returns the row of an object, if this rank has it.
+    pub(super) fn own_row(&self, object: usize) -> Option<&'a [T]> {
+        if self.layout.is_one() {
+            return Some(self.matrix.row(object));
+        }
+        self.layout.local_row(object).map(|row| self.matrix.row(row))
+    }
+
     /// Writes for every candidate the loss if it were one more medoid beside those at the distances
     /// `d1`.
-    pub(super) fn losses_with(&self, candidates: &[usize], d1: &[T], losses: &mut [f64]) {
+    pub(super) fn losses_with(
+        &self,
+        candidates: &[usize],
+        d1: &[T],
+        losses: &mut [f64],
+        reduce: &mut dyn Reduce,
+    ) -> Result<(), Error> {
+        if self.layout.is_one() {
+            self.own_losses_with(candidates, d1, losses);
+            return Ok(());
+        }
+        let own: Vec<usize> = candidates.iter().filter_map(|&c| self.layout.local_row(c)).collect();
+        let mut own_losses = vec![0.0; own.len()];
+        self.own_losses_with(&own, d1, &mut own_losses);
+        let mut own_losses = own_losses.into_iter();
+        for (loss, &c) in losses.iter_mut().zip(candidates) {
+            let own = self.layout.local_row(c).and_then(|_| own_losses.next());
+            *loss = own.unwrap_or(0.0);
+        }
+        reduce.sum(losses)
+    }
+
+    /// [`losses_with`](Self::losses_with) for rows of this rank.
+    fn own_losses_with(&self, candidates: &[usize], d1: &[T], losses: &mut [f64]) {
         let shape = (candidates.len(), self.objects());
         self.road.each_band(shape, (candidates, losses), |(candidates, losses)| {
             T::losses_with(self.road, self.matrix, candidates, d1, self.weights, losses);

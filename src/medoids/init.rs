@@ -3,12 +3,13 @@
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
 use super::options::Init;
-use crate::Real;
+use super::replicas::Replicas;
 #[cfg(not(feature = "std"))]
 use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::lanes::MAX_LANES;
 use crate::kernels::medoids::tuning::{MASS_BLOCK, MAX_TRIALS};
 use crate::real::Element;
+use crate::{Error, Real, Reduce};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -44,36 +45,41 @@ impl Rng {
 }
 
 /// Returns the `k` medoids that the search starts with.
-pub(super) fn initial_medoids<T: Real>(init: &Init, d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
+pub(super) fn initial_medoids<T: Real>(
+    init: &Init,
+    d: Dissimilarities<'_, T>,
+    k: usize,
+    reduce: &mut dyn Reduce,
+) -> Result<Vec<usize>, Error> {
     match init {
-        Init::Build => build(d, k),
-        Init::Lab { seed } => lab(d, k, *seed),
-        Init::PlusPlus { seed } => plus_plus(d, k, *seed),
-        Init::Random { seed } => random(d.objects(), k, *seed),
-        Init::Given(medoids) => medoids.clone(),
+        Init::Build => build(d, k, reduce),
+        Init::Lab { seed } => lab(d, k, *seed, reduce),
+        Init::PlusPlus { seed } => plus_plus(d, k, *seed, reduce),
+        Init::Random { seed } => Ok(random(d.objects(), k, *seed)),
+        Init::Given(medoids) => Ok(medoids.clone()),
     }
 }
 
 /// Runs BUILD: chooses the object with the lowest sum of dissimilarities, then one at a time the
 /// object that lowers the loss most; of equally good objects the first.
-fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize) -> Vec<usize> {
+fn build<T: Real>(d: Dissimilarities<'_, T>, k: usize, reduce: &mut dyn Reduce) -> Result<Vec<usize>, Error> {
     let n = d.objects();
     let mut cache = Cache::new(d);
     let (all, mut losses): (Vec<usize>, _) = ((0..n).collect(), vec![0.0; n]);
     for _ in 0..k {
-        cache.losses_with(&all, &mut losses);
+        d.losses_with(&all, &cache.d1, &mut losses, reduce)?;
         let objects = (0..n).filter(|&o| !cache.is_medoid(o));
         let is_better = |o: usize, best: usize| losses[o] < losses[best] - d.rounding_bound(losses[best]);
         if let Some(best) = objects.reduce(|best, o| if is_better(o, best) { o } else { best }) {
-            cache.push(best);
+            cache.push(best, reduce)?;
         }
     }
-    cache.medoids().to_vec()
+    Ok(cache.medoids().to_vec())
 }
 
 /// Runs LAB: BUILD in which each medoid is one object of a random sample of 10 + ceil(sqrt(n))
 /// objects, the one with the lowest loss of that sample.
-fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
+fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64, reduce: &mut dyn Reduce) -> Result<Vec<usize>, Error> {
     let n = d.objects();
     let size = 10 + (n as f64).sqrt().ceil() as usize;
     let mut rng = Rng(seed);
@@ -84,16 +90,18 @@ fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
         rng.draw(&mut sample, count);
         sample.truncate(count);
         let loss_with = |c: usize| -> f64 {
-            let row = d.matrix.row(c);
+            // Another rank has the row, and sums its loss.
+            let Some(row) = d.own_row(c) else { return 0.0 };
             let nearest = |o: usize| if row[o] < cache.d1(o) { row[o] } else { cache.d1(o) };
             sample.iter().map(|&o| d.weight(o) * nearest(o).to_f64()).sum()
         };
-        let losses: Vec<f64> = sample.iter().map(|&c| loss_with(c)).collect();
+        let mut losses: Vec<f64> = sample.iter().map(|&c| loss_with(c)).collect();
+        reduce.sum(&mut losses)?;
         if let Some(best) = (0..count).reduce(|best, i| if losses[i] < losses[best] { i } else { best }) {
-            cache.push(sample[best]);
+            cache.push(sample[best], reduce)?;
         }
     }
-    cache.medoids().to_vec()
+    Ok(cache.medoids().to_vec())
 }
 
 /// Runs k-medoids++: draws the first medoid with probabilities proportional to the weights. Then
@@ -101,7 +109,12 @@ fn lab<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
 /// loss. The one that lowers the loss most becomes a medoid.
 ///
 /// The rows need not be validated: any values give medoids.
-fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usize> {
+fn plus_plus<T: Real>(
+    d: Dissimilarities<'_, T>,
+    k: usize,
+    seed: u64,
+    reduce: &mut dyn Reduce,
+) -> Result<Vec<usize>, Error> {
     let n = d.objects();
     let trials = trials(n, k);
     let mut rng = Rng(seed);
@@ -110,6 +123,7 @@ fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usi
     let mut masses = Masses::new((0..n).map(|o| d.weight(o)).collect());
     let (mut medoids, mut is_medoid) = (Vec::with_capacity(k), vec![false; n]);
     let (mut candidates, mut losses) = (Vec::with_capacity(trials), vec![0.0; trials]);
+    let mut replicas = Replicas::default();
     while medoids.len() < k {
         candidates.clear();
         let count = if medoids.is_empty() { 1 } else { trials };
@@ -119,13 +133,14 @@ fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usi
             candidates.extend((0..n).find(|&o| !is_medoid[o]));
         }
         let losses = &mut losses[..candidates.len()];
-        d.losses_with(&candidates, &d1, losses);
+        d.losses_with(&candidates, &d1, losses, reduce)?;
         let is_better = |i: usize, best: usize| losses[i] < losses[best] - d.rounding_bound(losses[best]);
         let best = (0..losses.len()).reduce(|best, i| if is_better(i, best) { i } else { best });
         let Some(medoid) = best.map(|best| candidates[best]) else { break };
         medoids.push(medoid);
         is_medoid[medoid] = true;
-        for ((d1, mass), &d) in d1.iter_mut().zip(&mut masses.each).zip(d.matrix.row(medoid)) {
+        let row = replicas.fetched(d, medoid, reduce)?;
+        for ((d1, mass), &d) in d1.iter_mut().zip(&mut masses.each).zip(row) {
             *d1 = if d < *d1 { d } else { *d1 };
             *mass = d1.to_f64();
         }
@@ -136,7 +151,7 @@ fn plus_plus<T: Real>(d: Dissimilarities<'_, T>, k: usize, seed: u64) -> Vec<usi
         medoids.iter().for_each(|&medoid| masses.each[medoid] = 0.0);
         masses.update_sums();
     }
-    medoids
+    Ok(medoids)
 }
 
 /// The number of candidates for each medoid: 2 + floor(ln k), and more, up to [`MAX_TRIALS`], as

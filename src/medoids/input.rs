@@ -15,7 +15,17 @@ pub(super) fn check_input<T: Real>(
     matrix: MatRef<'_, T>,
     weights: Option<&[T]>,
 ) -> Result<usize, Error> {
-    let (n, k) = (check::square("dissimilarities", matrix)?, options.k);
+    let n = check::square("dissimilarities", matrix)?;
+    check_initial_medoids(options, n)?;
+    if let Some(weights) = weights {
+        check_weights(n, weights)?;
+    }
+    Ok(n)
+}
+
+/// Fails unless the number of medoids is possible and given medoids are valid.
+pub(super) fn check_initial_medoids(options: &KMedoids, n: usize) -> Result<(), Error> {
+    let k = options.k;
     if k == 0 || k > n {
         return Err(Error::MedoidCountOutOfRange { k, objects: n });
     }
@@ -23,10 +33,7 @@ pub(super) fn check_input<T: Real>(
         check::length("medoids", medoids.len(), k)?;
         check_medoids(n, medoids)?;
     }
-    if let Some(weights) = weights {
-        check_weights(n, weights)?;
-    }
-    Ok(n)
+    Ok(())
 }
 
 /// Fails unless there is one weight per object, all are finite and not negative, and one is not 0.

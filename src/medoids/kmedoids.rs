@@ -6,7 +6,7 @@ use super::options::{Algorithm, Init};
 use super::search::search;
 use crate::dispatch::Road;
 use crate::real::Element;
-use crate::{Error, Isa, MatMut, MatRef, Real};
+use crate::{Error, Isa, MatMut, MatRef, OneProcess, Real, Reduce};
 use alloc::vec;
 use core::ops::ControlFlow;
 
@@ -119,7 +119,7 @@ impl KMedoids {
     /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
     /// - [`Error::SumOverflow`] if the loss overflows `f64`.
     pub fn fit<T: Real>(&self, dissimilarities: MatRef<'_, T>) -> Result<Clustering, Error> {
-        search(self, dissimilarities, None, &mut |_| ControlFlow::Continue(()))
+        search(self, dissimilarities, None, &mut OneProcess, &mut |_| ControlFlow::Continue(()))
     }
 
     /// Clusters as [`KMedoids::fit`] does, with a weight for every object: finds medoids m with a
@@ -149,7 +149,7 @@ impl KMedoids {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     pub fn fit_weighted<T: Real>(&self, dissimilarities: MatRef<'_, T>, weights: &[T]) -> Result<Clustering, Error> {
-        search(self, dissimilarities, Some(weights), &mut |_| ControlFlow::Continue(()))
+        search(self, dissimilarities, Some(weights), &mut OneProcess, &mut |_| ControlFlow::Continue(()))
     }
 
     /// Clusters as [`KMedoids::fit`] does, or as [`KMedoids::fit_weighted`] if there are weights,
@@ -190,7 +190,60 @@ impl KMedoids {
         weights: Option<&[T]>,
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Clustering, Error> {
-        search(self, dissimilarities, weights, &mut on_iteration)
+        search(self, dissimilarities, weights, &mut OneProcess, &mut on_iteration)
+    }
+
+    /// Clusters as [`KMedoids::fit`] does, or as [`KMedoids::fit_weighted`] if there are weights,
+    /// with the matrix divided among the ranks of `reduce`: processes that each hold some of its
+    /// rows. All ranks call this function, with the same options and weights, and get the result
+    /// that one process gets for the whole matrix.
+    ///
+    /// `dissimilarities` has n columns and the rows of this rank,
+    /// [`rows_of_rank(n, rank, ranks)`](super::rows_of_rank()), in their order. All ranks must run
+    /// the same instruction set. [`Algorithm::Alternating`] is not distributed.
+    ///
+    /// - Accuracy: as [`KMedoids::fit`].
+    /// - Special values: as [`KMedoids::fit_weighted`].
+    /// - Errors: as listed below.
+    /// - Cost and source: as [`KMedoids::fit_weighted`], divided by the ranks, after one read of
+    ///   the rows to check them. FastPAM1 divides evenly; FasterPAM scans in vain what other ranks
+    ///   have behind a swap. For each swap and initial medoid, all ranks reduce n + 1 numbers: the
+    ///   row of the new medoid. BUILD reduces n numbers more, and scans reduce one to four numbers
+    ///   at a time. A rank keeps k rows beyond its own.
+    ///
+    /// # Errors
+    /// Those of [`KMedoids::fit_weighted`], except [`Error::NotSquare`], and:
+    /// - [`Error::ShapeMismatch`] if a rank does not have its rows.
+    /// - [`Error::UnknownName`] for [`Algorithm::Alternating`].
+    /// - [`Error::OtherRank`] if another rank has failed with an error of its own.
+    /// - [`Error::RanksDiffer`] if the ranks do not have the same n, options or weights.
+    /// - Those of `reduce`.
+    ///
+    /// ```
+    /// use mantex::{KMedoids, MatRef, Metric, OneProcess, Reduce, distance_matrix_between};
+    /// use mantex::medoids::rows_of_rank;
+    ///
+    /// // In each process: `reduce` is that of MPI there.
+    /// let mut reduce = OneProcess;
+    /// let x = [0.0_f64, 0.1, 0.2, 7.0, 7.1, 7.3];
+    /// let own: Vec<f64> = rows_of_rank(6, reduce.rank(), reduce.ranks()).map(|i| x[i]).collect();
+    /// let mut d = vec![0.0; own.len() * 6];
+    /// let (own, all) = (MatRef::new(&own, own.len(), 1)?, MatRef::new(&x, 6, 1)?);
+    /// let out = mantex::MatMut::new(&mut d, own.rows(), 6)?;
+    /// distance_matrix_between(own, all, out, Metric::Euclidean)?;
+    ///
+    /// let d = MatRef::new(&d, own.rows(), 6)?;
+    /// let clustering = KMedoids::new(2).fit_distributed(d, None, &mut reduce)?;
+    /// assert_eq!(clustering.labels()[..3], [clustering.labels()[0]; 3]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    pub fn fit_distributed<T: Real>(
+        &self,
+        dissimilarities: MatRef<'_, T>,
+        weights: Option<&[T]>,
+        reduce: &mut dyn Reduce,
+    ) -> Result<Clustering, Error> {
+        search(self, dissimilarities, weights, reduce, &mut |_| ControlFlow::Continue(()))
     }
 
     /// Clusters as [`KMedoids::fit`] does, from condensed dissimilarities: the upper triangle

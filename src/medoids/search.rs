@@ -4,50 +4,68 @@ use super::alternating::alternating_iteration;
 use super::cache::Cache;
 use super::clustering::{Clustering, Counts, Progress};
 use super::dissimilarities::{Dissimilarities, pad_weights};
+use super::distributed;
 use super::init::{Rng, initial_medoids};
 use super::input::{check_elements, check_input, first_invalid};
 use super::kmedoids::KMedoids;
+use super::layout::Layout;
 use super::options::{Algorithm, Init};
+use super::replicas::{OwnCandidates, Replicas};
 use super::verify::Swap;
 use crate::kernels::medoids::InvalidDissimilarity;
-use crate::{Error, MatRef, Real};
+use crate::{Error, MatRef, Real, Reduce};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 /// Clusters the objects: improves the initial medoids until an iteration finds no improvement, the
-/// limit of iterations is reached, or the callback breaks.
+/// limit of iterations is reached, or the callback breaks. `matrix` has the rows of this rank.
 pub(super) fn search<T: Real>(
     options: &KMedoids,
     matrix: MatRef<'_, T>,
     weights: Option<&[T]>,
+    reduce: &mut dyn Reduce,
     on_iteration: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Clustering, Error> {
-    let (n, road) = (check_input(options, matrix, weights)?, options.road);
-    let mut validated = !is_validated_by_first_pass(options);
-    if validated {
-        check_elements(road, matrix)?;
-    }
+    let (road, layout) = (options.road, Layout::of(reduce));
+    let mut validated = !layout.is_one() || !is_validated_by_first_pass(options);
+    let n = if layout.is_one() {
+        let n = check_input(options, matrix, weights)?;
+        if validated {
+            check_elements(road, matrix)?;
+        }
+        n
+    } else {
+        distributed::check_input(options, matrix, weights, reduce)?
+    };
     let weights = weights.map(pad_weights).unwrap_or_default();
-    let d = Dissimilarities { road, matrix, weights: &weights };
-    let medoids = initial_medoids(&options.init, d, options.k);
+    let d = Dissimilarities { road, matrix, weights: &weights, layout };
+    let medoids = initial_medoids(&options.init, d, options.k, reduce)?;
     if !validated && !medoids.iter().all(|&medoid| T::all_finite_non_negative(road, matrix.row(medoid))) {
         check_elements(road, matrix)?;
     }
-    let mut cache = Cache::with_medoids(d, &medoids);
+    let mut cache = Cache::with_medoids(d, &medoids, Replicas::fetch(d, &medoids, reduce)?);
     cache.update_sums();
     let candidates = candidates(options.algorithm, n);
+    let own = if layout.is_one() { OwnCandidates::default() } else { OwnCandidates::new(d, &candidates) };
     let mut counts = Counts::default();
     let mut unsuccessful = 0;
     while counts.iterations < options.iteration_limit() && !counts.converged {
         counts.iterations += 1;
         let (swaps, evaluated) = match options.algorithm {
+            Algorithm::FastPam1 if !layout.is_one() => {
+                distributed::fastpam1_iteration(&mut cache, &candidates, &own, reduce)?
+            }
+            _ if !layout.is_one() => {
+                distributed::fasterpam_pass(&mut cache, &candidates, &own, &mut unsuccessful, reduce)?
+            }
             Algorithm::FasterPam | Algorithm::RandomFasterPam { .. } => {
                 fasterpam_pass(&mut cache, &candidates, validated, &mut unsuccessful)
+                    .map_err(|InvalidDissimilarity| first_invalid(road, matrix))?
             }
-            Algorithm::FastPam1 => fastpam1_iteration(&mut cache, &candidates),
-            Algorithm::Alternating => Ok(alternating_iteration(&mut cache)),
-        }
-        .map_err(|InvalidDissimilarity| first_invalid(road, matrix))?;
+            Algorithm::FastPam1 => fastpam1_iteration(&mut cache, &candidates)
+                .map_err(|InvalidDissimilarity| first_invalid(road, matrix))?,
+            Algorithm::Alternating => alternating_iteration(&mut cache),
+        };
         // Only the last pass may end early.
         validated = true;
         counts.swaps += swaps;
@@ -62,7 +80,8 @@ pub(super) fn search<T: Real>(
         }
     }
     // A new cache: its labels name the first of equally near medoids, and its loss is summed anew.
-    Clustering::of(&Cache::with_medoids(d, cache.medoids()), counts)
+    let (medoids, replicas) = cache.into_medoids();
+    Clustering::of(&Cache::with_medoids(d, &medoids, replicas), counts)
 }
 
 /// Returns whether the search begins with a pass that reads and validates the whole matrix, so that

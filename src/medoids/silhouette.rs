@@ -4,6 +4,8 @@ use super::alternating::members;
 use super::cache::Cache;
 use super::dissimilarities::Dissimilarities;
 use super::input::{check_elements, check_medoids, check_row, check_weights};
+use super::layout::Layout;
+use super::replicas::Replicas;
 use crate::check;
 use crate::dispatch::Road;
 use crate::dispatch::functions_and_isa_methods;
@@ -238,7 +240,7 @@ fn silhouette_via<T: Real>(
     }
     check_elements(road, matrix)?;
 
-    let d = Dissimilarities { road, matrix, weights: weights.unwrap_or_default() };
+    let d = Dissimilarities { road, matrix, weights: weights.unwrap_or_default(), layout: Layout::ONE };
     let (own, other) = mean_dissimilarities(d, labels);
     if own.iter().chain(&other).any(|&mean| mean == f64::INFINITY) {
         return Err(Error::SumOverflow { argument: "dissimilarities" });
@@ -340,7 +342,8 @@ fn medoid_silhouette_via<T: Real>(
     for &medoid in medoids {
         check_row(road, medoid, matrix.row(medoid))?;
     }
-    let cache = Cache::with_medoids(Dissimilarities { road, matrix, weights: &[] }, medoids);
+    let d = Dissimilarities { road, matrix, weights: &[], layout: Layout::ONE };
+    let cache = Cache::with_medoids(d, medoids, Replicas::default());
     let silhouettes = (0..n).map(|o| {
         let (d1, d2) = (cache.d1(o).to_f64(), cache.d2(o).to_f64());
         if d2 == 0.0 { 0.0 } else { 1.0 - d1 / d2 }

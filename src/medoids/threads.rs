@@ -1,6 +1,7 @@
 //! Scans for swaps on several threads, with the swaps that one thread finds.
 
-use super::cache::{Cache, Scanned};
+use super::cache::Cache;
+use super::scanned::Scanned;
 use crate::Real;
 use crate::bands::min_band_elements;
 use crate::kernels::medoids::tuning::SCAN_ROWS;

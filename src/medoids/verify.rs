@@ -52,7 +52,7 @@ impl<T: Real> Cache<'_, T> {
     /// each the larger of old and new.
     fn change(&mut self, candidate: usize, cluster: usize) -> (f64, f64) {
         self.list_affected(candidate, cluster);
-        let row = self.dissimilarities.matrix.row(candidate);
+        let row = self.replicas.row(self.dissimilarities, &self.clusters, candidate);
         let (mut change, mut changed_sum) = (0.0, 0.0);
         for &o in &self.affected[..self.affected_count] {
             let o = o as usize;
@@ -81,7 +81,7 @@ impl<T: Real> Cache<'_, T> {
     /// A if the candidate is nearer than the nearest medoid, otherwise the sums of its cluster.
     fn best_real_swap(&mut self, candidate: usize, limit: f64) -> Option<Swap> {
         self.exact_sums.fill(ExactSums::default());
-        let row = self.dissimilarities.matrix.row(candidate);
+        let row = self.replicas.row(self.dissimilarities, &self.clusters, candidate);
         let (mut a, mut nearer) = (0.0, 0.0);
         for (o, d) in row.iter().map(|d| d.to_f64()).enumerate() {
             let (d1, d2) = (self.d1[o].to_f64(), self.d2[o].to_f64());

@@ -13,6 +13,8 @@ pub(crate) mod float;
 pub(crate) mod gradients;
 pub(crate) mod guarded;
 pub(crate) mod isas;
+#[cfg(any(feature = "transport", feature = "medoids"))]
+pub(crate) mod ranks;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod rows;

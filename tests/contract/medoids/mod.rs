@@ -5,6 +5,7 @@ mod assignment;
 mod condensed;
 mod distance_range;
 mod distances;
+mod distributed;
 mod duplicates;
 mod errors;
 mod fasterpam;

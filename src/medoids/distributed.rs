@@ -1,0 +1,231 @@
+//! The search on several ranks, which makes the swaps of one process.
+//!
+//! A rank has the rows of its own candidates, copies of the rows of the medoids, and the caches of
+//! all objects. Whoever has a row sums it: ranks exchange decisions and rows, and no partial sums.
+//!
+//! ```text
+//! fasterpam_pass:
+//!     for each wave of candidates, in their order:
+//!         scan the own ones up to the first with an improving swap
+//!         p = the smallest position of such a candidate on any rank; if there is none: next wave
+//!         its rank sends its row and the cluster; all ranks make the swap and go on after p
+//!
+//! fastpam1_iteration:
+//!     limit = 0
+//!     repeat:
+//!         go on to the next own candidate with a swap below the limit, and wait there
+//!         p = the smallest position at which a rank waits; if there is none: make the best swap
+//!         its rank sends the change; that swap is the best one, and its change the limit
+//! ```
+//!
+//! A wave begins with a block of candidates per rank and doubles while no swap is found. One process
+//! goes on with the sums of the candidates that it scanned together with the last swap's. So do the
+//! ranks: those sums round differently from new ones, and may name another of two equal clusters.
+
+use super::cache::Cache;
+use super::input::{check_initial_medoids, check_row, check_weights};
+use super::kmedoids::KMedoids;
+use super::layout::Layout;
+use super::options::Algorithm;
+use super::replicas::OwnCandidates;
+use super::verify::Swap;
+use crate::error::IsaName;
+use crate::kernels::medoids::tuning::SCAN_ROWS;
+use crate::kernels::medoids::{PossibleSwap, Scan};
+use crate::real::Element;
+use crate::reduce::{Fingerprint, agree};
+use crate::{Error, MatRef, Real, Reduce, check};
+use core::hash::{Hash, Hasher};
+use core::ops::Range;
+
+/// The largest number of blocks of candidates per rank in a wave. What lies behind the next swap is
+/// scanned in vain. Not measured.
+const MAX_WAVE_BLOCKS: usize = 64;
+
+/// The first own candidate with an improving swap.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Its index among the own candidates.
+    index: usize,
+    /// Its position among all candidates.
+    position: usize,
+    possible: PossibleSwap,
+    swap: Swap,
+}
+
+/// Checks the input on every rank, and that all ranks have the same problem. Returns the number of
+/// objects.
+pub(super) fn check_input<T: Real>(
+    options: &KMedoids,
+    rows: MatRef<'_, T>,
+    weights: Option<&[T]>,
+    reduce: &mut dyn Reduce,
+) -> Result<usize, Error> {
+    let result = check_own_input(options, rows, weights, Layout::of(reduce));
+    let mut of_options = Fingerprint::new();
+    (options.algorithm, &options.init, options.max_iterations).hash(&mut of_options);
+    (options.road.isa().name(), size_of::<T>()).hash(&mut of_options);
+    let mut of_weights = Fingerprint::new();
+    for weight in weights.unwrap_or_default() {
+        of_weights.write_u64(weight.to_f64().to_bits());
+    }
+    let same = [
+        ("dissimilarities", rows.cols() as f64),
+        ("k", options.k as f64),
+        ("options", of_options.value()),
+        ("weights", of_weights.value()),
+    ];
+    agree(reduce, result, same)
+}
+
+/// Checks the input of one rank. Returns the number of objects.
+fn check_own_input<T: Real>(
+    options: &KMedoids,
+    rows: MatRef<'_, T>,
+    weights: Option<&[T]>,
+    layout: Layout,
+) -> Result<usize, Error> {
+    let n = rows.cols();
+    check::shape("dissimilarities", &rows, (layout.rows(n).count(), n))?;
+    check_initial_medoids(options, n)?;
+    if let Some(weights) = weights {
+        check_weights(n, weights)?;
+    }
+    if options.algorithm == Algorithm::Alternating {
+        let (argument, name) = ("algorithm", IsaName::new("alternating"));
+        return Err(Error::UnknownName { argument, name, expected: "FasterPAM, random FasterPAM or FastPAM1" });
+    }
+    layout.rows(n).zip(rows.iter_rows()).try_for_each(|(row, elements)| check_row(options.road, row, elements))?;
+    Ok(n)
+}
+
+/// Runs one pass over the candidates, as that of one process.
+pub(super) fn fasterpam_pass<T: Real>(
+    cache: &mut Cache<'_, T>,
+    candidates: &[usize],
+    own: &OwnCandidates,
+    unsuccessful: &mut usize,
+    reduce: &mut dyn Reduce,
+) -> Result<(usize, usize), Error> {
+    let (n, d) = (candidates.len(), cache.dissimilarities());
+    let keeps_sums = T::keeps_candidate_sums(d.road, d.matrix, cache.medoids().len());
+    let min_wave = SCAN_ROWS.saturating_mul(reduce.ranks());
+    let (mut at, mut swaps, mut wave) = (0, 0, min_wave);
+    // One process has the sums of the candidates before this position, and scans those from it on
+    // in groups of `SCAN_ROWS`.
+    let mut ready_end = 0;
+    while at < n && *unsuccessful < n {
+        let to = n.min(at + (n - *unsuccessful));
+        let are_ready = at < ready_end;
+        let end = if are_ready { ready_end } else { to.min(at.saturating_add(wave)) };
+        let found = first_swap(cache, candidates, own, own.before(at)..own.before(end), 0.0);
+        let Some(first) = first_position(found, reduce)? else {
+            *unsuccessful += end - at;
+            at = end;
+            wave = wave.saturating_mul(2).min(min_wave.saturating_mul(MAX_WAVE_BLOCKS));
+            continue;
+        };
+        let cluster = found.map_or(0, |found| found.swap.cluster);
+        let cluster = cache.replicas.fetch_next(d, candidates[first], cluster, reduce)?;
+        let group = ready_end + (first.max(ready_end) - ready_end) / SCAN_ROWS * SCAN_ROWS;
+        let group_end = match () {
+            () if are_ready => ready_end,
+            () if keeps_sums && to - group >= SCAN_ROWS => group + SCAN_ROWS,
+            () => first + 1,
+        };
+        let rest = own.before(first + 1)..own.before(group_end);
+        if are_ready {
+            cache.scanned.ready = rest.len();
+        } else {
+            sum_again(cache, &own.rows()[rest]);
+        }
+        let are_ready = cache.swap(candidates[first], cluster);
+        ready_end = if are_ready { group_end } else { first + 1 };
+        (at, wave, *unsuccessful) = (first + 1, min_wave, 0);
+        swaps += 1;
+    }
+    Ok((swaps, at))
+}
+
+/// Makes the best of all swaps if it lowers the loss, as one process does.
+pub(super) fn fastpam1_iteration<T: Real>(
+    cache: &mut Cache<'_, T>,
+    candidates: &[usize],
+    own: &OwnCandidates,
+    reduce: &mut dyn Reduce,
+) -> Result<(usize, usize), Error> {
+    let mut best = None;
+    let (mut limit, mut next, mut waiting) = (0.0, 0, None::<Found>);
+    loop {
+        if waiting.is_none() {
+            waiting = first_swap(cache, candidates, own, next..own.rows().len(), limit);
+            next = waiting.map_or(own.rows().len(), |found| found.index + 1);
+        }
+        let Some(first) = first_position(waiting, reduce)? else { break };
+        let is_own = waiting.filter(|found| found.position == first);
+        let mut message = is_own.map_or([0.0; 3], |Found { swap: Swap { change, rounding, cluster, .. }, .. }| {
+            [change, rounding, cluster as f64]
+        });
+        reduce.sum(&mut message)?;
+        let [change, rounding, cluster] = message;
+        limit = change - rounding;
+        best = Some((candidates[first], cluster as usize));
+        waiting = waiting.filter(|_| is_own.is_none()).and_then(|found| {
+            let swap = cache.verified_swap(found.possible, limit)?;
+            Some(Found { swap, ..found })
+        });
+    }
+    if let Some((candidate, cluster)) = best {
+        cache.replicas.fetch_next(cache.dissimilarities(), candidate, 0, reduce)?;
+        cache.swap(candidate, cluster);
+    }
+    Ok((usize::from(best.is_some()), candidates.len()))
+}
+
+/// Returns the first of these own candidates with a swap that lowers the loss, by less than
+/// `limit`.
+fn first_swap<T: Real>(
+    cache: &mut Cache<'_, T>,
+    candidates: &[usize],
+    own: &OwnCandidates,
+    range: Range<usize>,
+    limit: f64,
+) -> Option<Found> {
+    let mut at = range.start;
+    while at < range.end
+        && let Ok(Some(possible)) = cache.first_improving_swap(&own.rows()[at..range.end], limit, true)
+    {
+        let index = at + possible.candidate_index;
+        let position = own.position(index);
+        let possible = PossibleSwap { candidate: candidates[position], ..possible };
+        if let Some(swap) = cache.verified_swap(possible, limit) {
+            return Some(Found { index, position, possible, swap });
+        }
+        at = index + 1;
+    }
+    None
+}
+
+/// Returns the smallest position that was found on any rank.
+fn first_position(own: Option<Found>, reduce: &mut dyn Reduce) -> Result<Option<usize>, Error> {
+    let mut first = [own.map_or(f64::NEG_INFINITY, |found| -(found.position as f64))];
+    reduce.max(&mut first)?;
+    Ok((first[0] > f64::NEG_INFINITY).then_some(-first[0] as usize))
+}
+
+/// Sums the candidates of these rows, fewer than [`SCAN_ROWS`], which are ready then.
+fn sum_again<T: Real>(cache: &mut Cache<'_, T>, rows: &[usize]) {
+    let mut scanned = core::mem::take(&mut cache.scanned);
+    if let Some(&first) = rows.first() {
+        let mut candidates = [first; SCAN_ROWS];
+        candidates[SCAN_ROWS - rows.len()..].copy_from_slice(rows);
+        scanned.ready = 0;
+        // No change is below this limit: only the sums are wanted.
+        let limit = f64::NEG_INFINITY;
+        let scan = Scan { d: cache.dissimilarities().matrix, candidates: &candidates, limit, validated: true };
+        let _ = cache.scan_here(scan, &mut scanned);
+        scanned.candidates = candidates;
+    }
+    scanned.ready = rows.len();
+    cache.scanned = scanned;
+}
