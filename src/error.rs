@@ -285,6 +285,20 @@ impl fmt::Display for Count {
     }
 }
 
+impl Error {
+    /// Writes an error of several ranks.
+    fn fmt_of_ranks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::RanksDiffer { argument } => {
+                write!(f, "`{argument}` differs between ranks; it must be the same on all of them")
+            }
+            Self::OtherRank { rank } => write!(f, "rank {rank} has failed; its own error says why"),
+            Self::Communication { reason } => write!(f, "the ranks cannot communicate: {reason}"),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -356,11 +370,7 @@ impl fmt::Display for Error {
             Self::UnknownName { argument, name, expected } => {
                 write!(f, "`{argument}` is {name:?}; it must be {expected}")
             }
-            Self::RanksDiffer { argument } => {
-                write!(f, "`{argument}` differs between ranks; it must be the same on all of them")
-            }
-            Self::OtherRank { rank } => write!(f, "rank {rank} has failed; its own error says why"),
-            Self::Communication { reason } => write!(f, "the ranks cannot communicate: {reason}"),
+            Self::RanksDiffer { .. } | Self::OtherRank { .. } | Self::Communication { .. } => self.fmt_of_ranks(f),
             // new ISA: its name.
             Self::UnknownIsa { name } => {
                 write!(f, "{name:?} is not an instruction set; it must be avx512, avx2, neon or scalar")

@@ -60,6 +60,11 @@
 //! # Ok::<(), mantex::Error>(())
 //! ```
 //!
+//! # Several processes
+//! `Sinkhorn::solve_distributed` and `KMedoids::fit_distributed` solve a problem whose rows are on
+//! several machines. They take an implementation of [`Reduce`], such as that over MPI in
+//! `bindings/mpi` of the repository.
+//!
 //! # Instruction sets
 //! Functions and builders run on [`Isa::best`], which is chosen at the first call. Every function
 //! that runs a kernel is also a method of [`Isa`], and every builder has a method `isa`: both

@@ -13,7 +13,7 @@ use core::hash::Hasher;
 /// An implementation over MPI, two calls of `MPI_Allreduce`, is in `bindings/mpi` of the
 /// repository. [`OneProcess`] is that of a single process.
 ///
-/// [`KMedoids::fit_distributed`](crate::KMedoids::fit_distributed) takes a reduction.
+/// `Sinkhorn::solve_distributed` and `KMedoids::fit_distributed` take a reduction.
 pub trait Reduce {
     /// Returns the index of this rank, below [`ranks`](Self::ranks).
     fn rank(&self) -> usize;
@@ -72,6 +72,9 @@ pub(crate) fn agree<V, const N: usize>(
     let value = result?;
     if failed[0] > 0.0 {
         return Err(Error::OtherRank { rank: ranks - failed[0] as usize });
+    }
+    if N == 0 {
+        return Ok(value);
     }
     let (mut largest, mut negated) = (values.map(|(_, value)| value), values.map(|(_, value)| -value));
     reduce.max(&mut largest)?;

@@ -154,6 +154,16 @@ fn band_sums(column_sums: &mut [f64], cols: usize, end: usize) -> &mut [f64] {
     if column_sums.len() == cols { column_sums } else { &mut column_sums[(end - 1) / FLUSH_ROWS * cols..][..cols] }
 }
 
+/// The ranks that hold the other rows of a problem. A single process has none, and exchanges
+/// nothing.
+pub trait Exchange {
+    /// Replaces the sums of columns, and other numbers, by their sums over all ranks.
+    fn reduce_sum(&mut self, column_sums: &mut [f64], numbers: &mut [f64]);
+
+    /// Replaces each number by the largest on any rank. NaN counts as +inf.
+    fn reduce_max(&mut self, numbers: &mut [f64]);
+}
+
 /// The marginal error and the cost of a plan, for masses divided by their total.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanSummary {

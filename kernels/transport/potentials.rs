@@ -48,6 +48,12 @@ impl PotentialsMut<'_> {
     pub(super) fn update_max_abs<T>(&mut self, p: &Problem<'_, T>) {
         *self.max_abs = max_abs_potential(self.u, self.g, p.b);
     }
+
+    /// Brings [`PotentialsMut::max_abs`] up to date, given the largest magnitude of the rows.
+    #[inline(always)]
+    pub(super) fn update_max_abs_with<T>(&mut self, max_abs_u: f64, p: &Problem<'_, T>) {
+        *self.max_abs = max_abs_potential(&[max_abs_u], self.g, p.b);
+    }
 }
 
 /// The largest magnitude among the potentials of rows and columns with mass. It is infinite or NaN

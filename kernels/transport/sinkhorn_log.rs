@@ -4,9 +4,9 @@
 //! The [family's page](super) has the pseudo-code.
 
 use super::gibbs::{GibbsEval, RowSum, add_block, at_most_finite, column_floor, flush_partial_sums, stable_rows};
-use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns};
+use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns, max_abs_potential};
 use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, PREFETCH_BYTES, UPDATE_ROWS};
-use super::{Band, PlanSummary, Problem, Workspace, band_sums};
+use super::{Band, Exchange, PlanSummary, Problem, Workspace, band_sums};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::{Exp2, ExpLanes, exp2, pow2};
 use crate::kernels::math::ln::{ln, log2};
@@ -163,14 +163,20 @@ pub(crate) fn update_potentials<L: ExpLanes<f64>, T: Float>(
     relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
+    ranks: &mut dyn Exchange,
 ) -> f64 {
+    let (error, largest_factor) = update_rows(l, p, relaxation, potentials, w);
+    let mut errors = [error];
+    let mut largest = [largest_factor, max_abs_potential(potentials.u, &[], &[])];
+    ranks.reduce_sum(w.band.column_sums, &mut errors);
+    ranks.reduce_max(&mut largest);
+    let ([mut error], [largest_factor, max_abs_u]) = (errors, largest);
     apply_factors(w);
-    let (mut error, largest_factor) = update_rows(l, p, relaxation, potentials, w);
     if !relaxation.is_off() {
         error += column_error(w.band.column_sums, p.b);
     }
-    update_columns(l, p, (relaxation, column_floor::<T>(largest_factor)), potentials, w);
-    potentials.update_max_abs(p);
+    update_columns(l, p, (relaxation, column_floor::<T>(largest_factor)), potentials, w, ranks);
+    potentials.update_max_abs_with(max_abs_u, p);
     error
 }
 
@@ -230,6 +236,7 @@ fn update_columns<L: Lanes<f64>, T: Float>(
     (relaxation, floor): (Relaxation, f64),
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
+    ranks: &mut dyn Exchange,
 ) {
     let accurate = floor..f64::INFINITY;
     let log2_sums = &mut *w.wide_column_scratch;
@@ -251,7 +258,7 @@ fn update_columns<L: Lanes<f64>, T: Float>(
         }
     }
     if count > 0 {
-        stabilized_columns(p, potentials, w, count);
+        stabilized_columns(p, potentials, w, count, ranks);
     }
 }
 
@@ -289,6 +296,7 @@ fn stabilized_columns<T: Float>(
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
     count: usize,
+    ranks: &mut dyn Exchange,
 ) {
     let unstable = &w.unstable[..count];
     let (shifts, sums) = (&mut w.wide_column_scratch[..count], &mut w.band.column_sums[..count]);
@@ -297,21 +305,25 @@ fn stabilized_columns<T: Float>(
         *shift = potentials.g[j] - p.log2_b[j];
     }
     add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
+    ranks.reduce_sum(sums, &mut []);
     let range = pow2(-500.0)..=pow2(500.0);
     let mut in_range = true;
     for sum in &*sums {
         in_range &= range.contains(sum);
     }
     if !in_range {
-        shifts.fill(f64::INFINITY);
+        shifts.fill(f64::NEG_INFINITY);
         for ((&i, u), log2_a) in p.support.iter().zip(&*potentials.u).zip(p.log2_a) {
             let row = p.cost.row(i);
             for (shift, &j) in shifts.iter_mut().zip(unstable) {
                 let y = (u + log2_a) - p.eta.to_f64() * row[j].to_f64();
-                *shift = if -y < *shift { -y } else { *shift };
+                *shift = if y > *shift { y } else { *shift };
             }
         }
+        ranks.reduce_max(shifts);
+        shifts.iter_mut().for_each(|shift| *shift = -*shift);
         add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
+        ranks.reduce_sum(sums, &mut []);
     }
     for ((&sum, &shift), &j) in sums.iter().zip(&*shifts).zip(unstable) {
         potentials.g[j] = p.log2_b[j] + shift - log2(sum);
@@ -375,9 +387,16 @@ pub(crate) fn evaluate_rows<L: ExpLanes<T>, T: Float>(
 
 /// The end of a measurement, after all rows: the marginal error and the cost of the plan.
 #[inline(always)]
-pub(crate) fn summarize_plan<L: Lanes<T>, T: Float>(_: L, p: &Problem<'_, T>, w: &mut Workspace<'_, T>) -> PlanSummary {
-    apply_factors(w);
+pub(crate) fn summarize_plan<L: Lanes<T>, T: Float>(
+    _: L,
+    p: &Problem<'_, T>,
+    w: &mut Workspace<'_, T>,
+    ranks: &mut dyn Exchange,
+) -> PlanSummary {
     let (errors, costs) = (&w.band.row_scratch[..p.a.len()], &w.band.shifts[..p.a.len()]);
-    let row_error: f64 = errors.iter().sum();
-    PlanSummary { error: row_error + column_error(w.band.column_sums, p.b), cost: costs.iter().sum() }
+    let mut of_rows: [f64; 2] = [errors.iter().sum(), costs.iter().sum()];
+    ranks.reduce_sum(w.band.column_sums, &mut of_rows);
+    apply_factors(w);
+    let [row_error, cost] = of_rows;
+    PlanSummary { error: row_error + column_error(w.band.column_sums, p.b), cost }
 }

@@ -14,7 +14,7 @@
 use super::gibbs::{GibbsEval, column_floor, flush_partial_sums, row_range, splats, stable_rows};
 use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part};
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
-use super::{Band, Problem, Workspace, band_sums, padded};
+use super::{Band, Exchange, Problem, Workspace, band_sums, padded};
 use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
@@ -200,6 +200,7 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
     relaxation: Relaxation,
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
+    ranks: &mut dyn Exchange,
 ) -> Option<f64> {
     let (row_scalings, column_scalings) = (&*w.band.row_scratch, &mut *w.wide_column_scratch);
     let (mut error, mut largest_factor) = (0.0, 0.0);
@@ -207,6 +208,10 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
         error += row_error;
         largest_factor = if new > largest_factor { new } else { largest_factor };
     }
+    let (mut errors, mut largest) = ([error], [largest_factor]);
+    ranks.reduce_sum(w.band.column_sums, &mut errors);
+    ranks.reduce_max(&mut largest);
+    let ([mut error], [largest_factor]) = (errors, largest);
     if !relaxation.is_off() {
         let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
         error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "transport")]
 use crate::kernels::transport::{
-    Band, PlanSummary, Problem, Workspace, costs,
+    Band, Exchange, PlanSummary, Problem, Workspace, costs,
     objective::{self, Scratch, Values},
     plan,
     potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns},
@@ -27,12 +27,15 @@ crate::dispatch::entry_points! {
         band: &mut Band<'_, T>
     );
     call sinkhorn_log::update_potentials(
-        p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
+        p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>,
+        ranks: &mut dyn Exchange
     ) -> f64;
     call sinkhorn_log::evaluate_rows(
         p: &Problem<'_, T>, potentials: PotentialsRef<'_>, columns: SplitColumns<'_, T>, band: &mut Band<'_, T>
     );
-    call sinkhorn_log::summarize_plan(p: &Problem<'_, T>, w: &mut Workspace<'_, T>) -> PlanSummary;
+    call sinkhorn_log::summarize_plan(
+        p: &Problem<'_, T>, w: &mut Workspace<'_, T>, ranks: &mut dyn Exchange
+    ) -> PlanSummary;
     call sinkhorn_scaling::build_rows(
         p: &Problem<'_, T>, columns: SplitColumns<'_, T>, max_abs: f64, to: &mut BuiltRows<'_, T>
     );
@@ -45,7 +48,8 @@ crate::dispatch::entry_points! {
         p: &Problem<'_, T>, relaxation: Relaxation, from: &GibbsRows<'_, T>, band: &mut Band<'_, T>
     ) -> bool;
     call sinkhorn_scaling::update_scalings(
-        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>,
+        ranks: &mut dyn Exchange
     ) -> Option<f64>;
     call sinkhorn_scaling::absorb_scalings(
         p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, from: &ScaledGibbs<'_, T>

@@ -18,9 +18,10 @@
 //!         its rank sends the change; that swap is the best one, and its change the limit
 //! ```
 //!
-//! A wave begins with a block of candidates per rank and doubles while no swap is found. One process
-//! goes on with the sums of the candidates that it scanned together with the last swap's. So do the
-//! ranks: those sums round differently from new ones, and may name another of two equal clusters.
+//! A wave begins with a block of candidates per rank and doubles while no swap is found. One
+//! process goes on with the sums of the candidates that it scanned together with the last swap's.
+//! So do the ranks: those sums round differently from new ones, and may name another of two equally
+//! good clusters.
 
 use super::cache::Cache;
 use super::input::{check_initial_medoids, check_row, check_weights};

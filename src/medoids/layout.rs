@@ -44,8 +44,8 @@ impl Layout {
 ///
 /// ```
 /// use mantex::medoids::rows_of_rank;
-/// assert_eq!(rows_of_rank(21, 0, 2).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20]);
-/// assert_eq!(rows_of_rank(21, 1, 2).collect::<Vec<_>>(), [8, 9, 10, 11, 12, 13, 14, 15]);
+/// assert!(rows_of_rank(21, 0, 2).eq((0..8).chain(16..21)));
+/// assert!(rows_of_rank(21, 1, 2).eq(8..16));
 /// ```
 pub fn rows_of_rank(n: usize, rank: usize, ranks: usize) -> impl Iterator<Item = usize> {
     let blocks = (0..n.div_ceil(SCAN_ROWS)).skip(rank).step_by(ranks.max(1));

@@ -12,6 +12,7 @@
 //! I and the other columns is permitted and a(I) > b(J), no plan exists: every plan has a marginal
 //! error of at least `2 (a(I) - b(J))`.
 
+use super::ranks::Ranks;
 use super::row_pass::evaluate_plan;
 use super::units::Potentials;
 use super::workspace::Memory;
@@ -96,18 +97,18 @@ impl BlockStep {
         road: Road,
         problem: &Problem<'_, T>,
         potentials: &Potentials,
-        memory: &mut Memory<T>,
+        (memory, ranks): (&mut Memory<T>, &mut Ranks<'_>),
         (may_move, tolerance): (bool, f64),
     ) -> Drift {
-        if !self.find_block(problem, potentials) {
+        if !self.find_block(problem, potentials, ranks) {
             return Drift::None;
         }
-        let excess = self.excess(problem);
+        let excess = self.excess(problem, ranks);
         let surely = 2.0 * excess.abs() > tolerance.max(100.0 * ROUNDED_MASS);
-        if surely && !self.can_exchange(problem, excess > 0.0) {
+        if surely && ranks.all(!self.can_exchange(problem, excess > 0.0)) {
             return Drift::Infeasible;
         }
-        if may_move { self.step(road, problem, potentials, memory) } else { Drift::None }
+        if may_move { self.step(road, problem, potentials, (memory, ranks)) } else { Drift::None }
     }
 
     /// Returns the best step of the block that the last look has found.
@@ -116,11 +117,11 @@ impl BlockStep {
         road: Road,
         problem: &Problem<'_, T>,
         potentials: &Potentials,
-        memory: &mut Memory<T>,
+        (memory, ranks): (&mut Memory<T>, &mut Ranks<'_>),
     ) -> Drift {
-        let excess = self.excess(problem);
+        let excess = self.excess(problem, ranks);
         let [from_rows, to_columns] =
-            [true, false].map(|side| self.log2_exchange(road, problem, potentials, memory, side));
+            [true, false].map(|side| self.log2_exchange(road, problem, potentials, (memory, ranks), side));
         let distance = best_distance(from_rows, to_columns, excess);
         let change = |log2_sum: f64, distance: f64| exp2(log2_sum) - exp2(log2_sum + distance);
         let gain =
@@ -129,28 +130,30 @@ impl BlockStep {
     }
 
     /// Returns by how much the rows of the block have more mass than its columns.
-    fn excess<T>(&self, problem: &Problem<'_, T>) -> f64 {
+    fn excess<T>(&self, problem: &Problem<'_, T>, ranks: &mut Ranks<'_>) -> f64 {
         let mass = |masses: &[f64], inside: &[bool]| -> f64 {
             masses.iter().zip(inside).map(|(mass, inside)| if *inside { *mass } else { 0.0 }).sum()
         };
-        mass(problem.a, &self.rows) - mass(problem.b, &self.columns)
+        ranks.total(mass(problem.a, &self.rows)) - mass(problem.b, &self.columns)
     }
 
     /// Moves the block that the last look has found.
-    pub(super) fn apply(&mut self, distance: f64, potentials: &mut Potentials, b: &[f64]) {
+    pub(super) fn apply(&mut self, distance: f64, potentials: &mut Potentials, b: &[f64], ranks: &mut Ranks<'_>) {
         self.moved.0.copy_from_slice(&self.rows);
         self.moved.1.copy_from_slice(&self.columns);
         potentials.move_block(distance, &self.rows, &self.columns, b);
+        potentials.exchange_max_abs(ranks);
     }
 
     /// Divides rows and columns at the largest gap of their movements. Returns false if there is no
     /// gap.
-    fn find_block<T>(&mut self, problem: &Problem<'_, T>, potentials: &Potentials) -> bool {
+    fn find_block<T>(&mut self, problem: &Problem<'_, T>, potentials: &Potentials, ranks: &mut Ranks<'_>) -> bool {
         let row = |(now, before): (&f64, &f64)| now - before;
         let column = |(now, before): (&f64, &f64)| before - now;
         let (u, g) = (potentials.u().iter().zip(self.before.u()), potentials.g().iter().zip(self.before.g()));
         self.movements.clear();
         self.movements.extend(u.clone().map(row));
+        ranks.gather_rows(&mut self.movements);
         self.movements.extend(g.clone().zip(problem.b).filter(|(_, b)| **b > 0.0).map(|(pair, _)| column(pair)));
         self.movements.sort_unstable_by(f64::total_cmp);
         let (mut gap, mut threshold) = (MIN_GAP, f64::NAN);
@@ -196,7 +199,7 @@ impl BlockStep {
         road: Road,
         problem: &Problem<'_, T>,
         potentials: &Potentials,
-        memory: &mut Memory<T>,
+        (memory, ranks): (&mut Memory<T>, &mut Ranks<'_>),
         of_block: bool,
     ) -> f64 {
         self.support.clear();
@@ -211,7 +214,7 @@ impl BlockStep {
         }
         let part = Problem { support: &self.support, a: &self.a, log2_a: &self.log2_a, ..*problem };
         let of_part = PotentialsRef { u: &self.u, ..potentials.as_ref() };
-        evaluate_plan(road, &part, of_part, memory);
+        evaluate_plan(road, &part, of_part, memory, ranks);
         let sums = memory.workspace().band.column_sums.iter().zip(&self.columns).zip(problem.b);
         let sum: f64 = sums.map(|((sum, inside), b)| if *inside != of_block && *b > 0.0 { *sum } else { 0.0 }).sum();
         if sum >= f64::MIN_POSITIVE {
@@ -222,8 +225,8 @@ impl BlockStep {
         let argument =
             |at: usize, j: usize, c: T| potentials.u()[at] + problem.log2_a[at] + potentials.g()[j] - eta * c.to_f64();
         let pairs = || self.exchanged(problem, of_block).map(|(at, j, c)| argument(at, j, c));
-        let max = pairs().fold(f64::NEG_INFINITY, f64::max);
-        if max > f64::NEG_INFINITY { max + log2(pairs().map(|y| exp2(y - max)).sum()) } else { max }
+        let max = ranks.largest(pairs().fold(f64::NEG_INFINITY, f64::max));
+        if max > f64::NEG_INFINITY { max + log2(ranks.total(pairs().map(|y| exp2(y - max)).sum())) } else { max }
     }
 }
 

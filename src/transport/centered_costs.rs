@@ -7,6 +7,7 @@
 //! column.
 
 use super::masses::Masses;
+use super::ranks::Ranks;
 use super::units::Potentials;
 use crate::real::Element;
 use crate::{MatRef, Real};
@@ -20,6 +21,8 @@ pub(super) struct CenteredCosts<T> {
     row_offsets: Vec<f64>,
     /// The offsets of all columns; 0 without mass.
     column_offsets: Vec<f64>,
+    /// What the offsets cost a plan that meets the marginals, whose masses sum to 1.
+    cost: f64,
 }
 
 impl<T: Real> CenteredCosts<T> {
@@ -30,9 +33,10 @@ impl<T: Real> CenteredCosts<T> {
         masses: &Masses,
         row_minima: &[T],
         (eta, tolerance): (f64, f64),
+        ranks: &mut Ranks<'_>,
     ) -> Option<Self> {
         let row_offsets: Vec<f64> = masses.support.iter().map(|&i| row_minima[i].to_f64()).collect();
-        let largest = row_offsets.iter().fold(0.0_f64, |max, offset| max.max(offset.abs()));
+        let largest = ranks.largest(row_offsets.iter().fold(0.0_f64, |max, offset| max.max(offset.abs())));
         // Kernels of `f32` subtract costs from potentials in `f64` exactly, and rounding the
         // differences would change the problem.
         let is_wide = T::EPSILON == f64::EPSILON;
@@ -45,11 +49,15 @@ impl<T: Real> CenteredCosts<T> {
                 *min = min.min(c.to_f64() - offset);
             }
         }
+        ranks.min(&mut column_offsets);
         for (offset, &b) in column_offsets.iter_mut().zip(&masses.b) {
             *offset = if b > 0.0 && offset.is_finite() { *offset } else { 0.0 };
         }
         let mut costs = Vec::new();
-        costs.try_reserve_exact(cost.rows().checked_mul(cost.cols())?).ok()?;
+        let len = cost.rows().checked_mul(cost.cols());
+        if !ranks.all(len.is_some_and(|len| costs.try_reserve_exact(len).is_ok())) {
+            return None;
+        }
         costs.resize(cost.rows() * cost.cols(), T::zero());
         let rows = costs.chunks_exact_mut(cost.cols());
         let mut with_mass = masses.support.iter().zip(&row_offsets).peekable();
@@ -63,7 +71,9 @@ impl<T: Real> CenteredCosts<T> {
                 *centered = T::rounded(if is_permitted { difference.clamp(f64::MIN, f64::MAX) } else { c.to_f64() });
             }
         }
-        Some(Self { costs, row_offsets, column_offsets })
+        let sum = |masses: &[f64], offsets: &[f64]| -> f64 { masses.iter().zip(offsets).map(|(m, x)| m * x).sum() };
+        let cost = ranks.total(sum(&masses.a, &row_offsets)) + sum(&masses.b, &column_offsets);
+        Some(Self { costs, row_offsets, column_offsets, cost })
     }
 
     /// Returns the costs without offsets.
@@ -78,8 +88,7 @@ impl<T: Real> CenteredCosts<T> {
     }
 
     /// Returns what the offsets cost a plan that meets the marginals, whose masses sum to 1.
-    pub(super) fn cost(&self, masses: &Masses) -> f64 {
-        let sum = |masses: &[f64], offsets: &[f64]| -> f64 { masses.iter().zip(offsets).map(|(m, x)| m * x).sum() };
-        sum(&masses.a, &self.row_offsets) + sum(&masses.b, &self.column_offsets)
+    pub(super) fn cost(&self) -> f64 {
+        self.cost
     }
 }

@@ -1,5 +1,6 @@
 //! The domain of the iterations: potentials, or scalings of a stored Gibbs matrix.
 
+use super::ranks::Ranks;
 use super::row_pass::build_gibbs;
 use super::sinkhorn::Sinkhorn;
 use super::units::Potentials;
@@ -78,14 +79,16 @@ pub(super) enum Domain<T> {
 }
 
 impl<T: Real> Domain<T> {
-    /// Returns the log domain, with the memory of a Gibbs matrix if the settings allow it.
-    pub(super) fn new(settings: &Sinkhorn, problem: &Problem<'_, T>) -> Self {
+    /// Returns the log domain, with the memory of a Gibbs matrix if the settings allow it and all
+    /// ranks have it.
+    pub(super) fn new(settings: &Sinkhorn, problem: &Problem<'_, T>, ranks: &mut Ranks<'_>) -> Self {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
         let memory = match settings.method {
             Method::Log => None,
             Method::Scaling => GibbsMemory::new(rows, cols, usize::MAX),
             Method::Auto => GibbsMemory::new(rows, cols, settings.memory_limit),
         };
+        let memory = if ranks.all(memory.is_some()) { memory } else { None };
         Self::Log { iterations: 0, memory }
     }
 
@@ -104,8 +107,14 @@ impl<T: Real> Domain<T> {
     }
 
     /// Moves the scalings into the potentials and returns to the log domain.
-    pub(super) fn leave_scaling(&mut self, settings: &Sinkhorn, problem: &Problem<'_, T>, potentials: &mut Potentials) {
-        self.absorb_scalings(settings, problem, potentials);
+    pub(super) fn leave_scaling(
+        &mut self,
+        settings: &Sinkhorn,
+        problem: &Problem<'_, T>,
+        potentials: &mut Potentials,
+        ranks: &mut Ranks<'_>,
+    ) {
+        self.absorb_scalings(settings, problem, potentials, ranks);
         *self = match replace(self, Self::Log { iterations: 0, memory: None }) {
             Self::Scaling { gibbs, .. } => Self::Log { iterations: 0, memory: Some(gibbs) },
             log => log,
@@ -119,9 +128,11 @@ impl<T: Real> Domain<T> {
         settings: &Sinkhorn,
         problem: &Problem<'_, T>,
         potentials: &mut Potentials,
+        ranks: &mut Ranks<'_>,
     ) {
         if let Self::Scaling { gibbs, .. } = self {
             T::absorb_scalings(settings.road, problem, &mut potentials.as_mut(), &gibbs.scaled_gibbs());
+            potentials.exchange_max_abs(ranks);
         }
     }
 }

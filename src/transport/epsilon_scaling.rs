@@ -1,8 +1,9 @@
 //! The schedule of larger epsilons before the requested one.
 
+use super::ranks::Ranks;
 use crate::Real;
-use crate::kernels::transport::Problem;
 use crate::kernels::transport::tuning::SAMPLED_ROWS;
+use crate::kernels::transport::{Exchange as _, Problem};
 use crate::real::Element;
 use alloc::vec;
 
@@ -33,9 +34,12 @@ const GAP: usize = 10;
 /// Returns the range of the costs between rows and columns with mass: the largest of some rows,
 /// relative to the smallest of the row and then of the column among these rows. Costs above a gap
 /// of [`GAP`] binades do not count, nor do costs below a 16th of `epsilon`.
-pub(super) fn cost_range<'a, T: Real>(problem: &Problem<'a, T>, epsilon: f64) -> f64 {
-    let step = problem.support.len().div_ceil(SAMPLED_ROWS).max(1);
-    let rows = || problem.support.iter().step_by(step).map(|&i| problem.cost.row(i));
+pub(super) fn cost_range<'a, T: Real>(problem: &Problem<'a, T>, epsilon: f64, ranks: &mut Ranks<'_>) -> f64 {
+    let (own, all_rows) = ranks.rows();
+    let step = all_rows.max(problem.support.len()).div_ceil(SAMPLED_ROWS).max(1);
+    // Every `step`-th one of all rows.
+    let first = own.start.next_multiple_of(step) - own.start;
+    let rows = || problem.support.iter().skip(first).step_by(step).map(|&i| problem.cost.row(i));
     // The finite costs of a row in columns with mass, relative to the smallest, with their columns.
     let permitted = |row| {
         let costs = |row: &'a [T]| {
@@ -51,6 +55,7 @@ pub(super) fn cost_range<'a, T: Real>(problem: &Problem<'a, T>, epsilon: f64) ->
             column_minima[j] = column_minima[j].min(c);
         }
     }
+    ranks.min(&mut column_minima);
     // The largest reduced cost of each binade.
     let mut binades = vec![0.0_f64; 1 << 11];
     for row in rows() {
@@ -62,6 +67,7 @@ pub(super) fn cost_range<'a, T: Real>(problem: &Problem<'a, T>, epsilon: f64) ->
             }
         }
     }
+    ranks.reduce_max(&mut binades);
     let mut range = 0.0;
     let mut last = None;
     for (at, &largest) in binades.iter().enumerate().filter(|(_, largest)| **largest > 0.0) {

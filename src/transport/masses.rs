@@ -1,5 +1,6 @@
 //! The checks of a problem, and its masses in the form that kernels take.
 
+use super::ranks::Ranks;
 use crate::dispatch::Road;
 use crate::error::Axis;
 #[cfg(not(feature = "std"))]
@@ -36,8 +37,14 @@ fn log2(masses: &[f64]) -> Vec<f64> {
 
 impl Masses {
     /// Checks the masses. The totals may differ by at most `max_mismatch` times the larger total.
-    pub(super) fn new<T: Real>(a: &[T], b: &[T], max_mismatch: f64) -> Result<Self, Error> {
-        let (total, total_b) = (total_mass("a", a, None)?, total_mass("b", b, None)?);
+    /// With several ranks, `a` are the masses of the rows of this one.
+    pub(super) fn new<T: Real>(a: &[T], b: &[T], max_mismatch: f64, ranks: &mut Ranks<'_>) -> Result<Self, Error> {
+        let totals = total_mass("a", a, None).and_then(|a| Ok((a, total_mass("b", b, None)?)));
+        let (total, total_b) = ranks.agree(totals, [])?;
+        let total = ranks.total(total);
+        if total == f64::INFINITY {
+            return Err(Error::InvalidTotalMass { argument: "a", total });
+        }
         check_totals(total, total_b, max_mismatch)?;
         // A positive mass stays positive, even if its share of the total underflows.
         let share =
@@ -137,13 +144,20 @@ pub(super) fn checked_minima<T: Real>(
 
 /// Fails unless every cost is finite or +inf, and every row and column with mass has a permitted
 /// partner with mass. Returns the minimum of each row over the columns with mass.
-pub(super) fn check_feasible<T: Real>(road: Road, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<Vec<T>, Error> {
-    let (row_minima, column_minima) = checked_minima(road, cost, a, b)?;
-    for (axis, masses, minima) in [(Axis::Row, a, &row_minima), (Axis::Column, b, &column_minima)] {
+pub(super) fn check_feasible<T: Real>(
+    road: Road,
+    cost: MatRef<'_, T>,
+    a: &[T],
+    b: &[T],
+    ranks: &mut Ranks<'_>,
+) -> Result<Vec<T>, Error> {
+    let (row_minima, column_minima) = ranks.agree(checked_minima(road, cost, a, b), [])?;
+    let column_minima = ranks.column_minima(column_minima);
+    let infeasible = |axis, masses: &[T], minima: &[T]| {
         let mut pairs = masses.iter().zip(minima);
-        if let Some(index) = pairs.position(|(&mass, &min)| mass > T::zero() && min == T::infinity()) {
-            return Err(Error::Infeasible { axis, index });
-        }
-    }
-    Ok(row_minima)
+        let index = pairs.position(|(&mass, &min)| mass > T::zero() && min == T::infinity());
+        index.map_or(Ok(()), |index| Err(Error::Infeasible { axis, index }))
+    };
+    let result = infeasible(Axis::Row, a, &row_minima).and_then(|()| infeasible(Axis::Column, b, &column_minima));
+    ranks.agree(result.map(|()| row_minima), [])
 }

@@ -16,13 +16,16 @@ mod batch;
 mod block_step;
 mod centered_costs;
 mod convergence;
+mod distributed;
 mod domain;
+mod drift;
 mod epsilon_scaling;
 mod masses;
 mod objective;
 mod over_relaxation;
 mod plan;
 mod products;
+mod ranks;
 mod row_pass;
 #[cfg(feature = "serde")]
 mod serde;

@@ -4,6 +4,7 @@
 //! them ([`sum_rows`]), and ends with the sums of all rows: it updates the potentials or adds up
 //! the errors.
 
+use super::ranks::Ranks;
 use super::workspace::{Memory, Tasks};
 use crate::Real;
 use crate::bands::Bands;
@@ -22,6 +23,7 @@ pub(super) fn log_iteration<T: Real>(
     relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     memory: &mut Memory<T>,
+    ranks: &mut Ranks<'_>,
 ) -> f64 {
     if !is_shared(road, problem) {
         return T::log_iteration(road, problem, relaxation, potentials, &mut memory.workspace());
@@ -30,7 +32,7 @@ pub(super) fn log_iteration<T: Real>(
     split_and_sum_rows(road, problem, of_rows, memory, |rows, columns, band| {
         T::log_rows(road, &problem.rows(rows.clone()), relaxation, of_rows.rows(rows), columns, band);
     });
-    T::update_potentials(road, problem, relaxation, potentials, &mut memory.workspace())
+    T::update_potentials(road, problem, relaxation, potentials, &mut memory.workspace(), ranks)
 }
 
 /// Runs one iteration on the scalings. Returns the error before it, or `None` if it is refused, see
@@ -41,6 +43,7 @@ pub(super) fn scaling_iteration<T: Real>(
     relaxation: Relaxation,
     scaled: &mut ScaledGibbs<'_, T>,
     memory: &mut Memory<T>,
+    ranks: &mut Ranks<'_>,
 ) -> Option<f64> {
     if !is_shared(road, problem) {
         return T::scaling_iteration(road, problem, relaxation, scaled, &mut memory.workspace());
@@ -55,7 +58,11 @@ pub(super) fn scaling_iteration<T: Real>(
         let of_rows = GibbsRows { gibbs, row_scalings: &row_scalings[rows.clone()], column_scalings, is_cached };
         T::scale_rows(road, &problem.rows(rows), relaxation, &of_rows, band)
     });
-    if is_good { T::update_scalings(road, problem, relaxation, scaled, &mut memory.workspace()) } else { None }
+    if ranks.all(is_good) {
+        T::update_scalings(road, problem, relaxation, scaled, &mut memory.workspace(), ranks)
+    } else {
+        None
+    }
 }
 
 /// Builds the Gibbs matrix of the potentials in one read of the cost matrix. U becomes the shifts
@@ -102,11 +109,12 @@ pub(super) fn evaluate_plan<T: Real>(
     problem: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
     memory: &mut Memory<T>,
+    ranks: &mut Ranks<'_>,
 ) -> PlanSummary {
     split_and_sum_rows(road, problem, potentials, memory, |rows, columns, band| {
         T::evaluate_rows(road, &problem.rows(rows.clone()), potentials.rows(rows), columns, band);
     });
-    T::summarize_plan(road, problem, &mut memory.workspace())
+    T::summarize_plan(road, problem, &mut memory.workspace(), ranks)
 }
 
 /// Splits the potentials of the columns and sums the rows by `each`.

@@ -6,6 +6,7 @@ use super::domain::Method;
 use super::epsilon_scaling::EpsilonScaling;
 use super::masses::{Masses, check_feasible};
 use super::over_relaxation::OverRelaxation;
+use super::ranks::Ranks;
 use super::solution::Transport;
 use super::solver::Solver;
 use super::units::{Potentials, Units};
@@ -96,13 +97,13 @@ pub struct Sinkhorn {
 }
 
 /// A problem that can be solved.
-struct ValidProblem<T> {
-    eta: T,
-    masses: Masses,
+pub(super) struct ValidProblem<T> {
+    pub(super) eta: T,
+    pub(super) masses: Masses,
     /// The potentials to start from.
-    start: Potentials,
+    pub(super) start: Potentials,
     /// The costs without offsets, if they are to be solved instead.
-    centered: Option<CenteredCosts<T>>,
+    pub(super) centered: Option<CenteredCosts<T>>,
 }
 
 /// Returns log2(e) / epsilon in the element type.
@@ -233,10 +234,10 @@ impl Sinkhorn {
         // The lines repeat those of `solve_with_progress`: a shared function would be one more step
         // between the public call and the inner loop.
         self.road.within_pool((cost.rows(), cost.cols()), || {
-            let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b)?;
+            let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b, &mut Ranks::one())?;
             let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
             let on_iteration = &mut |_: &Progress| ControlFlow::Continue(());
-            let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(on_iteration)?;
+            let solution = Solver::new(self, masses.problem(cost, eta), start, Ranks::one())?.solve(on_iteration)?;
             Transport::new(self, masses, eta, (solution, centered))
         })
     }
@@ -273,21 +274,27 @@ impl Sinkhorn {
         b: &[T],
         mut on_iteration: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Transport<T>, Error> {
-        let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b)?;
+        let ValidProblem { eta, masses, start, centered } = self.validated(cost, a, b, &mut Ranks::one())?;
         let cost = centered.as_ref().map_or(cost, CenteredCosts::matrix);
-        let solution = Solver::new(self, masses.problem(cost, eta), start)?.solve(&mut on_iteration)?;
+        let solution = Solver::new(self, masses.problem(cost, eta), start, Ranks::one())?.solve(&mut on_iteration)?;
         Transport::new(self, masses, eta, (solution, centered))
     }
 
     /// Checks the settings and the problem.
-    fn validated<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<ValidProblem<T>, Error> {
+    pub(super) fn validated<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        ranks: &mut Ranks<'_>,
+    ) -> Result<ValidProblem<T>, Error> {
         let eta = self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
-        let masses = Masses::new(a, b, default_tolerance::<T>())?;
-        let row_minima = check_feasible(self.road, cost, a, b)?;
+        let masses = Masses::new(a, b, default_tolerance::<T>(), ranks)?;
+        let row_minima = check_feasible(self.road, cost, a, b, ranks)?;
         let accuracy = (eta.to_f64(), self.measured_tolerance::<T>());
-        let centered = CenteredCosts::new(cost, &masses, &row_minima, accuracy);
+        let centered = CenteredCosts::new(cost, &masses, &row_minima, accuracy, ranks);
         let start = match &self.warm_start {
             None => {
                 // The start of U is arbitrary. With this one, the largest entry of every row is 1.

@@ -112,7 +112,7 @@ impl<T: Real> Transport<T> {
             }
         }
         // A plan that meets the marginals pays the offsets exactly.
-        let cost = summary.cost + centered.map_or(0.0, |centered| centered.cost(&masses));
+        let cost = summary.cost + centered.map_or(0.0, |centered| centered.cost());
         let (f, g) = Units { eta: eta.to_f64(), masses: &masses }.to_caller(&potentials);
         let all_finite = masses.support.iter().all(|&i| f[i].is_finite())
             && g.iter().zip(&masses.b).all(|(g, &b)| b == 0.0 || g.is_finite());

@@ -4,7 +4,8 @@ use super::block_step::{BlockStep, Drift};
 use super::convergence::{Errors, OnIteration, Progress, Smallest};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
-use super::over_relaxation::{AdaptiveRelaxation, OverRelaxation};
+use super::over_relaxation::AdaptiveRelaxation;
+use super::ranks::Ranks;
 use super::row_pass;
 use super::sinkhorn::{Sinkhorn, eta};
 use super::solution::Status;
@@ -13,9 +14,9 @@ use super::workspace::Memory;
 #[cfg(not(feature = "std"))]
 use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::tuning::{
-    AUTO_EPSILON_FACTOR, BLOCK_STEP_DISTANCES, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS,
-    MAX_MIN_LOG_ITERATIONS, MAX_STAGE_ITERATIONS, MIN_BLOCK_GAIN, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES,
-    STAGE_TOLERANCE, STAGNATION_ITERATIONS, STAGNATION_MEASUREMENTS,
+    AUTO_EPSILON_FACTOR, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS, MAX_MIN_LOG_ITERATIONS,
+    MAX_STAGE_ITERATIONS, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES, STAGE_TOLERANCE, STAGNATION_ITERATIONS,
+    STAGNATION_MEASUREMENTS,
 };
 use crate::kernels::transport::{PlanSummary, Problem};
 use crate::real::Element;
@@ -51,16 +52,16 @@ enum End {
 
 /// A running solve.
 pub(super) struct Solver<'a, T: Real> {
-    settings: &'a Sinkhorn,
+    pub(super) settings: &'a Sinkhorn,
     /// The problem at the current epsilon.
-    problem: Problem<'a, T>,
+    pub(super) problem: Problem<'a, T>,
     /// The potentials, without the scalings of the current domain.
-    potentials: Potentials,
+    pub(super) potentials: Potentials,
     /// Memory for the sum of potentials and scalings, which a measurement evaluates.
-    measured_potentials: Potentials,
-    memory: Memory<T>,
-    domain: Domain<T>,
-    block_step: BlockStep,
+    pub(super) measured_potentials: Potentials,
+    pub(super) memory: Memory<T>,
+    pub(super) domain: Domain<T>,
+    pub(super) block_step: BlockStep,
     /// The number of log-domain iterations that must come before the next Gibbs matrix.
     min_log_iterations: usize,
     relaxation: AdaptiveRelaxation,
@@ -81,20 +82,28 @@ pub(super) struct Solver<'a, T: Real> {
     /// Whether the drift of blocks has proved that there is no plan.
     is_infeasible: bool,
     /// Whether blocks have drifted, so that the last digits of what they exchange may be missing.
-    has_drifted: bool,
+    pub(super) has_drifted: bool,
+    /// The ranks that hold the other rows.
+    pub(super) ranks: Ranks<'a>,
 }
 
 impl<'a, T: Real> Solver<'a, T> {
     /// Returns a solve that starts from the given potentials. Fails if one is too large.
-    pub(super) fn new(settings: &'a Sinkhorn, problem: Problem<'a, T>, potentials: Potentials) -> Result<Self, Error> {
+    pub(super) fn new(
+        settings: &'a Sinkhorn,
+        problem: Problem<'a, T>,
+        mut potentials: Potentials,
+        mut ranks: Ranks<'a>,
+    ) -> Result<Self, Error> {
         let is_scaling = settings.method == Method::Scaling;
+        potentials.exchange_max_abs(&mut ranks);
         let solver = Self {
             settings,
             measured_potentials: potentials.clone(),
             block_step: BlockStep::new(&potentials),
             potentials,
             memory: Memory::new(problem.support.len(), problem.cost),
-            domain: Domain::new(settings, &problem),
+            domain: Domain::new(settings, &problem, &mut ranks),
             problem,
             min_log_iterations: if is_scaling { 1 } else { INITIAL_LOG_ITERATIONS },
             relaxation: AdaptiveRelaxation::new(settings.over_relaxation),
@@ -107,6 +116,7 @@ impl<'a, T: Real> Solver<'a, T> {
             is_stopped: false,
             is_infeasible: false,
             has_drifted: false,
+            ranks,
         };
         solver.check_potentials()?;
         Ok(solver)
@@ -137,10 +147,10 @@ impl<'a, T: Real> Solver<'a, T> {
             smallest.push(summary.error);
             let is_stagnant = smallest.age >= STAGNATION_MEASUREMENTS && smallest.error <= self.rounding();
             if is_met && tolerance > 0.0 || is_stagnant || end != End::Converged {
-                let Self {
-                    settings, problem, mut potentials, mut domain, iterations, is_stopped, is_infeasible, ..
-                } = self;
-                domain.leave_scaling(settings, &problem, &mut potentials);
+                let Self { settings, problem, mut potentials, mut domain, mut ranks, .. } = self;
+                let Self { iterations, is_stopped, is_infeasible, .. } = self;
+                domain.leave_scaling(settings, &problem, &mut potentials, &mut ranks);
+                ranks.check()?;
                 let status = match end {
                     _ if is_met => Status::Converged,
                     // Also in a stage of a schedule.
@@ -197,6 +207,7 @@ impl<'a, T: Real> Solver<'a, T> {
                 Some(error) => error,
                 None => self.log_iteration()?,
             };
+            self.ranks.check()?;
             // An iteration reports the error before it, which means nothing for the first one.
             errors.push(if self.is_first { f64::INFINITY } else { error });
             (self.reported_error, self.is_first) = (error, false);
@@ -213,6 +224,7 @@ impl<'a, T: Real> Solver<'a, T> {
                 }
                 if let Domain::Log { .. } = self.domain {
                     self.potentials.center(self.problem.b);
+                    self.potentials.exchange_max_abs(&mut self.ranks);
                 }
             }
             if tolerance > 0.0
@@ -239,7 +251,7 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Returns the range of the costs.
     fn range(&mut self) -> f64 {
         let epsilon = self.epsilon();
-        *self.range.get_or_insert_with(|| cost_range(&self.problem, epsilon))
+        *self.range.get_or_insert_with(|| cost_range(&self.problem, epsilon, &mut self.ranks))
     }
 
     /// Returns whether a slow solve with this error after this number of iterations needs a
@@ -260,56 +272,6 @@ impl<'a, T: Real> Solver<'a, T> {
             (self.is_stopped, self.limit) = (true, self.iterations);
         }
         flow
-    }
-
-    /// Looks for a block of potentials that drifts, if many iterations are to come, and moves it if
-    /// that gains something. Returns the step that it made, or the proof that there is no plan.
-    fn look_for_blocks(&mut self, errors: &mut Errors, tolerance: f64) -> Result<Drift, Error> {
-        let tolerance = if tolerance > 0.0 { tolerance } else { self.settings.measured_tolerance::<T>() };
-        let rate = (errors.last[1] / errors.at_look).powf(1.0 / errors.looks.0 as f64);
-        let is_slow = errors.at_look.is_finite() && errors.to_come(tolerance, rate) > FEW_ITERATIONS;
-        let Self { settings, problem, potentials, measured_potentials, memory, domain, block_step, .. } = self;
-        measured_potentials.copy_from(potentials);
-        domain.absorb_scalings(settings, problem, measured_potentials);
-        let now = measured_potentials;
-        let mut drift = Drift::None;
-        if is_slow {
-            let may_move = settings.over_relaxation == OverRelaxation::Auto;
-            drift = block_step.look(settings.road, problem, now, memory, (may_move, tolerance));
-        }
-        let [shortest, longest] = BLOCK_STEP_DISTANCES;
-        let next_look = match drift {
-            Drift::Step { distance, gain } if gain > MIN_BLOCK_GAIN * errors.gain => {
-                domain.leave_scaling(settings, problem, potentials);
-                block_step.apply(distance, potentials, problem.b);
-                now.copy_from(potentials);
-                self.has_drifted = true;
-                shortest
-            }
-            Drift::Step { .. } | Drift::None => {
-                drift = Drift::None;
-                if is_slow { (2 * errors.looks.1).min(longest) } else { errors.looks.1 }
-            }
-            Drift::Infeasible => longest,
-        };
-        block_step.observe_from(now);
-        (errors.at_look, errors.looks, errors.gain) = (errors.last[1], (0, next_look), 0.0);
-        self.check_potentials()?;
-        Ok(drift)
-    }
-
-    /// Moves the last block that drifted once more, now that the rest is right. The marginal error
-    /// says little about the tiny entries that it exchanges.
-    fn repeat_block_step(&mut self) {
-        if !core::mem::take(&mut self.has_drifted) {
-            return;
-        }
-        let Self { settings, problem, potentials, memory, domain, block_step, .. } = self;
-        domain.leave_scaling(settings, problem, potentials);
-        block_step.take_up_moved();
-        if let Drift::Step { distance, .. } = block_step.step(settings.road, problem, potentials, memory) {
-            block_step.apply(distance, potentials, problem.b);
-        }
     }
 
     /// Returns a bound on the error that rounding alone leaves.
@@ -337,10 +299,11 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Runs one iteration on the scalings and returns the error before it. If the scalings leave
     /// their range, moves to the log domain. Returns `None` then, and in the log domain.
     fn scaling_iteration(&mut self) -> Option<f64> {
-        let Self { settings, problem, potentials, memory, domain, relaxation, .. } = self;
+        let Self { settings, problem, potentials, memory, domain, relaxation, ranks, .. } = self;
         let Domain::Scaling { iterations, gibbs } = domain else { return None };
         let mut scaled = gibbs.scaled_gibbs();
-        let error = row_pass::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, memory);
+        let error =
+            row_pass::scaling_iteration(settings.road, problem, relaxation.relaxation, &mut scaled, memory, ranks);
         if error.is_some() {
             *iterations += 1;
             return error;
@@ -349,15 +312,21 @@ impl<'a, T: Real> Solver<'a, T> {
         if (*iterations as f64) < BREAK_EVEN_ITERATIONS {
             self.min_log_iterations = (2 * self.min_log_iterations).min(MAX_MIN_LOG_ITERATIONS);
         }
-        domain.leave_scaling(settings, problem, potentials);
+        domain.leave_scaling(settings, problem, potentials, ranks);
         None
     }
 
     /// Runs one iteration on the potentials and returns the error before it.
     fn log_iteration(&mut self) -> Result<f64, Error> {
-        let Self { settings, problem, potentials, memory, relaxation, .. } = self;
-        let error =
-            row_pass::log_iteration(settings.road, problem, relaxation.relaxation, &mut potentials.as_mut(), memory);
+        let Self { settings, problem, potentials, memory, relaxation, ranks, .. } = self;
+        let error = row_pass::log_iteration(
+            settings.road,
+            problem,
+            relaxation.relaxation,
+            &mut potentials.as_mut(),
+            memory,
+            ranks,
+        );
         if let Domain::Log { iterations, .. } = &mut self.domain {
             *iterations += 1;
         }
@@ -367,10 +336,10 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// Measures the marginal error and the cost of the plan. The scalings stay as they are.
     fn evaluate_plan(&mut self) -> PlanSummary {
-        let Self { settings, problem, potentials, measured_potentials, memory, domain, .. } = self;
+        let Self { settings, problem, potentials, measured_potentials, memory, domain, ranks, .. } = self;
         measured_potentials.copy_from(potentials);
-        domain.absorb_scalings(settings, problem, measured_potentials);
-        row_pass::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), memory)
+        domain.absorb_scalings(settings, problem, measured_potentials, ranks);
+        row_pass::evaluate_plan(settings.road, problem, measured_potentials.as_ref(), memory, ranks)
     }
 
     /// Returns the current epsilon.
@@ -380,9 +349,10 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// Changes epsilon, given as eta. The potentials stay the same in the units of the cost.
     fn set_epsilon(&mut self, eta: T) -> Result<(), Error> {
-        let Self { settings, problem, potentials, domain, .. } = self;
-        domain.leave_scaling(settings, problem, potentials);
+        let Self { settings, problem, potentials, domain, ranks, .. } = self;
+        domain.leave_scaling(settings, problem, potentials, ranks);
         potentials.rescale(eta.to_f64() / problem.eta.to_f64(), problem.log2_a, problem.b);
+        potentials.exchange_max_abs(ranks);
         if let Domain::Log { iterations, .. } = domain {
             *iterations = 0;
         }
@@ -392,8 +362,10 @@ impl<'a, T: Real> Solver<'a, T> {
         self.check_potentials()
     }
 
-    /// Fails if the largest potential exceeds [`MAX_ABS_POTENTIAL`] or is NaN.
-    fn check_potentials(&self) -> Result<(), Error> {
+    /// Fails if the largest potential exceeds [`MAX_ABS_POTENTIAL`] or is NaN, or if a reduction
+    /// has failed.
+    pub(super) fn check_potentials(&self) -> Result<(), Error> {
+        self.ranks.check()?;
         let is_small = self.potentials.max_abs() <= MAX_ABS_POTENTIAL;
         if is_small { Ok(()) } else { Err(self.settings.epsilon_too_small()) }
     }

@@ -1,6 +1,7 @@
 //! Potentials in the units of the caller and in the base-2 units of the kernels.
 
 use super::masses::Masses;
+use super::ranks::Ranks;
 #[cfg(not(feature = "std"))]
 use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::potentials::{PotentialsMut, PotentialsRef, max_abs_potential};
@@ -84,6 +85,11 @@ impl Potentials {
     /// Returns the largest magnitude of a potential; infinite or NaN if one cannot be represented.
     pub(super) fn max_abs(&self) -> f64 {
         self.max_abs
+    }
+
+    /// Makes the largest magnitude of a potential that of all ranks.
+    pub(super) fn exchange_max_abs(&mut self, ranks: &mut Ranks<'_>) {
+        self.max_abs = ranks.largest(self.max_abs);
     }
 
     /// Multiplies eta f and eta g by the ratio of a new eta to the old one.

@@ -2,12 +2,14 @@
 //! standard output must not depend on their number; the traffic goes to the standard error.
 //!
 //!     mpirun -n RANKS ranks clusters     k-medoids of several problems
+//!     mpirun -n RANKS ranks transport    Sinkhorn on several problems
 //!     mpirun -n RANKS ranks invalid      an invalid number on the last rank
 //!     mpirun -n RANKS ranks panic        the last rank panics in the middle
 //!     mpirun -n RANKS ranks killed       the last rank is killed in the middle
 
 use mantex::medoids::{Algorithm, Init, rows_of_rank};
-use mantex::{Error, KMedoids, MatMut, MatRef, Metric, Reduce, distance_matrix_between};
+use mantex::transport::Method;
+use mantex::{Error, KMedoids, MatMut, MatRef, Metric, Reduce, Sinkhorn, distance_matrix_between};
 use mantex_mpi::MpiReduce;
 use mpi::topology::SimpleCommunicator;
 use std::process::ExitCode;
@@ -74,14 +76,62 @@ fn clusters(reduce: &mut World) -> Result<(), Error> {
                     result.medoids()
                 );
                 eprintln!(
-                    "{algorithm} from {init}, n = {n}, k = {k}, {} ranks: {} reductions, {} bytes per iteration, {} iterations, {} swaps",
+                    "{algorithm} from {init}, n = {n}, k = {k}, {} ranks: {:.1} reductions, {:.0} bytes per iteration, \
+                     {} iterations, {} swaps",
                     reduce.ranks(),
-                    (after.reductions - before.reductions) / result.iterations() as u64,
-                    (after.bytes - before.bytes) / result.iterations() as u64,
+                    (after.reductions - before.reductions) as f64 / result.iterations() as f64,
+                    (after.bytes - before.bytes) as f64 / result.iterations() as f64,
                     result.iterations(),
                     result.swaps(),
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// The first row of a rank's band of n rows.
+fn first_row(n: usize, rank: usize, reduce: &dyn Reduce) -> usize {
+    n * rank / reduce.ranks()
+}
+
+fn transport(reduce: &mut World) -> Result<(), Error> {
+    let (n, m) = (900, 700);
+    let (x, y) = (uniform(2 * n, 1), uniform(2 * m, 2));
+    let masses = |n: usize, seed| {
+        let masses = uniform(n, seed);
+        let total: f64 = masses.iter().map(|x| x + 0.1).sum();
+        masses.into_iter().map(|x| (x + 0.1) / total).collect::<Vec<f64>>()
+    };
+    let (a, b) = (masses(n, 3), masses(m, 4));
+    let rows = first_row(n, reduce.rank(), reduce)..first_row(n, reduce.rank() + 1, reduce);
+    let mut cost = vec![0.0; rows.len() * m];
+    let own = MatRef::new(&x[2 * rows.start..2 * rows.end], rows.len(), 2)?;
+    let out = MatMut::new(&mut cost, rows.len(), m)?;
+    distance_matrix_between(own, MatRef::new(&y, m, 2)?, out, Metric::SquaredEuclidean)?;
+    let cost = MatRef::new(&cost, rows.len(), m)?;
+    for (epsilon, method) in [(0.1, Method::Log), (0.05, Method::Scaling), (0.01, Method::Auto)] {
+        let before = reduce.traffic();
+        let options = Sinkhorn::new(epsilon).method(method).tolerance(1e-9);
+        let result = options.solve_distributed(cost, &a[rows.clone()], &b, reduce)?;
+        let after = reduce.traffic();
+        check_same(result.g(), reduce)?;
+        check_same(&[result.cost(), result.marginal_error(), result.iterations() as f64], reduce)?;
+        let mut f = vec![0.0; n];
+        f[rows.clone()].copy_from_slice(result.f());
+        reduce.sum(&mut f)?;
+        if reduce.rank() == 0 {
+            println!("{method} {epsilon}: {} {} iterations {:?}", result.status(), result.iterations(), result.cost());
+            let numbers = f.iter().chain(result.g()).map(|x| format!("{x:?}")).collect::<Vec<_>>();
+            println!("{}", numbers.join(" "));
+            eprintln!(
+                "Sinkhorn, {method}, n = {n}, m = {m}, {} ranks: {:.1} reductions, {:.0} bytes per iteration, \
+                 {} iterations",
+                reduce.ranks(),
+                (after.reductions - before.reductions) as f64 / result.iterations() as f64,
+                (after.bytes - before.bytes) as f64 / result.iterations() as f64,
+                result.iterations(),
+            );
         }
     }
     Ok(())
@@ -147,6 +197,7 @@ fn main() -> ExitCode {
     let rank = reduce.rank();
     let result = match what.as_str() {
         "clusters" => clusters(&mut reduce),
+        "transport" => transport(&mut reduce),
         _ => spoiled(&what, reduce),
     };
     if let Err(error) = result {

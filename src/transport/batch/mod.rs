@@ -7,6 +7,7 @@ mod marginal;
 mod solver;
 
 use super::masses::{check_feasible, check_totals, checked_minima};
+use super::ranks::Ranks;
 use super::sinkhorn::{Sinkhorn, default_tolerance};
 use super::solution::Status;
 use crate::kernels::transport::sinkhorn_batch::BatchLayout;
@@ -103,7 +104,7 @@ impl Sinkhorn {
         let (row_minima, _) = checked_minima(self.road, cost, &ones(cost.rows()), &ones(cost.cols()))?;
         if cost.iter_rows().any(|row| row.contains(&T::infinity())) {
             for p in 0..problems {
-                check_feasible(self.road, cost, rows.masses(p), columns.masses(p))?;
+                check_feasible(self.road, cost, rows.masses(p), columns.masses(p), &mut Ranks::one())?;
             }
         }
         let (eta, mut rows) = (eta.to_f64(), rows);

@@ -4,6 +4,7 @@ mod batch;
 mod batch_errors;
 mod convergence;
 mod defaults;
+mod distributed;
 mod exact;
 mod ill_conditioned;
 mod iterations;
