@@ -221,7 +221,8 @@ fn an_iteration_reduces_the_columns_once() {
     let options = Sinkhorn::new(0.2).method(Method::Log).over_relaxation(OverRelaxation::Off).tolerance(0.0);
     let traffic = |iterations| {
         on_ranks(3, |rank| {
-            problem.solve(&options.clone().max_iterations(iterations), rank).expect("good input");
+            let solved = problem.solve(&options.clone().max_iterations(iterations), rank);
+            assert_eq!(solved.expect("good input").iterations(), iterations);
             (rank.reductions, rank.numbers)
         })
     };
