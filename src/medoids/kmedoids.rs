@@ -207,9 +207,9 @@ impl KMedoids {
     /// - Errors: as listed below.
     /// - Cost and source: as [`KMedoids::fit_weighted`], divided by the ranks, after one read of
     ///   the rows to check them. FastPAM1 divides evenly; FasterPAM scans in vain what other ranks
-    ///   have behind a swap. For each swap and initial medoid, all ranks reduce n + 1 numbers: the
-    ///   row of the new medoid. BUILD reduces n numbers more, and scans reduce one to four numbers
-    ///   at a time. A rank keeps k rows beyond its own.
+    ///   have behind a swap. For each swap, all ranks reduce n + 1 numbers: the row of the new
+    ///   medoid. An initial medoid reduces its row once or twice, and BUILD n numbers more. Scans
+    ///   reduce one to three numbers at a time. A rank keeps k rows beyond its own.
     ///
     /// # Errors
     /// Those of [`KMedoids::fit_weighted`], except [`Error::NotSquare`], and:
