@@ -192,7 +192,8 @@ impl<'a, T> MatRef<'a, T> {
     pub(crate) fn split_at_col(self, j: usize) -> (Self, Self) {
         let Self { data, rows, cols, .. } = self;
         assert!(j <= cols, "split at column {j} of a matrix with {cols} columns");
-        // SAFETY: Column j is within each row, or just behind it. Without rows no element need exist.
+        // SAFETY: Column j is within each row, or just behind it. Without rows no element need
+        // exist.
         let right = if rows > 0 { unsafe { data.add(j) } } else { data };
         (Self { cols: j, ..self }, Self { data: right, cols: cols - j, ..self })
     }

@@ -85,9 +85,9 @@ impl<T: Float> Band<T> {
         all
     }
 
-    /// Adds the exponentials of all rows to the sums; `STORE` also stores them, `BOUND` bounds them.
-    /// The exponentials of a step are added in pairs, and then to the sums with the rounding errors
-    /// kept.
+    /// Adds the exponentials of all rows to the sums; `STORE` also stores them, and `BOUND` bounds
+    /// them. The exponentials of a step are added in pairs, and then to the sums with the rounding
+    /// errors kept.
     #[inline(always)]
     pub(super) fn add_rows<L: ExpLanes<T>, const STORE: bool, const BOUND: bool>(
         &mut self,
@@ -277,7 +277,7 @@ impl<T: Float> Band<T> {
     /// with a misfit, given the two parts of each column. With `STORED`, they are read from the
     /// destination.
     #[inline(always)]
-    pub(super) fn write<L: ExpLanes<T>, const STORED: bool>(
+    pub(super) fn write_results<L: ExpLanes<T>, const STORED: bool>(
         &mut self,
         l: L,
         x: &mut SrcDstRows<'_, T>,
@@ -317,8 +317,8 @@ impl<T: Float> Band<T> {
     }
 }
 
-/// [`Band::write`] of a part of a row. The parts of the columns begin with those of the first
-/// element, and repeat after a period.
+/// [`Band::write_results`] of a part of a row. The parts of the columns begin with those of the
+/// first element, and repeat after a period.
 #[inline(always)]
 fn write_part<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -378,7 +378,7 @@ fn write_part<L: ExpLanes<T>, T: Float>(
     }
 }
 
-/// [`Band::write`] of at most a vector.
+/// [`Band::write_results`] of at most a vector.
 #[inline(always)]
 fn write_vector<L: ExpLanes<T>, T: Float>(
     l: L,

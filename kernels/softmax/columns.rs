@@ -5,14 +5,14 @@
 //! reads memory:
 //!
 //! ```text
-//! S_j = sum_i e^(x_ij)                pass 1: reads x; writes e^(x_ij) if both matrices are in cache
-//! y_ij = e^(x_ij) / S_j               pass 2: softmax; past the caches if the matrices fill them
-//! y_ij = x_ij - ln S_j                pass 2: log-softmax
+//! S_j = sum_i e^(x_ij)        pass 1; writes e^(x_ij) if both matrices fit the caches
+//! y_ij = e^(x_ij) / S_j       pass 2: softmax; past the caches if the matrices fill them
+//! y_ij = x_ij - ln S_j        pass 2: log-softmax; past the caches, too
 //! ```
 //!
-//! As in rows, the base of the exponentials is 1. If it does not fit a column, or if one exponential
-//! dominates its logarithm, the column is summed again ([`column_maxima`](super::column_maxima)). This choice, the order
-//! of all sums and therefore all bits depend on nothing but the column.
+//! As in rows, the base of the exponentials is 1. If it does not fit a column, or if one
+//! exponential dominates a logarithm, the column is summed again ([`column_maxima`]). This choice,
+//! the order of all sums and therefore all bits depend on nothing but the column.
 
 use super::column_bands::{ANY_SUM, Band};
 use super::column_maxima;
@@ -46,7 +46,7 @@ pub(crate) fn softmax_columns<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>) {
         }
         band.invert(l);
         if store {
-            band.write::<L, true>(
+            band.write_results::<L, true>(
                 l,
                 &mut x,
                 stream,
@@ -56,7 +56,7 @@ pub(crate) fn softmax_columns<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>) {
                 |e, reciprocal| mul_two_part(l, e, reciprocal),
             );
         } else {
-            band.write::<L, false>(
+            band.write_results::<L, false>(
                 l,
                 &mut x,
                 stream,
@@ -93,7 +93,7 @@ pub(crate) fn log_softmax_columns<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, 
         // All columns are written together.
         band.bound.fill(T::ZERO);
         band.has_misfits = false;
-        band.write::<L, false>(
+        band.write_results::<L, false>(
             l,
             &mut x,
             stream,
@@ -130,8 +130,8 @@ fn should_stream<T: Float>(x: &SrcDstRows<'_, T>) -> bool {
     !x.is_in_place() && fills_cache::<T>(rows.saturating_mul(cols), STREAMED_COLUMNS)
 }
 
-/// Bands of about equal width: of whole rows if they are short enough, otherwise narrow if they then
-/// stay in the cache between two passes.
+/// Bands of about equal width: of whole rows if these are short enough, otherwise narrow ones if
+/// they then stay in the cache between two passes.
 #[inline(always)]
 fn bands<T: Float>(x: &SrcDstRows<'_, T>) -> impl Iterator<Item = Range<usize>> + use<T> {
     let (rows, cols) = x.shape();

@@ -8,8 +8,8 @@ use crate::kernels::softmax::{Logits, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
 
-/// The least columns of a band of a thread: narrower ones read too little of each row at once. Other
-/// numbers: not measured.
+/// The least columns of a band of a thread: narrower ones read too little of each row at once.
+/// Other numbers: not measured.
 const MIN_BAND_COLUMNS: usize = 256;
 
 functions_and_isa_methods! {
