@@ -17,7 +17,7 @@
 use super::column_bands::{ANY_SUM, Band};
 use super::column_maxima;
 use super::logits::Logits;
-use super::tuning::{CACHED_PART, MAX_BAND_BYTES, MIN_BAND_BYTES, STREAMED_COLUMNS, Tuning};
+use super::tuning::{BAND_COLUMNS, CACHED_PART, MIN_BAND_BYTES, STREAMED_COLUMNS, Tuning};
 use crate::kernels::lanes::Float;
 use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
 use crate::kernels::rows::{LINE_BYTES, SrcDstRows, cache_bytes, fills_cache, mul_two_part};
@@ -136,7 +136,7 @@ fn should_stream<T: Float>(x: &SrcDstRows<'_, T>) -> bool {
 fn bands<T: Float>(x: &SrcDstRows<'_, T>) -> impl Iterator<Item = Range<usize>> + use<T> {
     let (rows, cols) = x.shape();
     let line = LINE_BYTES / size_of::<T>();
-    let mut width = MAX_BAND_BYTES / size_of::<T>();
+    let mut width = BAND_COLUMNS;
     let cached = (CACHED_PART * cache_bytes() as f64) as usize / size_of::<T>() / rows.max(1);
     if cols > width && cached >= MIN_BAND_BYTES / size_of::<T>() {
         width = width.min(cached);

@@ -51,13 +51,10 @@ pub(super) const MAX_BESIDE_VECTORS: usize = 4;
 /// KiB on AVX-512. Other numbers: not measured.
 pub(super) const TILE_VECTORS: usize = 64;
 
-/// The most columns of a band.
-pub(super) const BAND_COLUMNS: usize = 2048;
-
-/// The most bytes of a row that belong to a band of columns. Bands of a part of each row, too many
-/// rows for the caches, take 1.5 times as long as whole rows: 20,000 x 1500 `f32` take 0.90 ns per
-/// element with 4096, and 0.50 with 8192 (AVX-512 on Zen 4, 2026-11-27).
-pub(super) const MAX_BAND_BYTES: usize = 8192;
+/// The most columns of a band. With 2048, 20,000 x 1500 `f32`, of which bands of a part of each row
+/// do not fit the caches, take 0.50 ns per element instead of 0.90 (AVX-512 on Zen 4, 2026-11-27),
+/// but the sums of `f64` overflow a stack of 64 KiB.
+pub(super) const BAND_COLUMNS: usize = 1024;
 
 /// The part of the size of the last-level cache that holds a band of columns, and the least bytes
 /// of a row for which it is taken. 5000 x 6000 `f32` take 0.43 ns per element with bands of 800

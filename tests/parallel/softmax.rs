@@ -89,13 +89,16 @@ fn functions_of_rows<T: Float>() {
     }
 }
 
+/// Calls the function of a name on a matrix for results.
+type ByName<'a, T> = &'a dyn Fn(&str, MatMut<'_, T>) -> Result<(), Error>;
+
 fn functions_of_columns<T: Float>() {
     let mut rng = rng(3);
     for shape in [(7, 5000), (100, 1000), (1, 100_000), (9, 40_000), (3001, 16), (0, 3000), (9, 0)] {
         let (rows, cols) = shape;
         let x = logits::<T>(shape, &mut rng);
         let x = MatRef::with_stride(&x, rows, cols, cols + 3).expect("it fits");
-        let all = |f: &dyn Fn(&str, MatMut<'_, T>) -> Result<(), Error>| -> Vec<Vec<u64>> {
+        let all = |f: ByName<'_, T>| -> Vec<Vec<u64>> {
             let names = ["softmax", "log_softmax", "softmax_in_place", "log_softmax_in_place", "log_sum_exp"];
             names.iter().map(|name| outputs(shape, |out, _| f(name, out))).collect()
         };
