@@ -16,7 +16,7 @@
 mod support;
 
 use mantex::medoids::{Algorithm, Init};
-use mantex::{Isa, KMedoids, MatRef, Real, Sinkhorn, baselines};
+use mantex::{Isa, KMedoids, MatMut, MatRef, Real, Sinkhorn, baselines};
 use std::collections::HashMap;
 use std::hint::black_box;
 use support::arguments::Arguments;
@@ -96,6 +96,8 @@ fn cases<T: Real>(isa: Isa, in_memory: bool, side: usize) -> Vec<Case<T>> {
         row("stream", Passes { writes: 1.0, ..none }, |isa, _, out| baselines::stream(isa, out)),
         row("log_sum_exp", exp, |isa, x, _| _ = black_box(isa.log_sum_exp(x))),
         row("softmax", softmax, |isa, x, out| isa.softmax(x, out).expect("equal lengths")),
+        row("softmax_columns/64_rows", softmax, |isa, x, out| softmax_columns(isa, (64, x.len() / 64), x, out)),
+        row("softmax_columns/64_columns", softmax, |isa, x, out| softmax_columns(isa, (x.len() / 64, 64), x, out)),
         row("three_pass_reload", Passes { reads: 1.0, ..stored }, baselines::three_pass_reload),
         row("three_pass_recompute", recompute, baselines::three_pass_recompute),
         row("log_softmax", log_softmax, |isa, x, out| isa.log_softmax(x, out).expect("equal lengths")),
@@ -105,6 +107,14 @@ fn cases<T: Real>(isa: Isa, in_memory: bool, side: usize) -> Vec<Case<T>> {
         cases.push(Case { name: "swap_scan", isa, passes: read, work: Work::SwapScan(100) });
     }
     cases
+}
+
+/// Softmax of the columns of a matrix.
+fn softmax_columns<T: Real>(isa: Isa, (rows, cols): (usize, usize), x: &[T], out: &mut [T]) {
+    let n = rows * cols;
+    let x = MatRef::new(&x[..n], rows, cols).expect("a matrix");
+    let out = MatMut::new(&mut out[..n], rows, cols).expect("a matrix");
+    isa.softmax_columns(x, out).expect("equal shapes");
 }
 
 /// Returns the id of a case in the records.

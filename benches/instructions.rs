@@ -135,6 +135,13 @@ fn softmax_of_rows<T: Real>(counts: &Counts) {
             let weight = T::rounded(0.5);
             isa.cross_entropy_gradient_rows(x, &classes[..n], weight, &mut losses[..n], out).expect("equal shapes");
         });
+        if cols == 64 {
+            count("softmax_columns", &mut |x, out, _| isa.softmax_columns(x, out).expect("equal shapes"));
+            count("log_softmax_columns", &mut |x, out, _| isa.log_softmax_columns(x, out).expect("equal shapes"));
+            count("log_sum_exp_columns", &mut |x, _, _| {
+                isa.log_sum_exp_columns(x, &mut losses[..cols]).expect("equal lengths");
+            });
+        }
         count("softmax_backward_rows", &mut |y, dx, n| {
             isa.softmax_backward_rows(y, rows(&dy, n, cols), dx).expect("equal shapes");
         });

@@ -59,6 +59,24 @@ impl<T: Send> Bands for &mut [T] {
     }
 }
 
+/// A matrix with bands of columns in place of bands of rows.
+#[allow(dead_code)] // Only softmax uses it.
+pub(crate) struct Columns<M>(pub(crate) M);
+
+impl<T: Sync> Bands for Columns<MatRef<'_, T>> {
+    fn split_at_row(self, col: usize) -> (Self, Self) {
+        let (left, right) = self.0.split_at_col(col);
+        (Self(left), Self(right))
+    }
+}
+
+impl<T: Send> Bands for Columns<MatMut<'_, T>> {
+    fn split_at_row(self, col: usize) -> (Self, Self) {
+        let (left, right) = self.0.split_at_col(col);
+        (Self(left), Self(right))
+    }
+}
+
 /// Consecutive numbers, one per row.
 impl Bands for core::ops::Range<usize> {
     fn split_at_row(self, row: usize) -> (Self, Self) {

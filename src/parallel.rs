@@ -43,6 +43,11 @@ parallel_functions! {
     fn log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error>;
     fn log_softmax_rows_in_place(x: MatMut<'_, T>);
     fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error>;
+    fn softmax_columns(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error>;
+    fn softmax_columns_in_place(x: MatMut<'_, T>);
+    fn log_softmax_columns(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error>;
+    fn log_softmax_columns_in_place(x: MatMut<'_, T>);
+    fn log_sum_exp_columns(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error>;
     fn cross_entropy_rows(logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error>;
     fn cross_entropy_gradient_rows(
         logits: MatRef<'_, T>, classes: &[usize], weight: T, losses: &mut [T], gradient: MatMut<'_, T>

@@ -186,6 +186,17 @@ impl<'a, T> MatRef<'a, T> {
         let bottom = if i < rows { unsafe { data.add(i * self.row_stride) } } else { data };
         (Self { rows: i, ..self }, Self { data: bottom, rows: rows - i, ..self })
     }
+
+    /// Returns the columns before column `j`, and the columns from column `j` on.
+    #[allow(dead_code)] // Only softmax calls it.
+    pub(crate) fn split_at_col(self, j: usize) -> (Self, Self) {
+        let Self { data, rows, cols, .. } = self;
+        assert!(j <= cols, "split at column {j} of a matrix with {cols} columns");
+        // SAFETY: Column j is within each row, or just behind it. Without rows no element need
+        // exist.
+        let right = if rows > 0 { unsafe { data.add(j) } } else { data };
+        (Self { cols: j, ..self }, Self { data: right, cols: cols - j, ..self })
+    }
 }
 
 impl<'a, T> MatMut<'a, T> {
@@ -287,6 +298,16 @@ impl<'a, T> MatMut<'a, T> {
         // without rows keeps the pointer to the first.
         let bottom = if i < rows { unsafe { data.add(i * self.row_stride) } } else { data };
         (Self { rows: i, ..self }, Self { data: bottom, rows: rows - i, ..self })
+    }
+
+    /// Returns the columns before column `j`, and the columns from column `j` on.
+    #[allow(dead_code)] // Only softmax calls it.
+    pub(crate) fn split_at_col(self, j: usize) -> (Self, Self) {
+        let Self { data, rows, cols, .. } = self;
+        assert!(j <= cols, "split at column {j} of a matrix with {cols} columns");
+        // SAFETY: As for MatRef. The two parts of a row are disjoint.
+        let right = if rows > 0 { unsafe { data.add(j) } } else { data };
+        (Self { cols: j, ..self }, Self { data: right, cols: cols - j, ..self })
     }
 
     /// Returns the given columns.

@@ -93,7 +93,7 @@ pub(super) fn fills_cache<T>(len: usize, part: f64) -> bool {
 
 /// The size of the last-level cache in bytes.
 #[inline(always)]
-fn cache_bytes() -> usize {
+pub(super) fn cache_bytes() -> usize {
     match CACHE_BYTES.load(Ordering::Relaxed) {
         0 => find_cache_bytes(),
         bytes => bytes,

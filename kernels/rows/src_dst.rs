@@ -205,6 +205,14 @@ impl<'a, T> SrcDstRows<'a, T> {
     pub(in crate::kernels) fn is_in_place(&self) -> bool {
         core::ptr::eq(self.src, self.dst)
     }
+
+    /// The distance of prefetches from the current element for passes over `cols` columns, `step`
+    /// rows at a time: at least as many rows.
+    #[inline(always)]
+    pub(in crate::kernels) fn prefetch_distance(&self, cols: usize, step: usize) -> usize {
+        let rows = (PREFETCH_BYTES / size_of::<T>()).div_ceil(cols.max(1)).max(step);
+        rows.wrapping_mul(self.src_stride)
+    }
 }
 
 impl<T> SrcDstRows<'_, T> {
@@ -227,5 +235,33 @@ impl<T> SrcDstRows<'_, T> {
         // dangling. The mutable borrow of self excludes other rows.
         let dst = unsafe { self.dst.add(i * self.dst_stride) };
         SrcDst { dst, dst_len: self.dst_cols, ..row }
+    }
+
+    /// The `K` rows from row `i` on with their destinations; rows after the last are empty.
+    #[inline(always)]
+    pub(in crate::kernels) fn rows_mut<const K: usize>(&mut self, i: usize) -> [SrcDst<'_, T>; K] {
+        let n = self.rows - i;
+        core::array::from_fn(
+            #[inline(always)]
+            |r| {
+                // Destinations are disjoint, because the rows of a matrix are; see `row_mut`.
+                let SrcDst { src, dst, src_len, dst_len, fill_is_zero, .. } = self.row_mut(i + r.min(n - 1));
+                let (src_len, dst_len) = if r < n { (src_len, dst_len) } else { (0, 0) };
+                SrcDst { src, dst, src_len, dst_len, fill_is_zero, lifetime: PhantomData }
+            },
+        )
+    }
+
+    /// All rows as one, if they follow each other without a gap.
+    #[inline(always)]
+    pub(in crate::kernels) fn as_one_row(&mut self) -> Option<SrcDst<'_, T>> {
+        let cols = self.cols;
+        if self.rows == 0 || self.src_stride != cols || self.dst_cols > 0 && self.dst_stride != cols {
+            return None;
+        }
+        let rows = self.rows;
+        let row = self.row_mut(0);
+        // The elements of the rows are neighbors, and belong to the same borrow.
+        Some(SrcDst { src_len: rows * cols, dst_len: rows * row.dst_len, ..row })
     }
 }

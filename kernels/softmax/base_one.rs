@@ -18,7 +18,7 @@ const fn max_logit<T: Float>() -> f64 {
 
 /// A sum of a row below this limit requires a smaller base than 1: f32 would lose results near
 /// 2^-100 of the sum.
-const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
+pub(super) const MIN_ROW_SUM: f64 = 9.5367431640625e-7; // 2^-20
 
 /// What is known, or asked for, of the sum of a row relative to base 1.
 #[derive(Clone, Copy, PartialEq)]
@@ -54,6 +54,16 @@ pub(super) fn may_fit_base_one<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>
     }
     let max = l.reduce_max(first).to_f64();
     max == f64::NEG_INFINITY || (-20.0..=max_logit::<T>()).contains(&max)
+}
+
+/// Whether base 1 may fit columns, by the maxima of some of their logits.
+#[inline(always)]
+pub(super) fn may_fit_columns<L: ExpLanes<T>, T: Float>(l: L, max: L::V) -> L::Mask {
+    let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
+    let small = l.select(l.lt(l.splat(T::NEG_INFINITY), max), one, zero);
+    let far = l.select(l.lt(max, l.splat(T::from_f64(-20.0))), small, zero);
+    let far = l.select(l.lt(l.splat(T::from_f64(max_logit::<T>())), max), one, far);
+    l.lt(far, one)
 }
 
 /// Whether base 1 fits a row, by its smallest and largest logits; false for some rows that it fits.

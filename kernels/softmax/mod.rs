@@ -66,6 +66,8 @@
 pub(crate) mod backward;
 mod base_one;
 mod beside_max;
+mod column_bands;
+mod column_maxima;
 pub(crate) mod columns;
 pub(crate) mod cross_entropy;
 pub(crate) mod ext_sum;

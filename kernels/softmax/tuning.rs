@@ -51,14 +51,28 @@ pub(super) const MAX_BESIDE_VECTORS: usize = 4;
 /// KiB on AVX-512. Other numbers: not measured.
 pub(super) const TILE_VECTORS: usize = 64;
 
-/// The number of columns that softmax of columns works on at a time: 256 or 512 bytes of each row.
-/// With 256, 300,000 x 100 `f32` take about half the time, but 100 x 300,000 up to 1.3 times as
-/// long in place, and 2000 x 8000 `f64` 1.9 times as long (AVX-512 on Zen 4, two programs in turn,
-/// 2026-11-27).
-pub(super) const BAND_COLUMNS: usize = 64;
+/// The most columns of a band. With 2048, 20,000 x 1500 `f32`, of which bands of a part of each row
+/// do not fit the caches, take 0.50 ns per element instead of 0.90 (AVX-512 on Zen 4, 2026-11-27),
+/// but the sums of `f64` overflow a stack of 64 KiB.
+pub(super) const BAND_COLUMNS: usize = 1024;
 
-/// The number of rows that the first pass over a band of columns prefetches ahead. Other numbers:
-/// not measured.
+/// The part of the size of the last-level cache that holds a band of columns, and the least bytes
+/// of a row for which it is taken. 5000 x 6000 `f32` take 0.43 ns per element with bands of 800
+/// bytes and 0.68 with 8192; a quarter instead of an eighth takes 1000 x 30,000 from 0.42 to 0.60
+/// (AVX-512 on Zen 4, 32 MiB shared with other machines, 2026-11-27).
+pub(super) const CACHED_PART: f64 = 0.125;
+/// See [`CACHED_PART`].
+pub(super) const MIN_BAND_BYTES: usize = 768;
+
+/// The part of the size of the last-level cache from which on passes over columns write past the
+/// caches, and softmax computes each exponential twice instead of storing and reloading it, on
+/// instruction sets that do so with long rows. Storing takes 1.2 times as long for 300,000 x 100
+/// `f32` on AVX2, and 0.9 times for 100 x 300,000; computing `f64` twice takes 1.3 to 1.5 times as
+/// long on AVX2 (Zen 4, both ways in turn, 2026-11-27). Other numbers: not measured.
+pub(super) const STREAMED_COLUMNS: f64 = 0.4;
+
+/// The number of rows that the first pass over columns of a given maximum prefetches ahead. Other
+/// numbers: not measured.
 pub(super) const PREFETCHED_ROWS: usize = 8;
 
 /// The choices of the family that depend on the instruction set.

@@ -2,10 +2,15 @@
 //!
 //! These are also the rows of a column-major matrix, viewed as its transpose.
 
+use crate::bands::Columns;
 use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::softmax::{Logits, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
+
+/// The least columns of a band of a thread: narrower ones read too little of each row at once.
+/// Other numbers: not measured.
+const MIN_BAND_COLUMNS: usize = 256;
 
 functions_and_isa_methods! {
     /// Computes the softmax of every column of a matrix:
@@ -16,9 +21,10 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values), column by column.
     /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element; 2 reads, 1 write and 1 read and write of `out`, all
-    ///   but 1 read and 1 write of them from the caches if 64 columns of both matrices fit there;
-    ///   from the definition, relative to the maximum.
+    /// - Cost and source: 1 exp, 2 reads and 2 writes per element, one of each in the caches; if
+    ///   the matrices do not fit there, or in place, 2 exp, 2 reads and 1 write, except in f64 on
+    ///   AVX2; from the definition. Columns whose sum is above about e^55 (f64: e^443) or below
+    ///   2^-20 take 2 exp and 3 reads more, relative to their maximum.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -30,7 +36,9 @@ functions_and_isa_methods! {
     /// ```
     fn softmax_columns(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, (x.rows(), x.cols()))?;
-        T::softmax_columns(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
+        road.each_band_of(MIN_BAND_COLUMNS, (x.cols(), x.rows()), (Columns(x), Columns(out)), |(x, out)| {
+            T::softmax_columns(road, Logits::unmasked(SrcDstRows::new(x.0, out.0), T::one()));
+        });
         Ok(())
     }
 }
@@ -51,7 +59,9 @@ functions_and_isa_methods! {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     fn softmax_columns_in_place(x: MatMut<'_, T>) |road| {
-        T::softmax_columns(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
+        road.each_band_of(MIN_BAND_COLUMNS, (x.cols(), x.rows()), Columns(x), |x| {
+            T::softmax_columns(road, Logits::unmasked(SrcDstRows::in_place(x.0), T::one()));
+        });
     }
 }
 
@@ -64,9 +74,11 @@ functions_and_isa_methods! {
     /// - Special values: as in the [table](crate#special-values), column by column.
     /// - Errors: [`Error::ShapeMismatch`] if `out` and `x` differ in shape; `out` is then
     ///   unchanged.
-    /// - Cost and source: 1 exp per element; 3 reads and 1 write, all but 1 read and 1 write of
-    ///   them from the caches if 64 columns fit there; `(x[i][j] - max) - ln(1 + s)` with the sum s
-    ///   of all but the largest exponential, relative to the largest.
+    /// - Cost and source: 1 exp per element, 2 reads and 1 write; from the definition. Columns with
+    ///   up to 8 rows, those that [`softmax_columns`] takes relative to their maximum, and those
+    ///   with an exponential above about a third of the sum take 1 exp and 2 reads more:
+    ///   `(x[i][j] - max) - ln(1 + s)` with the sum s of all but the largest exponential, relative
+    ///   to the largest.
     ///
     /// ```
     /// use mantex::{MatMut, MatRef};
@@ -78,7 +90,9 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax_columns(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, (x.rows(), x.cols()))?;
-        T::log_softmax_columns(road, Logits::unmasked(SrcDstRows::new(x, out), T::one()));
+        road.each_band_of(MIN_BAND_COLUMNS, (x.cols(), x.rows()), (Columns(x), Columns(out)), |(x, out)| {
+            T::log_softmax_columns(road, Logits::unmasked(SrcDstRows::new(x.0, out.0), T::one()));
+        });
         Ok(())
     }
 }
@@ -99,7 +113,9 @@ functions_and_isa_methods! {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     fn log_softmax_columns_in_place(x: MatMut<'_, T>) |road| {
-        T::log_softmax_columns(road, Logits::unmasked(SrcDstRows::in_place(x), T::one()));
+        road.each_band_of(MIN_BAND_COLUMNS, (x.cols(), x.rows()), Columns(x), |x| {
+            T::log_softmax_columns(road, Logits::unmasked(SrcDstRows::in_place(x.0), T::one()));
+        });
     }
 }
 
@@ -112,8 +128,8 @@ functions_and_isa_methods! {
     ///   the results are -inf.
     /// - Errors: [`Error::LengthMismatch`] if `out` does not have an element per column of `x`;
     ///   `out` is then unchanged.
-    /// - Cost and source: 1 exp per element; 2 reads, one of them from the caches if 64 columns fit
-    ///   there; `max + ln(1 + s)` as [`log_softmax_columns`].
+    /// - Cost and source: 1 exp and 1 read per element, with the exceptions of
+    ///   [`log_softmax_columns`].
     ///
     /// ```
     /// let mut y = [0.0_f64; 2];
@@ -123,7 +139,9 @@ functions_and_isa_methods! {
     /// ```
     fn log_sum_exp_columns(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.cols())?;
-        T::log_sum_exp_columns(road, x, out);
+        road.each_band_of(MIN_BAND_COLUMNS, (x.cols(), x.rows()), (Columns(x), out), |(x, out)| {
+            T::log_sum_exp_columns(road, x.0, out);
+        });
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 
 for_both_types! {
     functions_of_rows
+    functions_of_columns
     rows_with_options
     errors
 }
@@ -84,6 +85,46 @@ fn functions_of_rows<T: Float>() {
             log_stablemax_rows |f, out, _numbers| f(x, out);
             stablemax_backward_rows |f, out, _numbers| f(x, y, out);
             log_stablemax_backward_rows |f, out, _numbers| f(x, y, out);
+        }
+    }
+}
+
+/// Calls the function of a name on a matrix for results.
+type ByName<'a, T> = &'a dyn Fn(&str, MatMut<'_, T>) -> Result<(), Error>;
+
+fn functions_of_columns<T: Float>() {
+    let mut rng = rng(3);
+    for shape in [(7, 5000), (100, 1000), (1, 100_000), (9, 40_000), (3001, 16), (0, 3000), (9, 0)] {
+        let (rows, cols) = shape;
+        let x = logits::<T>(shape, &mut rng);
+        let x = MatRef::with_stride(&x, rows, cols, cols + 3).expect("it fits");
+        let all = |f: ByName<'_, T>| -> Vec<Vec<u64>> {
+            let names = ["softmax", "log_softmax", "softmax_in_place", "log_softmax_in_place", "log_sum_exp"];
+            names.iter().map(|name| outputs(shape, |out, _| f(name, out))).collect()
+        };
+        /// Calls the functions of columns of a module.
+        macro_rules! columns_of {
+            ($($module:ident)::+) => {
+                all(&|name, mut out| {
+                    use $($module)::+ as m;
+                    if name.ends_with("in_place") {
+                        (0..rows).for_each(|i| out.row_mut(i).copy_from_slice(x.row(i)));
+                    }
+                    match name {
+                        "softmax" => m::softmax_columns(x, out),
+                        "log_softmax" => m::log_softmax_columns(x, out),
+                        "softmax_in_place" => Ok(m::softmax_columns_in_place(out)),
+                        "log_softmax_in_place" => Ok(m::log_softmax_columns_in_place(out)),
+                        _ if rows == 0 => Ok(()),
+                        _ => m::log_sum_exp_columns(x, out.row_mut(0)),
+                    }
+                })
+            };
+        }
+        let one = columns_of!(mantex);
+        for pool in pools() {
+            let several = pool.install(|| columns_of!(mantex::parallel));
+            assert!(one == several, "{rows} x {cols} on {} threads", pool.current_num_threads());
         }
     }
 }
