@@ -37,10 +37,9 @@ pub(crate) fn split_columns<L: ExpLanes<T>, T: Float>(l: L, potentials: Potentia
     SplitColumns::new(l, potentials, columns);
 }
 
-/// Evaluates the Gibbs matrix in blocks of rows, and adds the rows to the column sums, which are
-/// without the factors of the columns. `weigh` returns the weights of the rows of a block, and
-/// their numbers in [`Band::row_scratch`] and [`Band::shifts`]. Every block is added while the next
-/// one is evaluated.
+/// Evaluates the Gibbs matrix in blocks of rows, each while the one before it is added to the
+/// column sums, which are without the factors of the columns. `weigh` returns the weights of the
+/// rows of a block, and their numbers in [`Band::row_scratch`] and [`Band::shifts`].
 #[inline(always)]
 fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     l: L,
@@ -188,11 +187,12 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     relaxation: Relaxation,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
+    ranks: &mut dyn Exchange,
 ) -> f64 {
     let columns = [&mut *w.column_scratch, &mut *w.g_low, &mut *w.g_factors];
     let columns = SplitColumns::new(l, potentials.as_ref(), columns);
     log_rows(l, p, relaxation, potentials.as_ref(), columns, &mut w.band);
-    update_potentials(l, p, relaxation, potentials, w)
+    update_potentials(l, p, relaxation, potentials, w, ranks)
 }
 
 /// Computes the new U. Returns the L1 error of the row marginals with the old U, and the largest
@@ -306,10 +306,9 @@ fn stabilized_columns<T: Float>(
     }
     add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
     ranks.reduce_sum(sums, &mut []);
-    let range = pow2(-500.0)..=pow2(500.0);
     let mut in_range = true;
     for sum in &*sums {
-        in_range &= range.contains(sum);
+        in_range &= (pow2(-500.0)..=pow2(500.0)).contains(sum);
     }
     if !in_range {
         shifts.fill(f64::NEG_INFINITY);
@@ -397,6 +396,5 @@ pub(crate) fn summarize_plan<L: Lanes<T>, T: Float>(
     let mut of_rows: [f64; 2] = [errors.iter().sum(), costs.iter().sum()];
     ranks.reduce_sum(w.band.column_sums, &mut of_rows);
     apply_factors(w);
-    let [row_error, cost] = of_rows;
-    PlanSummary { error: row_error + column_error(w.band.column_sums, p.b), cost }
+    PlanSummary { error: of_rows[0] + column_error(w.band.column_sums, p.b), cost: of_rows[1] }
 }

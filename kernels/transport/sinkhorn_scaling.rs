@@ -236,7 +236,7 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
     Some(error)
 }
 
-/// A whole iteration on the scalings, on one thread: its kernels in one call.
+/// A whole iteration on the scalings, on one thread of a single process: its kernels in one call.
 #[inline(always)]
 pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     l: L,
@@ -244,11 +244,13 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     relaxation: Relaxation,
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
+    no_ranks: &mut dyn Exchange,
 ) -> Option<f64> {
     round_column_scalings(l, scaled.column_scalings, w.column_scratch);
     let (gibbs, row_scalings, column_scalings) = (&*scaled.gibbs, &*scaled.row_scalings, &*w.column_scratch);
     let from = GibbsRows { gibbs, row_scalings, column_scalings, is_cached: is_cached(gibbs) };
-    if scale_rows(l, p, relaxation, &from, &mut w.band) { update_scalings(l, p, relaxation, scaled, w) } else { None }
+    let is_good = scale_rows(l, p, relaxation, &from, &mut w.band);
+    if is_good { update_scalings(l, p, relaxation, scaled, w, no_ranks) } else { None }
 }
 
 /// The columns from `start` to `end` of R rows at the distance `stride`.

@@ -20,7 +20,8 @@ crate::dispatch::entry_points! {
     ) -> Option<usize>;
     call sinkhorn_log::split_columns(potentials: PotentialsRef<'_>, columns: [&mut [T]; 3]);
     call sinkhorn_log::log_iteration(
-        p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>
+        p: &Problem<'_, T>, relaxation: Relaxation, potentials: &mut PotentialsMut<'_>, w: &mut Workspace<'_, T>,
+        ranks: &mut dyn Exchange
     ) -> f64;
     call sinkhorn_log::log_rows(
         p: &Problem<'_, T>, relaxation: Relaxation, potentials: PotentialsRef<'_>, columns: SplitColumns<'_, T>,
@@ -42,7 +43,8 @@ crate::dispatch::entry_points! {
     call sinkhorn_scaling::move_factors(factors: &[T], g: &mut [f64], column_scalings: &mut [f64]);
     call sinkhorn_scaling::round_column_scalings(column_scalings: &[f64], out: &mut [T]);
     call sinkhorn_scaling::scaling_iteration(
-        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>
+        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>,
+        no_ranks: &mut dyn Exchange
     ) -> Option<f64>;
     call sinkhorn_scaling::scale_rows(
         p: &Problem<'_, T>, relaxation: Relaxation, from: &GibbsRows<'_, T>, band: &mut Band<'_, T>

@@ -15,8 +15,8 @@ impl<T: Real> Transport<T> {
     /// masses.
     ///
     /// - Accuracy: entries are evaluated from the solver's `f64` potentials. With `f32` costs,
-    ///   entries that are not negligible have a relative error of about 1e-6. Entries below 1e-37 of
-    ///   the total mass (`f64`: 1e-307) lose digits or are 0.
+    ///   entries that are not negligible have a relative error of about 1e-6. Entries below 1e-37
+    ///   of the total mass (`f64`: 1e-307) lose digits or are 0.
     /// - Special values: entries are 0 for forbidden pairs and in rows and columns without mass.
     /// - Errors: [`Error::ShapeMismatch`] if `cost` or `out` does not have the shape of the
     ///   problem; `out` is then unchanged.

@@ -36,6 +36,11 @@ impl<'a> Ranks<'a> {
         Self { reduce: (reduce.ranks() > 1).then_some(reduce), ..Self::one() }
     }
 
+    /// Returns whether this is a single process.
+    pub(super) fn is_one(&self) -> bool {
+        self.reduce.is_none()
+    }
+
     /// Makes known how many rows with mass this rank has.
     pub(super) fn set_rows(&mut self, rows: usize) {
         let (mut counts, mut first) = (vec![rows as f64], 0);

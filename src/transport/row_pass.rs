@@ -26,7 +26,7 @@ pub(super) fn log_iteration<T: Real>(
     ranks: &mut Ranks<'_>,
 ) -> f64 {
     if !is_shared(road, problem) {
-        return T::log_iteration(road, problem, relaxation, potentials, &mut memory.workspace());
+        return T::log_iteration(road, problem, relaxation, potentials, &mut memory.workspace(), ranks);
     }
     let of_rows = potentials.as_ref();
     split_and_sum_rows(road, problem, of_rows, memory, |rows, columns, band| {
@@ -45,8 +45,8 @@ pub(super) fn scaling_iteration<T: Real>(
     memory: &mut Memory<T>,
     ranks: &mut Ranks<'_>,
 ) -> Option<f64> {
-    if !is_shared(road, problem) {
-        return T::scaling_iteration(road, problem, relaxation, scaled, &mut memory.workspace());
+    if ranks.is_one() && !is_shared(road, problem) {
+        return T::scaling_iteration(road, problem, relaxation, scaled, &mut memory.workspace(), ranks);
     }
     let (Workspace { column_scratch, band, .. }, tasks) = memory.workspace_and_tasks();
     T::round_column_scalings(road, scaled.column_scalings, column_scratch);
