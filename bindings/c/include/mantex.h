@@ -621,6 +621,90 @@ mantex_status mantex_log_sum_exp_rows_f64(size_t rows,
                                           double *out,
                                           const struct mantex_softmax_options_f64 *options);
 
+/// Computes the softmax of every column of a matrix, as mantex_softmax_f32(): x and out are
+/// rows x cols. Columns are also the rows of a column-major matrix, viewed as its transpose.
+mantex_status mantex_softmax_columns_f32(size_t rows,
+                                         size_t cols,
+                                         const float *x,
+                                         size_t x_stride,
+                                         float *out,
+                                         size_t out_stride,
+                                         mantex_isa isa);
+
+/// The same as mantex_softmax_columns_f32(), for double.
+mantex_status mantex_softmax_columns_f64(size_t rows,
+                                         size_t cols,
+                                         const double *x,
+                                         size_t x_stride,
+                                         double *out,
+                                         size_t out_stride,
+                                         mantex_isa isa);
+
+/// Computes the softmax of every column in place, with the bits of mantex_softmax_columns_f32().
+mantex_status mantex_softmax_columns_in_place_f32(size_t rows,
+                                                  size_t cols,
+                                                  float *x,
+                                                  size_t x_stride,
+                                                  mantex_isa isa);
+
+/// The same as mantex_softmax_columns_in_place_f32(), for double.
+mantex_status mantex_softmax_columns_in_place_f64(size_t rows,
+                                                  size_t cols,
+                                                  double *x,
+                                                  size_t x_stride,
+                                                  mantex_isa isa);
+
+/// Computes the log-softmax of every column of a matrix, as mantex_log_softmax_f32(): x and out
+/// are rows x cols.
+mantex_status mantex_log_softmax_columns_f32(size_t rows,
+                                             size_t cols,
+                                             const float *x,
+                                             size_t x_stride,
+                                             float *out,
+                                             size_t out_stride,
+                                             mantex_isa isa);
+
+/// The same as mantex_log_softmax_columns_f32(), for double.
+mantex_status mantex_log_softmax_columns_f64(size_t rows,
+                                             size_t cols,
+                                             const double *x,
+                                             size_t x_stride,
+                                             double *out,
+                                             size_t out_stride,
+                                             mantex_isa isa);
+
+/// Computes the log-softmax of every column in place, with the bits of
+/// mantex_log_softmax_columns_f32().
+mantex_status mantex_log_softmax_columns_in_place_f32(size_t rows,
+                                                      size_t cols,
+                                                      float *x,
+                                                      size_t x_stride,
+                                                      mantex_isa isa);
+
+/// The same as mantex_log_softmax_columns_in_place_f32(), for double.
+mantex_status mantex_log_softmax_columns_in_place_f64(size_t rows,
+                                                      size_t cols,
+                                                      double *x,
+                                                      size_t x_stride,
+                                                      mantex_isa isa);
+
+/// Computes the log-sum-exp of every column of a matrix: x is rows x cols, out has one number
+/// per column.
+mantex_status mantex_log_sum_exp_columns_f32(size_t rows,
+                                             size_t cols,
+                                             const float *x,
+                                             size_t x_stride,
+                                             float *out,
+                                             mantex_isa isa);
+
+/// The same as mantex_log_sum_exp_columns_f32(), for double.
+mantex_status mantex_log_sum_exp_columns_f64(size_t rows,
+                                             size_t cols,
+                                             const double *x,
+                                             size_t x_stride,
+                                             double *out,
+                                             mantex_isa isa);
+
 /// Computes the cross-entropy of the softmax of every row with the class of the row:
 /// losses[i] = ln(sum_k exp(z[i][k])) - z[i][classes[i]]. x is rows x cols; classes and losses
 /// have one element per row.

@@ -296,6 +296,8 @@ MANTEX_ROWS(softmax_rows, const softmax_options<T> *, nullptr)
 MANTEX_ROWS(log_softmax_rows, const softmax_options<T> *, nullptr)
 MANTEX_ROWS(stablemax_rows, mantex_isa, MANTEX_ISA_BEST)
 MANTEX_ROWS(log_stablemax_rows, mantex_isa, MANTEX_ISA_BEST)
+MANTEX_ROWS(softmax_columns, mantex_isa, MANTEX_ISA_BEST)
+MANTEX_ROWS(log_softmax_columns, mantex_isa, MANTEX_ISA_BEST)
 MANTEX_ROWS_IN_PLACE(softmax_rows_in_place)
 MANTEX_ROWS_IN_PLACE(log_softmax_rows_in_place)
 
@@ -319,6 +321,25 @@ void log_sum_exp_rows(input_matrix<T> x, detail::same<span<T>> out, const detail
     detail::check_length("out", out.size(), x.rows());
     detail::check(MANTEX_PICK(mantex_log_sum_exp_rows, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(),
                                                           detail::fitting<T>(options, x)));
+}
+
+template <class T>
+void softmax_columns_in_place(detail::same<matrix<T>> x, mantex_isa isa = MANTEX_ISA_BEST)
+{
+    detail::check(MANTEX_PICK(mantex_softmax_columns_in_place, T)(x.rows(), x.cols(), x.data(), x.stride(), isa));
+}
+
+template <class T>
+void log_softmax_columns_in_place(detail::same<matrix<T>> x, mantex_isa isa = MANTEX_ISA_BEST)
+{
+    detail::check(MANTEX_PICK(mantex_log_softmax_columns_in_place, T)(x.rows(), x.cols(), x.data(), x.stride(), isa));
+}
+
+template <class T>
+void log_sum_exp_columns(input_matrix<T> x, detail::same<span<T>> out, mantex_isa isa = MANTEX_ISA_BEST)
+{
+    detail::check_length("out", out.size(), x.cols());
+    detail::check(MANTEX_PICK(mantex_log_sum_exp_columns, T)(x.rows(), x.cols(), x.data(), x.stride(), out.data(), isa));
 }
 
 template <class T>

@@ -194,6 +194,52 @@ twins! {
         Ok(softmax.log_sum_exp_rows(x, memory.output("out", out, rows)?)?)
     }
 
+    /// Computes the softmax of every column of a matrix, as mantex_softmax_f32(): x and out are
+    /// rows x cols. Columns are also the rows of a column-major matrix, viewed as its transpose.
+    fn mantex_softmax_columns_f32 / mantex_softmax_columns_f64(
+        rows: usize, cols: usize, x: *const T, x_stride: usize, out: *mut T, out_stride: usize, isa: isa,
+    ) |memory| {
+        let x = memory.matrix("x", x, (rows, cols), x_stride)?;
+        let out = memory.matrix_mut("out", out, (rows, cols), out_stride)?;
+        Ok(chosen_isa(isa)?.softmax_columns(x, out)?)
+    }
+
+    /// Computes the softmax of every column in place, with the bits of mantex_softmax_columns_f32().
+    fn mantex_softmax_columns_in_place_f32 / mantex_softmax_columns_in_place_f64(
+        rows: usize, cols: usize, x: *mut T, x_stride: usize, isa: isa,
+    ) |memory| {
+        chosen_isa(isa)?.softmax_columns_in_place(memory.matrix_mut("x", x, (rows, cols), x_stride)?);
+        Ok(())
+    }
+
+    /// Computes the log-softmax of every column of a matrix, as mantex_log_softmax_f32(): x and out
+    /// are rows x cols.
+    fn mantex_log_softmax_columns_f32 / mantex_log_softmax_columns_f64(
+        rows: usize, cols: usize, x: *const T, x_stride: usize, out: *mut T, out_stride: usize, isa: isa,
+    ) |memory| {
+        let x = memory.matrix("x", x, (rows, cols), x_stride)?;
+        let out = memory.matrix_mut("out", out, (rows, cols), out_stride)?;
+        Ok(chosen_isa(isa)?.log_softmax_columns(x, out)?)
+    }
+
+    /// Computes the log-softmax of every column in place, with the bits of
+    /// mantex_log_softmax_columns_f32().
+    fn mantex_log_softmax_columns_in_place_f32 / mantex_log_softmax_columns_in_place_f64(
+        rows: usize, cols: usize, x: *mut T, x_stride: usize, isa: isa,
+    ) |memory| {
+        chosen_isa(isa)?.log_softmax_columns_in_place(memory.matrix_mut("x", x, (rows, cols), x_stride)?);
+        Ok(())
+    }
+
+    /// Computes the log-sum-exp of every column of a matrix: x is rows x cols, out has one number
+    /// per column.
+    fn mantex_log_sum_exp_columns_f32 / mantex_log_sum_exp_columns_f64(
+        rows: usize, cols: usize, x: *const T, x_stride: usize, out: *mut T, isa: isa,
+    ) |memory| {
+        let x = memory.matrix("x", x, (rows, cols), x_stride)?;
+        Ok(chosen_isa(isa)?.log_sum_exp_columns(x, memory.output("out", out, cols)?)?)
+    }
+
     /// Computes the cross-entropy of the softmax of every row with the class of the row:
     /// losses[i] = ln(sum_k exp(z[i][k])) - z[i][classes[i]]. x is rows x cols; classes and losses
     /// have one element per row.

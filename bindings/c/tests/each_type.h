@@ -52,6 +52,30 @@ static void F(softmax_values)(mantex_isa isa)
     OK(F(mantex_log_softmax_in_place)(N, q, isa));
     CHECK(memcmp(y, q, N * sizeof *q) == 0);
 
+    /* Columns. */
+    REAL sums[N];
+    OK(F(mantex_softmax_columns)(ROWS, N, x, STRIDE, p, STRIDE, isa));
+    OK(F(mantex_log_softmax_columns)(ROWS, N, x, STRIDE, y, STRIDE, isa));
+    OK(F(mantex_log_sum_exp_columns)(ROWS, N, x, STRIDE, sums, isa));
+    memcpy(q, x, sizeof q);
+    OK(F(mantex_softmax_columns_in_place)(ROWS, N, q, STRIDE, isa));
+    memcpy(dx, x, sizeof q);
+    OK(F(mantex_log_softmax_columns_in_place)(ROWS, N, dx, STRIDE, isa));
+    for (size_t j = 0; j < N; j++) {
+        REAL column[ROWS];
+        for (size_t i = 0; i < ROWS; i++) column[i] = x[i * STRIDE + j];
+        F(reference)(ROWS, column, expected);
+        for (size_t i = 0; i < ROWS; i++) {
+            NEAR(p[i * STRIDE + j], expected[i], TOLERANCE);
+            NEAR(y[i * STRIDE + j], column[i] - sums[j], 10 * TOLERANCE);
+            NEAR(y[i * STRIDE + j], log((double)expected[i]), 10 * TOLERANCE);
+        }
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        CHECK(memcmp(p + i * STRIDE, q + i * STRIDE, N * sizeof *q) == 0);
+        CHECK(memcmp(y + i * STRIDE, dx + i * STRIDE, N * sizeof *q) == 0);
+    }
+
     OK(F(mantex_softmax_rows)(ROWS, N, x, STRIDE, p, STRIDE, &options));
     OK(F(mantex_log_softmax_rows)(ROWS, N, x, STRIDE, y, STRIDE, &options));
     OK(F(mantex_log_sum_exp_rows)(ROWS, N, x, STRIDE, losses, &options));
