@@ -640,7 +640,8 @@ mantex_status mantex_softmax_columns_f64(size_t rows,
                                          size_t out_stride,
                                          mantex_isa isa);
 
-/// Computes the softmax of every column in place, with the bits of mantex_softmax_columns_f32().
+/// Computes the softmax of every column in place, with the bits of
+/// mantex_softmax_columns_f32().
 mantex_status mantex_softmax_columns_in_place_f32(size_t rows,
                                                   size_t cols,
                                                   float *x,

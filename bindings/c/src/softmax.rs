@@ -204,7 +204,8 @@ twins! {
         Ok(chosen_isa(isa)?.softmax_columns(x, out)?)
     }
 
-    /// Computes the softmax of every column in place, with the bits of mantex_softmax_columns_f32().
+    /// Computes the softmax of every column in place, with the bits of
+    /// mantex_softmax_columns_f32().
     fn mantex_softmax_columns_in_place_f32 / mantex_softmax_columns_in_place_f64(
         rows: usize, cols: usize, x: *mut T, x_stride: usize, isa: isa,
     ) |memory| {
