@@ -142,7 +142,7 @@
 //! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `alloc` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA`; turns `alloc` on |
 //! | `alloc` | yes | a heap, which the solvers need |
-//! | `ndarray`, `faer`, `nalgebra` | no | views of the matrices of ndarray 0.17, faer 0.24 and nalgebra 0.35 as [`MatRef`] and [`MatMut`] and back, without copies |
+//! | `ndarray`, `faer`, `nalgebra` | no | views of the matrices of ndarray 0.17, faer 0.24, nalgebra 0.35 |
 //! | `serde` | no | options and results as data; reading invalid data is an error |
 //! | `rayon` | no | `mantex::parallel` and `parallel` of the builders: several threads, with the same bits; turns `std` on |
 //!

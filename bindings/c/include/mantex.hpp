@@ -476,8 +476,8 @@ public:
         detail::check(MANTEX_PICK(mantex_transport_plan, T)(handle(), cost.rows(), cost.cols(), cost.data(), cost.stride(),
                                                             out.data(), out.stride()));
     }
-    // Calls on_entry with the row, the column and the mass of every entry above the threshold, until
-    // it returns false; it may throw. The plan is not stored.
+    // Calls on_entry with the row, the column and the mass of every entry above the threshold,
+    // until it returns false; it may throw. The plan is not stored.
     void plan_entries(matrix<const T> cost, T threshold,
                       std::function<bool(std::size_t, std::size_t, double)> on_entry) const
     {
