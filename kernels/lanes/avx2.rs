@@ -28,6 +28,11 @@ impl InstructionSet for V3 {
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
         self.vectorize(f)
     }
+    type Short = Self;
+    #[inline(always)]
+    fn short(self) -> Self {
+        self
+    }
 }
 
 impl Lanes<f32> for V3 {

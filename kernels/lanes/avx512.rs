@@ -26,6 +26,19 @@ impl InstructionSet for V4 {
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
         self.vectorize(f)
     }
+    // Zen 4 takes two steps for each operation of 512 bits.
+    #[cfg(mantex_avx2)]
+    type Short = pulp::x86::V3;
+    #[cfg(not(mantex_avx2))]
+    type Short = Self;
+    #[inline(always)]
+    #[allow(clippy::explicit_auto_deref, reason = "`V4` itself without AVX2")]
+    fn short(self) -> Self::Short {
+        #[cfg(mantex_avx2)]
+        return *self;
+        #[cfg(not(mantex_avx2))]
+        self
+    }
 }
 
 impl Lanes<f32> for V4 {

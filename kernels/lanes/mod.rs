@@ -132,6 +132,10 @@ pub(crate) trait InstructionSet: Copy {
     /// Runs `f` with the features of the instruction set, in a function of its own that is not
     /// inlined. Use the macro `out_of_line`, which makes `f` a closure that is inlined into it.
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R;
+    /// Shorter vectors of the same CPU, for a single number. Results have the same bits.
+    type Short: Lanes<f64>;
+    /// The shorter vectors.
+    fn short(self) -> Self::Short;
 }
 
 /// Runs a block with the features of an instruction set, in a function of its own. That function is

@@ -17,6 +17,11 @@ impl InstructionSet for Neon {
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
         self.vectorize(f)
     }
+    type Short = Self;
+    #[inline(always)]
+    fn short(self) -> Self {
+        self
+    }
 }
 
 impl Lanes<f32> for Neon {

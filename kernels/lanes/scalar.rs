@@ -10,6 +10,11 @@ impl InstructionSet for Scalar {
     fn call_out_of_line<R>(self, f: impl FnOnce() -> R) -> R {
         f()
     }
+    type Short = Self;
+    #[inline(always)]
+    fn short(self) -> Self {
+        self
+    }
 }
 
 /// `a - quotient * b`, with both factors split into the leading 26 bits and the rest.

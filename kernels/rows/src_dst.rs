@@ -8,8 +8,7 @@ use core::marker::PhantomData;
 
 /// The source and the destination of a row: two slices of one length, one slice in place, or one
 /// slice that is only read.
-#[allow(unnameable_types, unreachable_pub, reason = "public only because it is an argument of an entry point")]
-pub struct SrcDst<'a, T> {
+pub(crate) struct SrcDst<'a, T> {
     /// The first element of the source.
     src: *const T,
     /// The first element of the destination: `src` in place, dangling if the row is only read.
@@ -25,16 +24,19 @@ pub struct SrcDst<'a, T> {
 }
 
 impl<'a, T> SrcDst<'a, T> {
-    /// From `x` to `out`; panics if their lengths differ.
+    /// From `x` to `out`, or from `out` to `out` without `x`; panics if their lengths differ.
     #[inline(always)]
-    pub(crate) fn new(x: &'a [T], out: &'a mut [T]) -> Self {
+    pub(in crate::kernels) fn new(x: Option<&'a [T]>, out: &'a mut [T]) -> Self {
+        let Some(x) = x else {
+            return Self::in_place(out);
+        };
         assert_eq!(x.len(), out.len());
         Self { dst: out.as_mut_ptr(), dst_len: out.len(), ..Self::reading(x) }
     }
 
     /// From `x` to `x`.
     #[inline(always)]
-    pub(crate) fn in_place(x: &'a mut [T]) -> Self {
+    fn in_place(x: &'a mut [T]) -> Self {
         let (dst, len) = (x.as_mut_ptr(), x.len());
         Self { src: dst, dst, src_len: len, dst_len: len, fill_is_zero: false, lifetime: PhantomData }
     }

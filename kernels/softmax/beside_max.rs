@@ -93,11 +93,14 @@ pub(super) fn logarithms_of_all<L: ExpLanes<T>, T: Float>(
 #[inline(always)]
 pub(super) fn logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &impl Row<T>) -> Logarithm {
     let len = row.len();
-    if !L::IS_SCALAR && (1..=L::N).contains(&len) {
-        return vectors_logarithm::<L, T>(l, &[load_up_to(l, row, 0, len)]);
+    if !L::IS_SCALAR && (1..=2 * L::N).contains(&len) {
+        if len <= L::N {
+            return vectors_logarithm::<L, T>(l, &[load_up_to(l, row, 0, len)]);
+        }
+        return vectors_logarithm::<L, T>(l, &[row.load(l, 0), load_up_to(l, row, L::N, len)]);
     }
     let mut tile = [l.splat(T::NEG_INFINITY); MAX_BESIDE_VECTORS];
-    let vectors = row.len().div_ceil(L::N).clamp(1, MAX_BESIDE_VECTORS);
+    let vectors = len.div_ceil(L::N).clamp(1, MAX_BESIDE_VECTORS);
     load_part(l, row, 0, &mut tile[..vectors]);
     let tile = &tile[..vectors];
     out_of_line!(l, { vectors_logarithm::<L, T>(l, tile) })
@@ -110,9 +113,9 @@ fn vectors_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &[L::V]) -> Logarithm 
     if max.to_f64().abs() >= MAX_MAXIMUM {
         return (f64::NAN, 0.0);
     }
-    let mut sum = PartialSum::new(l, max);
-    sum.add::<false>(l, row);
-    sum.logarithm(l)
+    let base = scaled_base(nearest_exponent(max));
+    let ((high, low), maxima) = sum_below::<L, T, false>(l, &UntabledExp::new(l), row, max, base);
+    PartialSum::<L, T> { max, high, low, maxima: f64::from(maxima) }.logarithm(l)
 }
 
 /// The logarithm of the sum of the exponentials of one row of any length, a part at a time, with
@@ -239,12 +242,12 @@ impl<L: ExpLanes<T>, T: Float> PartialSum<L, T> {
     /// The logarithm of the sum of the exponentials of the row.
     #[inline(always)]
     fn logarithm(&self, l: L) -> Logarithm {
-        let (d, m) = (l.double(), self.max.to_f64());
+        let (d, m) = (l.short(), self.max.to_f64());
         // In the order of `reduce_accumulators`.
         let (high, low) = if T::EPSILON > f64::EPSILON {
-            (d.reduce_sum(self.high), 0.0)
+            (l.double().reduce_sum(self.high), 0.0)
         } else {
-            reduce_accumulator(d, self.high, self.low)
+            reduce_accumulator(l.double(), self.high, self.low)
         };
         let (max, rest) = (d.splat(m), (d.splat(high), d.splat(low)));
         let p = factor(d, max, d.splat(nearest_exponent(self.max).to_f64()));
@@ -331,7 +334,9 @@ fn sum_below<L: ExpLanes<T>, T: Float, const LONG: bool>(
         for &x in last {
             let ([power], [p]) = exp_below(l, exp, [x], base, &mut count);
             let (e, error) = UntabledExp::scale(l, (power, p));
-            sum.0 = d.quiet_add(sum.0, l.to_double(e, error).0);
+            let e = l.to_double(e, error).0;
+            // In a row of one vector, the logarithm need not wait for a sum with 0.
+            sum.0 = if row.len() == 1 { e } else { d.quiet_add(sum.0, e) };
         }
     } else {
         for &x in row {

@@ -14,9 +14,14 @@ use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, S
 use crate::kernels::rows::{Row, SrcDst, fills_cache, load_up_to, map_row, mul_two_part};
 use core::ops::Range;
 
-/// Softmax of a slice.
+/// Softmax of a slice, from `x` to `out`, or in place without `x`.
 #[inline(always)]
-pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
+pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, x: Option<&[T]>, out: &mut [T]) {
+    let mut row = SrcDst::new(x, out);
+    // Not out of line: arguments of another function go through memory, for 10 to 20 ns.
+    if (1..=L::IN_FLIGHT * L::N).contains(&row.len()) && softmax_in_flight(l, &mut row) {
+        return;
+    }
     softmax_row(l, &mut row, 1.0, T::NAN);
 }
 
@@ -122,11 +127,6 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64,
             }
             return sum;
         }
-        if (1..=L::IN_FLIGHT * L::N).contains(&row.len())
-            && let Some(sum) = softmax_in_flight(l, &mut row, weight)
-        {
-            return sum;
-        }
         let sum = row_sum_exp_store(l, &mut row);
         normalize_stored(l, row.dst(), &sum, sum.scaled_reciprocal(weight), empty);
         sum
@@ -143,33 +143,30 @@ fn normalize_stored<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &ExtSum<
     }
 }
 
-/// The softmax of a row of at most [`ExpLanes::IN_FLIGHT`] vectors times `weight`, and the sum of
-/// its exponentials, which stay in registers. Returns `None`, and writes nothing, if base 1 does
-/// not fit the row.
+/// Softmax of a row of at most [`ExpLanes::IN_FLIGHT`] vectors, whose exponentials stay in
+/// registers. Returns false, and writes nothing, if base 1 does not fit the row.
 #[inline(always)]
-fn softmax_in_flight<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64) -> Option<ExtSum<T>> {
+fn softmax_in_flight<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> bool {
     match row.len().div_ceil(L::N) {
-        1 => softmax_vectors::<L, T, 1>(l, row, weight),
-        2 => softmax_vectors::<L, T, 2>(l, row, weight),
-        3 => softmax_vectors::<L, T, 3>(l, row, weight),
-        _ => softmax_vectors::<L, T, 4>(l, row, weight),
+        1 => softmax_vectors::<L, T, 1>(l, row),
+        2 => softmax_vectors::<L, T, 2>(l, row),
+        3 => softmax_vectors::<L, T, 3>(l, row),
+        _ => softmax_vectors::<L, T, 4>(l, row),
     }
 }
 
 /// [`softmax_in_flight`] of a row of `K` vectors.
 #[inline(always)]
-fn softmax_vectors<L: ExpLanes<T>, T: Float, const K: usize>(
-    l: L,
-    row: &mut impl Row<T>,
-    weight: f64,
-) -> Option<ExtSum<T>> {
-    let VectorSum { e, starts, sum, .. } = sum_of_vectors::<L, T, K>(l, row)?;
-    let (first, second) = sum.scaled_reciprocal(weight);
+fn softmax_vectors<L: ExpLanes<T>, T: Float, const K: usize>(l: L, row: &mut impl Row<T>) -> bool {
+    let Some(VectorSum { e, starts, sum, .. }) = sum_of_vectors::<L, T, K>(l, row) else {
+        return false;
+    };
+    let (first, second) = sum.scaled_reciprocal(1.0);
     let reciprocal = (l.splat(first), l.splat(second));
     for (e, start) in e.into_iter().zip(starts) {
         l.store_up_to(&mut row.dst()[start..], mul_two_part(l, e, reciprocal));
     }
-    Some(sum)
+    true
 }
 
 /// Softmax of a group of rows of at most a vector each, whose exponentials stay in registers.

@@ -27,13 +27,12 @@ enum Results<'a, T> {
     CrossEntropy(&'a [usize], &'a mut [T]),
 }
 
-/// Log-softmax of a slice.
+/// Log-softmax of a slice, from `x` to `out`, or in place without `x`.
 #[inline(always)]
-pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, mut row: SrcDst<'_, T>) {
-    out_of_line!(l, {
-        let (sum, ln) = row_logarithm(l, &mut row, f64::INFINITY);
-        write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN);
-    });
+pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: Option<&[T]>, out: &mut [T]) {
+    let mut row = SrcDst::new(x, out);
+    let (sum, ln) = row_logarithm(l, &mut row, f64::INFINITY);
+    write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN);
 }
 
 /// The logarithm of the sum of the exponentials of a slice.

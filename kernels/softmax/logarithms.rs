@@ -79,7 +79,7 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
     if failed_base_one && base_one == BaseOne::Required {
         return second_look(l, row);
     }
-    let ln = sum.ln_parts(l.double());
+    let ln = sum.ln_parts(l.short());
     if may_dominate && ln.0.abs() < exact_from { second_look(l, row) } else { (sum, ln) }
 }
 

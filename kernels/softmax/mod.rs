@@ -81,7 +81,7 @@ pub(crate) mod sum_exp;
 mod tile;
 pub(crate) mod tuning;
 
-pub(crate) use super::rows::{SrcDst, SrcDstRows};
+pub(crate) use super::rows::SrcDstRows;
 pub(crate) use cross_entropy::IGNORED;
 pub(crate) use ext_sum::ExtSum;
 pub(crate) use logits::{Logits, RowLengths};

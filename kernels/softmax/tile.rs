@@ -26,7 +26,7 @@ pub(super) fn load_part<L: Lanes<T>, T: Float>(l: L, row: &impl Row<T>, start: u
 /// The maximum of a row. NaN is ignored.
 #[inline(always)]
 pub(super) fn row_maximum<L: Lanes<T>, T: Float>(l: L, row: &[L::V]) -> T {
-    l.reduce_max(row_maxima(l, row))
+    if let [x] = row { l.reduce_max(*x) } else { l.reduce_max(row_maxima(l, row)) }
 }
 
 /// The maxima of the lanes of a row, in two chains. NaN is ignored.

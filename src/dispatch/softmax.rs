@@ -2,15 +2,15 @@
 
 #[cfg(feature = "softmax")]
 use crate::kernels::softmax::{
-    ExtSum, Logits, SrcDst, backward, columns, cross_entropy, ext_sum, forward, log_rows, stablemax,
+    ExtSum, Logits, backward, columns, cross_entropy, ext_sum, forward, log_rows, stablemax,
 };
 #[cfg(feature = "softmax")]
 use crate::matrix::{MatMut, MatRef};
 
 #[cfg(feature = "softmax")]
 crate::dispatch::entry_points! {
-    inline forward::softmax(row: SrcDst<'_, T>);
-    inline log_rows::log_softmax(row: SrcDst<'_, T>);
+    call forward::softmax(x: Option<&[T]>, out: &mut [T]);
+    call log_rows::log_softmax(x: Option<&[T]>, out: &mut [T]);
     inline log_rows::log_sum_exp(x: &[T]) -> T;
     call forward::softmax_rows(x: Logits<'_, T>);
     call log_rows::log_softmax_rows(x: Logits<'_, T>);

@@ -2,7 +2,7 @@
 
 use crate::check::Shape;
 use crate::dispatch::functions_and_isa_methods;
-use crate::kernels::softmax::{Logits, SrcDst, SrcDstRows};
+use crate::kernels::softmax::{Logits, SrcDstRows};
 use crate::real::Element;
 use crate::{Error, MatMut, MatRef, check};
 
@@ -29,7 +29,7 @@ functions_and_isa_methods! {
     /// ```
     fn softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        T::softmax(road, SrcDst::new(x, out));
+        T::softmax(road, Some(x), out);
         Ok(())
     }
 }
@@ -49,7 +49,7 @@ functions_and_isa_methods! {
     /// mantex::softmax_in_place(&mut x);
     /// assert_eq!(x, [0.25; 4]);
     /// ```
-    fn softmax_in_place(x: &mut [T]) |road| { T::softmax(road, SrcDst::in_place(x)) }
+    fn softmax_in_place(x: &mut [T]) |road| { T::softmax(road, None, x) }
 }
 
 functions_and_isa_methods! {
@@ -74,7 +74,7 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
-        T::log_softmax(road, SrcDst::new(x, out));
+        T::log_softmax(road, Some(x), out);
         Ok(())
     }
 }
@@ -92,7 +92,7 @@ functions_and_isa_methods! {
     /// mantex::log_softmax_in_place(&mut x);
     /// assert!((x[0] + 2.0_f32.ln()).abs() < 1e-6);
     /// ```
-    fn log_softmax_in_place(x: &mut [T]) |road| { T::log_softmax(road, SrcDst::in_place(x)) }
+    fn log_softmax_in_place(x: &mut [T]) |road| { T::log_softmax(road, None, x) }
 }
 
 functions_and_isa_methods! {
