@@ -8,7 +8,8 @@ use core::marker::PhantomData;
 
 /// The source and the destination of a row: two slices of one length, one slice in place, or one
 /// slice that is only read.
-pub(crate) struct SrcDst<'a, T> {
+#[allow(unnameable_types, unreachable_pub, reason = "public only because it is an argument of an entry point")]
+pub struct SrcDst<'a, T> {
     /// The first element of the source.
     src: *const T,
     /// The first element of the destination: `src` in place, dangling if the row is only read.
@@ -24,19 +25,25 @@ pub(crate) struct SrcDst<'a, T> {
 }
 
 impl<'a, T> SrcDst<'a, T> {
-    /// From `x` to `out`, or from `out` to `out` without `x`; panics if their lengths differ.
+    /// From `x` to `out`; panics if their lengths differ.
     #[inline(always)]
-    pub(in crate::kernels) fn new(x: Option<&'a [T]>, out: &'a mut [T]) -> Self {
-        let Some(x) = x else {
-            return Self::in_place(out);
-        };
+    pub(crate) fn new(x: &'a [T], out: &'a mut [T]) -> Self {
         assert_eq!(x.len(), out.len());
         Self { dst: out.as_mut_ptr(), dst_len: out.len(), ..Self::reading(x) }
     }
 
+    /// From `x` to `out`, or from `out` to `out` without `x`; panics if their lengths differ.
+    #[inline(always)]
+    pub(in crate::kernels) fn new_or_in_place(x: Option<&'a [T]>, out: &'a mut [T]) -> Self {
+        match x {
+            Some(x) => Self::new(x, out),
+            None => Self::in_place(out),
+        }
+    }
+
     /// From `x` to `x`.
     #[inline(always)]
-    fn in_place(x: &'a mut [T]) -> Self {
+    pub(crate) fn in_place(x: &'a mut [T]) -> Self {
         let (dst, len) = (x.as_mut_ptr(), x.len());
         Self { src: dst, dst, src_len: len, dst_len: len, fill_is_zero: false, lifetime: PhantomData }
     }

@@ -30,7 +30,7 @@ enum Results<'a, T> {
 /// Log-softmax of a slice, from `x` to `out`, or in place without `x`.
 #[inline(always)]
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: Option<&[T]>, out: &mut [T]) {
-    let mut row = SrcDst::new(x, out);
+    let mut row = SrcDst::new_or_in_place(x, out);
     let (sum, ln) = row_logarithm(l, &mut row, f64::INFINITY);
     write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN);
 }

@@ -278,7 +278,7 @@ fn stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let (c, p) = (l.splat(c), l.splat(p));
     map_row_by_length(
         l,
-        &mut SrcDst::new(Some(x), out),
+        &mut SrcDst::new(x, out),
         #[inline(always)]
         |x| l.quiet_mul(stable_weights(l, x, c), p),
     );
@@ -295,7 +295,7 @@ fn log_stablemax<L: WideLanes<T>, T: Float>(l: L, x: &[T], out: &mut [T]) {
     let (high, low, neg_infinity) = (l.splat(T::LN2_HI), l.splat(T::LN2_LO), l.splat(T::NEG_INFINITY));
     map_row_by_length(
         l,
-        &mut SrcDst::new(Some(x), out),
+        &mut SrcDst::new(x, out),
         #[inline(always)]
         |x| {
             let (e, r) = ln(l, one_plus_abs(l, x));
