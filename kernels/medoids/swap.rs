@@ -5,7 +5,6 @@ use super::masked_scan::{masked_scan, relative_error};
 use super::tuning::{MAX_MASKED_K, SCAN_ROWS, max_masked_k};
 use super::{CandidateSums, FoundSwap, NearestRef, PossibleSwap, Scan, candidate_rows, weighted};
 use crate::kernels::lanes::{Float, IndexLanes, Lanes, WideLanes, out_of_line};
-use crate::matrix::MatRef;
 
 /// Returns whether some swap of a candidate with these sums may change the loss by less than
 /// `limit`. The relative error of each sum is at most `error`; `slack` bounds the absolute error
@@ -139,13 +138,6 @@ fn first_masked_swap<L: IndexLanes<T> + WideLanes<T> + Lanes<f64>, T: Float, con
         }
     }
     Ok(None)
-}
-
-/// Returns whether a scan of these rows for k medoids keeps the sums of the candidates that it
-/// scans together; see [`CandidateSums::ready`].
-#[inline(always)]
-pub(crate) fn keeps_candidate_sums<L: Lanes<T>, T: Float>(_: L, _rows: MatRef<'_, T>, k: usize) -> bool {
-    k > max_masked_k::<L, T>()
 }
 
 /// Returns the first candidate with a swap that may change the loss by less than the limit. Fails

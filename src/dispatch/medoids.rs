@@ -14,7 +14,6 @@ crate::dispatch::entry_points! {
     call validation::all_finite_non_negative(row: &[T]) -> bool;
     call build::losses_with(d: MatRef<'_, T>, candidates: &[usize], d1: &[T], weights: &[T], losses: &mut [f64]);
     call swap::first_improving_swap(scan: Scan<'_, T>, near: NearestRef<'_, T>, sums: CandidateSums<'_>) -> FoundSwap;
-    call swap::keeps_candidate_sums(rows: MatRef<'_, T>, k: usize) -> bool;
     call nearest::add_medoids(d: MatRef<'_, T>, medoids: &[usize], first: usize, near: NearestMut<'_, T>);
     call nearest::list_affected(row: &[T], cluster: usize, ranked: RankedRef<'_, T>, affected: &mut [u32]) -> usize;
     call nearest::assign_nearest(d: MatRef<'_, T>, labels: &mut [usize], distances: &mut [T]);

@@ -173,9 +173,8 @@ impl<'a, T: Real> Cache<'a, T> {
         self.listed = None;
     }
 
-    /// Makes `candidate` the medoid of `cluster`. Returns whether candidates that were ready still
-    /// are.
-    pub(super) fn swap(&mut self, candidate: usize, cluster: usize) -> bool {
+    /// Makes `candidate` the medoid of `cluster`.
+    pub(super) fn swap(&mut self, candidate: usize, cluster: usize) {
         self.list_affected(candidate, cluster);
         self.listed = None;
         self.replicas.replace(cluster);
@@ -183,16 +182,13 @@ impl<'a, T: Real> Cache<'a, T> {
         self.medoids[cluster] = candidate;
         self.clusters[candidate] = cluster as u32;
         self.update_rankings(candidate);
-        let mut is_ready = self.affected_count <= self.dissimilarities.objects() / RESCAN_FRACTION;
-        if !is_ready {
+        if self.affected_count > self.dissimilarities.objects() / RESCAN_FRACTION {
             self.scanned.ready = 0;
         }
         self.update_nearest();
         if self.changes > self.dissimilarities.objects() || !self.magnitude.is_finite() {
             self.update_sums();
-            is_ready = false;
         }
-        is_ready
     }
 
     /// Inserts the new medoid `candidate` into the rankings of the affected objects, and removes

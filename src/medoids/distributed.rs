@@ -20,8 +20,8 @@
 //!
 //! A wave begins with a block of candidates per rank and doubles while no swap is found. One
 //! process goes on with the sums of the candidates that it scanned together with the last swap's.
-//! So do the ranks: those sums round differently from new ones, and may name another of two equally
-//! good clusters.
+//! Ranks sum theirs anew. Such sums round differently, but both lead to the same swap: of clusters
+//! that rounding may have put in the wrong order, a scan names the first.
 
 use super::cache::Cache;
 use super::input::{check_initial_medoids, check_row, check_weights};
@@ -31,8 +31,8 @@ use super::options::Algorithm;
 use super::replicas::OwnCandidates;
 use super::verify::Swap;
 use crate::error::IsaName;
+use crate::kernels::medoids::PossibleSwap;
 use crate::kernels::medoids::tuning::SCAN_ROWS;
-use crate::kernels::medoids::{PossibleSwap, Scan};
 use crate::real::Element;
 use crate::reduce::{Fingerprint, agree};
 use crate::{Error, MatRef, Real, Reduce, check};
@@ -109,16 +109,10 @@ pub(super) fn fasterpam_pass<T: Real>(
     reduce: &mut dyn Reduce,
 ) -> Result<(usize, usize), Error> {
     let (n, d) = (candidates.len(), cache.dissimilarities());
-    let keeps_sums = T::keeps_candidate_sums(d.road, d.matrix, cache.medoids().len());
     let min_wave = SCAN_ROWS.saturating_mul(reduce.ranks());
     let (mut at, mut swaps, mut wave) = (0, 0, min_wave);
-    // One process has the sums of the candidates before this position, and scans those from it on
-    // in groups of `SCAN_ROWS`.
-    let mut ready_end = 0;
     while at < n && *unsuccessful < n {
-        let to = n.min(at + (n - *unsuccessful));
-        let are_ready = at < ready_end;
-        let end = if are_ready { ready_end } else { to.min(at.saturating_add(wave)) };
+        let end = n.min(at + (n - *unsuccessful).min(wave));
         let found = first_swap(cache, candidates, own, own.before(at)..own.before(end), 0.0);
         let Some(first) = first_position(found, reduce)? else {
             *unsuccessful += end - at;
@@ -128,20 +122,9 @@ pub(super) fn fasterpam_pass<T: Real>(
         };
         let cluster = found.map_or(0, |found| found.swap.cluster);
         let cluster = cache.replicas.fetch_next(d, candidates[first], cluster, reduce)?;
-        let group = ready_end + (first.max(ready_end) - ready_end) / SCAN_ROWS * SCAN_ROWS;
-        let group_end = match () {
-            () if are_ready => ready_end,
-            () if keeps_sums && to - group >= SCAN_ROWS => group + SCAN_ROWS,
-            () => first + 1,
-        };
-        let rest = own.before(first + 1)..own.before(group_end);
-        if are_ready {
-            cache.scanned.ready = rest.len();
-        } else {
-            sum_again(cache, &own.rows()[rest]);
-        }
-        let are_ready = cache.swap(candidates[first], cluster);
-        ready_end = if are_ready { group_end } else { first + 1 };
+        // The next scan does not go on where the last one of this rank ended.
+        cache.scanned.ready = 0;
+        cache.swap(candidates[first], cluster);
         (at, wave, *unsuccessful) = (first + 1, min_wave, 0);
         swaps += 1;
     }
@@ -212,21 +195,4 @@ fn first_position(own: Option<Found>, reduce: &mut dyn Reduce) -> Result<Option<
     let mut first = [own.map_or(f64::NEG_INFINITY, |found| -(found.position as f64))];
     reduce.max(&mut first)?;
     Ok((first[0] > f64::NEG_INFINITY).then_some(-first[0] as usize))
-}
-
-/// Sums the candidates of these rows, fewer than [`SCAN_ROWS`], which are ready then.
-fn sum_again<T: Real>(cache: &mut Cache<'_, T>, rows: &[usize]) {
-    let mut scanned = core::mem::take(&mut cache.scanned);
-    if let Some(&first) = rows.first() {
-        let mut candidates = [first; SCAN_ROWS];
-        candidates[SCAN_ROWS - rows.len()..].copy_from_slice(rows);
-        scanned.ready = 0;
-        // No change is below this limit: only the sums are wanted.
-        let limit = f64::NEG_INFINITY;
-        let scan = Scan { d: cache.dissimilarities().matrix, candidates: &candidates, limit, validated: true };
-        let _ = cache.scan_here(scan, &mut scanned);
-        scanned.candidates = candidates;
-    }
-    scanned.ready = rows.len();
-    cache.scanned = scanned;
 }
