@@ -158,3 +158,13 @@ pub(crate) fn log2(x: f64) -> f64 {
     let (m, e) = split_exponent(x);
     e + ln_mantissa(m) * core::f64::consts::LOG2_E
 }
+
+/// Replaces each number by its logarithm to base 2; all numbers are positive and normal.
+#[inline(always)]
+pub(crate) fn log2_each<L: Lanes<f64>>(l: L, x: &mut [f64]) {
+    let log2_e = l.splat(core::f64::consts::LOG2_E);
+    for x in x.chunks_mut(L::N) {
+        let (e, r) = ln::<L, f64>(l, l.load_tail(x, 1.0));
+        l.store_tail(x, l.mul_add(r, log2_e, e));
+    }
+}

@@ -17,7 +17,7 @@
 
 use super::Problem;
 use super::potentials::PotentialsRef;
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, InstructionSet, Lanes, out_of_line};
 use crate::kernels::math::exp::exp2;
 use crate::kernels::math::ln::log2;
 
@@ -63,72 +63,83 @@ pub struct Values {
     pub(crate) divergence: f64,
 }
 
-/// The sum, in eight interleaved parts, which the compiler can vectorize.
+/// The sum, in eight interleaved parts, which the compiler can vectorize; out of line.
 #[inline(always)]
-fn interleaved_sum(x: &[f64]) -> f64 {
-    let mut parts = [0.0; 8];
-    let chunks = x.chunks_exact(8);
-    let mut total = 0.0;
-    for x in chunks.remainder() {
-        total += x;
-    }
-    for chunk in chunks {
-        for lane in 0..8 {
-            parts[lane] += chunk[lane];
+fn interleaved_sum<L: InstructionSet>(l: L, x: &[f64]) -> f64 {
+    out_of_line!(l, {
+        let mut parts = [0.0; 8];
+        let chunks = x.chunks_exact(8);
+        let mut total = 0.0;
+        for x in chunks.remainder() {
+            total += x;
         }
-    }
-    for part in parts {
-        total += part;
-    }
-    total
+        for chunk in chunks {
+            for lane in 0..8 {
+                parts[lane] += chunk[lane];
+            }
+        }
+        for part in parts {
+            total += part;
+        }
+        total
+    })
 }
 
-/// Computes the base-2 logarithms and the entries of the plan in row `at` of those with mass.
+/// Computes the base-2 logarithms and the entries of the plan in row `at` of those with mass, out
+/// of line.
 #[inline(always)]
-fn plan_row<T: Float>(
+fn plan_row<L: InstructionSet, T: Float>(
+    l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
     at: usize,
     log2_plan_row: &mut [f64],
     plan_row: &mut [f64],
 ) {
-    let (shift, eta) = (potentials.u[at] + p.log2_a[at], p.eta.to_f64());
-    let costs = p.cost.row(p.support[at]);
-    for (((log, entry), &g), cost) in log2_plan_row.iter_mut().zip(plan_row).zip(potentials.g).zip(costs) {
-        let y = (shift + g) - eta * cost.to_f64();
-        // Without mass, the cost does not matter.
-        *log = if g > f64::NEG_INFINITY { y } else { f64::NEG_INFINITY };
-        *entry = exp2(*log);
-    }
+    out_of_line!(l, {
+        let (shift, eta) = (potentials.u[at] + p.log2_a[at], p.eta.to_f64());
+        let costs = p.cost.row(p.support[at]);
+        for (((log, entry), &g), cost) in log2_plan_row.iter_mut().zip(plan_row).zip(potentials.g).zip(costs) {
+            let y = (shift + g) - eta * cost.to_f64();
+            // Without mass, the cost does not matter.
+            *log = if g > f64::NEG_INFINITY { y } else { f64::NEG_INFINITY };
+            *entry = exp2(*log);
+        }
+    });
 }
 
 /// The values of the plan that the potentials define.
 #[inline(always)]
 pub(crate) fn objective<L: Lanes<T>, T: Float>(
-    _: L,
+    l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
     w: &mut Scratch<'_>,
 ) -> Values {
-    let mass = add_up_plan(p, potentials, w);
+    let mass = add_up_plan(l, p, potentials, w);
     let entropy_terms = &*w.column_terms;
-    let (cost, entropy) = (interleaved_sum(w.column_costs), interleaved_sum(entropy_terms));
-    let linear_term = scale_columns(p, potentials, w);
-    add_up_divergence(p, potentials, w, Values { mass, cost, entropy, linear_term, divergence: 0.0 })
+    let (cost, entropy) = (interleaved_sum(l, w.column_costs), interleaved_sum(l, entropy_terms));
+    let linear_term = scale_columns(l, p, potentials, w);
+    add_up_divergence(l, p, potentials, w, Values { mass, cost, entropy, linear_term, divergence: 0.0 })
 }
 
 /// The first read: computes the factors of the rows, and for each column the sums of the scaled
 /// plan, of the costs and of the entropy. Returns the mass of the plan.
 #[inline(always)]
-fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> f64 {
+fn add_up_plan<L: InstructionSet, T: Float>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    w: &mut Scratch<'_>,
+) -> f64 {
     let entropy_terms = &mut *w.column_terms;
     w.column_sums.fill(0.0);
     w.column_costs.fill(0.0);
     entropy_terms.fill(0.0);
     let mut mass = 0.0;
     for (at, &i) in p.support.iter().enumerate() {
-        plan_row(p, potentials, at, w.log2_plan_row, w.plan_row);
-        let row_sum = interleaved_sum(w.plan_row);
+        plan_row(l, p, potentials, at, w.log2_plan_row, w.plan_row);
+        let row_sum = interleaved_sum(l, w.plan_row);
         mass += row_sum;
         let scale = (p.a[at] / row_sum).min(1.0);
         w.row_scales[at] = scale;
@@ -147,8 +158,13 @@ fn add_up_plan<T: Float>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &
 /// Between the reads: computes the factors and the deficits of the columns, for b scaled to the
 /// total of a. Returns the share of the columns in the linear term.
 #[inline(always)]
-fn scale_columns<T>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> f64 {
-    let level = interleaved_sum(p.a) / interleaved_sum(p.b);
+fn scale_columns<L: InstructionSet, T>(
+    l: L,
+    p: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    w: &mut Scratch<'_>,
+) -> f64 {
+    let level = interleaved_sum(l, p.a) / interleaved_sum(l, p.b);
     let mut linear_term = 0.0;
     let columns = w.column_sums.iter().zip(&mut *w.column_scales).zip(&mut *w.column_deficits);
     for ((&b, &g), ((&column_sum, column_scale), column_deficit)) in p.b.iter().zip(potentials.g).zip(columns) {
@@ -164,23 +180,24 @@ fn scale_columns<T>(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut S
 
 /// The second read: computes the divergence, and adds the share of the rows to the linear term.
 #[inline(always)]
-fn add_up_divergence<T: Float>(
+fn add_up_divergence<L: InstructionSet, T: Float>(
+    l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,
     w: &mut Scratch<'_>,
     mut values: Values,
 ) -> Values {
-    let total_deficit = interleaved_sum(w.column_deficits);
+    let total_deficit = interleaved_sum(l, w.column_deficits);
     let divergence_terms = &mut *w.column_terms;
     divergence_terms.fill(0.0);
     for at in 0..p.support.len() {
-        plan_row(p, potentials, at, w.log2_plan_row, w.plan_row);
+        plan_row(l, p, potentials, at, w.log2_plan_row, w.plan_row);
         let (a, scale) = (p.a[at], w.row_scales[at]);
         values.linear_term += a * (potentials.u[at] + p.log2_a[at]);
         for ((scaled, &entry), &column_scale) in w.scaled_row.iter_mut().zip(&*w.plan_row).zip(&*w.column_scales) {
             *scaled = (scale * entry) * column_scale;
         }
-        let deficit = a - interleaved_sum(w.scaled_row);
+        let deficit = a - interleaved_sum(l, w.scaled_row);
         let has_deficit = deficit > ROUNDING_DEFICIT * a && total_deficit > 0.0;
         let share = if has_deficit { deficit / total_deficit } else { 0.0 };
         let rounding = w.scaled_row.iter().zip(&*w.column_deficits);
@@ -192,6 +209,6 @@ fn add_up_divergence<T: Float>(
             *term += if rounded > 0.0 { rounded * relative - rounded + entry } else { entry };
         }
     }
-    values.divergence = interleaved_sum(divergence_terms);
+    values.divergence = interleaved_sum(l, divergence_terms);
     values
 }

@@ -7,9 +7,9 @@ use super::gibbs::{GibbsEval, RowSum, add_block, at_most_finite, column_floor, f
 use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns, max_abs_potential};
 use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, PREFETCH_BYTES, UPDATE_ROWS};
 use super::{Band, Exchange, PlanSummary, Problem, Workspace, band_sums};
-use crate::kernels::lanes::{Float, Lanes};
-use crate::kernels::math::exp::{Exp2, ExpLanes, exp2, pow2};
-use crate::kernels::math::ln::{ln, log2};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
+use crate::kernels::math::exp::{ExpLanes, exp2, exp2_each, pow2};
+use crate::kernels::math::ln::{log2, log2_each};
 
 /// A block of rows of the Gibbs matrix that a pass has evaluated.
 struct EvaluatedBlock<'a, T> {
@@ -110,8 +110,8 @@ fn overflown_cost<T: Float>(block: &EvaluatedBlock<'_, T>, i: usize, weight: f64
     total
 }
 
-/// The rows of an iteration in the log domain: their sums, in [`Band::row_scratch`], their shifts,
-/// and the sums of the columns with the new U.
+/// The rows of an iteration in the log domain, out of line: their sums, in [`Band::row_scratch`],
+/// their shifts, and the sums of the columns with the new U.
 #[inline(always)]
 pub(crate) fn log_rows<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     l: L,
@@ -121,42 +121,45 @@ pub(crate) fn log_rows<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     columns: SplitColumns<'_, T>,
     band: &mut Band<'_, T>,
 ) {
-    sum_rows::<L, T, false>(
-        l,
-        p,
-        potentials,
-        columns,
-        band,
-        #[inline(always)]
-        |block| {
-            let (mut weights, sums) = ([1.0; BLOCK_ROWS], block.totals.map(|total| total.sum));
-            if relaxation.is_off() {
-                for i in 0..block.len {
-                    weights[i] = p.a[block.first + i] / sums[i];
+    out_of_line!(l, {
+        sum_rows::<L, T, false>(
+            l,
+            p,
+            potentials,
+            columns,
+            band,
+            #[inline(always)]
+            |block| {
+                let (mut weights, sums) = ([1.0; BLOCK_ROWS], block.totals.map(|total| total.sum));
+                if relaxation.is_off() {
+                    for i in 0..block.len {
+                        weights[i] = p.a[block.first + i] / sums[i];
+                    }
+                    return [weights, sums, block.shifts];
                 }
-                return [weights, sums, block.shifts];
-            }
-            let mut log2_sums = sums;
-            log2_each(l, &mut log2_sums);
-            for i in 0..block.len {
-                let shift = block.shifts[i];
-                weights[i] = relaxation.apply(potentials.u[block.first + i], shift - log2_sums[i]) - shift;
-            }
-            exp2_each(l, &mut weights);
-            for (weight, a) in weights.iter_mut().zip(&p.a[block.first..]) {
-                *weight *= a;
-            }
-            [weights, sums, block.shifts]
-        },
-    );
+                let mut log2_sums = sums;
+                log2_each(l, &mut log2_sums);
+                for i in 0..block.len {
+                    let shift = block.shifts[i];
+                    weights[i] = relaxation.apply(potentials.u[block.first + i], shift - log2_sums[i]) - shift;
+                }
+                exp2_each(l, &mut weights);
+                for (weight, a) in weights.iter_mut().zip(&p.a[block.first..]) {
+                    *weight *= a;
+                }
+                [weights, sums, block.shifts]
+            },
+        );
+    });
 }
 
-/// The end of an iteration in the log domain, after all rows: the new U, then the new G, both
-/// over-relaxed. Returns the marginal error *before* the iteration, without a pass of its own.
-/// Without over-relaxation that is the L1 error of the row marginals, because the last iteration
-/// met the column marginals. With it, the L1 error of the columns between both updates is added.
+/// The end of an iteration in the log domain, after all rows, out of line: the new U, then the new
+/// G, both over-relaxed. Returns the marginal error *before* the iteration, without a pass of its
+/// own. Without over-relaxation that is the L1 error of the row marginals, because the last
+/// iteration met the column marginals. With it, the L1 error of the columns between both updates is
+/// added.
 #[inline(always)]
-pub(crate) fn update_potentials<L: ExpLanes<f64>, T: Float>(
+pub(crate) fn update_potentials<L: Lanes<T> + ExpLanes<f64>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
@@ -164,19 +167,26 @@ pub(crate) fn update_potentials<L: ExpLanes<f64>, T: Float>(
     w: &mut Workspace<'_, T>,
     ranks: &mut dyn Exchange,
 ) -> f64 {
-    let (error, largest_factor) = update_rows(l, p, relaxation, potentials, w);
-    let mut errors = [error];
-    let mut largest = [largest_factor, max_abs_potential(potentials.u, &[], &[])];
-    ranks.reduce_sum(w.band.column_sums, &mut errors);
-    ranks.reduce_max(&mut largest);
-    let ([mut error], [largest_factor, max_abs_u]) = (errors, largest);
-    apply_factors(w);
-    if !relaxation.is_off() {
-        error += column_error(w.band.column_sums, p.b);
-    }
-    update_columns(l, p, (relaxation, column_floor::<T>(largest_factor)), potentials, w, ranks);
-    potentials.update_max_abs_with(max_abs_u, p);
-    error
+    out_of_line!(l, {
+        let (shifts, sums) = (&*w.band.shifts, &*w.band.row_scratch);
+        let (error, largest_factor) = update_rows(l, relaxation, potentials.u, (shifts, sums), p.a);
+        let mut errors = [error];
+        let mut largest = [largest_factor, max_abs_potential(potentials.u, &[], &[])];
+        ranks.reduce_sum(w.band.column_sums, &mut errors);
+        ranks.reduce_max(&mut largest);
+        let ([mut error], [largest_factor, max_abs_u]) = (errors, largest);
+        apply_factors(w);
+        if !relaxation.is_off() {
+            error += column_error(w.band.column_sums, p.b);
+        }
+        let (floor, sums) = (column_floor::<T>(largest_factor), (&*w.band.column_sums, &mut *w.wide_column_scratch));
+        let unstable = update_columns(l, (relaxation, floor), potentials.g, sums, (p.b, p.log2_b), w.unstable);
+        if unstable > 0 {
+            stabilized_columns(l, p, potentials, w, unstable, ranks);
+        }
+        potentials.update_max_abs_with(max_abs_u, p);
+        error
+    })
 }
 
 /// A whole iteration in the log domain, on one thread: its kernels in one call.
@@ -195,90 +205,75 @@ pub(crate) fn log_iteration<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     update_potentials(l, p, relaxation, potentials, w, ranks)
 }
 
-/// Computes the new U. Returns the L1 error of the row marginals with the old U, and the largest
-/// factor by which a row of the Gibbs matrix was added to the column sums, relative to its mass.
+/// Computes the new U from the shifts and the sums of the rows, out of line, for costs of both
+/// types. Returns the L1 error of the row marginals with the old U, and the largest factor by which
+/// a row of the Gibbs matrix was added to the column sums, relative to its mass.
 #[inline(always)]
-fn update_rows<L: ExpLanes<f64>, T: Float>(
+fn update_rows<L: ExpLanes<f64>>(
     l: L,
-    p: &Problem<'_, T>,
     relaxation: Relaxation,
-    potentials: &mut PotentialsMut<'_>,
-    w: &mut Workspace<'_, T>,
+    u: &mut [f64],
+    (shifts, sums): (&[f64], &[f64]),
+    a: &[f64],
 ) -> (f64, f64) {
-    let (mut error, mut largest) = (0.0, 0.0);
-    let steps = potentials.u.chunks_mut(UPDATE_ROWS).zip(w.band.shifts.chunks(UPDATE_ROWS));
-    let sums = w.band.row_scratch.chunks(UPDATE_ROWS).zip(p.a.chunks(UPDATE_ROWS));
-    for ((u, shifts), (sums, a)) in steps.zip(sums) {
-        // The factor from the row sums to those with the old U, divided by a.
-        let (mut factors, mut log2_sums) = ([0.0; UPDATE_ROWS], [1.0; UPDATE_ROWS]);
-        for (factor, (u, shift)) in factors.iter_mut().zip(u.iter().zip(shifts)) {
-            *factor = u - shift;
+    out_of_line!(l, {
+        let (mut error, mut largest) = (0.0, 0.0);
+        let steps = u.chunks_mut(UPDATE_ROWS).zip(shifts.chunks(UPDATE_ROWS));
+        let sums = sums.chunks(UPDATE_ROWS).zip(a.chunks(UPDATE_ROWS));
+        for ((u, shifts), (sums, a)) in steps.zip(sums) {
+            // The factor from the row sums to those with the old U, divided by a.
+            let (mut factors, mut log2_sums) = ([0.0; UPDATE_ROWS], [1.0; UPDATE_ROWS]);
+            for (factor, (u, shift)) in factors.iter_mut().zip(u.iter().zip(shifts)) {
+                *factor = u - shift;
+            }
+            log2_sums[..sums.len()].copy_from_slice(sums);
+            exp2_each(l, &mut factors);
+            log2_each(l, &mut log2_sums);
+            for ((sum, a), factor) in sums.iter().zip(a).zip(&factors) {
+                error += (a * (sum * factor) - a).abs();
+            }
+            for ((u, &shift), &log2_sum) in u.iter_mut().zip(shifts).zip(&log2_sums) {
+                *u = relaxation.apply(*u, shift - log2_sum);
+                largest = if *u - shift > largest { *u - shift } else { largest };
+            }
         }
-        log2_sums[..sums.len()].copy_from_slice(sums);
-        exp2_each(l, &mut factors);
-        log2_each(l, &mut log2_sums);
-        for ((sum, a), factor) in sums.iter().zip(a).zip(&factors) {
-            error += (a * (sum * factor) - a).abs();
-        }
-        for ((u, &shift), &log2_sum) in u.iter_mut().zip(shifts).zip(&log2_sums) {
-            *u = relaxation.apply(*u, shift - log2_sum);
-            largest = if *u - shift > largest { *u - shift } else { largest };
-        }
-    }
-    (error, exp2(largest))
+        (error, exp2(largest))
+    })
 }
 
-/// Computes the new G. Column sums below the floor are not accurate.
+/// Computes the new G of the columns with mass whose sums are accurate, which are at least the
+/// floor, out of line, for costs of both types. Returns the number of the others, which are the
+/// first of `unstable`.
 #[inline(always)]
-fn update_columns<L: Lanes<f64>, T: Float>(
+fn update_columns<L: Lanes<f64>>(
     l: L,
-    p: &Problem<'_, T>,
     (relaxation, floor): (Relaxation, f64),
-    potentials: &mut PotentialsMut<'_>,
-    w: &mut Workspace<'_, T>,
-    ranks: &mut dyn Exchange,
-) {
-    let accurate = floor..f64::INFINITY;
-    let log2_sums = &mut *w.wide_column_scratch;
-    for (x, &sum) in log2_sums.iter_mut().zip(&*w.band.column_sums) {
-        *x = if accurate.contains(&sum) { sum } else { 1.0 };
-    }
-    log2_each(l, log2_sums);
-    let sums = log2_sums.iter().zip(&*w.band.column_sums);
-    for ((g, (&log2_sum, &sum)), &log2_b) in potentials.g.iter_mut().zip(sums).zip(p.log2_b) {
-        *g = if accurate.contains(&sum) { relaxation.apply(*g, *g + (log2_b - log2_sum)) } else { *g };
-    }
-    let mut count = 0;
-    for (j, (&sum, &b)) in w.band.column_sums.iter().zip(p.b).enumerate() {
-        // Without a branch on the sum: every index is written, and those of unstable columns stay.
-        w.unstable[count] = j;
-        count += usize::from(b > 0.0 && !accurate.contains(&sum));
-        if count == w.unstable.len() {
-            break;
+    g: &mut [f64],
+    (sums, log2_sums): (&[f64], &mut [f64]),
+    (b, log2_b): (&[f64], &[f64]),
+    unstable: &mut [usize],
+) -> usize {
+    out_of_line!(l, {
+        let accurate = floor..f64::INFINITY;
+        for (x, &sum) in log2_sums.iter_mut().zip(sums) {
+            *x = if accurate.contains(&sum) { sum } else { 1.0 };
         }
-    }
-    if count > 0 {
-        stabilized_columns(p, potentials, w, count, ranks);
-    }
-}
-
-/// Replaces each number by its logarithm to base 2; all numbers are positive and normal.
-#[inline(always)]
-fn log2_each<L: Lanes<f64>>(l: L, x: &mut [f64]) {
-    let log2_e = l.splat(core::f64::consts::LOG2_E);
-    for x in x.chunks_mut(L::N) {
-        let (e, r) = ln::<L, f64>(l, l.load_tail(x, 1.0));
-        l.store_tail(x, l.mul_add(r, log2_e, e));
-    }
-}
-
-/// Replaces each number by that power of two.
-#[inline(always)]
-fn exp2_each<L: ExpLanes<f64>>(l: L, x: &mut [f64]) {
-    let exp = Exp2::new(l);
-    for x in x.chunks_mut(L::N) {
-        l.store_tail(x, exp.eval(l, l.load_tail(x, 0.0)));
-    }
+        log2_each(l, log2_sums);
+        for ((g, (&log2_sum, &sum)), &log2_b) in g.iter_mut().zip(log2_sums.iter().zip(sums)).zip(log2_b) {
+            *g = if accurate.contains(&sum) { relaxation.apply(*g, *g + (log2_b - log2_sum)) } else { *g };
+        }
+        let mut count = 0;
+        for (j, (&sum, &b)) in sums.iter().zip(b).enumerate() {
+            // Without a branch on the sum: every index is written, and those of unstable columns
+            // stay.
+            unstable[count] = j;
+            count += usize::from(b > 0.0 && !accurate.contains(&sum));
+            if count == unstable.len() {
+                break;
+            }
+        }
+        count
+    })
 }
 
 /// The L1 error of the column marginals.
@@ -291,7 +286,8 @@ fn column_error(column_sums: &[f64], b: &[f64]) -> f64 {
 /// by sums relative to what they should be, or, where these are out of range, relative to the
 /// largest term of each column.
 #[inline(always)]
-fn stabilized_columns<T: Float>(
+fn stabilized_columns<L: Lanes<T>, T: Float>(
+    l: L,
     p: &Problem<'_, T>,
     potentials: &mut PotentialsMut<'_>,
     w: &mut Workspace<'_, T>,
@@ -304,7 +300,7 @@ fn stabilized_columns<T: Float>(
     for (shift, &j) in shifts.iter_mut().zip(unstable) {
         *shift = potentials.g[j] - p.log2_b[j];
     }
-    add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
+    add_up_columns(l, p, potentials.u, unstable, costs, (shifts, sums));
     ranks.reduce_sum(sums, &mut []);
     let mut in_range = true;
     for sum in &*sums {
@@ -321,7 +317,7 @@ fn stabilized_columns<T: Float>(
         }
         ranks.reduce_max(shifts);
         shifts.iter_mut().for_each(|shift| *shift = -*shift);
-        add_up_columns(p, potentials.u, unstable, costs, (shifts, sums));
+        add_up_columns(l, p, potentials.u, unstable, costs, (shifts, sums));
         ranks.reduce_sum(sums, &mut []);
     }
     for ((&sum, &shift), &j) in sums.iter().zip(&*shifts).zip(unstable) {
@@ -329,28 +325,31 @@ fn stabilized_columns<T: Float>(
     }
 }
 
-/// Computes `sum_i a_i 2^(U_i - eta C_ij + shift)` for some columns. The `costs` are memory for as
-/// many numbers.
+/// Computes `sum_i a_i 2^(U_i - eta C_ij + shift)` for some columns, out of line. The `costs` are
+/// memory for as many numbers.
 #[inline(always)]
-fn add_up_columns<T: Float>(
+fn add_up_columns<L: Lanes<T>, T: Float>(
+    l: L,
     p: &Problem<'_, T>,
     u: &[f64],
     columns: &[usize],
     costs: &mut [T],
     (shifts, sums): (&[f64], &mut [f64]),
 ) {
-    let eta = p.eta.to_f64();
-    sums.fill(0.0);
-    for ((&i, u), log2_a) in p.support.iter().zip(u).zip(p.log2_a) {
-        let row = p.cost.row(i);
-        for (cost, &j) in costs.iter_mut().zip(columns) {
-            *cost = row[j];
+    out_of_line!(l, {
+        let eta = p.eta.to_f64();
+        sums.fill(0.0);
+        for ((&i, u), log2_a) in p.support.iter().zip(u).zip(p.log2_a) {
+            let row = p.cost.row(i);
+            for (cost, &j) in costs.iter_mut().zip(columns) {
+                *cost = row[j];
+            }
+            // Without an index the compiler vectorizes this loop.
+            for ((sum, &shift), cost) in sums.iter_mut().zip(shifts).zip(&*costs) {
+                *sum += exp2((u + log2_a) - eta * cost.to_f64() + shift);
+            }
         }
-        // Without an index the compiler vectorizes this loop.
-        for ((sum, &shift), cost) in sums.iter_mut().zip(shifts).zip(&*costs) {
-            *sum += exp2((u + log2_a) - eta * cost.to_f64() + shift);
-        }
-    }
+    });
 }
 
 /// The rows of the plan that the potentials define: their errors, in [`Band::row_scratch`], their

@@ -15,7 +15,7 @@ use super::gibbs::{GibbsEval, column_floor, flush_partial_sums, row_range, splat
 use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part};
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
 use super::{Band, Exchange, Problem, Workspace, band_sums, padded};
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES, WideLanes};
+use crate::kernels::lanes::{Float, InstructionSet, Lanes, MAX_LANES, WideLanes, out_of_line};
 use crate::kernels::math::exp::{ExpLanes, exp2};
 use crate::kernels::math::ln::log2;
 
@@ -89,18 +89,24 @@ pub(crate) fn move_factors<L: Lanes<T>, T: Float>(_: L, factors: &[T], g: &mut [
 /// Moves the scalings into the potentials.
 #[inline(always)]
 pub(crate) fn absorb_scalings<L: Lanes<T>, T: Float>(
-    _: L,
+    l: L,
     p: &Problem<'_, T>,
     potentials: &mut PotentialsMut<'_>,
     from: &ScaledGibbs<'_, T>,
 ) {
-    for (u, &scaling) in potentials.u.iter_mut().zip(&*from.row_scalings) {
-        *u += log2(scaling);
-    }
-    for (g, &scaling) in potentials.g.iter_mut().zip(&*from.column_scalings) {
-        *g += log2(scaling);
-    }
+    add_log2(l, potentials.u, from.row_scalings);
+    add_log2(l, potentials.g, from.column_scalings);
     potentials.update_max_abs(p);
+}
+
+/// Adds the logarithms of scalings to potentials, out of line, for costs of both types.
+#[inline(always)]
+fn add_log2<L: InstructionSet>(l: L, potentials: &mut [f64], scalings: &[f64]) {
+    out_of_line!(l, {
+        for (potential, &scaling) in potentials.iter_mut().zip(scalings) {
+            *potential += log2(scaling);
+        }
+    });
 }
 
 /// Rounds the column scalings for the rows of an iteration.
@@ -129,11 +135,11 @@ pub(crate) fn is_cached<T>(gibbs: &[T]) -> bool {
     size_of_val(gibbs) <= CACHED_BYTES
 }
 
-/// The rows of an iteration on the scalings: the new row scalings, in [`Band::row_scratch`], the
-/// errors of the rows before the iteration, in [`Band::shifts`], and the column sums with the new
-/// row scalings but without column scalings. Returns false if a row is out of range. If the matrix
-/// is out of cache, one loop sums a block and adds the block before it, which is still in the
-/// cache, to the column sums. Memory then never idles.
+/// The rows of an iteration on the scalings, out of line: the new row scalings, in
+/// [`Band::row_scratch`], the errors of the rows before the iteration, in [`Band::shifts`], and the
+/// column sums with the new row scalings but without column scalings. Returns false if a row is out
+/// of range. If the matrix is out of cache, one loop sums a block and adds the block before it,
+/// which is still in the cache, to the column sums. Memory then never idles.
 #[inline(always)]
 pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
     l: L,
@@ -142,98 +148,103 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
     from: &GibbsRows<'_, T>,
     band: &mut Band<'_, T>,
 ) -> bool {
-    const R: usize = BLOCK_ROWS;
-    let (rows, cols) = (p.support.len(), p.cost.cols());
-    let &GibbsRows { gibbs: all, row_scalings, column_scalings, is_cached } = from;
-    let (partial_sums, column_sums) = (&mut *band.partial_sums, &mut *band.column_sums);
-    let (errors, new_scalings) = (&mut *band.shifts, &mut *band.row_scratch);
-    partial_sums.fill(T::ZERO);
-    column_sums.fill(0.0);
-    let mut weights = [T::ZERO; R];
-    let mut before: &[T] = &[];
-    let blocks = all.chunks_exact(R * gibbs_stride(cols)).take(rows.div_ceil(R));
-    for (block, gibbs) in blocks.enumerate() {
-        let first = block * R;
-        // Out of cache, the slice extends beyond the block, because the next block is prefetched.
-        let gibbs = if is_cached { gibbs } else { &all[first * gibbs_stride(cols)..] };
-        let sums = if before.is_empty() {
-            sum_block::<L, T, R>(l, gibbs, column_scalings)
-        } else {
-            sum_and_add_block(l, gibbs, column_scalings, (before, weights), partial_sums)
-        };
-        if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
-            flush_partial_sums(band_sums(column_sums, cols, first), partial_sums);
-        }
-        weights = [T::ZERO; R];
-        for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(rows - first) {
-            let (a, old) = (p.a[first + i], row_scalings[first + i]);
-            let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
-            if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
-                return false;
+    out_of_line!(l, {
+        const R: usize = BLOCK_ROWS;
+        let (rows, cols) = (p.support.len(), p.cost.cols());
+        let &GibbsRows { gibbs: all, row_scalings, column_scalings, is_cached } = from;
+        let (partial_sums, column_sums) = (&mut *band.partial_sums, &mut *band.column_sums);
+        let (errors, new_scalings) = (&mut *band.shifts, &mut *band.row_scratch);
+        partial_sums.fill(T::ZERO);
+        column_sums.fill(0.0);
+        let mut weights = [T::ZERO; R];
+        let mut before: &[T] = &[];
+        let blocks = all.chunks_exact(R * gibbs_stride(cols)).take(rows.div_ceil(R));
+        for (block, gibbs) in blocks.enumerate() {
+            let first = block * R;
+            // Out of cache, the slice extends beyond the block, because the next block is
+            // prefetched.
+            let gibbs = if is_cached { gibbs } else { &all[first * gibbs_stride(cols)..] };
+            let sums = if before.is_empty() {
+                sum_block::<L, T, R>(l, gibbs, column_scalings)
+            } else {
+                sum_and_add_block(l, gibbs, column_scalings, (before, weights), partial_sums)
+            };
+            if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
+                flush_partial_sums(band_sums(column_sums, cols, first), partial_sums);
             }
-            errors[first + i] = (a * (old * sum) - a).abs();
-            new_scalings[first + i] = new;
-            *weight = T::from_f64(a * new);
+            weights = [T::ZERO; R];
+            for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(rows - first) {
+                let (a, old) = (p.a[first + i], row_scalings[first + i]);
+                let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
+                if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
+                    return false;
+                }
+                errors[first + i] = (a * (old * sum) - a).abs();
+                new_scalings[first + i] = new;
+                *weight = T::from_f64(a * new);
+            }
+            if is_cached {
+                // The rows are in the first-level cache now: add them to the column sums.
+                add_block(l, gibbs, weights, partial_sums);
+            } else {
+                before = gibbs;
+            }
         }
-        if is_cached {
-            // The rows are in the first-level cache now: add them to the column sums.
-            add_block(l, gibbs, weights, partial_sums);
-        } else {
-            before = gibbs;
+        if !before.is_empty() {
+            add_block(l, before, weights, partial_sums);
         }
-    }
-    if !before.is_empty() {
-        add_block(l, before, weights, partial_sums);
-    }
-    flush_partial_sums(band_sums(column_sums, cols, rows), partial_sums);
-    true
+        flush_partial_sums(band_sums(column_sums, cols, rows), partial_sums);
+        true
+    })
 }
 
-/// The end of an iteration on the scalings, after all rows, as
+/// The end of an iteration on the scalings, after all rows, out of line, as
 /// [`update_potentials`](super::sinkhorn_log::update_potentials): returns the error before the
 /// iteration. Returns `None` and leaves the scalings unchanged if a value leaves the range in which
 /// entries that underflowed are negligible.
 #[inline(always)]
 pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
-    _: L,
+    l: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
     ranks: &mut dyn Exchange,
 ) -> Option<f64> {
-    let (row_scalings, column_scalings) = (&*w.band.row_scratch, &mut *w.wide_column_scratch);
-    let (mut error, mut largest_factor) = (0.0, 0.0);
-    for (row_error, &new) in w.band.shifts.iter().zip(row_scalings) {
-        error += row_error;
-        largest_factor = if new > largest_factor { new } else { largest_factor };
-    }
-    let (mut errors, mut largest) = ([error], [largest_factor]);
-    ranks.reduce_sum(w.band.column_sums, &mut errors);
-    ranks.reduce_max(&mut largest);
-    let ([mut error], [largest_factor]) = (errors, largest);
-    if !relaxation.is_off() {
-        let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
-        error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
-    }
-    let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
-    let mut accurate = true;
-    let sums = scaled.column_scalings.iter().zip(&*w.band.column_sums);
-    for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
-        // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
-        let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
-        let update = mass / divisor;
-        let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
-        // Without mass the column of the matrix is 0, and its scaling does not matter.
-        *new = if b > 0.0 { relaxed } else { 1.0 };
-        accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
-    }
-    if !accurate {
-        return None;
-    }
-    scaled.row_scalings.copy_from_slice(row_scalings);
-    scaled.column_scalings.copy_from_slice(column_scalings);
-    Some(error)
+    out_of_line!(l, {
+        let (row_scalings, column_scalings) = (&*w.band.row_scratch, &mut *w.wide_column_scratch);
+        let (mut error, mut largest_factor) = (0.0, 0.0);
+        for (row_error, &new) in w.band.shifts.iter().zip(row_scalings) {
+            error += row_error;
+            largest_factor = if new > largest_factor { new } else { largest_factor };
+        }
+        let (mut errors, mut largest) = ([error], [largest_factor]);
+        ranks.reduce_sum(w.band.column_sums, &mut errors);
+        ranks.reduce_max(&mut largest);
+        let ([mut error], [largest_factor]) = (errors, largest);
+        if !relaxation.is_off() {
+            let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
+            error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
+        }
+        let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
+        let mut accurate = true;
+        let sums = scaled.column_scalings.iter().zip(&*w.band.column_sums);
+        for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
+            // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
+            let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
+            let update = mass / divisor;
+            let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
+            // Without mass the column of the matrix is 0, and its scaling does not matter.
+            *new = if b > 0.0 { relaxed } else { 1.0 };
+            accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
+        }
+        if !accurate {
+            return None;
+        }
+        scaled.row_scalings.copy_from_slice(row_scalings);
+        scaled.column_scalings.copy_from_slice(column_scalings);
+        Some(error)
+    })
 }
 
 /// A whole iteration on the scalings, on one thread of a single process: its kernels in one call.

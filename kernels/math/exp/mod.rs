@@ -298,6 +298,15 @@ pub(crate) fn exp2(y: f64) -> f64 {
     Exp2::<_, f64>::new(l).eval(l, y)
 }
 
+/// Replaces each number by 2 to its power.
+#[inline(always)]
+pub(crate) fn exp2_each<L: ExpLanes<f64>>(l: L, x: &mut [f64]) {
+    let exp = Exp2::new(l);
+    for x in x.chunks_mut(L::N) {
+        l.store_tail(x, exp.eval(l, l.load_tail(x, 0.0)));
+    }
+}
+
 /// 2^floor(e), for normal results.
 #[inline(always)]
 pub(crate) fn pow2(e: f64) -> f64 {
