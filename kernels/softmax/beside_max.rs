@@ -118,33 +118,36 @@ fn vectors_logarithm<L: ExpLanes<T>, T: Float>(l: L, row: &[L::V]) -> Logarithm 
     PartialSum::<L, T> { max, high, low, maxima: f64::from(maxima) }.logarithm(l)
 }
 
-/// The logarithm of the sum of the exponentials of one row of any length, a part at a time, with
-/// the bits of [`logarithms`]. The first part is NaN if the row has NaN, +inf, or nothing but -inf.
+/// The logarithm of the sum of the exponentials of one row of any length, a part at a time, out of
+/// line, with the bits of [`logarithms`]. The first part is NaN if the row has NaN, +inf, or
+/// nothing but -inf.
 #[inline(always)]
 pub(super) fn logarithm_of_parts<L: ExpLanes<T>, T: Float>(
     l: L,
     row: &impl Row<T>,
     tile: &mut [L::V; TILE_VECTORS],
 ) -> Logarithm {
-    let len = row.len();
-    let max = maximum(l, row, 0, len);
-    let is_huge = max.to_f64().abs() >= MAX_MAXIMUM;
-    if max.to_f64().is_infinite() {
-        return (f64::NAN, 0.0);
-    }
-    let mut sum = PartialSum::new(l, if is_huge { T::ZERO } else { max });
-    for start in (0..len).step_by(TILE_VECTORS * L::N) {
-        let vectors = (len - start).div_ceil(L::N).min(TILE_VECTORS);
-        load_part(l, row, start, &mut tile[..vectors]);
-        if is_huge {
-            subtract_maximum(l, max, &mut tile[..vectors]);
+    out_of_line!(l, {
+        let len = row.len();
+        let max = maximum(l, row, 0, len);
+        let is_huge = max.to_f64().abs() >= MAX_MAXIMUM;
+        if max.to_f64().is_infinite() {
+            return (f64::NAN, 0.0);
         }
-        let (part, sum) = (&tile[..vectors], &mut sum);
-        out_of_line!(l, { sum.add::<true>(l, part) });
-    }
-    let (m, ln) = out_of_line!(l, { sum.logarithm(l) });
-    // Of differences the maximum is 0, or NaN if the row has NaN.
-    (if is_huge { max.to_f64() + m } else { m }, ln)
+        let mut sum = PartialSum::new(l, if is_huge { T::ZERO } else { max });
+        for start in (0..len).step_by(TILE_VECTORS * L::N) {
+            let vectors = (len - start).div_ceil(L::N).min(TILE_VECTORS);
+            load_part(l, row, start, &mut tile[..vectors]);
+            if is_huge {
+                subtract_maximum(l, max, &mut tile[..vectors]);
+            }
+            let (part, sum) = (&tile[..vectors], &mut sum);
+            out_of_line!(l, { sum.add::<true>(l, part) });
+        }
+        let (m, ln) = out_of_line!(l, { sum.logarithm(l) });
+        // Of differences the maximum is 0, or NaN if the row has NaN.
+        (if is_huge { max.to_f64() + m } else { m }, ln)
+    })
 }
 
 /// Subtracts a huge maximum of their row from logits; far below it, results are -inf.

@@ -4,7 +4,7 @@ use super::base_one::{MIN_ROW_SUM, may_fit_columns};
 use super::column_maxima;
 use super::sum_exp::MAX_SHARE;
 use super::tuning::BAND_COLUMNS;
-use crate::kernels::lanes::{Float, Lanes, MAX_LANES};
+use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
 use crate::kernels::math::compensated::add_fast_two_sum;
 use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
 use crate::kernels::math::ln::ln_parts;
@@ -205,48 +205,46 @@ impl<T: Float> Band<T> {
         }
     }
 
-    /// Sums the exponentials of all rows, and replaces the sums by their logarithms in two parts. A
-    /// dominating exponential makes a misfit only if the sum is in the range `inexact`.
+    /// Sums the exponentials of all rows, and replaces the sums by their logarithms in two parts,
+    /// out of line. A dominating exponential makes a misfit only if the sum is in the range
+    /// `inexact`.
     #[inline(always)]
-    pub(super) fn find_logarithms<L: ExpLanes<T>>(
-        &mut self,
-        l: L,
-        exp: &Exp<L, T>,
-        x: &mut SrcDstRows<'_, T>,
-        inexact: Range<f64>,
-    ) {
-        if x.shape().0 <= BESIDE_MAX_ROWS || self.all_are_far(l, x) {
-            self.bound.fill(T::ONE);
-            self.has_misfits = true;
-            return;
-        }
-        self.add_rows::<L, false, true>(l, exp, x);
-        let d = l.double();
-        for j in (0..self.len).step_by(L::N) {
-            let (high, low) = self.find_misfits(l, j, inexact.clone());
-            let (high, low) = (l.to_array(high), l.to_array(low));
-            let (mut sums, mut errors) = ([1.0; MAX_LANES], [0.0; MAX_LANES]);
-            for i in 0..L::N {
-                (sums[i], errors[i]) = (high[i].to_f64(), low[i].to_f64());
-                if T::EPSILON > f64::EPSILON {
-                    (sums[i], errors[i]) = (sums[i] + errors[i], 0.0);
+    pub(super) fn find_logarithms<L: ExpLanes<T>>(&mut self, l: L, x: &mut SrcDstRows<'_, T>, inexact: Range<f64>) {
+        out_of_line!(l, {
+            if x.shape().0 <= BESIDE_MAX_ROWS || self.all_are_far(l, x) {
+                self.bound.fill(T::ONE);
+                self.has_misfits = true;
+                return;
+            }
+            let exp = Exp::hidden_for_sums(l);
+            self.add_rows::<L, false, true>(l, &exp, x);
+            let d = l.double();
+            for j in (0..self.len).step_by(L::N) {
+                let (high, low) = self.find_misfits(l, j, inexact.clone());
+                let (high, low) = (l.to_array(high), l.to_array(low));
+                let (mut sums, mut errors) = ([1.0; MAX_LANES], [0.0; MAX_LANES]);
+                for i in 0..L::N {
+                    (sums[i], errors[i]) = (high[i].to_f64(), low[i].to_f64());
+                    if T::EPSILON > f64::EPSILON {
+                        (sums[i], errors[i]) = (sums[i] + errors[i], 0.0);
+                    }
+                }
+                for at in (0..L::N).step_by(<L::Double as Lanes<f64>>::N) {
+                    let zero = d.splat(0.0);
+                    let (mut high, mut low) = ln_parts::<_, T>(d, d.load(&sums[at..]), d.load(&errors[at..]), zero);
+                    if T::EPSILON == f64::EPSILON {
+                        (high, low) = add_fast_two_sum(d, (high, zero), low);
+                    }
+                    d.store(&mut sums[at..], high);
+                    d.store(&mut errors[at..], low);
+                }
+                for i in 0..L::N {
+                    let first = T::from_f64(sums[i]);
+                    self.high[j + i] = first;
+                    self.low[j + i] = T::from_f64((sums[i] - first.to_f64()) + errors[i]);
                 }
             }
-            for at in (0..L::N).step_by(<L::Double as Lanes<f64>>::N) {
-                let zero = d.splat(0.0);
-                let (mut high, mut low) = ln_parts::<_, T>(d, d.load(&sums[at..]), d.load(&errors[at..]), zero);
-                if T::EPSILON == f64::EPSILON {
-                    (high, low) = add_fast_two_sum(d, (high, zero), low);
-                }
-                d.store(&mut sums[at..], high);
-                d.store(&mut errors[at..], low);
-            }
-            for i in 0..L::N {
-                let first = T::from_f64(sums[i]);
-                self.high[j + i] = first;
-                self.low[j + i] = T::from_f64((sums[i] - first.to_f64()) + errors[i]);
-            }
-        }
+        });
     }
 
     /// The next columns, from place `j` on, of vectors that have misfits, or of vectors that have
@@ -287,28 +285,26 @@ impl<T: Float> Band<T> {
     ) {
         let (rows, cols) = x.shape();
         let ahead = x.prefetch_distance(self.len, STEP_ROWS);
-        if !self.has_misfits
-            && self.len == cols
-            && let Some(row) = x.as_one_row()
-        {
+        let is_one_row = !self.has_misfits && self.len == cols && x.as_one_row().is_some();
+        let (mut row_count, mut period) = (rows, usize::MAX);
+        if is_one_row {
             // The parts repeat, at least as often as a vector needs.
-            let period = cols * L::N.div_ceil(cols);
+            (row_count, period) = (1, cols * L::N.div_ceil(cols));
             for j in cols..period + L::N {
                 (self.high[j], self.low[j]) = (self.high[j - cols], self.low[j - cols]);
             }
-            let row = if STORED { SrcDst::results_in_place(row.into_dst()) } else { row };
-            let parts = (&self.high[..], &self.low[..], period);
-            write_part(l, row, 0..rows * cols, parts, (stream, ahead), &prepare, &finish);
-        } else {
-            let mut next = 0;
-            while let Some(columns) = self.next_run(l, &mut next, false) {
-                let at = columns.start - self.first;
-                let parts = (&self.high[at..], &self.low[at..], usize::MAX);
-                for i in 0..rows {
-                    let row = x.row_mut(i);
-                    let row = if STORED { SrcDst::results_in_place(row.into_dst()) } else { row };
-                    write_part(l, row, columns.clone(), parts, (stream, ahead), &prepare, &finish);
-                }
+        }
+        let mut next = 0;
+        while let Some(columns) = self.next_run(l, &mut next, false) {
+            let at = columns.start - self.first;
+            let parts = (&self.high[at..], &self.low[at..], period);
+            for i in 0..row_count {
+                let (row, columns) = match x.as_one_row() {
+                    Some(row) if is_one_row => (row, 0..rows * cols),
+                    _ => (x.row_mut(i), columns.clone()),
+                };
+                let row = if STORED { SrcDst::results_in_place(row.into_dst()) } else { row };
+                write_part(l, row, columns, parts, (stream, ahead), &prepare, &finish);
             }
         }
         if stream {
@@ -331,65 +327,53 @@ fn write_part<L: ExpLanes<T>, T: Float>(
 ) {
     let (mut at, end, mut j) = (columns.start, columns.end, 0);
     let bytes = L::N * size_of::<T>();
+    // The elements of the next vector that is not written with others: first those up to the first
+    // aligned vector of the destination, if there are any.
+    let mut n = 0;
     if stream {
-        // The head: up to the first aligned vector of the destination.
-        let n = row.dst()[at..].as_ptr().align_offset(bytes).min(L::N).min(end - at);
-        if n > 0 && n < L::N {
-            write_vector(l, &mut row, at..at + n, (firsts, seconds), prepare, finish);
-            (at, j) = (at + n, n);
-        }
+        n = row.dst()[at..].as_ptr().align_offset(bytes).min(L::N).min(end - at) % L::N;
     }
-    let aligned = stream && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
-    while end - at >= 4 * L::N {
-        let mut v = [l.splat(T::ZERO); 4];
-        for (i, v) in v.iter_mut().enumerate() {
-            if (i * bytes).is_multiple_of(LINE_BYTES) {
-                l.prefetch(row.src(), (at + i * L::N).wrapping_add(ahead));
+    let aligned = stream && row.dst()[at + n..].as_ptr().addr().is_multiple_of(bytes);
+    loop {
+        while n == 0 && end - at >= 4 * L::N {
+            let mut v = [l.splat(T::ZERO); 4];
+            for (i, v) in v.iter_mut().enumerate() {
+                if (i * bytes).is_multiple_of(LINE_BYTES) {
+                    l.prefetch(row.src(), (at + i * L::N).wrapping_add(ahead));
+                }
+                *v = row.load(l, at + i * L::N);
             }
-            *v = row.load(l, at + i * L::N);
-        }
-        for v in v.chunks_mut(L::IN_FLIGHT) {
-            prepare(v);
-        }
-        let out = &mut row.dst()[at..at + 4 * L::N];
-        for (i, v) in v.into_iter().enumerate() {
-            let y = finish(v, (l.load(&firsts[j..]), l.load(&seconds[j..])));
-            let out = &mut out[i * L::N..];
-            if aligned {
-                l.stream(out, y)
-            } else {
-                l.store(out, y)
+            for v in v.chunks_mut(L::IN_FLIGHT) {
+                prepare(v);
             }
-            j += L::N;
-            if j >= period {
-                j -= period;
+            let out = &mut row.dst()[at..at + 4 * L::N];
+            for (i, v) in v.into_iter().enumerate() {
+                let y = finish(v, (l.load(&firsts[j..]), l.load(&seconds[j..])));
+                let out = &mut out[i * L::N..];
+                if aligned {
+                    l.stream(out, y)
+                } else {
+                    l.store(out, y)
+                }
+                j += L::N;
+                if j >= period {
+                    j -= period;
+                }
             }
+            at += 4 * L::N;
         }
-        at += 4 * L::N;
-    }
-    while at < end {
-        let next = end.min(at + L::N);
-        write_vector(l, &mut row, at..next, (&firsts[j..], &seconds[j..]), prepare, finish);
-        j += L::N;
+        if at == end {
+            break;
+        }
+        let next = if n > 0 { at + n } else { end.min(at + L::N) };
+        let mut v = [load_up_to(l, &row, at, next)];
+        prepare(&mut v);
+        let y = finish(v[0], (l.load(&firsts[j..]), l.load(&seconds[j..])));
+        l.store_up_to(&mut row.dst()[at..next], y);
+        j += next - at;
         if j >= period {
             j -= period;
         }
-        at = next;
+        (at, n) = (next, 0);
     }
-}
-
-/// [`Band::write_results`] of at most a vector.
-#[inline(always)]
-fn write_vector<L: ExpLanes<T>, T: Float>(
-    l: L,
-    row: &mut SrcDst<'_, T>,
-    columns: Range<usize>,
-    (firsts, seconds): (&[T], &[T]),
-    prepare: &impl Fn(&mut [L::V]),
-    finish: &impl Fn(L::V, (L::V, L::V)) -> L::V,
-) {
-    let mut v = [load_up_to(l, row, columns.start, columns.end)];
-    prepare(&mut v);
-    let y = finish(v[0], (l.load(firsts), l.load(seconds)));
-    l.store_up_to(&mut row.dst()[columns], y);
 }

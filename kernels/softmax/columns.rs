@@ -77,11 +77,11 @@ pub(crate) fn softmax_columns<L: Tuning<T>, T: Float>(l: L, x: Logits<'_, T>) {
 /// Log-softmax of every column.
 #[inline(always)]
 pub(crate) fn log_softmax_columns<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>) {
-    let (mut x, exp) = (x.x, Exp::hidden_for_sums(l));
+    let mut x = x.x;
     let stream = should_stream(&x);
     for columns in bands(&x) {
         let mut band = Band::new(columns);
-        band.find_logarithms(l, &exp, &mut x, ANY_SUM);
+        band.find_logarithms(l, &mut x, ANY_SUM);
         let mut next = 0;
         while let Some(columns) = band.next_run(l, &mut next, true) {
             let at = columns.start - band.first;
@@ -108,10 +108,10 @@ pub(crate) fn log_softmax_columns<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, 
 /// The logarithm of the sum of the exponentials of every column.
 #[inline(always)]
 pub(crate) fn log_sum_exp_columns<L: ExpLanes<T>, T: Float>(l: L, x: MatRef<'_, T>, out: &mut [T]) {
-    let (mut x, exp) = (SrcDstRows::reading(x), Exp::hidden_for_sums(l));
+    let mut x = SrcDstRows::reading(x);
     for columns in bands(&x) {
         let mut band = Band::new(columns.clone());
-        band.find_logarithms(l, &exp, &mut x, INEXACT_SUMS);
+        band.find_logarithms(l, &mut x, INEXACT_SUMS);
         for ((out, &first), &second) in out[columns].iter_mut().zip(&band.high).zip(&band.low) {
             *out = first + second;
         }

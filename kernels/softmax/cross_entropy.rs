@@ -9,7 +9,7 @@ use super::logarithms::Logarithm;
 use super::logits::Logits;
 use super::row_groups::Rows;
 use super::tuning::Tuning;
-use crate::kernels::lanes::{Float, Lanes};
+use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::two_sum;
 use crate::kernels::math::exp::expm1;
 use crate::kernels::rows::Row;
@@ -99,14 +99,12 @@ impl<T: Float> Losses<'_, T> {
 
     /// Whether no row of a group counts. Their losses and gradients are then written.
     #[inline(always)]
-    pub(super) fn ignore(&mut self, rows: &mut impl Rows<T>, group: Range<usize>) -> bool {
-        if !all_ignored(&self.classes[group.clone()]) {
-            return false;
+    pub(super) fn ignore<L: Lanes<T>>(&mut self, l: L, rows: &mut impl Rows<T>, group: Range<usize>) -> bool {
+        let ignored = all_ignored(&self.classes[group.clone()]);
+        if ignored {
+            self.write_ignored(l, rows, group);
         }
-        for i in group {
-            self.write_ignored(rows, i);
-        }
-        true
+        ignored
     }
 
     /// Writes the loss of a row whose softmax times [`Self::folded_weight`] is in its destination,
@@ -122,7 +120,7 @@ impl<T: Float> Losses<'_, T> {
     ) {
         let class = self.classes[i];
         if class == IGNORED {
-            return self.write_ignored(rows, i);
+            return self.write_ignored(l, rows, i..i + 1);
         }
         let loss = loss(l, (sum, ln), &rows.read_row(i), class, empty);
         self.losses[i] = T::from_f64(loss);
@@ -148,13 +146,18 @@ impl<T: Float> Losses<'_, T> {
         }
     }
 
-    /// Writes the loss and the gradient of a row that does not count.
+    /// Writes the losses and the gradients of rows that do not count, out of line.
     #[inline(always)]
-    fn write_ignored(&mut self, rows: &mut impl Rows<T>, i: usize) {
-        self.losses[i] = T::ZERO;
-        let (gradient, masked) = rows.dst_and_masked(i);
-        gradient.fill(T::ZERO);
-        masked.fill(T::ZERO);
+    fn write_ignored<L: Lanes<T>>(&mut self, l: L, rows: &mut impl Rows<T>, ignored: Range<usize>) {
+        let losses = &mut *self.losses;
+        out_of_line!(l, {
+            for i in ignored {
+                losses[i] = T::ZERO;
+                let (gradient, masked) = rows.dst_and_masked(i);
+                gradient.fill(T::ZERO);
+                masked.fill(T::ZERO);
+            }
+        });
     }
 }
 

@@ -54,13 +54,13 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
         let mut sums = [ExtSum::EMPTY; GROUP_ROWS];
         let mut buffers = if losses.is_some() { Some(LogarithmBuffers::new(l)) } else { None };
         for group in row_groups((row_count, cols)) {
-            if losses.as_mut().is_some_and(|losses| losses.ignore(&mut rows, group.clone())) {
+            if losses.as_mut().is_some_and(|losses| losses.ignore(l, &mut rows, group.clone())) {
                 continue;
             }
             let all = u32::MAX >> (32 - group.len());
             // Bits of the rows whose results are written, and of those whose sums are known.
             let (written, summed);
-            if grouped && cols <= L::N && losses.is_none() {
+            if grouped && cols <= L::N && losses.is_none() && !L::IS_SCALAR {
                 written = softmax_one_vector_rows(l, &exp, &mut rows, group.clone());
                 summed = written;
                 if written == all {

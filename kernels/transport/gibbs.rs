@@ -231,20 +231,34 @@ pub(super) fn stable_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_C
     for (rounded, &u) in rounded.iter_mut().zip(&u) {
         *rounded = T::from_f64(round_to_quantum(eval.quantum, u));
     }
-    let mut totals = gibbs_rows::<L, T, R, WITH_COST>(l, eval, rows, rounded, block, added, next);
-    let mut shifts = rounded.map(T::to_f64);
+    let totals = gibbs_rows::<L, T, R, WITH_COST>(l, eval, rows, rounded, block, added, next);
+    let shifts = rounded.map(T::to_f64);
     let mut in_range = true;
     for total in &totals {
         in_range &= row_range::<T>().contains(&total.sum);
     }
-    if !in_range {
+    if in_range { (shifts, totals) } else { stabilized_rows(l, eval, rows, block, shifts, totals) }
+}
+
+/// [`stable_rows`], given the shifts and the sums of [`gibbs_rows`], out of line.
+#[inline(always)]
+fn stabilized_rows<L: ExpLanes<T>, T: Float, const R: usize>(
+    l: L,
+    eval: &GibbsEval<'_, L, T>,
+    rows: [&[T]; R],
+    block: &mut [T],
+    mut shifts: [f64; R],
+    mut totals: [RowSum; R],
+) -> ([f64; R], [RowSum; R]) {
+    let eval = *eval;
+    out_of_line!(l, {
         for i in 0..R {
             if !row_range::<T>().contains(&totals[i].sum) {
-                (shifts[i], totals[i]) = stabilized_row(l, eval, rows[i], &mut block[i * L::N..], R);
+                (shifts[i], totals[i]) = stabilized_row(l, &eval, rows[i], &mut block[i * L::N..], R);
             }
         }
-    }
-    (shifts, totals)
+        (shifts, totals)
+    })
 }
 
 /// Writes the arguments of the exponentials of a row to every `of`-th vector of `out`, and returns
