@@ -5,6 +5,7 @@ use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
 use crate::matrix::{MatMut, MatRef};
 use core::marker::PhantomData;
+use core::ops::Range;
 
 /// The source and the destination of a row: two slices of one length, one slice in place, or one
 /// slice that is only read.
@@ -65,6 +66,14 @@ impl<'a, T> SrcDst<'a, T> {
     #[inline(always)]
     pub(in crate::kernels) fn truncated(self, len: usize) -> Self {
         Self { src_len: len.min(self.src_len), dst_len: len.min(self.dst_len), ..self }
+    }
+
+    /// A range of the elements; panics if they do not all have a destination.
+    #[inline(always)]
+    pub(in crate::kernels) fn part(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.src_len && range.end <= self.dst_len);
+        let (src, dst, len) = (self.src.wrapping_add(range.start), self.dst.wrapping_add(range.start), range.len());
+        Self { src, dst, src_len: len, dst_len: len, ..self }
     }
 
     /// `n` elements of the source from `at` on; panics if there are fewer. Its check takes one
@@ -201,6 +210,12 @@ impl<'a, T> SrcDstRows<'a, T> {
         let dst = core::ptr::NonNull::dangling().as_ptr();
         let (rows, cols, src_stride) = (x.rows(), x.cols(), x.row_stride());
         Self { src: x.as_ptr(), dst, rows, cols, src_stride, dst_stride: 0, dst_cols: 0, lifetime: PhantomData }
+    }
+
+    /// The same rows, borrowed for a shorter time.
+    #[inline(always)]
+    pub(in crate::kernels) fn shorten(&mut self) -> SrcDstRows<'_, T> {
+        SrcDstRows { lifetime: PhantomData, ..*self }
     }
 
     /// The numbers of rows and of columns.

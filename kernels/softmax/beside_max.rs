@@ -42,33 +42,36 @@ const LOG2_SCALE: [f64; 2] = [100.0, 900.0];
 pub(super) const MAX_MAXIMUM: f64 = Base::<f64>::MAX_UNSHIFTED;
 
 /// The logarithms of the sums of the exponentials of the rows `start + i` for each i of `listed`,
-/// as (m, L) at i, see the module. `m` is NaN if the row has NaN, +inf, or nothing but -inf, or if
-/// the maximum is huge; see [`logarithm_of_parts`]. The tile is scratch memory.
+/// as (m, L) at i, see the module; out of line. `m` is NaN if the row has NaN, +inf, or nothing but
+/// -inf, or if the maximum is huge; see [`logarithm_of_parts`]. The tile is scratch memory.
 #[inline(always)]
 pub(super) fn logarithms<L: ExpLanes<T>, T: Float>(
     l: L,
-    rows: &impl Rows<T>,
+    rows: &mut impl Rows<T>,
     start: usize,
     listed: &[usize],
     (tile, logarithms): (&mut [L::V; TILE_VECTORS], &mut Logarithms),
 ) {
-    let vectors = rows.shape().1.div_ceil(L::N).max(1);
-    if vectors > SHORT_ROW_VECTORS {
-        for &i in listed {
-            logarithms.set(i, logarithm_of_parts(l, &rows.read_row(start + i), tile));
+    let rows = rows.reborrow();
+    out_of_line!(l, {
+        let vectors = rows.shape().1.div_ceil(L::N).max(1);
+        if vectors > SHORT_ROW_VECTORS {
+            for &i in listed {
+                logarithms.set(i, logarithm_of_parts(l, &rows.read_row(start + i), tile));
+            }
+            return;
         }
-        return;
-    }
-    for listed in listed.chunks((TILE_VECTORS / vectors).min(GROUP_ROWS)) {
-        for (vectors, &i) in tile.chunks_exact_mut(vectors).zip(listed) {
-            load_part(l, &rows.read_row(start + i), 0, vectors);
+        for listed in listed.chunks((TILE_VECTORS / vectors).min(GROUP_ROWS)) {
+            for (vectors, &i) in tile.chunks_exact_mut(vectors).zip(listed) {
+                load_part(l, &rows.read_row(start + i), 0, vectors);
+            }
+            let mut results = Logarithms::EMPTY;
+            tile_logarithms::<L, T>(l, tile, vectors, listed.len(), &mut results);
+            for (at, &i) in listed.iter().enumerate() {
+                logarithms.set(i, results.get(at));
+            }
         }
-        let mut results = Logarithms::EMPTY;
-        tile_logarithms::<L, T>(l, tile, vectors, listed.len(), &mut results);
-        for (at, &i) in listed.iter().enumerate() {
-            logarithms.set(i, results.get(at));
-        }
-    }
+    });
 }
 
 /// [`logarithms`] of the rows `start + i` for each i below `n`, all of at most

@@ -297,14 +297,14 @@ impl<T: Float> Band<T> {
         let mut next = 0;
         while let Some(columns) = self.next_run(l, &mut next, false) {
             let at = columns.start - self.first;
-            let parts = (&self.high[at..], &self.low[at..], period);
+            let parts = (&self.high, &self.low, at, period);
             for i in 0..row_count {
                 let (row, columns) = match x.as_one_row() {
                     Some(row) if is_one_row => (row, 0..rows * cols),
                     _ => (x.row_mut(i), columns.clone()),
                 };
                 let row = if STORED { SrcDst::results_in_place(row.into_dst()) } else { row };
-                write_part(l, row, columns, parts, (stream, ahead), &prepare, &finish);
+                write_part(l, row.part(columns), parts, (stream, ahead), &prepare, &finish);
             }
         }
         if stream {
@@ -313,67 +313,78 @@ impl<T: Float> Band<T> {
     }
 }
 
-/// [`Band::write_results`] of a part of a row. The parts of the columns begin with those of the
-/// first element, and repeat after a period.
+/// [`Band::write_results`] of a part of a row. The parts of the columns begin at place `first`, and
+/// repeat after a period. Arrays spare a comparison of lengths per load.
 #[inline(always)]
 fn write_part<L: ExpLanes<T>, T: Float>(
     l: L,
     mut row: SrcDst<'_, T>,
-    columns: Range<usize>,
-    (firsts, seconds, period): (&[T], &[T], usize),
+    (firsts, seconds, first, period): (&PerColumn<T>, &PerColumn<T>, usize, usize),
     (stream, ahead): (bool, usize),
     prepare: &impl Fn(&mut [L::V]),
     finish: &impl Fn(L::V, (L::V, L::V)) -> L::V,
 ) {
-    let (mut at, end, mut j) = (columns.start, columns.end, 0);
+    let (mut at, end, mut j) = (0, row.len(), first);
     let bytes = L::N * size_of::<T>();
-    // The elements of the next vector that is not written with others: first those up to the first
-    // aligned vector of the destination, if there are any.
-    let mut n = 0;
     if stream {
-        n = row.dst()[at..].as_ptr().align_offset(bytes).min(L::N).min(end - at) % L::N;
+        // The head: up to the first aligned vector of the destination.
+        let n = row.dst().as_ptr().align_offset(bytes).min(L::N).min(end);
+        if n > 0 && n < L::N {
+            write_vector(l, &mut row, 0..n, (&firsts[j..], &seconds[j..]), prepare, finish);
+            (at, j) = (n, j + n);
+        }
     }
-    let aligned = stream && row.dst()[at + n..].as_ptr().addr().is_multiple_of(bytes);
-    loop {
-        while n == 0 && end - at >= 4 * L::N {
-            let mut v = [l.splat(T::ZERO); 4];
-            for (i, v) in v.iter_mut().enumerate() {
-                if (i * bytes).is_multiple_of(LINE_BYTES) {
-                    l.prefetch(row.src(), (at + i * L::N).wrapping_add(ahead));
-                }
-                *v = row.load(l, at + i * L::N);
+    let aligned = stream && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
+    while end - at >= 4 * L::N {
+        let mut v = [l.splat(T::ZERO); 4];
+        for (i, v) in v.iter_mut().enumerate() {
+            if (i * bytes).is_multiple_of(LINE_BYTES) {
+                l.prefetch(row.src(), (at + i * L::N).wrapping_add(ahead));
             }
-            for v in v.chunks_mut(L::IN_FLIGHT) {
-                prepare(v);
-            }
-            let out = &mut row.dst()[at..at + 4 * L::N];
-            for (i, v) in v.into_iter().enumerate() {
-                let y = finish(v, (l.load(&firsts[j..]), l.load(&seconds[j..])));
-                let out = &mut out[i * L::N..];
-                if aligned {
-                    l.stream(out, y)
-                } else {
-                    l.store(out, y)
-                }
-                j += L::N;
-                if j >= period {
-                    j -= period;
-                }
-            }
-            at += 4 * L::N;
+            *v = row.load(l, at + i * L::N);
         }
-        if at == end {
-            break;
+        for v in v.chunks_mut(L::IN_FLIGHT) {
+            prepare(v);
         }
-        let next = if n > 0 { at + n } else { end.min(at + L::N) };
-        let mut v = [load_up_to(l, &row, at, next)];
-        prepare(&mut v);
-        let y = finish(v[0], (l.load(&firsts[j..]), l.load(&seconds[j..])));
-        l.store_up_to(&mut row.dst()[at..next], y);
-        j += next - at;
+        let out = &mut row.dst()[at..at + 4 * L::N];
+        for (i, v) in v.into_iter().enumerate() {
+            let y = finish(v, (l.load(&firsts[j..]), l.load(&seconds[j..])));
+            let out = &mut out[i * L::N..];
+            if aligned {
+                l.stream(out, y)
+            } else {
+                l.store(out, y)
+            }
+            j += L::N;
+            if j >= period {
+                j -= period;
+            }
+        }
+        at += 4 * L::N;
+    }
+    while at < end {
+        let next = end.min(at + L::N);
+        write_vector(l, &mut row, at..next, (&firsts[j..], &seconds[j..]), prepare, finish);
+        j += L::N;
         if j >= period {
             j -= period;
         }
-        (at, n) = (next, 0);
+        at = next;
     }
+}
+
+/// [`Band::write_results`] of at most a vector.
+#[inline(always)]
+fn write_vector<L: ExpLanes<T>, T: Float>(
+    l: L,
+    row: &mut SrcDst<'_, T>,
+    columns: Range<usize>,
+    (firsts, seconds): (&[T], &[T]),
+    prepare: &impl Fn(&mut [L::V]),
+    finish: &impl Fn(L::V, (L::V, L::V)) -> L::V,
+) {
+    let mut v = [load_up_to(l, row, columns.start, columns.end)];
+    prepare(&mut v);
+    let y = finish(v[0], (l.load(firsts), l.load(seconds)));
+    l.store_up_to(&mut row.dst()[columns], y);
 }

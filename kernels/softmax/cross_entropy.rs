@@ -149,7 +149,7 @@ impl<T: Float> Losses<'_, T> {
     /// Writes the losses and the gradients of rows that do not count, out of line.
     #[inline(always)]
     fn write_ignored<L: Lanes<T>>(&mut self, l: L, rows: &mut impl Rows<T>, ignored: Range<usize>) {
-        let losses = &mut *self.losses;
+        let (losses, mut rows) = (&mut *self.losses, rows.reborrow());
         out_of_line!(l, {
             for i in ignored {
                 losses[i] = T::ZERO;

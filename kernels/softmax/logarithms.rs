@@ -211,49 +211,46 @@ pub(super) fn logarithms_of_sums<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     (buffers, short): (&mut LogarithmBuffers<L, T>, usize),
     is_dominated: impl Fn(&R, usize, Logarithm) -> bool,
 ) {
+    let LogarithmBuffers { sums, logarithms, tile, all_are_regular } = &mut *buffers;
     if rows.shape().1 <= short {
-        return logarithms_beside_max(l, rows, group, None, buffers);
-    }
-    let LogarithmBuffers { sums, logarithms, .. } = &mut *buffers;
-    ln_of_sums(l, sums, group.len(), logarithms);
-    let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
-    for at in 0..group.len().min(GROUP_ROWS) {
-        let is_short = rows.row_len(group.start + at) <= short;
-        if !is_short && !is_dominated(rows, at, logarithms.get(at)) {
-            continue;
+        beside_max::logarithms_of_all(l, rows, (group.start, group.len()), (tile, logarithms));
+    } else {
+        ln_of_sums(l, sums, group.len(), logarithms);
+        let (mut listed, mut n) = ([0; GROUP_ROWS], 0);
+        for at in 0..group.len().min(GROUP_ROWS) {
+            let is_short = rows.row_len(group.start + at) <= short;
+            if !is_short && !is_dominated(rows, at, logarithms.get(at)) {
+                continue;
+            }
+            listed[n] = at;
+            n += 1;
         }
-        listed[n] = at;
-        n += 1;
+        if n == 0 {
+            return;
+        }
+        beside_max::logarithms(l, rows, group.start, &listed[..n], (tile, logarithms));
     }
-    if n > 0 {
-        logarithms_beside_max(l, rows, group, Some(&listed[..n]), buffers);
+    *all_are_regular = !logarithms.has_nan();
+    if !*all_are_regular {
+        second_look_at_logarithms(l, rows, group, buffers);
     }
 }
 
-/// [`group_logarithms`] of the rows of a group that are summed beside their maximum, out of line:
-/// the listed ones, or all, whose logits stay in the tile.
+/// The logarithms of a group that are NaN, see [`second_look`], out of line.
 #[inline(always)]
-fn logarithms_beside_max<L: ExpLanes<T>, T: Float, R: Rows<T>>(
+fn second_look_at_logarithms<L: ExpLanes<T>, T: Float, R: Rows<T>>(
     l: L,
     rows: &mut R,
     group: Range<usize>,
-    listed: Option<&[usize]>,
-    buffers: &mut LogarithmBuffers<L, T>,
+    LogarithmBuffers { sums, logarithms, .. }: &mut LogarithmBuffers<L, T>,
 ) {
+    let mut rows = rows.reborrow();
     out_of_line!(l, {
-        let LogarithmBuffers { sums, logarithms, tile, all_are_regular } = buffers;
-        match listed {
-            None => beside_max::logarithms_of_all(l, rows, (group.start, group.len()), (tile, logarithms)),
-            Some(listed) => beside_max::logarithms(l, rows, group.start, listed, (tile, logarithms)),
-        }
-        *all_are_regular = !logarithms.has_nan();
-        if !*all_are_regular {
-            for (at, sum) in sums.iter_mut().enumerate().take(group.len()) {
-                if logarithms.high[at].is_nan() {
-                    let ln;
-                    (*sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
-                    logarithms.set(at, ln);
-                }
+        for (at, sum) in sums.iter_mut().enumerate().take(group.len()) {
+            if logarithms.high[at].is_nan() {
+                let ln;
+                (*sum, ln) = second_look(l, &mut rows.row_mut(group.start + at));
+                logarithms.set(at, ln);
             }
         }
     });

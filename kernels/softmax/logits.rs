@@ -110,6 +110,10 @@ impl<T: Float> Rows<T> for Logits<'_, T> {
         let len = self.row_len(i);
         self.x.row_mut(i).into_dst().split_at_mut(len)
     }
+    #[inline(always)]
+    fn reborrow(&mut self) -> impl Rows<T> {
+        Logits { x: self.x.shorten(), ..*self }
+    }
 }
 
 /// A row of logits `scale * x + mask`, rounded once if the instruction set has a fused

@@ -32,6 +32,9 @@ pub(super) trait Rows<T: Float> {
     fn row_mut(&mut self, i: usize) -> Self::Row<'_>;
     /// The destinations of row `i` and of the columns after it, which are masked by their position.
     fn dst_and_masked(&mut self, i: usize) -> (&mut [T], &mut [T]);
+    /// The same rows, borrowed for a shorter time. Blocks that are out of line take them, so that
+    /// the address of the rows does not escape from the loops that read them.
+    fn reborrow(&mut self) -> impl Rows<T>;
 }
 
 /// Writes the masked columns of a row with results: `masked`, or NaN if all results are NaN, or
@@ -79,6 +82,10 @@ impl<T: Float> Rows<T> for SrcDstRows<'_, T> {
     fn dst_and_masked(&mut self, i: usize) -> (&mut [T], &mut [T]) {
         (SrcDstRows::row_mut(self, i).into_dst(), &mut [])
     }
+    #[inline(always)]
+    fn reborrow(&mut self) -> impl Rows<T> {
+        self.shorten()
+    }
 }
 
 /// The groups of rows, in order. A group has at most [`GROUP_ROWS`] rows and [`GROUP_ELEMENTS`]
@@ -99,6 +106,7 @@ pub(super) fn second_look_rows<L: ExpLanes<T>, T: Float>(
     summed: u32,
     sums: &mut [ExtSum<T>; GROUP_ROWS],
 ) {
+    let mut rows = rows.reborrow();
     out_of_line!(l, {
         for (at, i) in group.enumerate().filter(|&(at, _)| summed >> at & 1 == 0) {
             sums[at] = row_sum_exp_stabilized::<L, T, Shifted, true>(l, &mut rows.row_mut(i));

@@ -34,12 +34,14 @@ pub(super) fn at_most_finite<T: Float>(x: f64) -> T {
 /// inner loop and the column potentials.
 #[derive(Clone, Copy)]
 pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
-    /// [`Problem::eta`](super::Problem::eta).
+    /// [`Problem::eta`](super::Problem::eta), in every lane.
     eta: L::V,
     /// The exponential.
     exp: Exp2<L, T>,
     /// The column potentials.
     columns: SplitColumns<'a, T>,
+    /// What the evaluator is made of: eta, and the bound of the potentials.
+    made_of: (T, f64),
     /// The power of two of which shifts are multiples.
     quantum: f64,
     /// Whether they are too coarse for the main loop, and all rows are taken by [`stabilized_row`].
@@ -51,7 +53,7 @@ impl<'a, L: ExpLanes<T>, T: Float> GibbsEval<'a, L, T> {
     #[inline(always)]
     pub(super) fn new(l: L, eta: T, columns: SplitColumns<'a, T>, max_abs: f64) -> Self {
         let (quantum, is_coarse) = (quantum::<T>(max_abs), is_coarse::<T>(max_abs));
-        Self { eta: l.splat(eta), exp: Exp2::new(l), columns, quantum, is_coarse }
+        Self { eta: l.splat(eta), exp: Exp2::new(l), columns, made_of: (eta, max_abs), quantum, is_coarse }
     }
 
     /// A vector of each of R rows, of which `high` are the potentials of the columns.
@@ -231,34 +233,20 @@ pub(super) fn stable_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_C
     for (rounded, &u) in rounded.iter_mut().zip(&u) {
         *rounded = T::from_f64(round_to_quantum(eval.quantum, u));
     }
-    let totals = gibbs_rows::<L, T, R, WITH_COST>(l, eval, rows, rounded, block, added, next);
-    let shifts = rounded.map(T::to_f64);
+    let mut totals = gibbs_rows::<L, T, R, WITH_COST>(l, eval, rows, rounded, block, added, next);
+    let mut shifts = rounded.map(T::to_f64);
     let mut in_range = true;
     for total in &totals {
         in_range &= row_range::<T>().contains(&total.sum);
     }
-    if in_range { (shifts, totals) } else { stabilized_rows(l, eval, rows, block, shifts, totals) }
-}
-
-/// [`stable_rows`], given the shifts and the sums of [`gibbs_rows`], out of line.
-#[inline(always)]
-fn stabilized_rows<L: ExpLanes<T>, T: Float, const R: usize>(
-    l: L,
-    eval: &GibbsEval<'_, L, T>,
-    rows: [&[T]; R],
-    block: &mut [T],
-    mut shifts: [f64; R],
-    mut totals: [RowSum; R],
-) -> ([f64; R], [RowSum; R]) {
-    let eval = *eval;
-    out_of_line!(l, {
+    if !in_range {
         for i in 0..R {
             if !row_range::<T>().contains(&totals[i].sum) {
-                (shifts[i], totals[i]) = stabilized_row(l, &eval, rows[i], &mut block[i * L::N..], R);
+                (shifts[i], totals[i]) = stabilized_row(l, eval, rows[i], &mut block[i * L::N..], R);
             }
         }
-        (shifts, totals)
-    })
+    }
+    (shifts, totals)
 }
 
 /// Writes the arguments of the exponentials of a row to every `of`-th vector of `out`, and returns
@@ -295,8 +283,10 @@ pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
     out: &mut [T],
     of: usize,
 ) -> (f64, RowSum) {
-    let eval = *eval;
+    let (columns, (eta, max_abs)) = (eval.columns, eval.made_of);
     out_of_line!(l, {
+        // A new one: calls need not copy vectors.
+        let eval = GibbsEval::new(l, eta, columns, max_abs);
         // Without a shift, arguments are rounded too coarsely for the exponential, but their
         // maximum gives the shift.
         let shift = T::from_f64(round_to_quantum(eval.quantum, -arguments(l, &eval, row, T::ZERO, out, of)));

@@ -150,7 +150,8 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
 ) -> bool {
     out_of_line!(l, {
         const R: usize = BLOCK_ROWS;
-        let (rows, cols) = (p.support.len(), p.cost.cols());
+        // Copies of what the loops read: they stay in registers.
+        let (rows, cols, masses) = (p.support.len(), p.cost.cols(), p.a);
         let &GibbsRows { gibbs: all, row_scalings, column_scalings, is_cached } = from;
         let (partial_sums, column_sums) = (&mut *band.partial_sums, &mut *band.column_sums);
         let (errors, new_scalings) = (&mut *band.shifts, &mut *band.row_scratch);
@@ -174,7 +175,7 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
             }
             weights = [T::ZERO; R];
             for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(rows - first) {
-                let (a, old) = (p.a[first + i], row_scalings[first + i]);
+                let (a, old) = (masses[first + i], row_scalings[first + i]);
                 let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
                 if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
                     return false;
