@@ -336,12 +336,12 @@ fn write_part<L: ExpLanes<T>, T: Float>(
     }
     let aligned = stream && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
     while end - at >= 4 * L::N {
-        let mut v = [l.splat(T::ZERO); 4];
+        let (mut v, x) = ([l.splat(T::ZERO); 4], &row.src()[at..at + 4 * L::N]);
         for (i, v) in v.iter_mut().enumerate() {
             if (i * bytes).is_multiple_of(LINE_BYTES) {
                 l.prefetch(row.src(), (at + i * L::N).wrapping_add(ahead));
             }
-            *v = row.load(l, at + i * L::N);
+            *v = l.load(&x[i * L::N..]);
         }
         for v in v.chunks_mut(L::IN_FLIGHT) {
             prepare(v);

@@ -174,14 +174,16 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
                 flush_partial_sums(band_sums(column_sums, cols, first), partial_sums);
             }
             weights = [T::ZERO; R];
-            for (i, (weight, &sum)) in weights.iter_mut().zip(&sums).enumerate().take(rows - first) {
-                let (a, old) = (masses[first + i], row_scalings[first + i]);
+            let results = errors[first..].iter_mut().zip(&mut new_scalings[first..]);
+            for (((weight, &sum), (&a, &old)), (error, new_scaling)) in
+                weights.iter_mut().zip(&sums).zip(masses[first..].iter().zip(&row_scalings[first..])).zip(results)
+            {
                 let new = if relaxation.is_off() { 1.0 / sum } else { relaxation.scaling(old, 1.0 / (old * sum)) };
                 if !(row_range::<T>().contains(&sum) && row_range::<T>().contains(&new)) {
                     return false;
                 }
-                errors[first + i] = (a * (old * sum) - a).abs();
-                new_scalings[first + i] = new;
+                *error = (a * (old * sum) - a).abs();
+                *new_scaling = new;
                 *weight = T::from_f64(a * new);
             }
             if is_cached {
