@@ -157,8 +157,9 @@ fn band_sums(column_sums: &mut [f64], cols: usize, end: usize) -> &mut [f64] {
 /// The ranks that hold the other rows of a problem. A single process has none, and exchanges
 /// nothing.
 pub trait Exchange {
-    /// Replaces the sums of columns, and other numbers, by their sums over all ranks.
-    fn reduce_sum(&mut self, column_sums: &mut [f64], numbers: &mut [f64]);
+    /// Replaces the sums of columns, and other numbers, by their sums over all ranks, and `maxima`
+    /// by the largest on any rank, where NaN counts as +inf. That is one reduction.
+    fn reduce(&mut self, column_sums: &mut [f64], sums: &mut [f64], maxima: &mut [f64]);
 
     /// Replaces each number by the largest on any rank. NaN counts as +inf.
     fn reduce_max(&mut self, numbers: &mut [f64]);

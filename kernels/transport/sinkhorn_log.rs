@@ -172,8 +172,7 @@ pub(crate) fn update_potentials<L: Lanes<T> + ExpLanes<f64>, T: Float>(
         let (error, largest_factor) = update_rows(l, relaxation, potentials.u, (shifts, sums), p.a);
         let mut errors = [error];
         let mut largest = [largest_factor, max_abs_potential(potentials.u, &[], &[])];
-        ranks.reduce_sum(w.band.column_sums, &mut errors);
-        ranks.reduce_max(&mut largest);
+        ranks.reduce(w.band.column_sums, &mut errors, &mut largest);
         let ([mut error], [largest_factor, max_abs_u]) = (errors, largest);
         apply_factors(w);
         if !relaxation.is_off() {
@@ -301,7 +300,7 @@ fn stabilized_columns<L: Lanes<T>, T: Float>(
         *shift = potentials.g[j] - p.log2_b[j];
     }
     add_up_columns(l, p, potentials.u, unstable, costs, (shifts, sums));
-    ranks.reduce_sum(sums, &mut []);
+    ranks.reduce(sums, &mut [], &mut []);
     let mut in_range = true;
     for sum in &*sums {
         in_range &= (pow2(-500.0)..=pow2(500.0)).contains(sum);
@@ -318,7 +317,7 @@ fn stabilized_columns<L: Lanes<T>, T: Float>(
         ranks.reduce_max(shifts);
         shifts.iter_mut().for_each(|shift| *shift = -*shift);
         add_up_columns(l, p, potentials.u, unstable, costs, (shifts, sums));
-        ranks.reduce_sum(sums, &mut []);
+        ranks.reduce(sums, &mut [], &mut []);
     }
     for ((&sum, &shift), &j) in sums.iter().zip(&*shifts).zip(unstable) {
         potentials.g[j] = p.log2_b[j] + shift - log2(sum);
@@ -393,7 +392,7 @@ pub(crate) fn summarize_plan<L: Lanes<T>, T: Float>(
 ) -> PlanSummary {
     let (errors, costs) = (&w.band.row_scratch[..p.a.len()], &w.band.shifts[..p.a.len()]);
     let mut of_rows: [f64; 2] = [errors.iter().sum(), costs.iter().sum()];
-    ranks.reduce_sum(w.band.column_sums, &mut of_rows);
+    ranks.reduce(w.band.column_sums, &mut of_rows, &mut []);
     apply_factors(w);
     PlanSummary { error: of_rows[0] + column_error(w.band.column_sums, p.b), cost: of_rows[1] }
 }

@@ -203,13 +203,15 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
 
 /// The end of an iteration on the scalings, after all rows, out of line, as
 /// [`update_potentials`](super::sinkhorn_log::update_potentials): returns the error before the
-/// iteration. Returns `None` and leaves the scalings unchanged if a value leaves the range in which
-/// entries that underflowed are negligible.
+/// iteration. Returns `None` and leaves the scalings unchanged if a value on any rank leaves the
+/// range in which entries that underflowed are negligible; `is_good` says that [`scale_rows`] has
+/// met none.
 #[inline(always)]
 pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
     l: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
+    is_good: bool,
     scaled: &mut ScaledGibbs<'_, T>,
     w: &mut Workspace<'_, T>,
     ranks: &mut dyn Exchange,
@@ -221,10 +223,12 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
             error += row_error;
             largest_factor = if new > largest_factor { new } else { largest_factor };
         }
-        let (mut errors, mut largest) = ([error], [largest_factor]);
-        ranks.reduce_sum(w.band.column_sums, &mut errors);
-        ranks.reduce_max(&mut largest);
-        let ([mut error], [largest_factor]) = (errors, largest);
+        let (mut errors, mut largest) = ([error], [largest_factor, f64::from(u8::from(!is_good))]);
+        ranks.reduce(w.band.column_sums, &mut errors, &mut largest);
+        let ([mut error], [largest_factor, is_bad]) = (errors, largest);
+        if is_bad > 0.0 {
+            return None;
+        }
         if !relaxation.is_off() {
             let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
             error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
@@ -264,7 +268,7 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     let (gibbs, row_scalings, column_scalings) = (&*scaled.gibbs, &*scaled.row_scalings, &*w.column_scratch);
     let from = GibbsRows { gibbs, row_scalings, column_scalings, is_cached: is_cached(gibbs) };
     let is_good = scale_rows(l, p, relaxation, &from, &mut w.band);
-    if is_good { update_scalings(l, p, relaxation, scaled, w, no_ranks) } else { None }
+    update_scalings(l, p, relaxation, is_good, scaled, w, no_ranks)
 }
 
 /// The columns from `start` to `end` of R rows at the distance `stride`.

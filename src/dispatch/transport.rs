@@ -50,8 +50,8 @@ crate::dispatch::entry_points! {
         p: &Problem<'_, T>, relaxation: Relaxation, from: &GibbsRows<'_, T>, band: &mut Band<'_, T>
     ) -> bool;
     call sinkhorn_scaling::update_scalings(
-        p: &Problem<'_, T>, relaxation: Relaxation, scaled: &mut ScaledGibbs<'_, T>, w: &mut Workspace<'_, T>,
-        ranks: &mut dyn Exchange
+        p: &Problem<'_, T>, relaxation: Relaxation, is_good: bool, scaled: &mut ScaledGibbs<'_, T>,
+        w: &mut Workspace<'_, T>, ranks: &mut dyn Exchange
     ) -> Option<f64>;
     call sinkhorn_scaling::absorb_scalings(
         p: &Problem<'_, T>, potentials: &mut PotentialsMut<'_>, from: &ScaledGibbs<'_, T>

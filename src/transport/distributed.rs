@@ -32,10 +32,10 @@ impl Sinkhorn {
     ///   the order of summation: about 1e-12 if the solve converges well.
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
-    /// - Cost and source: that of [`solve`](Self::solve) for the rows of this rank, and two
-    ///   reductions per iteration: of m + 1 and of 2 numbers. A measurement reduces m + 2 numbers,
-    ///   and a look for drifting blocks up to n + 2 m. The limit of the memory for a Gibbs matrix
-    ///   is that of a rank; if one rank has no memory for it, none builds it.
+    /// - Cost and source: that of [`solve`](Self::solve) for the rows of this rank, and one
+    ///   reduction per iteration, of m + 1 numbers and 2 for each rank. A measurement reduces m + 2
+    ///   numbers, and a look for drifting blocks up to n + 2 m. The limit of the memory for a Gibbs
+    ///   matrix is that of a rank; if one rank has no memory for it, none builds it.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve), in which rows are counted within the band, and:

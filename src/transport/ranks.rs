@@ -15,7 +15,7 @@ use core::ops::Range;
 pub(super) struct Ranks<'a> {
     /// The reduction, if there are several ranks.
     reduce: Option<&'a mut dyn Reduce>,
-    /// The numbers that are being summed.
+    /// The numbers that are being reduced.
     message: Vec<f64>,
     /// The first error.
     failure: Option<Error>,
@@ -49,7 +49,7 @@ impl<'a> Ranks<'a> {
             counts = vec![0.0; reduce.ranks()];
             counts[first] = rows as f64;
         }
-        self.reduce_sum(&mut counts, &mut []);
+        self.reduce(&mut counts, &mut [], &mut []);
         let start = counts[..first].iter().sum::<f64>() as usize;
         (self.rows, self.all_rows) = (start..start + rows, counts.iter().sum::<f64>() as usize);
     }
@@ -80,7 +80,7 @@ impl<'a> Ranks<'a> {
     /// Returns the sum of a number over all ranks.
     pub(super) fn total(&mut self, number: f64) -> f64 {
         let mut numbers = [number];
-        self.reduce_sum(&mut [], &mut numbers);
+        self.reduce(&mut [], &mut numbers, &mut []);
         numbers[0]
     }
 
@@ -120,7 +120,7 @@ impl<'a> Ranks<'a> {
         if self.reduce.is_some() {
             let mut all = vec![0.0; self.all_rows];
             all[self.rows.clone()].copy_from_slice(numbers);
-            self.reduce_sum(&mut all, &mut []);
+            self.reduce(&mut all, &mut [], &mut []);
             *numbers = all;
         }
     }
@@ -134,19 +134,29 @@ impl<'a> Ranks<'a> {
 }
 
 impl Exchange for Ranks<'_> {
-    fn reduce_sum(&mut self, column_sums: &mut [f64], numbers: &mut [f64]) {
-        if self.reduce.is_none() {
-            return;
-        }
+    fn reduce(&mut self, column_sums: &mut [f64], sums: &mut [f64], maxima: &mut [f64]) {
+        let Some(reduce) = &self.reduce else { return };
+        let (rank, ranks, count) = (reduce.rank(), reduce.ranks(), maxima.len());
         let mut message = core::mem::take(&mut self.message);
         message.clear();
         message.extend_from_slice(column_sums);
-        message.extend_from_slice(numbers);
+        message.extend_from_slice(sums);
+        // Every rank has places of its own for its maxima: the sum of a number and zeros is that
+        // number.
+        let first = message.len();
+        message.resize(first + ranks * count, 0.0);
+        for (place, &x) in message[first + rank * count..].iter_mut().zip(&*maxima) {
+            *place = if x.is_nan() { f64::INFINITY } else { x };
+        }
         self.exchange(|reduce| reduce.sum(&mut message));
         if self.failure.is_none() {
-            let (sums, rest) = message.split_at(column_sums.len());
-            column_sums.copy_from_slice(sums);
-            numbers.copy_from_slice(rest);
+            let (of_columns, rest) = message.split_at(column_sums.len());
+            let (of_numbers, of_ranks) = rest.split_at(sums.len());
+            column_sums.copy_from_slice(of_columns);
+            sums.copy_from_slice(of_numbers);
+            for (i, max) in maxima.iter_mut().enumerate() {
+                *max = of_ranks.iter().skip(i).step_by(count).fold(f64::NEG_INFINITY, |max, &x| max.max(x));
+            }
         }
         self.message = message;
     }

@@ -58,11 +58,7 @@ pub(super) fn scaling_iteration<T: Real>(
         let of_rows = GibbsRows { gibbs, row_scalings: &row_scalings[rows.clone()], column_scalings, is_cached };
         T::scale_rows(road, &problem.rows(rows), relaxation, &of_rows, band)
     });
-    if ranks.all(is_good) {
-        T::update_scalings(road, problem, relaxation, scaled, &mut memory.workspace(), ranks)
-    } else {
-        None
-    }
+    T::update_scalings(road, problem, relaxation, is_good, scaled, &mut memory.workspace(), ranks)
 }
 
 /// Builds the Gibbs matrix of the potentials in one read of the cost matrix. U becomes the shifts
