@@ -42,49 +42,55 @@ struct Band<T> {
     /// The lowest logit that counts: a negative one is so far below a huge positive maximum that 0
     /// has the same result, and its own difference might overflow.
     least: PerColumn<T>,
+    /// The exponents k.
+    exponents: PerColumn<f64>,
     /// Whether a maximum is huge.
     has_shift: bool,
 }
 
 impl<T: Float> Band<T> {
-    /// Finds the maxima of a band.
+    /// Finds the maxima of a band, out of line.
     #[inline(always)]
     fn new<L: ExpLanes<T>>(l: L, x: &SrcDstRows<'_, T>, columns: Range<usize>) -> Self {
         const { assert!(MAX_COLUMNS.is_multiple_of(MAX_LANES), "bands have whole vectors") };
-        let (rows, first) = (x.shape().0, columns.start);
-        let mut band = Self {
-            first,
-            len: columns.len(),
-            max: [T::NEG_INFINITY; MAX_COLUMNS],
-            top: [T::ZERO; MAX_COLUMNS],
-            shift: [T::ZERO; MAX_COLUMNS],
-            least: [T::NEG_INFINITY; MAX_COLUMNS],
-            has_shift: false,
-        };
-        for i in 0..rows {
-            if i + PREFETCHED_ROWS < rows {
-                let later = x.read_row(i + PREFETCHED_ROWS);
-                for at in (first..first + band.len).step_by(LINE_BYTES / size_of::<T>()) {
-                    l.prefetch(later.src(), at);
+        out_of_line!(l, {
+            let (rows, first) = (x.shape().0, columns.start);
+            let mut band = Self {
+                first,
+                len: columns.len(),
+                max: [T::NEG_INFINITY; MAX_COLUMNS],
+                top: [T::ZERO; MAX_COLUMNS],
+                shift: [T::ZERO; MAX_COLUMNS],
+                least: [T::NEG_INFINITY; MAX_COLUMNS],
+                exponents: [0.0; MAX_COLUMNS],
+                has_shift: false,
+            };
+            for i in 0..rows {
+                if i + PREFETCHED_ROWS < rows {
+                    let later = x.read_row(i + PREFETCHED_ROWS);
+                    for at in (first..first + band.len).step_by(LINE_BYTES / size_of::<T>()) {
+                        l.prefetch(later.src(), at);
+                    }
+                }
+                let row = x.read_row(i);
+                for (j, at, end) in band.vectors(l) {
+                    let max = l.max(load_up_to(l, &row, at, end), l.load(&band.max[j..]));
+                    l.store(&mut band.max[j..], max);
                 }
             }
-            let row = x.read_row(i);
-            for (j, at, end) in band.vectors(l) {
-                let max = l.max(load_up_to(l, &row, at, end), l.load(&band.max[j..]));
-                l.store(&mut band.max[j..], max);
+            for j in 0..MAX_COLUMNS {
+                let m = band.max[j].to_f64();
+                if m.abs() < MAX_MAXIMUM {
+                    band.top[j] = band.max[j];
+                } else if m.abs() < f64::INFINITY {
+                    band.shift[j] = band.max[j];
+                    band.least[j] = if m > 0.0 { T::ZERO } else { T::NEG_INFINITY };
+                    band.has_shift = true;
+                }
+                band.exponents[j] = nearest_exponent(band.top[j].to_f64());
             }
-        }
-        for j in 0..MAX_COLUMNS {
-            let m = band.max[j].to_f64();
-            if m.abs() < MAX_MAXIMUM {
-                band.top[j] = band.max[j];
-            } else if m.abs() < f64::INFINITY {
-                band.shift[j] = band.max[j];
-                band.least[j] = if m > 0.0 { T::ZERO } else { T::NEG_INFINITY };
-                band.has_shift = true;
-            }
-        }
-        band
+            band
+        })
     }
 
     /// The vectors of the band: the first place in the band, the first column and the column after
@@ -102,16 +108,6 @@ impl<T: Float> Band<T> {
     #[inline(always)]
     fn is_degenerate(&self, j: usize) -> bool {
         self.max[j].to_f64().is_infinite()
-    }
-
-    /// The exponents k.
-    #[inline(always)]
-    fn exponents(&self) -> PerColumn<f64> {
-        let mut k = [0.0; MAX_COLUMNS];
-        for (k, top) in k.iter_mut().zip(&self.top) {
-            *k = nearest_exponent(top.to_f64());
-        }
-        k
     }
 
     /// Logits of the vector at `j`, shifted.
@@ -132,8 +128,8 @@ impl<T: Float> Band<T> {
     fn logarithms<L: ExpLanes<T>>(&self, l: L, x: &SrcDstRows<'_, T>) -> (PerColumn<f64>, PerColumn<f64>) {
         let (d, exp, rows) = (l.double(), UntabledExp::new(l), x.shape().0);
         let (zero, one) = (l.splat(T::ZERO), l.splat(T::ONE));
-        let (exponents, mut bases) = (self.exponents(), [T::ZERO; MAX_COLUMNS]);
-        for (base, k) in bases.iter_mut().zip(exponents) {
+        let mut bases = [T::ZERO; MAX_COLUMNS];
+        for (base, &k) in bases.iter_mut().zip(&self.exponents) {
             *base = scaled_base(T::from_f64(k));
         }
         let (mut sums, mut errors, mut others) = ([0.0; MAX_COLUMNS], [0.0; MAX_COLUMNS], [-1.0; MAX_COLUMNS]);
@@ -178,7 +174,7 @@ impl<T: Float> Band<T> {
             }
         }
         for at in (0..MAX_COLUMNS).step_by(<L::Double as Lanes<f64>>::N) {
-            let (top, k) = (d.load(&top[at..]), d.load(&exponents[at..]));
+            let (top, k) = (d.load(&top[at..]), d.load(&self.exponents[at..]));
             let rest = (d.load(&sums[at..]), d.load(&errors[at..]));
             let results = logarithm_of_rest::<_, T>(d, top, d.load(&others[at..]), rest, factor(d, top, k));
             d.store(&mut m[at..], results.0);
@@ -207,7 +203,7 @@ pub(super) fn softmax<L: ExpLanes<T>, T: Float>(
         let all = [l.lt(zero, one); ROWS_IN_FLIGHT];
         let band = Band::new(l, x, columns);
         let mut bases = [T::ZERO; MAX_COLUMNS];
-        for (base, k) in bases.iter_mut().zip(band.exponents()) {
+        for (base, &k) in bases.iter_mut().zip(&band.exponents) {
             *base = T::from_f64(k);
         }
         let (mut high, mut low) = ([T::ZERO; MAX_COLUMNS], [T::ZERO; MAX_COLUMNS]);
