@@ -233,10 +233,11 @@ pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
     }
 }
 
-/// [`map_row`], past the caches if the row is long enough for it.
+/// [`map_row`], past the caches if the row is long enough for it and the instruction set has
+/// vectors.
 #[inline(always)]
 pub(super) fn map_row_by_length<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, f: impl Fn(L::V) -> L::V) {
-    if fills_cache::<T>(row.len(), STREAMED_PART) {
+    if !L::IS_SCALAR && fills_cache::<T>(row.len(), STREAMED_PART) {
         map_row::<L, T, true>(l, row, f);
     } else {
         map_row::<L, T, false>(l, row, f);

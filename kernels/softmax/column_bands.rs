@@ -325,7 +325,7 @@ fn write_part<L: ExpLanes<T>, T: Float>(
     finish: &impl Fn(L::V, (L::V, L::V)) -> L::V,
 ) {
     let (mut at, end, mut j) = (0, row.len(), first);
-    let bytes = L::N * size_of::<T>();
+    let (bytes, stream) = (L::N * size_of::<T>(), stream && !L::IS_SCALAR);
     if stream {
         // The head: up to the first aligned vector of the destination.
         let n = row.dst().as_ptr().align_offset(bytes).min(L::N).min(end);

@@ -19,7 +19,7 @@ use core::ops::Range;
 pub(crate) fn softmax<L: Tuning<T>, T: Float>(l: L, x: Option<&[T]>, out: &mut [T]) {
     let mut row = SrcDst::new_or_in_place(x, out);
     // Not out of line: arguments of another function go through memory, for 10 to 20 ns.
-    if (1..=L::IN_FLIGHT * L::N).contains(&row.len()) && softmax_in_flight(l, &mut row) {
+    if !L::IS_SCALAR && (1..=L::IN_FLIGHT * L::N).contains(&row.len()) && softmax_in_flight(l, &mut row) {
         return;
     }
     softmax_row(l, &mut row, 1.0, T::NAN);

@@ -71,7 +71,7 @@ pub(super) fn row_logarithm<L: ExpLanes<T>, T: Float>(
     }
     let base_one = if row.len() <= BLOCK_ELEMENTS { BaseOne::Required } else { BaseOne::Untried };
     let RowSum { sum, may_dominate, failed_base_one } =
-        if beside_max_vectors::<T>() < L::IN_FLIGHT && row.len() <= L::IN_FLIGHT * L::N {
+        if !L::IS_SCALAR && beside_max_vectors::<T>() < L::IN_FLIGHT && row.len() <= L::IN_FLIGHT * L::N {
             if row.len() <= 3 * L::N { in_flight_sum::<L, T, 3>(l, row) } else { in_flight_sum::<L, T, 4>(l, row) }
         } else {
             row_sum_exp(l, row, base_one)
