@@ -30,18 +30,20 @@ const BESIDE_MAX_ROWS: usize = 8;
 /// them.
 type PerColumn<T> = [T; BAND_COLUMNS + 2 * MAX_LANES];
 
-/// A band of columns and the sums of their exponentials relative to base 1.
+/// A band of columns and the sums of their exponentials relative to base 1. Its arrays begin at
+/// multiples of a cache line, because vectors that cross one take twice the time.
+#[repr(C, align(64))]
 pub(super) struct Band<T> {
-    /// The first column.
-    pub(super) first: usize,
-    /// The number of columns.
-    len: usize,
     /// The sums; then the first parts of what pass 2 needs.
     pub(super) high: PerColumn<T>,
     /// The rounding errors of the sums; then the second parts.
     pub(super) low: PerColumn<T>,
     /// Bounds of the exponentials; then 1 for a misfit, a column that is summed again, or 0.
     pub(super) bound: PerColumn<T>,
+    /// The first column.
+    pub(super) first: usize,
+    /// The number of columns.
+    len: usize,
     /// Whether there is a misfit.
     pub(super) has_misfits: bool,
 }
@@ -210,14 +212,15 @@ impl<T: Float> Band<T> {
     /// `inexact`.
     #[inline(always)]
     pub(super) fn find_logarithms<L: ExpLanes<T>>(&mut self, l: L, x: &mut SrcDstRows<'_, T>, inexact: Range<f64>) {
+        let mut x = x.shorten();
         out_of_line!(l, {
-            if x.shape().0 <= BESIDE_MAX_ROWS || self.all_are_far(l, x) {
+            if x.shape().0 <= BESIDE_MAX_ROWS || self.all_are_far(l, &x) {
                 self.bound.fill(T::ONE);
                 self.has_misfits = true;
                 return;
             }
             let exp = Exp::hidden_for_sums(l);
-            self.add_rows::<L, false, true>(l, &exp, x);
+            self.add_rows::<L, false, true>(l, &exp, &mut x);
             let d = l.double();
             for j in (0..self.len).step_by(L::N) {
                 let (high, low) = self.find_misfits(l, j, inexact.clone());

@@ -153,8 +153,8 @@ pub(crate) fn log_rows<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
     });
 }
 
-/// The end of an iteration in the log domain, after all rows, out of line: the new U, then the new
-/// G, both over-relaxed. Returns the marginal error *before* the iteration, without a pass of its
+/// The end of an iteration in the log domain, after all rows: the new U, then the new G, both
+/// over-relaxed. Returns the marginal error *before* the iteration, without a pass of its
 /// own. Without over-relaxation that is the L1 error of the row marginals, because the last
 /// iteration met the column marginals. With it, the L1 error of the columns between both updates is
 /// added.
@@ -167,25 +167,23 @@ pub(crate) fn update_potentials<L: Lanes<T> + ExpLanes<f64>, T: Float>(
     w: &mut Workspace<'_, T>,
     ranks: &mut dyn Exchange,
 ) -> f64 {
-    out_of_line!(l, {
-        let (shifts, sums) = (&*w.band.shifts, &*w.band.row_scratch);
-        let (error, largest_factor) = update_rows(l, relaxation, potentials.u, (shifts, sums), p.a);
-        let mut errors = [error];
-        let mut largest = [largest_factor, max_abs_potential(potentials.u, &[], &[])];
-        ranks.reduce(w.band.column_sums, &mut errors, &mut largest);
-        let ([mut error], [largest_factor, max_abs_u]) = (errors, largest);
-        apply_factors(w);
-        if !relaxation.is_off() {
-            error += column_error(w.band.column_sums, p.b);
-        }
-        let (floor, sums) = (column_floor::<T>(largest_factor), (&*w.band.column_sums, &mut *w.wide_column_scratch));
-        let unstable = update_columns(l, (relaxation, floor), potentials.g, sums, (p.b, p.log2_b), w.unstable);
-        if unstable > 0 {
-            stabilized_columns(l, p, potentials, w, unstable, ranks);
-        }
-        potentials.update_max_abs_with(max_abs_u, p);
-        error
-    })
+    let (shifts, sums) = (&*w.band.shifts, &*w.band.row_scratch);
+    let (error, largest_factor) = update_rows(l, relaxation, potentials.u, (shifts, sums), p.a);
+    let mut errors = [error];
+    let mut largest = [largest_factor, max_abs_potential(potentials.u, &[], &[])];
+    ranks.reduce(w.band.column_sums, &mut errors, &mut largest);
+    let ([mut error], [largest_factor, max_abs_u]) = (errors, largest);
+    apply_factors(w);
+    if !relaxation.is_off() {
+        error += column_error(w.band.column_sums, p.b);
+    }
+    let (floor, sums) = (column_floor::<T>(largest_factor), (&*w.band.column_sums, &mut *w.wide_column_scratch));
+    let unstable = update_columns(l, (relaxation, floor), potentials.g, sums, (p.b, p.log2_b), w.unstable);
+    if unstable > 0 {
+        stabilized_columns(l, p, potentials, w, unstable, ranks);
+    }
+    potentials.update_max_abs_with(max_abs_u, p);
+    error
 }
 
 /// A whole iteration in the log domain, on one thread: its kernels in one call.

@@ -201,14 +201,14 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
     })
 }
 
-/// The end of an iteration on the scalings, after all rows, out of line, as
+/// The end of an iteration on the scalings, after all rows, as
 /// [`update_potentials`](super::sinkhorn_log::update_potentials): returns the error before the
 /// iteration. Returns `None` and leaves the scalings unchanged if a value on any rank leaves the
 /// range in which entries that underflowed are negligible; `is_good` says that [`scale_rows`] has
 /// met none.
 #[inline(always)]
 pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
-    l: L,
+    _: L,
     p: &Problem<'_, T>,
     relaxation: Relaxation,
     is_good: bool,
@@ -216,42 +216,40 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
     w: &mut Workspace<'_, T>,
     ranks: &mut dyn Exchange,
 ) -> Option<f64> {
-    out_of_line!(l, {
-        let (row_scalings, column_scalings) = (&*w.band.row_scratch, &mut *w.wide_column_scratch);
-        let (mut error, mut largest_factor) = (0.0, 0.0);
-        for (row_error, &new) in w.band.shifts.iter().zip(row_scalings) {
-            error += row_error;
-            largest_factor = if new > largest_factor { new } else { largest_factor };
-        }
-        let (mut errors, mut largest) = ([error], [largest_factor, f64::from(u8::from(!is_good))]);
-        ranks.reduce(w.band.column_sums, &mut errors, &mut largest);
-        let ([mut error], [largest_factor, is_bad]) = (errors, largest);
-        if is_bad > 0.0 {
-            return None;
-        }
-        if !relaxation.is_off() {
-            let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
-            error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
-        }
-        let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
-        let mut accurate = true;
-        let sums = scaled.column_scalings.iter().zip(&*w.band.column_sums);
-        for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
-            // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
-            let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
-            let update = mass / divisor;
-            let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
-            // Without mass the column of the matrix is 0, and its scaling does not matter.
-            *new = if b > 0.0 { relaxed } else { 1.0 };
-            accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
-        }
-        if !accurate {
-            return None;
-        }
-        scaled.row_scalings.copy_from_slice(row_scalings);
-        scaled.column_scalings.copy_from_slice(column_scalings);
-        Some(error)
-    })
+    let (row_scalings, column_scalings) = (&*w.band.row_scratch, &mut *w.wide_column_scratch);
+    let (mut error, mut largest_factor) = (0.0, 0.0);
+    for (row_error, &new) in w.band.shifts.iter().zip(row_scalings) {
+        error += row_error;
+        largest_factor = if new > largest_factor { new } else { largest_factor };
+    }
+    let (mut errors, mut largest) = ([error], [largest_factor, f64::from(u8::from(!is_good))]);
+    ranks.reduce(w.band.column_sums, &mut errors, &mut largest);
+    let ([mut error], [largest_factor, is_bad]) = (errors, largest);
+    if is_bad > 0.0 {
+        return None;
+    }
+    if !relaxation.is_off() {
+        let sums = w.band.column_sums.iter().zip(&*scaled.column_scalings);
+        error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
+    }
+    let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
+    let mut accurate = true;
+    let sums = scaled.column_scalings.iter().zip(&*w.band.column_sums);
+    for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
+        // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
+        let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
+        let update = mass / divisor;
+        let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
+        // Without mass the column of the matrix is 0, and its scaling does not matter.
+        *new = if b > 0.0 { relaxed } else { 1.0 };
+        accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
+    }
+    if !accurate {
+        return None;
+    }
+    scaled.row_scalings.copy_from_slice(row_scalings);
+    scaled.column_scalings.copy_from_slice(column_scalings);
+    Some(error)
 }
 
 /// A whole iteration on the scalings, on one thread of a single process: its kernels in one call.
