@@ -35,6 +35,22 @@ impl InstructionSet for V3 {
     }
 }
 
+/// [`Lanes::lt_bits`] for 32 elements, packed to a byte each, so that one instruction gathers them.
+#[inline(always)]
+fn lt_bits_32(l: V3, a: &[f32], b: &[f32]) -> u64 {
+    let (a, b) = (&a[..32], &b[..32]);
+    let mut lt = [l.avx._mm256_setzero_si256(); 4];
+    for (i, lt) in lt.iter_mut().enumerate() {
+        let (a, b) = (Lanes::<f32>::load(l, &a[8 * i..]), Lanes::<f32>::load(l, &b[8 * i..]));
+        *lt = l.avx._mm256_castps_si256(Lanes::<f32>::lt(l, a, b));
+    }
+    let halves = [l.avx2._mm256_packs_epi32(lt[0], lt[1]), l.avx2._mm256_packs_epi32(lt[2], lt[3])];
+    let bytes = l.avx2._mm256_packs_epi16(halves[0], halves[1]);
+    // Packing keeps the halves of vectors apart.
+    let bytes = l.avx2._mm256_permutevar8x32_epi32(bytes, l.avx._mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    u64::from(l.avx2._mm256_movemask_epi8(bytes) as u32)
+}
+
 impl Lanes<f32> for V3 {
     type V = __m256;
     type Mask = __m256;
@@ -60,6 +76,10 @@ impl Lanes<f32> for V3 {
         masked_add_fma(m: Mask, a, b, one) = self.fma._mm256_fmadd_ps(self.avx._mm256_and_ps(m, b), one, a);
     }
 
+    #[inline(always)]
+    fn lt_bits(self, a: &[f32], b: &[f32]) -> u64 {
+        lt_bits_32(self, &a[..32], &b[..32]) | lt_bits_32(self, &a[32..], &b[32..]) << 32
+    }
     #[inline(always)]
     fn load(self, x: &[f32]) -> __m256 {
         assert!(x.len() >= 8);

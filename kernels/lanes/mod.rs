@@ -282,6 +282,16 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     fn select(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
     /// The number of true lanes.
     fn count(self, m: Self::Mask) -> usize;
+    /// One bit for each of the first 64 elements, the lowest for the first one: whether it is below
+    /// that of `b`. Panics if there are fewer. Only AVX2 is faster than element by element.
+    #[inline(always)]
+    fn lt_bits(self, a: &[T], b: &[T]) -> u64 {
+        let mut bits = 0;
+        for (i, (a, b)) in a[..64].iter().zip(&b[..64]).enumerate() {
+            bits |= u64::from(a < b) << i;
+        }
+        bits
+    }
     /// `if m { a + b } else { a }`, except for the sign of 0.
     #[inline(always)]
     fn masked_add(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V {

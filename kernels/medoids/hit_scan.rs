@@ -6,10 +6,10 @@
 //! neighbors in it often belong to different candidates, so that their additions do not wait for
 //! each other.
 
-use super::tuning::{BLOCK_OBJECTS, CLUSTERS_PER_HIT, MAX_LISTED_HITS, PREFETCH_BYTES, SCAN_ROWS};
+use super::tuning::{BLOCK_OBJECTS, CLUSTERS_PER_HIT, MAX_LISTED_HITS, PREFETCH_BYTES, SCAN_ROWS, lists_words};
 use super::validation::are_blocks_valid;
 use super::{InvalidDissimilarity, NearestRef, load_rows};
-use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES};
+use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES, out_of_line};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -92,24 +92,43 @@ fn row_and_cluster<T, const R: usize>(hit: u32, near: &NearestRef<'_, T>) -> (us
     ((hit >> ROW_SHIFT) as usize % R, near.n1[(hit & ((1 << ROW_SHIFT) - 1)) as usize] as usize)
 }
 
+/// Lists the hits of 64 objects, one bit each in `word`, from the object `first` on. Returns their
+/// number; at least four elements of `list` are overwritten, and at most three past the last hit.
+#[inline(always)]
+fn list_bits(word: u64, first: u32, list: &mut [u32]) -> usize {
+    let (count, mut rest) = (word.count_ones() as usize, word);
+    let mut listed = 0;
+    // Four at a time, because a branch per hit would be mispredicted.
+    while listed == 0 || listed < count {
+        for hit in &mut list[listed..listed + 4] {
+            *hit = first.wrapping_add(rest.trailing_zeros());
+            rest &= rest.wrapping_sub(1);
+        }
+        listed += 4;
+    }
+    count
+}
+
 /// Adds hits to A of each row in `a` and to T in `t`.
 #[inline(always)]
-fn add_hits<T: Float, const R: usize>(
+fn add_hits<T: Float, const R: usize, const WEIGHTED: bool>(
     list: &[u32],
     rows: &[&[T]; R],
     near: &NearestRef<'_, T>,
     a: &mut [f64; R],
     t: &mut [f64],
 ) {
-    let k = near.removal_bounds.len();
+    let (n, k) = (rows[0].len(), near.removal_bounds.len());
+    // One length for all, so that one bounds check serves.
+    let (all_d1, all_d2, all_n1) = (&near.d1[..n], &near.d2[..n], &near.n1[..n]);
     for &hit in list {
         let (r, o) = ((hit >> ROW_SHIFT) as usize % R, (hit & ((1 << ROW_SHIFT) - 1)) as usize);
-        let (d, d1, d2) = (rows[r][o], near.d1[o], near.d2[o]);
+        let (d, d1, d2) = (rows[r][o], all_d1[o], all_d2[o]);
         let larger = if d < d1 { d1 } else { d };
-        let weight = if let Some(weight) = near.weights.get(o) { weight.to_f64() } else { 1.0 };
+        let weight = if WEIGHTED { near.weights[o].to_f64() } else { 1.0 };
         // If d < d1, this is d - d1, otherwise 0.
         a[r] += weight * (d.to_f64() - larger.to_f64());
-        t[r * k + near.n1[o] as usize] += weight * (larger.to_f64() - d2.to_f64());
+        t[r * k + all_n1[o] as usize] += weight * (larger.to_f64() - d2.to_f64());
     }
 }
 
@@ -142,8 +161,19 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize>(
         // Memory then does not idle while the hits are added.
         let ahead_at = start + PREFETCH_BYTES / size_of::<T>();
         let (ahead, ahead_at) = if ahead_at < n { (rows, ahead_at) } else { (next, ahead_at - n) };
-        let mut count = 0;
-        for at in (start..end).step_by(L::N) {
+        let (mut count, mut listed) = (0, start);
+        while lists_words::<L, T>(k) && end - listed >= 64 {
+            for r in 0..R {
+                let first = (r << ROW_SHIFT) | listed;
+                let word = l.lt_bits(&rows[r][listed..], &near.d2[listed..]);
+                count += list_bits(word, first as u32, &mut list[count..]);
+                for line in (0..64).step_by(64 / size_of::<T>()) {
+                    l.prefetch_far(ahead[r], ahead_at + (listed - start) + line);
+                }
+            }
+            listed += 64;
+        }
+        for at in (listed..end).step_by(L::N) {
             let (d, d2) = (load_rows(l, &rows, at, T::INFINITY), l.load(&near.d2[at..]));
             for r in 0..R {
                 let first = (r << ROW_SHIFT) | at;
@@ -151,9 +181,17 @@ pub(super) fn hit_scan<L: IndexLanes<T>, T: Float, const R: usize>(
                 l.prefetch_far(ahead[r], ahead_at + (at - start));
             }
         }
-        // Copies, because addresses of variables of the loop above must not escape.
+        // Copies, because addresses of variables of the loop above must not escape. Out of line, it
+        // has the registers for itself.
         let mut sums = a;
-        add_hits(&list[..count], &{ rows }, &near, &mut sums, t);
+        let (hits_of_block, all_rows, block_sums, all_t) = (&list[..count], &{ rows }, &mut sums, &mut *t);
+        out_of_line!(l, {
+            if near.weights.is_empty() {
+                add_hits::<T, R, false>(hits_of_block, all_rows, &near, block_sums, all_t);
+            } else {
+                add_hits::<T, R, true>(hits_of_block, all_rows, &near, block_sums, all_t);
+            }
+        });
         a = sums;
         hits.append(&list[..count], most);
     }

@@ -29,8 +29,8 @@ pub(super) struct Cache<'a, T> {
     pub(super) d2: Vec<T>,
     pub(super) n1: Vec<u32>,
     n2: Vec<u32>,
-    /// The ranked medoids of every object. Some may no longer be medoids.
-    rankings: Vec<Ranking<T>>,
+    /// The ranked medoids of every object, once a swap needs them. Some may no longer be medoids.
+    pub(super) rankings: Vec<Ranking<T>>,
     /// For every object, a lower bound of its distances to the medoids that are not ranked.
     bounds: Vec<T>,
     /// For each medoid, a lower bound of the increase of the loss if it is removed; see

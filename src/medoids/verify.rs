@@ -3,6 +3,7 @@
 use super::cache::Cache;
 use crate::Real;
 use crate::kernels::medoids::PossibleSwap;
+use crate::kernels::medoids::nearest::RankedRef;
 use crate::real::Element;
 
 /// The sums over the objects that a swap moves to a farther medoid, in the cluster whose medoid is
@@ -48,10 +49,22 @@ impl<T: Real> Cache<'_, T> {
         if others.all(|(_, &bound)| is_ruled_out(bound)) { None } else { self.best_real_swap(candidate, limit) }
     }
 
+    /// Lists the objects whose distances to their nearest medoids may change if `candidate` becomes
+    /// the medoid of `cluster`. They are found without rankings as long as there are none: a search
+    /// from a local optimum verifies swaps, but makes none.
+    fn list_changed(&mut self, candidate: usize, cluster: usize) {
+        if !self.rankings.is_empty() {
+            return self.list_affected(candidate, cluster);
+        }
+        let ranked = RankedRef { bounds: &self.d1, n1: &self.n1, n2: &self.n1 };
+        let row = self.replicas.row(self.dissimilarities, &self.clusters, candidate);
+        self.affected_count = T::list_affected(self.dissimilarities.road, row, cluster, ranked, &mut self.affected);
+    }
+
     /// Returns the change of the loss by a swap, and the weighted sum of the distances that change,
     /// each the larger of old and new.
     fn change(&mut self, candidate: usize, cluster: usize) -> (f64, f64) {
-        self.list_affected(candidate, cluster);
+        self.list_changed(candidate, cluster);
         let row = self.replicas.row(self.dissimilarities, &self.clusters, candidate);
         let (mut change, mut changed_sum) = (0.0, 0.0);
         for &o in &self.affected[..self.affected_count] {
