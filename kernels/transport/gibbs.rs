@@ -335,6 +335,16 @@ pub(super) fn splats<L: Lanes<T>, T: Float, const R: usize>(l: L, numbers: [T; R
     vectors
 }
 
+/// The columns from `start` to `end` of R rows at the distance `stride`.
+#[inline(always)]
+pub(super) fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: usize) -> [&[T]; R] {
+    let mut rows: [&[T]; R] = [&[]; R];
+    for i in 0..R {
+        rows[i] = &gibbs[i * stride..][start..end];
+    }
+    rows
+}
+
 /// Adds a vector of each of R rows, times the weight of the row, to a vector of column sums.
 #[inline(always)]
 pub(super) fn add_vectors<L: Lanes<T>, T: Float, const R: usize>(

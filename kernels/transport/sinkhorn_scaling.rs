@@ -11,7 +11,7 @@
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
-use super::gibbs::{GibbsEval, column_floor, flush_partial_sums, row_range, splats, stable_rows};
+use super::gibbs::{GibbsEval, column_floor, columns_of, flush_partial_sums, row_range, splats, stable_rows};
 use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part};
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
 use super::{Band, Exchange, Problem, Workspace, band_sums, padded};
@@ -233,16 +233,21 @@ pub(crate) fn update_scalings<L: Lanes<T>, T: Float>(
         error += sums.zip(p.b).map(|((sum, v), b)| (sum * v - b).abs()).sum::<f64>();
     }
     let (range, floor) = (row_range::<T>(), column_floor::<T>(largest_factor));
-    let mut accurate = true;
-    let sums = scaled.column_scalings.iter().zip(&*w.band.column_sums);
-    for ((new, (&old, &sum)), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
+    let (sums, mut accurate) = (&*w.band.column_sums, true);
+    for ((new, &sum), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
         // Without mass the sum may be 0, too, and 0 / 0 would be an invalid operation.
-        let (mass, divisor) = if b > 0.0 { (b, if sum > 0.0 { sum } else { 1.0 }) } else { (1.0, 1.0) };
-        let update = mass / divisor;
-        let relaxed = if relaxation.is_off() { update } else { relaxation.scaling(old, update / old) };
+        *new = if b > 0.0 { b } else { 1.0 } / if b > 0.0 && sum > 0.0 { sum } else { 1.0 };
+    }
+    // In one loop, columns would pay for logarithms and powers that are not selected.
+    if !relaxation.is_off() {
+        for (new, &old) in column_scalings.iter_mut().zip(&*scaled.column_scalings) {
+            *new = relaxation.scaling(old, *new / old);
+        }
+    }
+    for ((new, &sum), &b) in column_scalings.iter_mut().zip(sums).zip(p.b) {
         // Without mass the column of the matrix is 0, and its scaling does not matter.
-        *new = if b > 0.0 { relaxed } else { 1.0 };
-        accurate &= b == 0.0 || sum >= floor && range.contains(&relaxed);
+        *new = if b > 0.0 { *new } else { 1.0 };
+        accurate &= b == 0.0 || sum >= floor && range.contains(new);
     }
     if !accurate {
         return None;
@@ -267,16 +272,6 @@ pub(crate) fn scaling_iteration<L: WideLanes<T>, T: Float>(
     let from = GibbsRows { gibbs, row_scalings, column_scalings, is_cached: is_cached(gibbs) };
     let is_good = scale_rows(l, p, relaxation, &from, &mut w.band);
     update_scalings(l, p, relaxation, is_good, scaled, w, no_ranks)
-}
-
-/// The columns from `start` to `end` of R rows at the distance `stride`.
-#[inline(always)]
-fn columns_of<T, const R: usize>(gibbs: &[T], stride: usize, start: usize, end: usize) -> [&[T]; R] {
-    let mut rows: [&[T]; R] = [&[]; R];
-    for i in 0..R {
-        rows[i] = &gibbs[i * stride..][start..end];
-    }
-    rows
 }
 
 /// Prefetches column `at` of R rows behind the first R rows of `gibbs`, at a distance of at least
