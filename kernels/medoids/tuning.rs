@@ -43,8 +43,8 @@ pub(super) const NARROW_SUM_OBJECTS: usize = 1024;
 /// Returns the largest k for which this instruction set scans under masks. It is smaller for narrow
 /// vectors, whose masked additions serve fewer objects. With eight lanes, 8 instead of 9 is a part
 /// of the change that [`MAX_MASKED_K`] describes; with 32 registers, the two rows that are scanned
-/// together make 10 better (AVX-512, f64, n = 3000: 0.52 instead of 0.60 ns per entry for k = 9,
-/// and 0.84 instead of 0.55 for k = 11; 2026-11-27).
+/// together make 10 better (AVX-512, f64, n = 3000: 0.52 instead of 0.61 ns per entry for k = 9;
+/// 2026-11-27).
 #[inline(always)]
 pub(super) fn max_masked_k<L: Lanes<T>, T: Float>() -> usize {
     match L::N {
