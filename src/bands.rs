@@ -77,6 +77,13 @@ impl<T: Send> Bands for Columns<MatMut<'_, T>> {
     }
 }
 
+/// Nothing.
+impl Bands for () {
+    fn split_at_row(self, _: usize) -> (Self, Self) {
+        ((), ())
+    }
+}
+
 /// Consecutive numbers, one per row.
 impl Bands for core::ops::Range<usize> {
     fn split_at_row(self, row: usize) -> (Self, Self) {
@@ -112,6 +119,18 @@ impl Road {
     #[inline(always)]
     pub(crate) fn shares(self, (rows, cols): (usize, usize)) -> bool {
         self.parallel && rows.saturating_mul(cols) / min_band_elements() > 1
+    }
+
+    /// Returns whether the threads of the pool share each row of a matrix, one after another: rows
+    /// are long, and so few that bands of them would leave threads without work.
+    #[cfg(feature = "rayon")]
+    #[allow(dead_code)] // Only softmax calls it.
+    #[inline(always)]
+    pub(crate) fn shares_each_row(self, (rows, cols): (usize, usize)) -> bool {
+        self.shares((1, cols)) && {
+            let threads = rayon::current_num_threads();
+            threads > 1 && rows < BANDS_PER_THREAD * threads
+        }
     }
 
     /// Computes `f` on a thread of the pool if threads [share](Self::shares) its work. So threads

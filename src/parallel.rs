@@ -38,6 +38,11 @@ macro_rules! parallel_functions {
 #[cfg(feature = "softmax")]
 parallel_functions! {
     "crate::"
+    fn softmax(x: &[T], out: &mut [T]) -> Result<(), Error>;
+    fn softmax_in_place(x: &mut [T]);
+    fn log_softmax(x: &[T], out: &mut [T]) -> Result<(), Error>;
+    fn log_softmax_in_place(x: &mut [T]);
+    fn log_sum_exp(x: &[T]) -> T;
     fn softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error>;
     fn softmax_rows_in_place(x: MatMut<'_, T>);
     fn log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error>;

@@ -237,7 +237,19 @@ pub(super) fn map_row<L: Lanes<T>, T: Float, const STREAM: bool>(
 /// vectors.
 #[inline(always)]
 pub(super) fn map_row_by_length<L: Lanes<T>, T: Float>(l: L, row: &mut impl Row<T>, f: impl Fn(L::V) -> L::V) {
-    if !L::IS_SCALAR && fills_cache::<T>(row.len(), STREAMED_PART) {
+    let row_len = row.len();
+    map_part_by_length(l, row, row_len, f);
+}
+
+/// [`map_row_by_length`] of a part of a row of `row_len` elements.
+#[inline(always)]
+pub(super) fn map_part_by_length<L: Lanes<T>, T: Float>(
+    l: L,
+    row: &mut impl Row<T>,
+    row_len: usize,
+    f: impl Fn(L::V) -> L::V,
+) {
+    if !L::IS_SCALAR && fills_cache::<T>(row_len, STREAMED_PART) {
         map_row::<L, T, true>(l, row, f);
     } else {
         map_row::<L, T, false>(l, row, f);

@@ -2,7 +2,7 @@
 
 use super::base_one::{MIN_ROW_SUM, may_fit_columns};
 use super::column_maxima;
-use super::sum_exp::MAX_SHARE;
+use super::row_scan::MAX_SHARE;
 use super::tuning::BAND_COLUMNS;
 use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
 use crate::kernels::math::compensated::add_fast_two_sum;

@@ -5,13 +5,13 @@
 
 use super::ext_sum::ExtSum;
 use super::forward::softmax_groups;
-use super::logarithms::Logarithm;
+use super::logarithms::{Logarithm, LogarithmBuffers, logarithms_of_sums};
 use super::logits::Logits;
 use super::row_groups::Rows;
-use super::tuning::Tuning;
+use super::tuning::{GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::two_sum;
-use crate::kernels::math::exp::expm1;
+use crate::kernels::math::exp::{Base, ExpLanes, expm1};
 use crate::kernels::rows::Row;
 use core::ops::Range;
 
@@ -83,7 +83,13 @@ pub(super) struct Losses<'a, T> {
     weight: T,
 }
 
-impl<T: Float> Losses<'_, T> {
+impl<'a, T: Float> Losses<'a, T> {
+    /// The losses of rows with the given classes.
+    #[inline(always)]
+    pub(super) fn new(classes: &'a [usize], losses: &'a mut [T], weight: T) -> Self {
+        Self { classes, losses, weight }
+    }
+
     /// The weight, if the reciprocal of the sum takes it as a factor; otherwise 1.
     #[inline(always)]
     pub(super) fn folded_weight(&self) -> f64 {
@@ -161,6 +167,36 @@ impl<T: Float> Losses<'_, T> {
     }
 }
 
+/// Writes the losses and the gradients of a group of rows whose softmax is written, given the sums
+/// of their exponentials.
+#[inline(always)]
+pub(super) fn write_gradients<L: ExpLanes<T>, T: Float, R: Rows<T>>(
+    l: L,
+    rows: &mut R,
+    group: Range<usize>,
+    sums: &[ExtSum<T>; GROUP_ROWS],
+    (losses, buffers): (&mut Losses<'_, T>, &mut LogarithmBuffers<L, T>),
+    empty: T,
+) {
+    // A copy, because logarithms may replace it. The stored exponentials need theirs.
+    buffers.sums = *sums;
+    logarithms_of_sums(
+        l,
+        rows,
+        group.clone(),
+        (&mut *buffers, LOSS_VECTORS * L::N),
+        #[inline(always)]
+        |rows: &R, at, ln| {
+            // As without a gradient, short rows beyond base 1 are summed beside their maximum.
+            let (i, beyond) = (group.start + at, sums[at].base() != Base::ONE);
+            beyond && is_short::<L, T>(l, rows.row_len(i)) || losses.is_near(l, ln, &rows.read_row(i), i)
+        },
+    );
+    for (at, i) in group.enumerate() {
+        losses.write_gradient(l, rows, i, (&sums[at], buffers.logarithms.get(at)), empty);
+    }
+}
+
 /// The cross-entropy of every row, and in its destination the gradient of `weight` times the loss
 /// with respect to the logits: `weight * (softmax - one_hot(class))`; 0 if the class is
 /// [`IGNORED`]. A weight whose magnitude is not between 2^-20 and 2^20 is multiplied in a pass of
@@ -173,7 +209,7 @@ pub(crate) fn cross_entropy_gradient_rows<L: Tuning<T>, T: Float>(
     weight: T,
     losses: &mut [T],
 ) {
-    let (empty, losses) = (x.masked_softmax(), Losses { classes, losses, weight });
+    let (empty, losses) = (x.masked_softmax(), Losses::new(classes, losses, weight));
     if L::IS_SCALAR || !x.are_plain() {
         softmax_groups(l, x, empty, Some(losses));
     } else {

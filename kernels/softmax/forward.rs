@@ -1,13 +1,14 @@
 //! Softmax of rows, also with the cross-entropy and its gradient.
 
 use super::base_one::{BaseOne, base_fits};
-use super::cross_entropy::Losses;
+use super::cross_entropy::{Losses, write_gradients};
 use super::ext_sum::ExtSum;
-use super::logarithms::{LogarithmBuffers, logarithms_of_sums};
+use super::logarithms::LogarithmBuffers;
 use super::logits::Logits;
 use super::row_groups::{Rows, all_may_be_stored, fill_masked, group_sum_exp_base_one, row_groups, second_look_rows};
-use super::sum_exp::{VectorSum, row_sum_exp, row_sum_exp_store, sum_of_vectors};
-use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, Tuning, is_short};
+use super::row_scan::row_sum_exp;
+use super::sum_exp::{VectorSum, row_sum_exp_store, sum_of_vectors};
+use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, Tuning};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::compensated::{reduce_accumulator, reduce_accumulators};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, InRange, Recorded, Shifted};
@@ -91,24 +92,7 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                 fill_masked(&mut rows, i, T::ZERO, empty);
             }
             if let (Some(losses), Some(buffers)) = (&mut losses, &mut buffers) {
-                // A copy, because logarithms may replace it. The stored exponentials need theirs.
-                buffers.sums = sums;
-                logarithms_of_sums(
-                    l,
-                    &mut rows,
-                    group.clone(),
-                    (&mut *buffers, LOSS_VECTORS * L::N),
-                    #[inline(always)]
-                    |rows: &R, at, ln| {
-                        // As without a gradient, short rows beyond base 1 are summed beside their
-                        // maximum.
-                        let (i, beyond) = (group.start + at, sums[at].base() != Base::ONE);
-                        beyond && is_short::<L, T>(l, rows.row_len(i)) || losses.is_near(l, ln, &rows.read_row(i), i)
-                    },
-                );
-                for (at, i) in group.enumerate() {
-                    losses.write_gradient(l, &mut rows, i, (&sums[at], buffers.logarithms.get(at)), empty);
-                }
+                write_gradients(l, &mut rows, group, &sums, (losses, buffers), empty);
             }
         }
     });
@@ -136,7 +120,13 @@ fn softmax_row<L: Tuning<T>, T: Float>(l: L, row: &mut impl Row<T>, weight: f64,
 /// Turns the stored exponentials of a row into its softmax, given the reciprocal of their sum;
 /// every result is `empty` if all logits are -inf.
 #[inline(always)]
-fn normalize_stored<L: Lanes<T>, T: Float>(l: L, stored: &mut [T], sum: &ExtSum<T>, reciprocal: (T, T), empty: T) {
+pub(super) fn normalize_stored<L: Lanes<T>, T: Float>(
+    l: L,
+    stored: &mut [T],
+    sum: &ExtSum<T>,
+    reciprocal: (T, T),
+    empty: T,
+) {
     match sum.degenerate_value(empty) {
         Some(x) => stored.fill(x),
         None => scale_stored(l, reciprocal, stored),

@@ -6,16 +6,16 @@ use super::ext_sum::ExtSum;
 use super::logarithms::{Logarithm, LogarithmBuffers, group_logarithms, row_logarithm};
 use super::logits::Logits;
 use super::row_groups::{Rows, fill_masked, row_groups};
-use super::sum_exp::row_sum_exp;
+use super::row_scan::row_sum_exp;
 use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, LOSS_VECTORS, SHORT_ROW_VECTORS, beside_max_vectors};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
-use crate::kernels::rows::{Row, SrcDst, map_row_by_length};
+use crate::kernels::rows::{Row, SrcDst, map_part_by_length};
 use core::ops::Range;
 
 /// A logarithm of at least this magnitude has the accuracy of log-sum-exp even if one exponential
 /// dominates: a rounding error of the sum is at most an eighth of a unit in its last place.
-const MIN_LOG_SUM_EXP: f64 = 8.0;
+pub(super) const MIN_LOG_SUM_EXP: f64 = 8.0;
 
 /// What is made of the logarithms of the sums of rows.
 enum Results<'a, T> {
@@ -32,7 +32,8 @@ enum Results<'a, T> {
 pub(crate) fn log_softmax<L: ExpLanes<T>, T: Float>(l: L, x: Option<&[T]>, out: &mut [T]) {
     let mut row = SrcDst::new_or_in_place(x, out);
     let (sum, ln) = row_logarithm(l, &mut row, f64::INFINITY);
-    write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN);
+    let len = row.len();
+    write_log_softmax(l, &mut row, &sum, two_parts(ln), T::NAN, len);
 }
 
 /// The logarithm of the sum of the exponentials of a slice.
@@ -185,7 +186,8 @@ fn write_log_softmax_group<L: ExpLanes<T>, T: Float>(
     }
     if !in_tile {
         for (i, (sum, &parts)) in group.zip(buffers.sums.iter().zip(&parts)) {
-            write_log_softmax(l, &mut rows.row_mut(i), sum, parts, empty);
+            let len = rows.row_len(i);
+            write_log_softmax(l, &mut rows.row_mut(i), sum, parts, empty, len);
             fill_masked(rows, i, T::NEG_INFINITY, empty);
         }
         return;
@@ -205,30 +207,32 @@ fn write_log_softmax_group<L: ExpLanes<T>, T: Float>(
 
 /// A number as an unevaluated sum of two numbers of the type.
 #[inline(always)]
-fn two_parts<T: Float>((high, low): Logarithm) -> (T, T) {
+pub(super) fn two_parts<T: Float>((high, low): Logarithm) -> (T, T) {
     let first = T::from_f64(high);
     (first, T::from_f64((high - first.to_f64()) + low))
 }
 
-/// Writes the log-softmax of a row whose sum has the logarithm `first + second`, see [`two_parts`]:
-/// `(x - first) - second`, so that a large common offset costs no accuracy; `empty` if all logits
-/// are -inf.
+/// Writes the log-softmax of a row, or of a part of it, whose sum has the logarithm
+/// `first + second`, see [`two_parts`]: `(x - first) - second`, so that a large common offset costs
+/// no accuracy; `empty` if all logits are -inf. The row has `row_len` elements.
 #[cfg_attr(not(mantex_unoptimized), inline(always))]
-fn write_log_softmax<L: Lanes<T>, T: Float>(
+pub(super) fn write_log_softmax<L: Lanes<T>, T: Float>(
     l: L,
     row: &mut impl Row<T>,
     sum: &ExtSum<T>,
     (first, second): (T, T),
     empty: T,
+    row_len: usize,
 ) {
     if let Some(x) = sum.degenerate_value(empty) {
         row.dst().fill(x);
         return;
     }
     let (first, second) = (l.splat(first), l.splat(second));
-    map_row_by_length(
+    map_part_by_length(
         l,
         row,
+        row_len,
         #[inline(always)]
         |x| l.quiet_sub(l.quiet_sub(x, first), second),
     );

@@ -3,14 +3,15 @@
 //! Rows of at most [`beside_max_vectors`] vectors are summed beside their maximum at once
 //! ([`beside_max`](super::beside_max)). Others are so only if base 1 is tried and does not fit
 //! them, or if one exponential is a large part of the sum
-//! ([`MAX_SHARE`](super::sum_exp::MAX_SHARE)). The choice depends on nothing but the row, so that a
+//! ([`MAX_SHARE`](super::row_scan::MAX_SHARE)). The choice depends on nothing but the row, so that a
 //! row has the same bits alone, in a group, and in a matrix with more columns.
 
 use super::base_one::BaseOne;
 use super::beside_max;
 use super::ext_sum::ExtSum;
 use super::row_groups::{Rows, all_may_fit_base_one, group_sum_exp_base_one};
-use super::sum_exp::{RowSum, VectorSum, may_dominate, row_sum_exp, sum_of_vectors};
+use super::row_scan::{RowSum, may_dominate, row_sum_exp};
+use super::sum_exp::{VectorSum, sum_of_vectors};
 use super::tuning::{BLOCK_ELEMENTS, GROUP_ROWS, MAX_BESIDE_VECTORS, TILE_VECTORS, beside_max_vectors};
 use crate::kernels::lanes::{Float, WideLanes, out_of_line};
 use crate::kernels::math::exp::{Exp, ExpLanes};
@@ -97,7 +98,7 @@ fn in_flight_sum<L: ExpLanes<T>, T: Float, const K: usize>(l: L, row: &impl Row<
 
 /// [`row_logarithm`] of a row that is summed beside its maximum, out of line.
 #[inline(always)]
-fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
+pub(super) fn second_look<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> (ExtSum<T>, Logarithm) {
     let row = row.reborrow();
     out_of_line!(l, {
         let mut ln = (f64::NAN, 0.0);

@@ -22,7 +22,7 @@ impl RowLengths<'_> {
 
     /// The length of row `i` of a matrix.
     #[inline(always)]
-    fn row_len(&self, i: usize, cols: usize) -> usize {
+    pub(crate) fn row_len(&self, i: usize, cols: usize) -> usize {
         let causal = self.causal.map_or(cols, |offset| (i + 1).saturating_add_signed(offset));
         self.lengths.map_or(cols, |lengths| lengths[i]).min(causal).min(cols)
     }

@@ -75,7 +75,10 @@ pub(crate) mod forward;
 pub(crate) mod log_rows;
 mod logarithms;
 mod logits;
+#[cfg(feature = "rayon")]
+pub(crate) mod parts;
 mod row_groups;
+mod row_scan;
 pub(crate) mod stablemax;
 pub(crate) mod sum_exp;
 mod tile;
@@ -85,3 +88,9 @@ pub(crate) use super::rows::SrcDstRows;
 pub(crate) use cross_entropy::IGNORED;
 pub(crate) use ext_sum::ExtSum;
 pub(crate) use logits::{Logits, RowLengths};
+#[cfg(feature = "rayon")]
+pub(crate) use parts::{BlockBase, SoftmaxWay};
+#[cfg(feature = "rayon")]
+pub(crate) use row_scan::RowScan;
+#[cfg(feature = "rayon")]
+pub(crate) use sum_exp::BlockSum;

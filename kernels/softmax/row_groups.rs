@@ -6,7 +6,8 @@
 
 use super::base_one::{base_fits, may_fit_base_one};
 use super::ext_sum::ExtSum;
-use super::sum_exp::{MAX_SHARE, block_lane_sums, row_may_be_stored, row_sum_exp_stabilized};
+use super::row_scan::MAX_SHARE;
+use super::sum_exp::{block_lane_sums, row_may_be_stored, row_sum_exp_stabilized};
 use super::tuning::{GROUP_ELEMENTS, GROUP_ROWS, is_short};
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::reduce_accumulator;

@@ -10,82 +10,12 @@
 
 use super::base_one::{BaseOne, base_fits, certainly_fits_base_one, may_fit_base_one};
 use super::ext_sum::ExtSum;
+use super::row_scan::row_sum_exp;
 use super::tuning::BLOCK_ELEMENTS;
 use crate::kernels::lanes::{Float, out_of_line};
 use crate::kernels::math::compensated::{add_fast_two_sum, reduce_accumulator};
 use crate::kernels::math::exp::{Base, Exp, ExpLanes, Guard, Recorded, Shifted};
 use crate::kernels::rows::{LINE_BYTES, Row, has_nan, load_up_to, maximum};
-
-/// If no exponential is more than this share of the sum, the logarithm of the sum is more than 1
-/// above the maximum. Differences from it then keep their accuracy; otherwise see
-/// [`beside_max`](super::beside_max).
-pub(super) const MAX_SHARE: f64 = 0.36;
-
-/// Whether the bound of an exponential is more than [`MAX_SHARE`] of the sum.
-#[inline(always)]
-pub(super) fn may_dominate<T: Float>(bound: f64, sum: f64) -> bool {
-    // In the precision of the type, as in a group.
-    bound > T::from_f64(sum * MAX_SHARE).to_f64()
-}
-
-/// The sum of the exponentials of a row.
-pub(super) struct RowSum<T> {
-    /// The sum.
-    pub(super) sum: ExtSum<T>,
-    /// Whether one exponential may be more than [`MAX_SHARE`] of the sum. If one is, it is true.
-    pub(super) may_dominate: bool,
-    /// Whether [`Base::ONE`] was tried and does not fit the row, or the row has no sum.
-    pub(super) failed_base_one: bool,
-}
-
-/// The sum of the exponentials of a row, out of line.
-#[inline(always)]
-pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>, base_one: BaseOne) -> RowSum<T> {
-    let mut row = row.reborrow();
-    out_of_line!(l, {
-        let (exp, len, mut at) = (Exp::for_sums_of_row(l), row.len(), 0);
-        let (mut sum, mut failed_base_one) = (ExtSum::EMPTY, false);
-        let degenerate = |sum| RowSum { sum, may_dominate: false, failed_base_one: true };
-        // At least the largest exponential, relative to the base of the sum.
-        let mut bound = 0.0_f64;
-        while at < len {
-            let end = len.min(at + BLOCK_ELEMENTS);
-            let tries_base_one =
-                sum.base() == Base::ONE && (at > 0 || base_one != BaseOne::Failed && may_fit_base_one(l, &row));
-            let mut block = if tries_base_one {
-                block_sum_exp::<L, T, Recorded, false>(l, &exp, &mut row, at, end)
-            } else if at == 0 {
-                BlockSum { high: 0.0, low: 0.0, bound: 0.0 }
-            } else {
-                second_look_block(l, sum.base(), &mut row, at, end)
-            };
-            if !base_fits::<T>(block.high, sum.high()) {
-                failed_base_one |= tries_base_one;
-                if failed_base_one && base_one == BaseOne::Required {
-                    return degenerate(ExtSum::NAN);
-                }
-                let max = maximum(l, &row, at, end);
-                if max == T::INFINITY {
-                    return degenerate(if has_nan(l, &row, at, len) { ExtSum::NAN } else { ExtSum::INFINITE });
-                }
-                if max == T::NEG_INFINITY && has_nan(l, &row, at, end) {
-                    return degenerate(ExtSum::NAN);
-                }
-                if max > T::NEG_INFINITY {
-                    bound *= sum.rebase(Base::near(max));
-                    block = second_look_block(l, sum.base(), &mut row, at, end);
-                }
-                if block.high.is_nan() {
-                    return degenerate(ExtSum::NAN);
-                }
-            }
-            sum.add(block.high, block.low);
-            bound = bound.max(block.bound);
-            at = end;
-        }
-        RowSum { sum, may_dominate: may_dominate::<T>(bound, sum.high()), failed_base_one }
-    })
-}
 
 /// The sum of the exponentials of a row, which are stored relative to the base of the sum.
 #[inline(always)]
@@ -166,19 +96,26 @@ fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> E
 }
 
 /// The sum of the exponentials of a block.
-struct BlockSum {
+#[derive(Clone, Copy)]
+#[allow(unnameable_types, reason = "public only because it is an argument of an entry point")]
+pub struct BlockSum {
     /// The rounded sum.
-    high: f64,
+    pub(super) high: f64,
     /// The rounding errors of `high`.
-    low: f64,
+    pub(super) low: f64,
     /// At least the largest exponential, or 0 if the exponentials are stored.
-    bound: f64,
+    pub(super) bound: f64,
+}
+
+impl BlockSum {
+    /// The sum of nothing.
+    pub(crate) const EMPTY: Self = Self { high: 0.0, low: 0.0, bound: 0.0 };
 }
 
 /// The sum of the exponentials of a block relative to any base, out of line: for blocks that do not
 /// fit base 1, and for the blocks after them.
 #[inline(always)]
-fn second_look_block<L: ExpLanes<T>, T: Float>(
+pub(super) fn second_look_block<L: ExpLanes<T>, T: Float>(
     l: L,
     base: Base<T>,
     row: &mut impl Row<T>,
@@ -192,7 +129,7 @@ fn second_look_block<L: ExpLanes<T>, T: Float>(
 /// The sum of the exponentials of a block relative to the base of `exp`, as an unevaluated sum;
 /// too large for any base if one overflows. `STORE` also stores them.
 #[inline(always)]
-fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
+pub(super) fn block_sum_exp<L: ExpLanes<T>, T: Float, G: Guard, const STORE: bool>(
     l: L,
     exp: &Exp<L, T>,
     row: &mut impl Row<T>,

@@ -7,7 +7,7 @@ use crate::kernels::math::exp::ExpLanes;
 
 /// The number of elements that are summed before their sum is checked. A block that does not fit
 /// its base is read again, from L1. Other numbers: not measured.
-pub(super) const BLOCK_ELEMENTS: usize = 4096;
+pub(crate) const BLOCK_ELEMENTS: usize = 4096;
 
 /// The most rows that are worked on together (see [`super::row_groups`]). Other numbers: not
 /// measured.

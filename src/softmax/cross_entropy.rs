@@ -1,10 +1,13 @@
 //! Cross-entropy of rows with known classes, alone or with its gradient.
 
+#[cfg(feature = "rayon")]
+use super::long_rows::Place;
+use super::options::Softmax;
 use crate::check::{self, Shape};
 use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::softmax::{self as kernels, Logits, SrcDstRows};
 use crate::real::Element;
-use crate::{Error, MatMut, MatRef};
+use crate::{Error, MatMut, MatRef, Real};
 
 /// The class of a row that counts for nothing: its loss is 0, and so is its gradient, whatever the
 /// logits. It marks, for example, padding and prompts.
@@ -59,6 +62,10 @@ functions_and_isa_methods! {
         logits: MatRef<'_, T>, classes: &[usize], losses: &mut [T]
     ) -> Result<(), Error> |road| {
         check_classes(&logits, classes, losses)?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(logits.shape()) {
+            return Softmax::on(road).cross_entropy_rows(logits, classes, losses);
+        }
         road.each_band(logits.shape(), (logits, classes, losses), |(logits, classes, losses)| {
             let rows = SrcDstRows::reading(logits);
             T::cross_entropy_rows(road, Logits::unmasked(rows, T::one()), classes, losses);
@@ -107,10 +114,93 @@ functions_and_isa_methods! {
         check_classes(&logits, classes, losses)?;
         check::shape("gradient", &gradient, logits.shape())?;
         check_weight(weight)?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(logits.shape()) {
+            return Softmax::on(road).cross_entropy_gradient_rows(logits, classes, weight, losses, gradient);
+        }
         let work = (logits, classes, losses, gradient);
         road.each_band(logits.shape(), work, |(logits, classes, losses, gradient)| {
             let rows = Logits::unmasked(SrcDstRows::new(logits, gradient), T::one());
             T::cross_entropy_gradient_rows(road, rows, classes, weight, losses);
+        });
+        Ok(())
+    }
+}
+
+impl<T: Real> Softmax<'_, T> {
+    /// Computes the cross-entropy of the softmax of every row with the class of the row:
+    /// `losses[i] = ln(sum_k exp(z[i][k])) - z[i][classes[i]]` with `z = scale * x + mask`.
+    ///
+    /// - Accuracy: as the [builder](Softmax).
+    /// - Special values: as the [builder](Softmax): +inf if the class is masked, unless the row is
+    ///   fully masked; 0 if the class is [`IGNORED`](crate::IGNORED).
+    /// - Errors: as listed below; `losses` is then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
+    ///
+    /// ```
+    /// use mantex::{IGNORED, MatRef, Softmax};
+    /// let logits = [0.0_f64, 0.0, 0.0, 3.0, 3.0, 3.0];
+    /// let mut losses = [0.0; 2];
+    /// let counted = Softmax::new().lengths(&[2, 0]).masked_rows_are_zero(true);
+    /// counted.cross_entropy_rows(MatRef::new(&logits, 2, 3)?, &[1, IGNORED], &mut losses)?;
+    /// assert_eq!(losses, [2.0_f64.ln(), 0.0]);
+    /// # Ok::<(), mantex::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - Those of [`cross_entropy_rows`](crate::cross_entropy_rows).
+    /// - Those of the options (see [`Softmax`]).
+    pub fn cross_entropy_rows(&self, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error> {
+        check_classes(&x, classes, losses)?;
+        self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| losses[row.i] = row.cross_entropy(x.row(row.i), classes[row.i])) {
+            return Ok(());
+        }
+        self.road.each_band(x.shape(), (*self, x, classes, losses), |(options, x, classes, losses)| {
+            T::cross_entropy_rows(self.road, options.logits(SrcDstRows::reading(x)), classes, losses);
+        });
+        Ok(())
+    }
+
+    /// Computes [`Softmax::cross_entropy_rows`], and the gradient of `weight` times the sum of the
+    /// losses with respect to the logits z:
+    /// `gradient[i][j] = weight * (softmax(z_i)[j] - (j == classes[i]))`. The gradient with respect
+    /// to `x` is `scale` times that: multiply the weight by it.
+    ///
+    /// - Accuracy: the losses as the [builder](Softmax); the gradient as
+    ///   [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
+    /// - Special values: as [`Softmax::cross_entropy_rows`]; in a row with a softmax, the gradient
+    ///   of a masked entry is 0, or `-weight` if it is the class.
+    /// - Errors: as listed below; `losses` and `gradient` are then unchanged.
+    /// - Cost and source: as the [builder](Softmax).
+    ///
+    /// # Errors
+    /// - Those of [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
+    /// - Those of the options (see [`Softmax`]).
+    pub fn cross_entropy_gradient_rows(
+        &self,
+        x: MatRef<'_, T>,
+        classes: &[usize],
+        weight: T,
+        losses: &mut [T],
+        mut gradient: MatMut<'_, T>,
+    ) -> Result<(), Error> {
+        check_classes(&x, classes, losses)?;
+        check::shape("gradient", &gradient, x.shape())?;
+        check_weight(weight)?;
+        self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| {
+            let (i, place) = (row.i, Place::To(x.row(row.i), gradient.row_mut(row.i)));
+            row.cross_entropy_gradient(place, classes[i], weight, &mut losses[i]);
+        }) {
+            return Ok(());
+        }
+        let work = ((*self, x), classes, losses, gradient);
+        self.road.each_band(x.shape(), work, |((options, x), classes, losses, gradient)| {
+            let rows = options.logits(SrcDstRows::new(x, gradient));
+            T::cross_entropy_gradient_rows(self.road, rows, classes, weight, losses);
         });
         Ok(())
     }

@@ -1,5 +1,9 @@
 //! Softmax, log-softmax and log-sum-exp of slices and of rows.
 
+#[cfg(feature = "rayon")]
+use super::long_rows::{one_row, one_row_mut};
+#[cfg(feature = "rayon")]
+use super::options::Softmax;
 use crate::check::Shape;
 use crate::dispatch::functions_and_isa_methods;
 use crate::kernels::softmax::{Logits, SrcDstRows};
@@ -29,6 +33,10 @@ functions_and_isa_methods! {
     /// ```
     fn softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row((1, x.len())) {
+            return Softmax::on(road).rows(one_row(x), one_row_mut(out));
+        }
         T::softmax(road, Some(x), out);
         Ok(())
     }
@@ -49,7 +57,13 @@ functions_and_isa_methods! {
     /// mantex::softmax_in_place(&mut x);
     /// assert_eq!(x, [0.25; 4]);
     /// ```
-    fn softmax_in_place(x: &mut [T]) |road| { T::softmax(road, None, x) }
+    fn softmax_in_place(x: &mut [T]) |road| {
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row((1, x.len())) {
+            return road.softmax_rows_in_place(one_row_mut(x));
+        }
+        T::softmax(road, None, x);
+    }
 }
 
 functions_and_isa_methods! {
@@ -74,6 +88,10 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax(x: &[T], out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.len())?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row((1, x.len())) {
+            return Softmax::on(road).log_rows(one_row(x), one_row_mut(out));
+        }
         T::log_softmax(road, Some(x), out);
         Ok(())
     }
@@ -92,7 +110,13 @@ functions_and_isa_methods! {
     /// mantex::log_softmax_in_place(&mut x);
     /// assert!((x[0] + 2.0_f32.ln()).abs() < 1e-6);
     /// ```
-    fn log_softmax_in_place(x: &mut [T]) |road| { T::log_softmax(road, None, x) }
+    fn log_softmax_in_place(x: &mut [T]) |road| {
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row((1, x.len())) {
+            return road.log_softmax_rows_in_place(one_row_mut(x));
+        }
+        T::log_softmax(road, None, x);
+    }
 }
 
 functions_and_isa_methods! {
@@ -112,7 +136,16 @@ functions_and_isa_methods! {
     /// assert_eq!(mantex::log_sum_exp(&[3e38_f32, 3e38]), 3e38);
     /// ```
     #[must_use]
-    fn log_sum_exp(x: &[T]) -> T |road| { T::log_sum_exp(road, x) }
+    fn log_sum_exp(x: &[T]) -> T |road| {
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row((1, x.len())) {
+            let mut out = [T::zero()];
+            if Softmax::on(road).log_sum_exp_rows(one_row(x), &mut out).is_ok() {
+                return out[0];
+            }
+        }
+        T::log_sum_exp(road, x)
+    }
 }
 
 functions_and_isa_methods! {
@@ -137,6 +170,10 @@ functions_and_isa_methods! {
     /// ```
     fn softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, (x.rows(), x.cols()))?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(x.shape()) {
+            return Softmax::on(road).rows(x, out);
+        }
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             road.each_band(x.shape(), (x, out), |(x, out)| {
@@ -165,6 +202,10 @@ functions_and_isa_methods! {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     fn softmax_rows_in_place(x: MatMut<'_, T>) |road| {
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(x.shape()) {
+            return Softmax::on(road).rows_in_place(x).expect("no options");
+        }
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             road.each_band(x.shape(), x, |x| {
@@ -196,6 +237,10 @@ functions_and_isa_methods! {
     /// ```
     fn log_softmax_rows(x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> |road| {
         check::shape("out", &out, (x.rows(), x.cols()))?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(x.shape()) {
+            return Softmax::on(road).log_rows(x, out);
+        }
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             road.each_band(x.shape(), (x, out), |(x, out)| {
@@ -224,6 +269,10 @@ functions_and_isa_methods! {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     fn log_softmax_rows_in_place(x: MatMut<'_, T>) |road| {
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(x.shape()) {
+            return Softmax::on(road).log_rows_in_place(x).expect("no options");
+        }
         // Rows without columns take no memory: a loop over them might never end.
         if x.cols() > 0 {
             road.each_band(x.shape(), x, |x| {
@@ -252,6 +301,10 @@ functions_and_isa_methods! {
     /// ```
     fn log_sum_exp_rows(x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> |road| {
         check::length("out", out.len(), x.rows())?;
+        #[cfg(feature = "rayon")]
+        if road.shares_each_row(x.shape()) {
+            return Softmax::on(road).log_sum_exp_rows(x, out);
+        }
         road.each_band(x.shape(), (x, out), |(x, out)| {
             T::log_sum_exp_rows(road, Logits::unmasked(SrcDstRows::reading(x), T::one()), out);
         });

@@ -5,6 +5,8 @@ mod columns;
 mod cross_entropy;
 mod ext_sum;
 mod forward;
+#[cfg(feature = "rayon")]
+mod long_rows;
 mod options;
 mod stablemax;
 

@@ -1,6 +1,7 @@
 //! The builder of softmax over rows.
 
-use super::cross_entropy::{check_classes, check_weight};
+#[cfg(feature = "rayon")]
+use super::long_rows::Place;
 use crate::bands::Bands;
 use crate::check::{self, Shape};
 use crate::dispatch::Road;
@@ -47,11 +48,11 @@ use crate::{Error, Isa, MatMut, MatRef, Real};
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a builder computes nothing until one of its methods over rows is called"]
 pub struct Softmax<'a, T> {
-    scale: T,
-    mask: Option<MatRef<'a, T>>,
-    row_lengths: RowLengths<'a>,
-    masked_rows_are_zero: bool,
-    road: Road,
+    pub(super) scale: T,
+    pub(super) mask: Option<MatRef<'a, T>>,
+    pub(super) row_lengths: RowLengths<'a>,
+    pub(super) masked_rows_are_zero: bool,
+    pub(super) road: Road,
 }
 
 impl<T: Real> Default for Softmax<'_, T> {
@@ -67,6 +68,12 @@ impl<T: Real> Default for Softmax<'_, T> {
 }
 
 impl<'a, T: Real> Softmax<'a, T> {
+    /// Returns the builder without options on a road.
+    #[cfg(feature = "rayon")]
+    pub(super) fn on(road: Road) -> Self {
+        Self { road, ..Self::new() }
+    }
+
     /// Returns the builder with scale 1, no masks, NaN for fully masked rows, and [`Isa::best`].
     pub fn new() -> Self {
         Self::default()
@@ -134,7 +141,8 @@ impl<'a, T: Real> Softmax<'a, T> {
         Self { road: self.road.with_isa(isa), ..self }
     }
 
-    /// Sets whether the threads of rayon's current pool share the rows. The results have the same
+    /// Sets whether the threads of rayon's current pool share the rows, and each of a few long rows
+    /// without [`causal`](Self::causal) and [`lengths`](Self::lengths). The results have the same
     /// bits.
     #[cfg(feature = "rayon")]
     pub fn parallel(self, yes: bool) -> Self {
@@ -152,9 +160,13 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// # Errors
     /// - [`Error::ShapeMismatch`] if `out` and `x` differ in shape.
     /// - Those of the options (see [`Softmax`]).
-    pub fn rows(&self, x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
+    pub fn rows(&self, x: MatRef<'_, T>, mut out: MatMut<'_, T>) -> Result<(), Error> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| row.softmax(Place::To(x.row(row.i), out.row_mut(row.i)))) {
+            return Ok(());
+        }
         if x.cols() > 0 {
             self.road.each_band(x.shape(), (*self, x, out), |(options, x, out)| {
                 T::softmax_rows(self.road, options.logits(SrcDstRows::new(x, out)));
@@ -182,8 +194,12 @@ impl<'a, T: Real> Softmax<'a, T> {
     ///
     /// # Errors
     /// Those of the options (see [`Softmax`]).
-    pub fn rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
+    pub fn rows_in_place(&self, mut x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| row.softmax(Place::InPlace(x.row_mut(row.i)))) {
+            return Ok(());
+        }
         if x.cols() > 0 {
             self.road.each_band(x.shape(), (*self, x), |(options, x)| {
                 T::softmax_rows(self.road, options.logits(SrcDstRows::in_place(x)));
@@ -202,8 +218,12 @@ impl<'a, T: Real> Softmax<'a, T> {
     ///
     /// # Errors
     /// Those of the options (see [`Softmax`]).
-    pub fn log_rows_in_place(&self, x: MatMut<'_, T>) -> Result<(), Error> {
+    pub fn log_rows_in_place(&self, mut x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| row.log_softmax(Place::InPlace(x.row_mut(row.i)))) {
+            return Ok(());
+        }
         if x.cols() > 0 {
             self.road.each_band(x.shape(), (*self, x), |(options, x)| {
                 T::log_softmax_rows(self.road, options.logits(SrcDstRows::in_place(x)));
@@ -223,9 +243,13 @@ impl<'a, T: Real> Softmax<'a, T> {
     /// # Errors
     /// - [`Error::ShapeMismatch`] if `out` and `x` differ in shape.
     /// - Those of the options (see [`Softmax`]).
-    pub fn log_rows(&self, x: MatRef<'_, T>, out: MatMut<'_, T>) -> Result<(), Error> {
+    pub fn log_rows(&self, x: MatRef<'_, T>, mut out: MatMut<'_, T>) -> Result<(), Error> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| row.log_softmax(Place::To(x.row(row.i), out.row_mut(row.i)))) {
+            return Ok(());
+        }
         if x.cols() > 0 {
             self.road.each_band(x.shape(), (*self, x, out), |(options, x, out)| {
                 T::log_softmax_rows(self.road, options.logits(SrcDstRows::new(x, out)));
@@ -248,80 +272,18 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn log_sum_exp_rows(&self, x: MatRef<'_, T>, out: &mut [T]) -> Result<(), Error> {
         check::length("out", out.len(), x.rows())?;
         self.check(x.shape())?;
+        #[cfg(feature = "rayon")]
+        if self.each_long_row(x.shape(), |row| out[row.i] = row.log_sum_exp(x.row(row.i))) {
+            return Ok(());
+        }
         self.road.each_band(x.shape(), (*self, x, out), |(options, x, out)| {
             T::log_sum_exp_rows(self.road, options.logits(SrcDstRows::reading(x)), out);
         });
         Ok(())
     }
 
-    /// Computes the cross-entropy of the softmax of every row with the class of the row:
-    /// `losses[i] = ln(sum_k exp(z[i][k])) - z[i][classes[i]]` with `z = scale * x + mask`.
-    ///
-    /// - Accuracy: as the [builder](Softmax).
-    /// - Special values: as the [builder](Softmax): +inf if the class is masked, unless the row is
-    ///   fully masked; 0 if the class is [`IGNORED`](crate::IGNORED).
-    /// - Errors: as listed below; `losses` is then unchanged.
-    /// - Cost and source: as the [builder](Softmax).
-    ///
-    /// ```
-    /// use mantex::{IGNORED, MatRef, Softmax};
-    /// let logits = [0.0_f64, 0.0, 0.0, 3.0, 3.0, 3.0];
-    /// let mut losses = [0.0; 2];
-    /// let counted = Softmax::new().lengths(&[2, 0]).masked_rows_are_zero(true);
-    /// counted.cross_entropy_rows(MatRef::new(&logits, 2, 3)?, &[1, IGNORED], &mut losses)?;
-    /// assert_eq!(losses, [2.0_f64.ln(), 0.0]);
-    /// # Ok::<(), mantex::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// - Those of [`cross_entropy_rows`](crate::cross_entropy_rows).
-    /// - Those of the options (see [`Softmax`]).
-    pub fn cross_entropy_rows(&self, x: MatRef<'_, T>, classes: &[usize], losses: &mut [T]) -> Result<(), Error> {
-        check_classes(&x, classes, losses)?;
-        self.check(x.shape())?;
-        self.road.each_band(x.shape(), (*self, x, classes, losses), |(options, x, classes, losses)| {
-            T::cross_entropy_rows(self.road, options.logits(SrcDstRows::reading(x)), classes, losses);
-        });
-        Ok(())
-    }
-
-    /// Computes [`Softmax::cross_entropy_rows`], and the gradient of `weight` times the sum of the
-    /// losses with respect to the logits z:
-    /// `gradient[i][j] = weight * (softmax(z_i)[j] - (j == classes[i]))`. The gradient with respect
-    /// to `x` is `scale` times that: multiply the weight by it.
-    ///
-    /// - Accuracy: the losses as the [builder](Softmax); the gradient as
-    ///   [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
-    /// - Special values: as [`Softmax::cross_entropy_rows`]; in a row with a softmax, the gradient
-    ///   of a masked entry is 0, or `-weight` if it is the class.
-    /// - Errors: as listed below; `losses` and `gradient` are then unchanged.
-    /// - Cost and source: as the [builder](Softmax).
-    ///
-    /// # Errors
-    /// - Those of [`cross_entropy_gradient_rows`](crate::cross_entropy_gradient_rows).
-    /// - Those of the options (see [`Softmax`]).
-    pub fn cross_entropy_gradient_rows(
-        &self,
-        x: MatRef<'_, T>,
-        classes: &[usize],
-        weight: T,
-        losses: &mut [T],
-        gradient: MatMut<'_, T>,
-    ) -> Result<(), Error> {
-        check_classes(&x, classes, losses)?;
-        check::shape("gradient", &gradient, x.shape())?;
-        check_weight(weight)?;
-        self.check(x.shape())?;
-        let work = ((*self, x), classes, losses, gradient);
-        self.road.each_band(x.shape(), work, |((options, x), classes, losses, gradient)| {
-            let rows = options.logits(SrcDstRows::new(x, gradient));
-            T::cross_entropy_gradient_rows(self.road, rows, classes, weight, losses);
-        });
-        Ok(())
-    }
-
     /// Checks the options for logits of the given shape.
-    fn check(&self, (rows, cols): (usize, usize)) -> Result<(), Error> {
+    pub(super) fn check(&self, (rows, cols): (usize, usize)) -> Result<(), Error> {
         let scale = self.scale.to_f64();
         if !scale.is_finite() || scale == 0.0 {
             return Err(Error::InvalidParameter { argument: "scale", value: scale, expected: "finite and not 0" });
@@ -342,7 +304,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     }
 
     /// Returns the logits that the options make of `x`.
-    fn logits<'b>(&self, x: SrcDstRows<'b, T>) -> Logits<'b, T>
+    pub(super) fn logits<'b>(&self, x: SrcDstRows<'b, T>) -> Logits<'b, T>
     where
         'a: 'b,
     {

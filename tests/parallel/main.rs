@@ -5,6 +5,7 @@ mod support;
 
 mod distances;
 mod iterations;
+mod long_rows;
 mod medoids;
 mod pools;
 mod softmax;
