@@ -310,15 +310,6 @@ impl<'a, T> MatMut<'a, T> {
         (Self { cols: j, ..self }, Self { data: right, cols: cols - j, ..self })
     }
 
-    /// Returns the given columns.
-    #[cfg(all(feature = "rayon", any(feature = "transport", feature = "medoids")))]
-    pub(crate) fn columns(self, columns: core::ops::Range<usize>) -> Self {
-        assert!(columns.end <= self.cols, "column {} of a matrix with {} columns", columns.end, self.cols);
-        let start = if self.rows > 0 { columns.start } else { 0 };
-        // SAFETY: The columns (asserted) are a part of each row.
-        Self { data: unsafe { self.data.add(start) }, cols: columns.len(), ..self }
-    }
-
     /// Returns a read-only view of the same matrix.
     #[inline]
     pub fn as_ref(&self) -> MatRef<'_, T> {

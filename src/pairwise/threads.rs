@@ -1,16 +1,13 @@
 //! Distances on several threads: blocks of a matrix, with the bits that one thread gives.
 
 use super::fill_here;
-use crate::bands::Bands;
+use crate::bands::{BANDS_PER_THREAD, Bands, min_band_elements};
 use crate::check::Shape;
 use crate::dispatch::Road;
 use crate::kernels::pairwise::{Rescue, Task};
 use crate::real::Element;
 use crate::{MatMut, MatRef, Real};
 use core::ops::Range;
-
-/// Symmetric matrices of up to this number of rows are computed by one thread.
-const MAX_SYMMETRIC_ROWS: usize = 512;
 
 /// The least number of rows of a band. Every band copies the points of the columns once, which
 /// takes about as long as a row or two.
@@ -20,37 +17,57 @@ const MIN_ROWS: usize = 64;
 const TILE: usize = 16;
 
 /// The number of dimensions that take as long as an exponential.
-const DIMENSIONS_PER_ELEMENT: usize = 16;
+const DIMENSIONS_PER_ELEMENT: usize = 8;
+
+/// The most distances of a strip that are mirrored at once: so many stay in the cache of a core.
+const MAX_STRIP: usize = 1 << 18;
 
 /// Writes the distances of all pairs, on several threads.
 pub(super) fn fill<T: Real>(road: Road, task: Task<'_, T>, out: MatMut<'_, T>) {
-    let n = task.x.rows();
+    let (rows, weight) = (task.x.rows(), task.x.cols().div_ceil(DIMENSIONS_PER_ELEMENT));
     if !task.symmetric {
         let work = (RowsOf(task), out);
         let each = |(RowsOf(task), out): (_, MatMut<'_, T>)| fill_here(road, task, out);
-        let elements = task.y.rows().saturating_mul(task.x.cols().div_ceil(DIMENSIONS_PER_ELEMENT));
-        return road.each_band_of(MIN_ROWS, (n, elements), work, each);
+        return road.each_band_of(MIN_ROWS, (rows, task.y.rows().saturating_mul(weight)), work, each);
     }
-    if n <= MAX_SYMMETRIC_ROWS {
+    let pairs = rows.saturating_mul(rows / 2);
+    let strips = (pairs.saturating_mul(weight) / min_band_elements()).min(rows / MIN_ROWS);
+    if strips < 2 {
         return fill_here(road, task, out);
     }
-    // The blocks of both halves on the diagonal, then the block beside them, then its mirror image.
-    let half = n / 2;
-    let (RowsOf(top), RowsOf(bottom)) = RowsOf(task).split_at_row(half);
-    let (mut top_out, mut bottom_out) = out.split_at_row(half);
-    rayon::join(
-        || fill(road, columns(top, 0..half), top_out.reborrow().columns(0..half)),
-        || fill(road, columns(bottom, half..n), bottom_out.reborrow().columns(half..n)),
-    );
-    let beside = Task { symmetric: false, ..columns(top, half..n) };
-    fill(road, beside, top_out.reborrow().columns(half..n));
-    let source = top_out.as_ref();
-    let work = (half..n, bottom_out.columns(0..half));
-    road.each_band((n - half, half), work, |(rows, out)| mirror(source, rows.start, out));
+    fill_strips(road, task, strips.min((BANDS_PER_THREAD * rayon::current_num_threads()).max(pairs / MAX_STRIP)), out);
 }
 
-/// Writes the columns of `source` from `first` on as rows of `out`.
-fn mirror<T: Real>(source: MatRef<'_, T>, first: usize, mut out: MatMut<'_, T>) {
+/// Writes the distances of all pairs of points of one set, in strips of rows with equally many of
+/// them. A strip has the pairs of its own points, those with the points after it, and their mirror
+/// image below.
+fn fill_strips<T: Real>(road: Road, task: Task<'_, T>, strips: usize, out: MatMut<'_, T>) {
+    rayon::scope(|scope| {
+        let (mut task, mut out) = (task, out);
+        for strips in (2..=strips).rev() {
+            let n = task.x.rows();
+            let rest = n as f64 * (1.0 - 1.0 / strips as f64).sqrt();
+            let rows = (n - rest as usize).next_multiple_of(TILE);
+            if rows >= n {
+                break;
+            }
+            let (RowsOf(top), RowsOf(bottom)) = RowsOf(task).split_at_row(rows);
+            let (strip, below) = out.split_at_row(rows);
+            let (image, rest) = below.split_at_col(rows);
+            scope.spawn(move |_| {
+                let (square, mut beside) = strip.split_at_col(rows);
+                fill_here(road, columns(top, 0..rows), square);
+                fill_here(road, Task { symmetric: false, ..columns(top, rows..n) }, beside.reborrow());
+                mirror(beside.as_ref(), image);
+            });
+            (task, out) = (columns(bottom, rows..n), rest);
+        }
+        fill_here(road, task, out);
+    });
+}
+
+/// Writes the columns of `source` as rows of `out`.
+fn mirror<T: Real>(source: MatRef<'_, T>, mut out: MatMut<'_, T>) {
     let (rows, cols) = out.shape();
     for top in (0..rows).step_by(TILE) {
         let height = TILE.min(rows - top);
@@ -58,7 +75,7 @@ fn mirror<T: Real>(source: MatRef<'_, T>, first: usize, mut out: MatMut<'_, T>) 
             let width = TILE.min(cols - left);
             let mut tile = [[T::zero(); TILE]; TILE];
             for (j, column) in (left..left + width).enumerate() {
-                let distances = &source.row(column)[first + top..][..height];
+                let distances = &source.row(column)[top..][..height];
                 for (i, &distance) in distances.iter().enumerate() {
                     tile[i][j] = distance;
                 }
