@@ -31,6 +31,10 @@ static void softmax(void)
     check(mantex_softmax_rows_f64(2, 2, scores, 3, attention, 2, &options));
     printf("attention: %.4f %.4f / %.4f %.4f\n", attention[0], attention[1], attention[2], attention[3]);
 
+    /* The same on several threads, which pays in large matrices: with the same bits. */
+    options.parallel = 1;
+    check(mantex_softmax_rows_f64(2, 2, scores, 3, attention, 2, &options));
+
     /* A loss and its gradient; the second row does not count. */
     const size_t classes[2] = {1, MANTEX_IGNORED};
     double losses[2], gradient[4];

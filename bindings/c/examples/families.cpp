@@ -24,6 +24,10 @@ static void softmax()
     mantex::softmax_rows<double>({scores, 2, 2, 3}, {attention, 2, 2}, &options);
     std::printf("attention: %.4f %.4f / %.4f %.4f\n", attention[0], attention[1], attention[2], attention[3]);
 
+    // The same on several threads, which pays in large matrices: with the same bits.
+    options.parallel = 1;
+    mantex::softmax_rows<double>({scores, 2, 2, 3}, {attention, 2, 2}, &options);
+
     const std::array<std::size_t, 2> classes{1, MANTEX_IGNORED};
     std::array<double, 2> losses;
     std::array<double, 4> gradient;

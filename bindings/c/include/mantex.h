@@ -22,9 +22,14 @@
  *             the function that is named at its type.
  * Threads     All functions may be called from any number of threads at once, and calls may share
  *             inputs and handles. An output belongs to one call, and no thread may free a handle
- *             while another one uses it. Calls use only the thread that makes them.
+ *             while another one uses it. Calls use only the thread that makes them, unless the
+ *             field parallel of their options is 1: then threads of the library share the work, with
+ *             the same bits. Small inputs stay on the calling thread, and so do callbacks. There
+ *             are as many threads as CPUs, or as the environment variable RAYON_NUM_THREADS says
+ *             at the first such call. The threads do not follow a fork(): after such a call, only
+ *             the parent may make another one.
  * Memory      If there is no memory for a solve, the process is aborted. The softmax family and
- *             mantex_assign_f32() allocate nothing.
+ *             mantex_assign_f32() allocate nothing without parallel.
  */
 
 
@@ -281,8 +286,11 @@ typedef struct mantex_softmax_options_f32 {
     /// One length per row, each at most the number of columns: the columns from it on are masked.
     /// Initially NULL: none.
     const size_t *lengths;
+    /// 0 or 1. With 1, several threads share the rows, and each of a few long rows: see Threads
+    /// above. Initially 0.
+    int parallel;
     /// For later versions: 0, as set by the init function.
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } mantex_softmax_options_f32;
 
 /// What the functions over rows do to the logits x of a row before anything else:
@@ -316,8 +324,11 @@ typedef struct mantex_softmax_options_f64 {
     /// One length per row, each at most the number of columns: the columns from it on are masked.
     /// Initially NULL: none.
     const size_t *lengths;
+    /// 0 or 1. With 1, several threads share the rows, and each of a few long rows: see Threads
+    /// above. Initially 0.
+    int parallel;
     /// For later versions: 0, as set by the init function.
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } mantex_softmax_options_f64;
 
 /// A sum of exponentials, sum_i exp(x[i]), that streams, merges and never overflows: sum the parts
@@ -387,8 +398,11 @@ typedef struct mantex_sinkhorn_options {
     mantex_sinkhorn_callback on_iteration;
     /// Passed to on_iteration. Initially NULL.
     void *user_data;
+    /// 0 or 1. With 1, several threads share the rows of the costs, or the problems of a batch, and
+    /// what is done with the solution: see Threads above. Initially 0.
+    int parallel;
     /// For later versions: 0, as set by the init function.
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } mantex_sinkhorn_options;
 
 /// Called with an entry of a plan; any value but 0 ends the listing. It must return: it must not
@@ -454,8 +468,8 @@ typedef struct mantex_kmedoids_options {
     void *user_data;
     /// The instruction set. Initially MANTEX_ISA_BEST.
     mantex_isa isa;
-    /// For later versions: 0, as set by the init function.
-    uint32_t reserved_32;
+    /// 0 or 1. With 1, several threads share the scans: see Threads above. Initially 0.
+    int parallel;
     /// For later versions: 0, as set by the init function.
     uint64_t reserved[8];
 } mantex_kmedoids_options;

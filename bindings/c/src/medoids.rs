@@ -94,8 +94,8 @@ pub struct mantex_kmedoids_options {
     pub user_data: *mut c_void,
     /// The instruction set. Initially MANTEX_ISA_BEST.
     pub isa: MaybeUninit<mantex_isa>,
-    /// For later versions: 0, as set by the init function.
-    pub reserved_32: u32,
+    /// 0 or 1. With 1, several threads share the scans: see Threads above. Initially 0.
+    pub parallel: c_int,
     /// For later versions: 0, as set by the init function.
     pub reserved: [u64; 8],
 }
@@ -104,7 +104,7 @@ impl Options for mantex_kmedoids_options {
     const INIT: &'static str = "mantex_kmedoids_options_init";
 
     fn reserved_are_zero(&self) -> bool {
-        self.reserved_32 == 0 && self.reserved.iter().all(|&word| word == 0)
+        self.reserved.iter().all(|&word| word == 0)
     }
 }
 
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn mantex_kmedoids_options_init(
             on_iteration: None,
             user_data: null_mut(),
             isa: MaybeUninit::new(mantex_isa::MANTEX_ISA_BEST),
-            reserved_32: 0,
+            parallel: 0,
             reserved: [0; 8],
         };
         Ok(())
@@ -160,6 +160,8 @@ fn kmedoids(memory: &mut Memory, options: &mantex_kmedoids_options) -> Outcome<K
         .algorithm(chosen("algorithm", options.algorithm, &algorithms)?)
         .init(init)
         .isa(chosen_isa(options.isa)?);
+    #[cfg(feature = "rayon")]
+    let kmedoids = kmedoids.parallel(options.parallel != 0);
     Ok(match options.max_iterations {
         DEFAULT_ITERATIONS => kmedoids,
         limit => kmedoids.max_iterations(limit),

@@ -44,8 +44,11 @@ pub struct mantex_softmax_options<T> {
     /// One length per row, each at most the number of columns: the columns from it on are masked.
     /// Initially NULL: none.
     pub lengths: *const usize,
+    /// 0 or 1. With 1, several threads share the rows, and each of a few long rows: see Threads
+    /// above. Initially 0.
+    pub parallel: c_int,
     /// For later versions: 0, as set by the init function.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 impl<T: Real> mantex_softmax_options<T> {
@@ -61,7 +64,8 @@ impl<T: Real> mantex_softmax_options<T> {
             isa: MaybeUninit::new(mantex_isa::MANTEX_ISA_BEST),
             causal_offset: 0,
             lengths: null(),
-            reserved: [0; 8],
+            parallel: 0,
+            reserved: [0; 7],
         }
     }
 }
@@ -96,6 +100,8 @@ fn softmax<'a, T: Real>(
     if let Some(lengths) = memory.optional_input("lengths", options.lengths, rows)? {
         softmax = softmax.lengths(lengths);
     }
+    #[cfg(feature = "rayon")]
+    let softmax = softmax.parallel(options.parallel != 0);
     Ok(softmax)
 }
 

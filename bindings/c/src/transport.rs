@@ -116,8 +116,11 @@ pub struct mantex_sinkhorn_options {
     pub on_iteration: mantex_sinkhorn_callback,
     /// Passed to on_iteration. Initially NULL.
     pub user_data: *mut c_void,
+    /// 0 or 1. With 1, several threads share the rows of the costs, or the problems of a batch, and
+    /// what is done with the solution: see Threads above. Initially 0.
+    pub parallel: c_int,
     /// For later versions: 0, as set by the init function.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 impl Options for mantex_sinkhorn_options {
@@ -153,7 +156,8 @@ pub unsafe extern "C" fn mantex_sinkhorn_options_init(
             warm_start_g: null(),
             on_iteration: None,
             user_data: std::ptr::null_mut(),
-            reserved: [0; 8],
+            parallel: 0,
+            reserved: [0; 7],
         };
         Ok(())
     })
@@ -188,6 +192,10 @@ pub(crate) fn solver(
         .over_relaxation(chosen("over_relaxation", options.over_relaxation, &over_relaxations)?)
         .epsilon_scaling(chosen("epsilon_scaling", options.epsilon_scaling, &scalings)?)
         .isa(chosen_isa(options.isa)?);
+    #[cfg(feature = "rayon")]
+    {
+        solver = solver.parallel(options.parallel != 0);
+    }
     if options.tolerance != -1.0 {
         solver = solver.tolerance(options.tolerance);
     }

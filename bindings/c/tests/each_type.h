@@ -215,7 +215,7 @@ static void F(softmax_options)(void)
     options.isa = (mantex_isa)77;
     FAILS(ROWS(&options), MANTEX_ERROR_ENUM, "`isa` is 77");
     INIT();
-    options.reserved[7] = 1;
+    options.reserved[6] = 1;
     FAILS(ROWS(&options), MANTEX_ERROR_OPTIONS, "mantex_softmax_options_init");
     INIT();
     options.size += 8;
@@ -611,9 +611,6 @@ static void F(medoids)(mantex_isa isa)
     INIT();
     options.init = (mantex_init)5;
     FAILS(FIT(), MANTEX_ERROR_ENUM, "`init` is 5");
-    INIT();
-    options.reserved_32 = 1;
-    FAILS(FIT(), MANTEX_ERROR_OPTIONS, "mantex_kmedoids_options_init");
     INIT();
     options.reserved[3] = 1;
     FAILS(FIT(), MANTEX_ERROR_OPTIONS, "mantex_kmedoids_options_init");

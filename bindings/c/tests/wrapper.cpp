@@ -214,6 +214,13 @@ static void medoids()
     const mantex::clustering clustering = mantex::kmedoids<T>({d, 6, 6}, options, weights, [&](const auto &) { return ++calls > 0; });
     CHECK(clustering.converged() && clustering.loss() == 5 && calls == static_cast<int>(clustering.iterations()));
     CHECK(mantex::kmedoids<T>({d, 6, 6}, options).loss() == 5 && clustering.swaps() <= 6);
+    bool caught = false;
+    try {
+        mantex::kmedoids<T>({d, 6, 6}, options, {}, [](const auto &) -> bool { throw 9; });
+    } catch (int thrown) {
+        caught = thrown == 9;
+    }
+    CHECK(caught);
     std::vector<T> none;
     none.reserve(6);
     CHECK(mantex::kmedoids<T>({d, 6, 6}, options, none).loss() == 5);
