@@ -3,7 +3,11 @@
 use crate::dispatch::Road;
 use crate::{MatMut, MatRef};
 #[cfg(feature = "rayon")]
+use alloc::vec::Vec;
+#[cfg(feature = "rayon")]
 use core::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "rayon")]
+use std::sync::{Mutex, PoisonError};
 
 /// The least number of elements of a band: about as long as it takes to wake a thread, which is 50
 /// to 70 us for a thread that has slept (Zen 4, virtual machine, 2026-11-27).
@@ -170,7 +174,7 @@ impl Road {
             // Small inputs do not start the global pool.
             if bands > 1 {
                 let most = BANDS_PER_THREAD * rayon::current_num_threads();
-                return join_bands(rows, bands.min(most), work, &f);
+                return share(split_bands(rows, bands.min(most), work), f);
             }
         }
         let _ = (min_rows, rows, cols);
@@ -178,17 +182,58 @@ impl Road {
     }
 }
 
-/// Computes `f` of `bands` bands of the `rows` rows.
+/// Returns `bands` bands of the `rows` rows.
 #[cfg(feature = "rayon")]
-fn join_bands<W: Bands>(rows: usize, bands: usize, work: W, f: &(impl Fn(W) + Sync)) {
-    if bands < 2 {
-        return f(work);
+fn split_bands<W: Bands>(rows: usize, bands: usize, work: W) -> Vec<W> {
+    let (mut rest, mut done) = (work, 0);
+    let mut all = Vec::with_capacity(bands);
+    for band in 1..bands {
+        let end = (rows as u128 * band as u128 / bands as u128) as usize;
+        let (top, bottom) = rest.split_at_row(end - done);
+        all.push(top);
+        (rest, done) = (bottom, end);
     }
-    let top_bands = bands / 2;
-    let top_rows = (rows as u128 * top_bands as u128 / bands as u128) as usize;
-    let (top, bottom) = work.split_at_row(top_rows);
-    rayon::join(
-        || join_bands(top_rows, top_bands, top, f),
-        || join_bands(rows - top_rows, bands - top_bands, bottom, f),
-    );
+    all.push(rest);
+    all
+}
+
+/// The number of times that a thread outside of the pool looks whether the others have ended before
+/// it sleeps: some 0.2 ms. It would take as long as a band to wake it.
+#[cfg(feature = "rayon")]
+const MAX_LOOKS: usize = 1 << 14;
+
+/// Computes `f` of all tasks on the calling thread and on others of the pool. The calling thread
+/// begins at once, also outside of the pool, because threads that sleep are late; each takes tasks
+/// until there are none.
+#[cfg(feature = "rayon")]
+pub(crate) fn share<W: Send>(tasks: Vec<W>, f: impl Fn(W) + Sync) {
+    let helpers = rayon::current_num_threads().min(tasks.len()).saturating_sub(1);
+    let (tasks, running) = (Mutex::new(tasks.into_iter()), AtomicUsize::new(helpers));
+    let take_all = || {
+        loop {
+            // The lock is not held while the task is computed.
+            let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
+            match task {
+                Some(task) => f(task),
+                None => break,
+            }
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        for _ in 0..helpers {
+            scope.spawn(|_| {
+                take_all();
+                running.fetch_sub(1, Ordering::Release);
+            });
+        }
+        take_all();
+        if rayon::current_thread_index().is_none() {
+            // If a task panics, not all end here.
+            let mut looks = 0;
+            while running.load(Ordering::Acquire) > 0 && looks < MAX_LOOKS {
+                core::hint::spin_loop();
+                looks += 1;
+            }
+        }
+    });
 }

@@ -8,8 +8,13 @@
 //! [`KMedoids::parallel`](crate::KMedoids::parallel).
 //!
 //! The work runs in the pool of the caller: the global pool of rayon, or that of
-//! `ThreadPool::install`. Functions neither block a thread while they wait, nor hold a lock, so
+//! `ThreadPool::install`. A thread outside of the pool takes part in place of one of the pool.
+//! Functions block no thread of the pool while they wait, and hold no lock while they compute, so
 //! they may be called from tasks of the same pool.
+//!
+//! Threads share rows, and, in softmax, log-softmax, log-sum-exp and cross-entropy, also each of a
+//! few rows, or a slice, of more than half a million elements. A long row in gradients of softmax
+//! and in StableMax is computed by one thread.
 //!
 //! ```
 //! use mantex::{MatMut, MatRef};
