@@ -119,7 +119,9 @@ impl KMedoids {
     /// - [`Error::InvalidElement`] if a dissimilarity is NaN, infinite or negative.
     /// - [`Error::SumOverflow`] if the loss overflows `f64`.
     pub fn fit<T: Real>(&self, dissimilarities: MatRef<'_, T>) -> Result<Clustering, Error> {
-        search(self, dissimilarities, None, &mut OneProcess, &mut |_| ControlFlow::Continue(()))
+        self.road.within_pool((dissimilarities.rows(), dissimilarities.cols()), || {
+            search(self, dissimilarities, None, &mut OneProcess, &mut |_| ControlFlow::Continue(()))
+        })
     }
 
     /// Clusters as [`KMedoids::fit`] does, with a weight for every object: finds medoids m with a
@@ -149,7 +151,9 @@ impl KMedoids {
     /// # Ok::<(), mantex::Error>(())
     /// ```
     pub fn fit_weighted<T: Real>(&self, dissimilarities: MatRef<'_, T>, weights: &[T]) -> Result<Clustering, Error> {
-        search(self, dissimilarities, Some(weights), &mut OneProcess, &mut |_| ControlFlow::Continue(()))
+        self.road.within_pool((dissimilarities.rows(), dissimilarities.cols()), || {
+            search(self, dissimilarities, Some(weights), &mut OneProcess, &mut |_| ControlFlow::Continue(()))
+        })
     }
 
     /// Clusters as [`KMedoids::fit`] does, or as [`KMedoids::fit_weighted`] if there are weights,
