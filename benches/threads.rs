@@ -88,6 +88,25 @@ fn softmax_rows(records: &mut Records) {
     }
 }
 
+/// Compares single rows that are far larger than the caches.
+fn long_rows(records: &mut Records) {
+    for log2_len in [24, 26] {
+        let new = || (numbers(1 << log2_len), vec![0.0; 1 << log2_len]);
+        for name in ["softmax", "log_softmax", "log_sum_exp"] {
+            compare_call(records, &format!("{name}/f32/n=2^{log2_len}"), new, |(x, out), parallel| {
+                match (name, parallel) {
+                    ("softmax", false) => mantex::softmax(x, out).expect("equal lengths"),
+                    ("softmax", true) => parallel::softmax(x, out).expect("equal lengths"),
+                    ("log_softmax", false) => mantex::log_softmax(x, out).expect("equal lengths"),
+                    ("log_softmax", true) => parallel::log_softmax(x, out).expect("equal lengths"),
+                    (_, false) => _ = black_box(mantex::log_sum_exp(x)),
+                    (_, true) => _ = black_box(parallel::log_sum_exp(x)),
+                }
+            });
+        }
+    }
+}
+
 /// Compares distance matrices of points of 64 dimensions.
 fn distance_matrices(records: &mut Records) {
     const DIMENSIONS: usize = 64;
@@ -169,6 +188,7 @@ fn transport(records: &mut Records) {
 fn compare(_: &Arguments, records: &mut Records) {
     let steps = [
         Step::new("softmax", |(): &mut (), records: &mut Records| softmax_rows(records)),
+        Step::new("long rows", |(): &mut (), records: &mut Records| long_rows(records)),
         Step::new("distances", |(): &mut (), records: &mut Records| distance_matrices(records)),
         Step::new("k-medoids", |(): &mut (), records: &mut Records| clusterings(records)),
         Step::new("sinkhorn", |(): &mut (), records: &mut Records| sinkhorn(records)),

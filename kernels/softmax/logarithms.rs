@@ -3,8 +3,8 @@
 //! Rows of at most [`beside_max_vectors`] vectors are summed beside their maximum at once
 //! ([`beside_max`](super::beside_max)). Others are so only if base 1 is tried and does not fit
 //! them, or if one exponential is a large part of the sum
-//! ([`MAX_SHARE`](super::row_scan::MAX_SHARE)). The choice depends on nothing but the row, so that a
-//! row has the same bits alone, in a group, and in a matrix with more columns.
+//! ([`MAX_SHARE`](super::row_scan::MAX_SHARE)). The choice depends on nothing but the row, so that
+//! a row has the same bits alone, in a group, and in a matrix with more columns.
 
 use super::base_one::BaseOne;
 use super::beside_max;

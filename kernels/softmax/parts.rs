@@ -4,7 +4,8 @@
 //! on nothing but their logits and the base. Results of a row depend on nothing but their logits
 //! and the sum. So the parts of a row, whole blocks, can be computed one by one: first sums of
 //! blocks, then the sum of the row, then results, all with the bits of the whole row. Each function
-//! has a row of [`Logits`], or a part of it.
+//! has a row of [`Logits`], or a part of it. There is no second body for logits without options: a
+//! multiplication by 1 costs less than its code.
 
 use super::base_one::{BaseOne, base_fits, may_fit_base_one};
 use super::cross_entropy::{Losses, is_near, loss, write_gradients};
@@ -47,27 +48,13 @@ pub enum SoftmaxWay {
     Recompute,
 }
 
-/// Evaluates an expression of the row of logits. Vectors have a body of its own for logits without
-/// options.
-macro_rules! with_row {
-    ($l:ident, $x:ident, |$row:ident| $body:expr) => {
-        if L::IS_SCALAR || !$x.are_plain() {
-            let $row = &mut $x.row_mut(0);
-            $body
-        } else {
-            let $row = &mut $x.x.row_mut(0);
-            $body
-        }
-    };
-}
-
 /// How the softmax of a long row begins, as in [`softmax_rows`](super::forward).
 #[inline(always)]
 pub(crate) fn softmax_way<L: Tuning<T>, T: Float>(l: L, mut x: Logits<'_, T>) -> SoftmaxWay {
     let len = x.row_len(0);
     if L::RECOMPUTE_FROM < f64::INFINITY && fills_cache::<T>(len, L::RECOMPUTE_FROM) {
         SoftmaxWay::Recompute
-    } else if with_row!(l, x, |row| may_fit_base_one(l, row)) {
+    } else if may_fit_base_one(l, &x.row_mut(0)) {
         if x.is_in_place() { SoftmaxWay::StoreInPlace } else { SoftmaxWay::Store }
     } else {
         SoftmaxWay::StoreStabilized
@@ -77,7 +64,8 @@ pub(crate) fn softmax_way<L: Tuning<T>, T: Float>(l: L, mut x: Logits<'_, T>) ->
 /// The largest logit of a part. NaN is ignored.
 #[inline(always)]
 pub(crate) fn part_maximum<L: ExpLanes<T>, T: Float>(l: L, mut x: Logits<'_, T>) -> T {
-    with_row!(l, x, |row| maximum(l, row, 0, row.len()))
+    let row = x.row_mut(0);
+    maximum(l, &row, 0, row.len())
 }
 
 /// The sums of the exponentials of the blocks of a part, which are also stored if `store`.
@@ -94,14 +82,13 @@ pub(crate) fn block_sums<L: ExpLanes<T>, T: Float>(
         BlockBase::Scanned(scan) => scan.base(),
         BlockBase::Maximum(max) => Base::near(max),
     };
-    with_row!(l, x, |row| {
-        if base == Base::ONE {
-            let exp = Exp::for_sums_of_row(l);
-            sum_each_block::<L, T, Recorded>(l, &exp, row, store, sums);
-        } else {
-            sum_each_block::<L, T, Shifted>(l, &Exp::for_sums(l, base), row, store, sums);
-        }
-    });
+    let row = &mut x.row_mut(0);
+    if base == Base::ONE {
+        let exp = Exp::for_sums_of_row(l);
+        sum_each_block::<L, T, Recorded>(l, &exp, row, store, sums);
+    } else {
+        sum_each_block::<L, T, Shifted>(l, &Exp::for_sums(l, base), row, store, sums);
+    }
 }
 
 /// [`block_sums`] with a guard.
@@ -141,24 +128,23 @@ pub(crate) fn scan_blocks<L: ExpLanes<T>, T: Float>(
     scan: &mut RowScan<T>,
     sums: &[BlockSum],
 ) {
-    with_row!(l, x, |row| {
-        if sums.is_empty() {
-            scan.scan_block(l, &Exp::for_sums_of_row(l), row, BaseOne::Untried);
+    let row = &mut x.row_mut(0);
+    if sums.is_empty() {
+        scan.scan_block(l, &Exp::for_sums_of_row(l), row, BaseOne::Untried);
+    }
+    let base = scan.base();
+    for &sum in sums {
+        if scan.base() != base || scan.at == row.len() {
+            break;
         }
-        let base = scan.base();
-        for &sum in sums {
-            if scan.base() != base || scan.at == row.len() {
-                break;
-            }
-            scan.add_block(l, row, sum, base == Base::ONE, BaseOne::Untried);
-        }
-    });
+        scan.add_block(l, row, sum, base == Base::ONE, BaseOne::Untried);
+    }
 }
 
 /// The sum of a scanned row.
 #[inline(always)]
 pub(crate) fn scanned_sum<L: ExpLanes<T>, T: Float>(_: L, scan: RowScan<T>) -> ExtSum<T> {
-    scan.row_sum().sum
+    scan.sum_of_row().sum
 }
 
 /// The sum of a row, given those of its blocks relative to base 1, or `None` if that does not fit
@@ -190,7 +176,8 @@ pub(crate) fn softmax_part<L: ExpLanes<T>, T: Float>(
 ) {
     let empty = x.masked_softmax();
     let reciprocal = sum.scaled_reciprocal(weight);
-    with_row!(l, x, |row| match (way, sum.degenerate_value(empty)) {
+    let row = &mut x.row_mut(0);
+    match (way, sum.degenerate_value(empty)) {
         (SoftmaxWay::Recompute, Some(value)) => row.dst().fill(value),
         (SoftmaxWay::Recompute, None) => write_recomputed::<L, T, Shifted>(l, &sum, row, weight),
         (SoftmaxWay::StoreInPlace, _) => {
@@ -202,7 +189,7 @@ pub(crate) fn softmax_part<L: ExpLanes<T>, T: Float>(
             }
         }
         _ => normalize_stored(l, row.dst(), &sum, reciprocal, empty),
-    });
+    }
 }
 
 /// The logarithm of the sum of a scanned row. With `of_results`, it is accurate enough for the
@@ -214,9 +201,9 @@ pub(crate) fn scanned_logarithm<L: ExpLanes<T>, T: Float>(
     scan: RowScan<T>,
     of_results: bool,
 ) -> (ExtSum<T>, Logarithm) {
-    let (sum, exact_from) = (scan.row_sum(), if of_results { f64::INFINITY } else { MIN_LOG_SUM_EXP });
+    let (sum, exact_from) = (scan.sum_of_row(), if of_results { f64::INFINITY } else { MIN_LOG_SUM_EXP });
     let ln = sum.sum.ln_parts(l.double());
-    if sum.may_dominate && ln.0.abs() < exact_from { with_row!(l, x, |row| second_look(l, row)) } else { (sum.sum, ln) }
+    if sum.may_dominate && ln.0.abs() < exact_from { second_look(l, &mut x.row_mut(0)) } else { (sum.sum, ln) }
 }
 
 /// The logarithm of the sum of a row, see [`scanned_logarithm`].
@@ -234,18 +221,17 @@ pub(crate) fn log_softmax_part<L: ExpLanes<T>, T: Float>(
     row_len: usize,
 ) {
     let empty = x.masked_log_softmax();
-    with_row!(l, x, |row| write_log_softmax(l, row, &sum, two_parts(ln), empty, row_len));
+    write_log_softmax(l, &mut x.row_mut(0), &sum, two_parts(ln), empty, row_len);
 }
 
 /// The loss of a scanned row with the given class.
 #[inline(always)]
 pub(crate) fn scanned_loss<L: ExpLanes<T>, T: Float>(l: L, mut x: Logits<'_, T>, scan: RowScan<T>, class: usize) -> T {
-    let (empty, sum) = (x.masked_softmax(), scan.row_sum().sum);
-    with_row!(l, x, |row| {
-        let ln = sum.ln_parts(l.double());
-        let (sum, ln) = if is_near(l, ln, row, class) { second_look(l, row) } else { (sum, ln) };
-        T::from_f64(loss(l, (&sum, ln), row, class, empty))
-    })
+    let (empty, sum) = (x.masked_softmax(), scan.sum_of_row().sum);
+    let row = &mut x.row_mut(0);
+    let ln = sum.ln_parts(l.double());
+    let (sum, ln) = if is_near(l, ln, row, class) { second_look(l, row) } else { (sum, ln) };
+    T::from_f64(loss(l, (&sum, ln), row, class, empty))
 }
 
 /// The factor of the softmax that becomes a gradient, see [`Losses::folded_weight`].
@@ -267,9 +253,5 @@ pub(crate) fn gradient_of_row<L: ExpLanes<T>, T: Float>(
     let (empty, classes) = (x.masked_softmax(), [class]);
     let mut losses = Losses::new(&classes, core::slice::from_mut(loss), weight);
     let (sums, mut buffers) = ([sum; GROUP_ROWS], LogarithmBuffers::new(l));
-    if L::IS_SCALAR || !x.are_plain() {
-        write_gradients(l, &mut x, 0..1, &sums, (&mut losses, &mut buffers), empty);
-    } else {
-        write_gradients(l, &mut x.x, 0..1, &sums, (&mut losses, &mut buffers), empty);
-    }
+    write_gradients(l, &mut x, 0..1, &sums, (&mut losses, &mut buffers), empty);
 }

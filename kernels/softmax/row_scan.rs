@@ -32,7 +32,7 @@ pub(super) struct RowSum<T> {
 
 /// The sum of the blocks of a row that precede an element.
 #[derive(Clone, Copy)]
-#[allow(unnameable_types, reason = "public only because it is an argument of an entry point")]
+#[allow(unnameable_types, unreachable_pub, reason = "public only because it is an argument of an entry point")]
 pub struct RowScan<T> {
     /// The sum.
     sum: ExtSum<T>,
@@ -58,6 +58,7 @@ impl<T: Float> RowScan<T> {
     pub(super) const START: Self = Self { sum: ExtSum::EMPTY, bound: 0.0, at: 0, failed_base_one: false };
 
     /// The base of the sum.
+    #[cfg(feature = "rayon")]
     #[inline(always)]
     pub(super) fn base(&self) -> Base<T> {
         self.sum.base()
@@ -131,7 +132,7 @@ impl<T: Float> RowScan<T> {
 
     /// The sum of the row, of which all blocks are summed.
     #[inline(always)]
-    pub(super) fn row_sum(&self) -> RowSum<T> {
+    pub(super) fn sum_of_row(&self) -> RowSum<T> {
         let may_dominate = may_dominate::<T>(self.bound, self.sum.high());
         RowSum { sum: self.sum, may_dominate, failed_base_one: self.failed_base_one }
     }
@@ -146,6 +147,6 @@ pub(super) fn row_sum_exp<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>,
         while scan.at < row.len() {
             scan.scan_block(l, &exp, &mut row, base_one);
         }
-        scan.row_sum()
+        scan.sum_of_row()
     })
 }

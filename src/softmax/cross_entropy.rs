@@ -1,7 +1,9 @@
 //! Cross-entropy of rows with known classes, alone or with its gradient.
 
+#![cfg_attr(not(feature = "rayon"), allow(unused_mut, reason = "only long rows are written here"))]
+
 #[cfg(feature = "rayon")]
-use super::long_rows::Place;
+use super::long_rows::RowData;
 use super::options::Softmax;
 use crate::check::{self, Shape};
 use crate::dispatch::functions_and_isa_methods;
@@ -192,7 +194,7 @@ impl<T: Real> Softmax<'_, T> {
         self.check(x.shape())?;
         #[cfg(feature = "rayon")]
         if self.each_long_row(x.shape(), |row| {
-            let (i, place) = (row.i, Place::To(x.row(row.i), gradient.row_mut(row.i)));
+            let (i, place) = (row.i, RowData::To(x.row(row.i), gradient.row_mut(row.i)));
             row.cross_entropy_gradient(place, classes[i], weight, &mut losses[i]);
         }) {
             return Ok(());

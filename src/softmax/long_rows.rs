@@ -16,7 +16,7 @@ use crate::{MatMut, MatRef, Real};
 use alloc::vec;
 
 /// The elements of a row and where its results go.
-pub(super) enum Place<'a, T> {
+pub(super) enum RowData<'a, T> {
     /// Nowhere.
     Reading(&'a [T]),
     /// To another row.
@@ -27,7 +27,7 @@ pub(super) enum Place<'a, T> {
 
 /// A row of logits, or a part of it that begins with a block.
 struct Part<'a, T> {
-    place: Place<'a, T>,
+    place: RowData<'a, T>,
     scale: T,
     mask: Option<&'a [T]>,
     masked_rows_are_zero: bool,
@@ -39,17 +39,17 @@ impl<T: Real> Bands for Part<'_, T> {
     fn split_at_row(self, block: usize) -> (Self, Self) {
         let at = block * BLOCK_ELEMENTS;
         let (left, right) = match self.place {
-            Place::Reading(x) => {
+            RowData::Reading(x) => {
                 let (a, b) = x.split_at(at);
-                (Place::Reading(a), Place::Reading(b))
+                (RowData::Reading(a), RowData::Reading(b))
             }
-            Place::To(x, out) => {
+            RowData::To(x, out) => {
                 let ((a, b), (c, d)) = (x.split_at(at), out.split_at_mut(at));
-                (Place::To(a, c), Place::To(b, d))
+                (RowData::To(a, c), RowData::To(b, d))
             }
-            Place::InPlace(x) => {
+            RowData::InPlace(x) => {
                 let (a, b) = x.split_at_mut(at);
-                (Place::InPlace(a), Place::InPlace(b))
+                (RowData::InPlace(a), RowData::InPlace(b))
             }
         };
         let (mask, right_mask) = self.mask.map(|mask| mask.split_at(at)).unzip();
@@ -61,26 +61,26 @@ impl<T: Real> Part<'_, T> {
     /// Returns the number of elements.
     fn len(&self) -> usize {
         match &self.place {
-            Place::Reading(x) | Place::To(x, _) => x.len(),
-            Place::InPlace(x) => x.len(),
+            RowData::Reading(x) | RowData::To(x, _) => x.len(),
+            RowData::InPlace(x) => x.len(),
         }
     }
 
     /// Returns the part without its destination.
     fn reading(&self) -> Part<'_, T> {
         let x = match &self.place {
-            Place::Reading(x) | Place::To(x, _) => x,
-            Place::InPlace(x) => &**x,
+            RowData::Reading(x) | RowData::To(x, _) => x,
+            RowData::InPlace(x) => &**x,
         };
-        Part { place: Place::Reading(x), ..*self }
+        Part { place: RowData::Reading(x), ..*self }
     }
 
     /// Returns the part, borrowed for a shorter time.
     fn reborrow(&mut self) -> Part<'_, T> {
         let place = match &mut self.place {
-            Place::Reading(x) => Place::Reading(x),
-            Place::To(x, out) => Place::To(x, out),
-            Place::InPlace(x) => Place::InPlace(x),
+            RowData::Reading(x) => RowData::Reading(x),
+            RowData::To(x, out) => RowData::To(x, out),
+            RowData::InPlace(x) => RowData::InPlace(x),
         };
         Part { place, ..*self }
     }
@@ -88,9 +88,9 @@ impl<T: Real> Part<'_, T> {
     /// Returns the logits for a kernel.
     fn logits(&mut self) -> Logits<'_, T> {
         let x = match &mut self.place {
-            Place::Reading(x) => SrcDstRows::reading(one_row(x)),
-            Place::To(x, out) => SrcDstRows::new(one_row(x), one_row_mut(out)),
-            Place::InPlace(x) => SrcDstRows::in_place(one_row_mut(x)),
+            RowData::Reading(x) => SrcDstRows::reading(one_row(x)),
+            RowData::To(x, out) => SrcDstRows::new(one_row(x), one_row_mut(out)),
+            RowData::InPlace(x) => SrcDstRows::in_place(one_row_mut(x)),
         };
         let (scale, masked_rows_are_zero) = (self.scale, self.masked_rows_are_zero);
         Logits { x, scale, mask: self.mask.map(one_row), row_lengths: RowLengths::ALL, masked_rows_are_zero }
@@ -209,7 +209,7 @@ impl<'a, T: Real> Softmax<'a, T> {
 
 impl<'a, T: Real> LongRow<'a, T> {
     /// Returns the row with its elements and its destination.
-    fn part<'b>(&self, place: Place<'b, T>) -> Part<'b, T>
+    fn part<'b>(&self, place: RowData<'b, T>) -> Part<'b, T>
     where
         'a: 'b,
     {
@@ -218,7 +218,7 @@ impl<'a, T: Real> LongRow<'a, T> {
     }
 
     /// Writes the softmax of the row.
-    pub(super) fn softmax(&self, place: Place<'_, T>) {
+    pub(super) fn softmax(&self, place: RowData<'_, T>) {
         let (road, mut row) = (self.road, self.part(place));
         if softmax_row(road, row.reborrow(), 1.0).is_none() {
             T::softmax_rows(road, row.logits());
@@ -226,7 +226,7 @@ impl<'a, T: Real> LongRow<'a, T> {
     }
 
     /// Writes the log-softmax of the row.
-    pub(super) fn log_softmax(&self, place: Place<'_, T>) {
+    pub(super) fn log_softmax(&self, place: RowData<'_, T>) {
         let (road, row) = (self.road, self.part(place));
         let scan = scan_row(road, &row);
         let (sum, len) = (T::scanned_logarithm(road, row.reading().logits(), scan, true), row.len());
@@ -235,7 +235,7 @@ impl<'a, T: Real> LongRow<'a, T> {
 
     /// Returns the log-sum-exp of the row.
     pub(super) fn log_sum_exp(&self, x: &[T]) -> T {
-        let (road, row) = (self.road, self.part(Place::Reading(x)));
+        let (road, row) = (self.road, self.part(RowData::Reading(x)));
         let scan = scan_row(road, &row);
         T::log_sum_exp_of(road, T::scanned_logarithm(road, row.reading().logits(), scan, false))
     }
@@ -245,14 +245,14 @@ impl<'a, T: Real> LongRow<'a, T> {
         if class == IGNORED {
             return T::zero();
         }
-        let (road, row) = (self.road, self.part(Place::Reading(x)));
+        let (road, row) = (self.road, self.part(RowData::Reading(x)));
         let scan = scan_row(road, &row);
         T::scanned_loss(road, row.reading().logits(), scan, class)
     }
 
     /// Writes the gradient of `weight` times the loss of the row with the given class, and the
     /// loss.
-    pub(super) fn cross_entropy_gradient(&self, place: Place<'_, T>, class: usize, weight: T, loss: &mut T) {
+    pub(super) fn cross_entropy_gradient(&self, place: RowData<'_, T>, class: usize, weight: T, loss: &mut T) {
         let (road, mut row) = (self.road, self.part(place));
         let sum = match class {
             IGNORED => None,

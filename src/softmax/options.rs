@@ -1,7 +1,9 @@
 //! The builder of softmax over rows.
 
+#![cfg_attr(not(feature = "rayon"), allow(unused_mut, reason = "only long rows are written here"))]
+
 #[cfg(feature = "rayon")]
-use super::long_rows::Place;
+use super::long_rows::RowData;
 use crate::bands::Bands;
 use crate::check::{self, Shape};
 use crate::dispatch::Road;
@@ -164,7 +166,7 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
         #[cfg(feature = "rayon")]
-        if self.each_long_row(x.shape(), |row| row.softmax(Place::To(x.row(row.i), out.row_mut(row.i)))) {
+        if self.each_long_row(x.shape(), |row| row.softmax(RowData::To(x.row(row.i), out.row_mut(row.i)))) {
             return Ok(());
         }
         if x.cols() > 0 {
@@ -197,7 +199,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn rows_in_place(&self, mut x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
         #[cfg(feature = "rayon")]
-        if self.each_long_row(x.shape(), |row| row.softmax(Place::InPlace(x.row_mut(row.i)))) {
+        if self.each_long_row(x.shape(), |row| row.softmax(RowData::InPlace(x.row_mut(row.i)))) {
             return Ok(());
         }
         if x.cols() > 0 {
@@ -221,7 +223,7 @@ impl<'a, T: Real> Softmax<'a, T> {
     pub fn log_rows_in_place(&self, mut x: MatMut<'_, T>) -> Result<(), Error> {
         self.check(x.shape())?;
         #[cfg(feature = "rayon")]
-        if self.each_long_row(x.shape(), |row| row.log_softmax(Place::InPlace(x.row_mut(row.i)))) {
+        if self.each_long_row(x.shape(), |row| row.log_softmax(RowData::InPlace(x.row_mut(row.i)))) {
             return Ok(());
         }
         if x.cols() > 0 {
@@ -247,7 +249,7 @@ impl<'a, T: Real> Softmax<'a, T> {
         check::shape("out", &out, x.shape())?;
         self.check(x.shape())?;
         #[cfg(feature = "rayon")]
-        if self.each_long_row(x.shape(), |row| row.log_softmax(Place::To(x.row(row.i), out.row_mut(row.i)))) {
+        if self.each_long_row(x.shape(), |row| row.log_softmax(RowData::To(x.row(row.i), out.row_mut(row.i)))) {
             return Ok(());
         }
         if x.cols() > 0 {
