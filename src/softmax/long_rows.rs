@@ -151,8 +151,9 @@ fn scan_row<T: Real>(road: Road, row: &Part<'_, T>) -> RowScan<T> {
     scan
 }
 
-/// Writes the softmax of a row times `weight` and returns the sum of its exponentials, or `None`,
-/// and writes nothing, if no logit is finite or one is +inf.
+/// Writes the softmax of a row times `weight` and returns the sum of its exponentials, or `None` if
+/// no logit is finite or one is +inf: a row in place is then unchanged, and another destination has
+/// no meaning yet.
 fn softmax_row<T: Real>(road: Road, mut row: Part<'_, T>, weight: f64) -> Option<ExtSum<T>> {
     let mut way = T::softmax_way(road, row.reborrow().logits());
     let mut sums = vec![BlockSum::EMPTY; blocks_of(row.len())];
