@@ -81,20 +81,27 @@ pub(super) struct Losses<'a, T> {
     losses: &'a mut [T],
     /// The factor of the gradients.
     weight: T,
+    /// The part of it that the reciprocal of the sum takes as a factor: all, or 1. It is computed
+    /// in advance: a loop over rows might compare the weight of no losses, which may be any bits,
+    /// and a comparison of NaN raises a flag.
+    folded: T,
+    /// Whether that is all.
+    is_folded: bool,
 }
 
 impl<'a, T: Float> Losses<'a, T> {
     /// The losses of rows with the given classes.
     #[inline(always)]
     pub(super) fn new(classes: &'a [usize], losses: &'a mut [T], weight: T) -> Self {
-        Self { classes, losses, weight }
+        let size = weight.to_f64().abs();
+        let is_folded = size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0;
+        Self { classes, losses, weight, folded: if is_folded { weight } else { T::ONE }, is_folded }
     }
 
     /// The weight, if the reciprocal of the sum takes it as a factor; otherwise 1.
     #[inline(always)]
     pub(super) fn folded_weight(&self) -> f64 {
-        let size = self.weight.to_f64().abs();
-        if size < MAX_FOLDED_WEIGHT && size * MAX_FOLDED_WEIGHT > 1.0 { self.weight.to_f64() } else { 1.0 }
+        self.folded.to_f64()
     }
 
     /// Whether the loss of a row with the logarithm `ln` is below [`MIN_DIFFERENCE`].
@@ -134,10 +141,10 @@ impl<'a, T: Float> Losses<'a, T> {
             return;
         }
         let (gradient, masked) = rows.dst_and_masked(i);
-        let (weight, folded, len) = (self.weight, T::from_f64(self.folded_weight()), gradient.len());
+        let (weight, folded, len) = (self.weight, self.folded, gradient.len());
         let of_class = if class < len { &mut gradient[class] } else { &mut masked[class - len] };
         *of_class = *of_class - folded;
-        if folded != weight {
+        if !self.is_folded {
             for x in &mut *gradient {
                 *x = *x * weight + T::ZERO;
             }
