@@ -30,6 +30,16 @@ pub(crate) fn set_min_band_elements(elements: usize) {
     MIN_BAND_ELEMENTS.store(elements, Ordering::Relaxed);
 }
 
+/// Returns whether threads that share one row after another end before threads that have whole rows
+/// each.
+#[cfg(feature = "rayon")]
+#[allow(dead_code)] // Only softmax calls it.
+pub(crate) fn sharing_each_row_pays((rows, cols): (usize, usize), threads: usize, min_band: usize) -> bool {
+    // In units of the time of a row: rows / sharers, and rows / threads, rounded up.
+    let sharers = threads.min(cols / min_band);
+    rows < BANDS_PER_THREAD * threads && rows < rows.div_ceil(threads) * sharers
+}
+
 /// The arguments of a function of rows.
 pub(crate) trait Bands: Sized + Send {
     /// Returns what belongs to the rows before `row`, and what belongs to the others.
@@ -125,16 +135,12 @@ impl Road {
         self.parallel && rows.saturating_mul(cols) / min_band_elements() > 1
     }
 
-    /// Returns whether the threads of the pool share each row of a matrix, one after another: rows
-    /// are long, and so few that bands of them would leave threads without work.
+    /// Returns whether the threads of the pool share each row of a matrix, one after another.
     #[cfg(feature = "rayon")]
     #[allow(dead_code)] // Only softmax calls it.
     #[inline(always)]
-    pub(crate) fn shares_each_row(self, (rows, cols): (usize, usize)) -> bool {
-        self.shares((1, cols)) && {
-            let threads = rayon::current_num_threads();
-            threads > 1 && rows < BANDS_PER_THREAD * threads
-        }
+    pub(crate) fn shares_each_row(self, shape: (usize, usize)) -> bool {
+        self.shares((1, shape.1)) && sharing_each_row_pays(shape, rayon::current_num_threads(), min_band_elements())
     }
 
     /// Computes `f` on a thread of the pool if threads [share](Self::shares) its work. So threads
@@ -197,8 +203,8 @@ fn split_bands<W: Bands>(rows: usize, bands: usize, work: W) -> Vec<W> {
     all
 }
 
-/// The number of times that a thread outside of the pool looks whether the others have ended before
-/// it sleeps: some 0.2 ms. It would take as long as a band to wake it.
+/// Before it sleeps, a thread outside of the pool looks this often whether the others have ended,
+/// because waking it would take as long as a band. Other numbers: not measured.
 #[cfg(feature = "rayon")]
 const MAX_LOOKS: usize = 1 << 14;
 

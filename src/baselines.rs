@@ -73,6 +73,13 @@ pub fn set_min_band_elements(elements: usize) {
     crate::bands::set_min_band_elements(elements);
 }
 
+/// Returns whether threads share each row of a matrix of this shape, one row after another, if a
+/// thread is woken for at least `min_band` elements.
+#[cfg(feature = "rayon")]
+pub fn sharing_each_row_pays(shape: (usize, usize), threads: usize, min_band: usize) -> bool {
+    crate::bands::sharing_each_row_pays(shape, threads, min_band)
+}
+
 /// Changes the size of the last-level cache, in bytes, that rows are compared with to decide
 /// whether they are written past the caches.
 pub fn set_cache_bytes(bytes: usize) {

@@ -8,13 +8,16 @@
 //! [`KMedoids::parallel`](crate::KMedoids::parallel).
 //!
 //! The work runs in the pool of the caller: the global pool of rayon, or that of
-//! `ThreadPool::install`. A thread outside of the pool takes part in place of one of the pool.
-//! Functions block no thread of the pool while they wait, and hold no lock while they compute, so
+//! `ThreadPool::install`. In functions of rows and of distance matrices, a thread outside of the
+//! pool takes part in place of one of the pool; solvers hand their work over and wait. Functions
+//! block no thread of the pool while they wait, and hold no lock while they compute, so
 //! they may be called from tasks of the same pool.
 //!
-//! Threads share rows, and, in softmax, log-softmax, log-sum-exp and cross-entropy, also each of a
-//! few rows, or a slice, of more than half a million elements. A long row in gradients of softmax
-//! and in StableMax is computed by one thread.
+//! Threads share the rows of a matrix. In softmax, log-softmax, log-sum-exp and cross-entropy they
+//! also share a slice of at least 2^19 elements, and each of a few rows of that length. If one
+//! exponential of such a row is more than about a third of the sum, one thread computes the
+//! logarithm of the sum again. A long row in gradients of softmax and in StableMax is computed by
+//! one thread.
 //!
 //! ```
 //! use mantex::{MatMut, MatRef};

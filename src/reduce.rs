@@ -21,7 +21,8 @@ pub trait Reduce {
     /// Returns the number of ranks, at least 1.
     fn ranks(&self) -> usize;
 
-    /// Replaces each number by the sum of the numbers that the ranks have in its place.
+    /// Replaces each number by the sum of the numbers that the ranks have in its place. The sum of
+    /// a number and zeros is that number, to the bit: sums are made in `f64`.
     ///
     /// # Errors
     /// An error, for example [`Error::Communication`], if the ranks cannot be reached. The solve

@@ -93,7 +93,7 @@ fn row_and_cluster<T, const R: usize>(hit: u32, near: &NearestRef<'_, T>) -> (us
 }
 
 /// Lists the hits of 64 objects, one bit each in `word`, from the object `first` on. Returns their
-/// number; at least four elements of `list` are overwritten, and at most three past the last hit.
+/// number; at least four elements of `list` are overwritten, and at most four past the last hit.
 #[inline(always)]
 fn list_bits(word: u64, first: u32, list: &mut [u32]) -> usize {
     let (count, mut rest) = (word.count_ones() as usize, word);

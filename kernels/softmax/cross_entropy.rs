@@ -85,7 +85,7 @@ pub(super) struct Losses<'a, T> {
     /// in advance: a loop over rows might compare the weight of no losses, which may be any bits,
     /// and a comparison of NaN raises a flag.
     folded: T,
-    /// Whether that is all.
+    /// Whether the reciprocal takes the whole weight.
     is_folded: bool,
 }
 

@@ -4,8 +4,8 @@
 //! on nothing but their logits and the base. Results of a row depend on nothing but their logits
 //! and the sum. So the parts of a row, whole blocks, can be computed one by one: first sums of
 //! blocks, then the sum of the row, then results, all with the bits of the whole row. Each function
-//! has a row of [`Logits`], or a part of it. There is no second body for logits without options: a
-//! multiplication by 1 costs less than its code.
+//! takes a row of [`Logits`], or a part of it. There is no second body for logits without options:
+//! a multiplication by 1 costs less than its code.
 
 use super::base_one::{BaseOne, base_fits, may_fit_base_one};
 use super::cross_entropy::{Losses, is_near, loss, write_gradients};
@@ -40,11 +40,12 @@ pub enum BlockBase<T> {
 pub enum SoftmaxWay {
     /// Exponentials are stored and then divided by their sum.
     Store,
-    /// They are stored relative to the maximum of the row, because base 1 does not fit.
+    /// Exponentials are stored relative to the maximum of the row, because base 1 does not fit.
     StoreStabilized,
-    /// They are computed twice, relative to base 1, because they would replace the logits.
+    /// Exponentials are computed twice, relative to base 1: stored, they would replace the logits
+    /// before it is known that the base fits.
     StoreInPlace,
-    /// They are computed twice, because that saves memory traffic.
+    /// Exponentials are computed twice, because that saves memory traffic.
     Recompute,
 }
 

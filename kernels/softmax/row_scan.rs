@@ -1,4 +1,4 @@
-//! The sum of the exponentials of one row, a block at a time, and what is known of it in between.
+//! The scan of one row: the sum of its exponentials, a block at a time.
 
 use super::base_one::{BaseOne, base_fits, may_fit_base_one};
 use super::ext_sum::ExtSum;
@@ -64,7 +64,7 @@ impl<T: Float> RowScan<T> {
         self.sum.base()
     }
 
-    /// Ends with a row that has no sum of positive numbers.
+    /// Ends the scan: the sum is NaN or infinite, or base 1 is required and does not fit.
     #[inline(always)]
     fn end(&mut self, sum: ExtSum<T>, len: usize) {
         *self = Self { sum, bound: 0.0, at: len, failed_base_one: true };

@@ -40,7 +40,7 @@ pub(super) struct GibbsEval<'a, L: ExpLanes<T>, T: Float> {
     exp: Exp2<L, T>,
     /// The column potentials.
     columns: SplitColumns<'a, T>,
-    /// What the evaluator is made of: eta, and the bound of the potentials.
+    /// The arguments of `new`: eta, and the bound of the potentials.
     made_of: (T, f64),
     /// The power of two of which shifts are multiples.
     quantum: f64,

@@ -154,10 +154,9 @@ pub(crate) fn log_rows<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
 }
 
 /// The end of an iteration in the log domain, after all rows: the new U, then the new G, both
-/// over-relaxed. Returns the marginal error *before* the iteration, without a pass of its
-/// own. Without over-relaxation that is the L1 error of the row marginals, because the last
-/// iteration met the column marginals. With it, the L1 error of the columns between both updates is
-/// added.
+/// over-relaxed. Returns the marginal error *before* the iteration, without a pass of its own.
+/// Without over-relaxation that is the L1 error of the row marginals, because the last iteration
+/// met the column marginals. With it, the L1 error of the columns between both updates is added.
 #[inline(always)]
 pub(crate) fn update_potentials<L: Lanes<T> + ExpLanes<f64>, T: Float>(
     l: L,

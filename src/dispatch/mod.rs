@@ -8,7 +8,7 @@
 //!   the function calls the body. In lines that begin with `inline`, the function is a
 //!   `#[multiversion]` function: it has one clone per instruction set, picked at the first call,
 //!   with the kernel inlined, which costs a second copy of what is not out of line. Calls of a few
-//!   elements take as long either way, as long as their arguments are slices and numbers: a struct
+//!   elements take the same time either way if their arguments are slices and numbers: a struct
 //!   goes through memory, for 10 to 20 ns (`softmax` of 8 `f32`, Zen 4, 2026-11-27);
 //! - a method of the trait `EntryPoints`, whose first argument, a [`Road`], chooses between the
 //!   best and a given instruction set.

@@ -20,8 +20,9 @@
 //!
 //! A wave begins with a block of candidates per rank and doubles while no swap is found. One
 //! process goes on with the sums of the candidates that it scanned together with the last swap's.
-//! Ranks sum theirs anew. Such sums round differently, but both lead to the same swap: of clusters
-//! that rounding may have put in the wrong order, a scan names the first.
+//! Ranks sum theirs anew. Such sums round differently, but both lead to the same swap, because of
+//! clusters that rounding may have put in the wrong order a scan names the first: unless two
+//! clusters differ by just about the bound of the rounding errors.
 
 use super::cache::Cache;
 use super::input::{check_initial_medoids, check_row, check_weights};

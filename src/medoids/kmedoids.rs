@@ -94,8 +94,9 @@ impl KMedoids {
         Self { road: self.road.with_isa(isa), ..self }
     }
 
-    /// Sets whether the threads of rayon's current pool share the scans. The
-    /// results have the same bits.
+    /// Sets whether the threads of rayon's current pool share the scans. The results have the same
+    /// bits. Outside of the pool, `fit` hands its work over once, and `fit_with_progress` does so
+    /// in each scan.
     #[cfg(feature = "rayon")]
     pub fn parallel(self, yes: bool) -> Self {
         Self { road: self.road.with_threads(yes), ..self }

@@ -24,7 +24,7 @@ const FIRST_BANDS: usize = 4;
 pub(super) fn scan<T: Real>(cache: &Cache<'_, T>, scan: Scan<'_, T>, scanned: &mut Scanned) -> FoundSwap {
     let Scan { d, candidates, .. } = scan;
     let blocks_per_band = (min_band_elements() / (SCAN_ROWS * d.cols())).max(1);
-    // Those whose sums are ready, and whole blocks.
+    // The candidates whose sums are ready, then whole blocks.
     let mut at = candidates.len().min(scanned.ready + FIRST_BANDS * blocks_per_band * SCAN_ROWS);
     if at > 0 {
         let found = cache.scan_here(Scan { candidates: &candidates[..at], ..scan }, scanned)?;

@@ -27,9 +27,13 @@ pub(super) enum RowData<'a, T> {
 
 /// A row of logits, or a part of it that begins with a block.
 struct Part<'a, T> {
+    /// The elements and where the results go.
     place: RowData<'a, T>,
+    /// As in [`Logits`].
     scale: T,
+    /// The part of the mask.
     mask: Option<&'a [T]>,
+    /// As in [`Logits`].
     masked_rows_are_zero: bool,
 }
 
@@ -124,9 +128,9 @@ fn sum_blocks<T: Real>(road: Road, part: Part<'_, T>, base: BlockBase<T>, store:
     each_part(road, part, sums, |mut part, sums| T::block_sums(road, part.logits(), base, store, sums));
 }
 
-/// Returns the sum of a row. A wave of blocks after the other is summed relative to the base of the
-/// blocks before it. If a block does not fit the base, those behind it are summed in vain: then the
-/// next wave has one block. Waves grow with those that fit.
+/// Returns the sum of a row. Waves of blocks are summed one after another, each relative to the
+/// base of the blocks before it. If a block does not fit the base, the rest of the wave is
+/// discarded, and the next wave has one block. Waves grow with those that fit.
 fn scan_row<T: Real>(road: Road, row: &Part<'_, T>) -> RowScan<T> {
     let len = row.len();
     let mut scan = T::scan_first_block(road, row.reading().logits());
@@ -151,9 +155,9 @@ fn scan_row<T: Real>(road: Road, row: &Part<'_, T>) -> RowScan<T> {
     scan
 }
 
-/// Writes the softmax of a row times `weight` and returns the sum of its exponentials, or `None` if
-/// no logit is finite or one is +inf: a row in place is then unchanged, and another destination has
-/// no meaning yet.
+/// Writes the softmax of a row times `weight` and returns the sum of its exponentials. Returns
+/// `None` if exponentials are stored, and no logit is finite or one is +inf: a row in place is then
+/// unchanged, and another destination has no meaning yet.
 fn softmax_row<T: Real>(road: Road, mut row: Part<'_, T>, weight: f64) -> Option<ExtSum<T>> {
     let mut way = T::softmax_way(road, row.reborrow().logits());
     let mut sums = vec![BlockSum::EMPTY; blocks_of(row.len())];
@@ -161,10 +165,15 @@ fn softmax_row<T: Real>(road: Road, mut row: Part<'_, T>, weight: f64) -> Option
     if way == SoftmaxWay::Recompute {
         sum = Some(T::scanned_sum(road, scan_row(road, &row)));
     } else if way != SoftmaxWay::StoreStabilized {
-        let store = way == SoftmaxWay::Store;
-        let part = if store { row.reborrow() } else { row.reading() };
-        sum_blocks(road, part, BlockBase::One, store, &mut sums);
-        sum = T::sum_of_blocks(road, None, &sums);
+        // The first block alone shows most rows that base 1 does not fit.
+        let (mut first, _) = row.reading().split_at_row(1);
+        T::block_sums(road, first.logits(), BlockBase::One, false, &mut sums[..1]);
+        if T::sum_of_blocks(road, None, &sums[..1]).is_some() {
+            let store = way == SoftmaxWay::Store;
+            let part = if store { row.reborrow() } else { row.reading() };
+            sum_blocks(road, part, BlockBase::One, store, &mut sums);
+            sum = T::sum_of_blocks(road, None, &sums);
+        }
     }
     if sum.is_none() {
         way = SoftmaxWay::StoreStabilized;
@@ -188,9 +197,13 @@ fn softmax_row<T: Real>(road: Road, mut row: Part<'_, T>, weight: f64) -> Option
 pub(super) struct LongRow<'a, T> {
     /// Its index.
     pub(super) i: usize,
+    /// The instruction set and the threads.
     road: Road,
+    /// As in [`Logits`].
     scale: T,
+    /// Its row of the mask.
     mask: Option<&'a [T]>,
+    /// As in [`Logits`].
     masked_rows_are_zero: bool,
 }
 

@@ -33,9 +33,10 @@ impl Sinkhorn {
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
     /// - Cost and source: that of [`solve`](Self::solve) for the rows of this rank, and one
-    ///   reduction per iteration, of m + 1 numbers and 2 for each rank. A measurement reduces m + 2
-    ///   numbers, and a look for drifting blocks up to n + 2 m. The limit of the memory for a Gibbs
-    ///   matrix is that of a rank; if one rank has no memory for it, none builds it.
+    ///   reduction per iteration, of m + 1 + 2 `ranks` numbers, and 1 or 3 more of as many numbers
+    ///   as columns whose sums are not accurate. A measurement reduces m + 2 numbers, and a look
+    ///   for drifting blocks up to n + 2 m. The limit of the memory for a Gibbs matrix is that of a
+    ///   rank; if one rank has no memory for it, none builds it.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve), in which rows are counted within the band, and:

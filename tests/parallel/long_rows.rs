@@ -190,3 +190,17 @@ fn rows_that_fill_the_caches<T: Float>() {
         }
     }
 }
+
+/// Rows are shared only if that takes less time than whole rows for each thread.
+#[test]
+fn rows_are_shared_if_threads_would_wait() {
+    let shares =
+        |rows, bands: usize, threads| mantex::baselines::sharing_each_row_pays((rows, bands * 100), threads, 100);
+    // One row, and as many bands as threads or fewer.
+    assert!(shares(1, 64, 64) && shares(1, 2, 64) && !shares(1, 1, 64) && !shares(1, 64, 1));
+    // A row per thread: no thread waits.
+    assert!(!shares(2, 64, 2) && !shares(16, 64, 16));
+    // Two times a row on two threads each, or one and a half times a row.
+    assert!(shares(3, 2, 2) && !shares(200, 2, 64) && !shares(16, 4, 16));
+    assert!(shares(65, 64, 64) && !shares(65, 1, 64) && !shares(300, 64, 64) && !shares(0, 64, 64));
+}

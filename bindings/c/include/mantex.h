@@ -23,13 +23,15 @@
  * Threads     All functions may be called from any number of threads at once, and calls may share
  *             inputs and handles. An output belongs to one call, and no thread may free a handle
  *             while another one uses it. Calls use only the thread that makes them, unless the
- *             field parallel of their options is 1: then threads of the library share the work, with
- *             the same bits. Small inputs stay on the calling thread, and so do callbacks. There
- *             are as many threads as CPUs, or as the environment variable RAYON_NUM_THREADS says
- *             at the first such call. The threads do not follow a fork(): after such a call, only
- *             the parent may make another one.
- * Memory      If there is no memory for a solve, the process is aborted. The softmax family and
- *             mantex_assign_f32() allocate nothing without parallel.
+ *             field parallel of their options is 1: then threads of the library share the work,
+ *             with the same bits. Small inputs stay on the calling thread, and so do callbacks.
+ *             There are as many threads as CPUs, or as the environment variable RAYON_NUM_THREADS
+ *             says at the first such call. The threads do not follow a fork(): after such a call,
+ *             another one in the child waits forever. They end with the process: after such a
+ *             call, the library must stay loaded.
+ * Memory      If there is no memory for a solve, or for a call with parallel, the process is
+ *             aborted. The softmax family and mantex_assign_f32() allocate nothing without
+ *             parallel.
  */
 
 
@@ -289,6 +291,8 @@ typedef struct mantex_softmax_options_f32 {
     /// 0 or 1. With 1, several threads share the rows, and each of a few long rows: see Threads
     /// above. Initially 0.
     int parallel;
+    /// As reserved.
+    uint32_t reserved_32;
     /// For later versions: 0, as set by the init function.
     uint64_t reserved[7];
 } mantex_softmax_options_f32;
@@ -327,6 +331,8 @@ typedef struct mantex_softmax_options_f64 {
     /// 0 or 1. With 1, several threads share the rows, and each of a few long rows: see Threads
     /// above. Initially 0.
     int parallel;
+    /// As reserved.
+    uint32_t reserved_32;
     /// For later versions: 0, as set by the init function.
     uint64_t reserved[7];
 } mantex_softmax_options_f64;
@@ -398,9 +404,11 @@ typedef struct mantex_sinkhorn_options {
     mantex_sinkhorn_callback on_iteration;
     /// Passed to on_iteration. Initially NULL.
     void *user_data;
-    /// 0 or 1. With 1, several threads share the rows of the costs, or the problems of a batch, and
-    /// what is done with the solution: see Threads above. Initially 0.
+    /// 0 or 1. With 1, several threads share the rows of the costs, or the problems of a batch;
+    /// functions that read the plan of the solution do so, too. See Threads above. Initially 0.
     int parallel;
+    /// As reserved.
+    uint32_t reserved_32;
     /// For later versions: 0, as set by the init function.
     uint64_t reserved[7];
 } mantex_sinkhorn_options;

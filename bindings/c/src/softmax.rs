@@ -47,6 +47,8 @@ pub struct mantex_softmax_options<T> {
     /// 0 or 1. With 1, several threads share the rows, and each of a few long rows: see Threads
     /// above. Initially 0.
     pub parallel: c_int,
+    /// As reserved.
+    pub reserved_32: u32,
     /// For later versions: 0, as set by the init function.
     pub reserved: [u64; 7],
 }
@@ -65,6 +67,7 @@ impl<T: Real> mantex_softmax_options<T> {
             causal_offset: 0,
             lengths: null(),
             parallel: 0,
+            reserved_32: 0,
             reserved: [0; 7],
         }
     }
@@ -75,7 +78,7 @@ impl<T: Real> Options for mantex_softmax_options<T> {
         if size_of::<T>() == 4 { "mantex_softmax_options_init_f32" } else { "mantex_softmax_options_init_f64" };
 
     fn reserved_are_zero(&self) -> bool {
-        self.reserved.iter().all(|&word| word == 0)
+        self.reserved_32 == 0 && self.reserved.iter().all(|&word| word == 0)
     }
 }
 

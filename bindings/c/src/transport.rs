@@ -116,9 +116,11 @@ pub struct mantex_sinkhorn_options {
     pub on_iteration: mantex_sinkhorn_callback,
     /// Passed to on_iteration. Initially NULL.
     pub user_data: *mut c_void,
-    /// 0 or 1. With 1, several threads share the rows of the costs, or the problems of a batch, and
-    /// what is done with the solution: see Threads above. Initially 0.
+    /// 0 or 1. With 1, several threads share the rows of the costs, or the problems of a batch;
+    /// functions that read the plan of the solution do so, too. See Threads above. Initially 0.
     pub parallel: c_int,
+    /// As reserved.
+    pub reserved_32: u32,
     /// For later versions: 0, as set by the init function.
     pub reserved: [u64; 7],
 }
@@ -127,7 +129,7 @@ impl Options for mantex_sinkhorn_options {
     const INIT: &'static str = "mantex_sinkhorn_options_init";
 
     fn reserved_are_zero(&self) -> bool {
-        self.reserved.iter().all(|&word| word == 0)
+        self.reserved_32 == 0 && self.reserved.iter().all(|&word| word == 0)
     }
 }
 
@@ -157,6 +159,7 @@ pub unsafe extern "C" fn mantex_sinkhorn_options_init(
             on_iteration: None,
             user_data: std::ptr::null_mut(),
             parallel: 0,
+            reserved_32: 0,
             reserved: [0; 7],
         };
         Ok(())

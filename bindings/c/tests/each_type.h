@@ -218,6 +218,9 @@ static void F(softmax_options)(void)
     options.reserved[6] = 1;
     FAILS(ROWS(&options), MANTEX_ERROR_OPTIONS, "mantex_softmax_options_init");
     INIT();
+    options.reserved_32 = 1;
+    FAILS(ROWS(&options), MANTEX_ERROR_OPTIONS, "mantex_softmax_options_init");
+    INIT();
     options.size += 8;
     FAILS(ROWS(&options), MANTEX_ERROR_OPTIONS, "mantex_softmax_options_init");
     memset(&options, 0, sizeof options);
@@ -455,6 +458,9 @@ static void F(transport)(mantex_isa isa)
     FAILS(SOLVE(&t), MANTEX_ERROR_ENUM, "`isa` is 100");
     INIT();
     options.reserved[0] = 1;
+    FAILS(SOLVE(&t), MANTEX_ERROR_OPTIONS, "mantex_sinkhorn_options_init");
+    INIT();
+    options.reserved_32 = 1;
     FAILS(SOLVE(&t), MANTEX_ERROR_OPTIONS, "mantex_sinkhorn_options_init");
     memset(&options, 0xff, sizeof options);
     FAILS(SOLVE(&t), MANTEX_ERROR_OPTIONS, "mantex_sinkhorn_options_init");
