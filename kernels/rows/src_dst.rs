@@ -9,7 +9,7 @@ use core::ops::Range;
 
 /// The source and the destination of a row: two slices of one length, one slice in place, or one
 /// slice that is only read.
-#[allow(unnameable_types, unreachable_pub, reason = "public only because it is an argument of an entry point")]
+#[allow(unnameable_types, unreachable_pub, reason = "an argument of an entry point")]
 pub struct SrcDst<'a, T> {
     /// The first element of the source.
     src: *const T,

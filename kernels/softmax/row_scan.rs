@@ -32,7 +32,7 @@ pub(super) struct RowSum<T> {
 
 /// The sum of the blocks of a row that precede an element.
 #[derive(Clone, Copy)]
-#[allow(unnameable_types, unreachable_pub, reason = "public only because it is an argument of an entry point")]
+#[allow(unnameable_types, unreachable_pub, reason = "an argument of an entry point")]
 pub struct RowScan<T> {
     /// The sum.
     sum: ExtSum<T>,

@@ -97,7 +97,7 @@ fn second_look_store<L: ExpLanes<T>, T: Float>(l: L, row: &mut impl Row<T>) -> E
 
 /// The sum of the exponentials of a block.
 #[derive(Clone, Copy)]
-#[allow(unnameable_types, unreachable_pub, reason = "public only because it is an argument of an entry point")]
+#[allow(unnameable_types, unreachable_pub, reason = "an argument of an entry point")]
 pub struct BlockSum {
     /// The rounded sum.
     pub(super) high: f64,
