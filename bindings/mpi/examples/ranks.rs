@@ -12,6 +12,7 @@ use mantex::transport::Method;
 use mantex::{Error, KMedoids, MatMut, MatRef, Metric, Reduce, Sinkhorn, distance_matrix_between};
 use mantex_mpi::MpiReduce;
 use mpi::topology::SimpleCommunicator;
+use std::io::Write;
 use std::process::ExitCode;
 
 type World = MpiReduce<SimpleCommunicator>;
@@ -201,7 +202,8 @@ fn main() -> ExitCode {
         _ => spoiled(&what, reduce),
     };
     if let Err(error) = result {
-        eprintln!("rank {rank}: {error}");
+        // One write: what several ranks write in pieces is mixed.
+        let _ = std::io::stderr().write_all(format!("rank {rank}: {error}\n").as_bytes());
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -6,6 +6,8 @@
 use mantex::{Error, Reduce};
 use mpi::collective::SystemOperation;
 use mpi::traits::{Communicator, CommunicatorCollectives};
+use std::io::Write;
+use std::time::Duration;
 
 /// The largest number of numbers in one call of MPI, whose counts are 32-bit: 8 MiB.
 const CHUNK: usize = 1 << 20;
@@ -79,7 +81,11 @@ impl<C: Communicator> Reduce for MpiReduce<C> {
 impl<C: Communicator> Drop for MpiReduce<C> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("rank {} has panicked; the run ends", self.rank());
+            // One write: what several ranks write in pieces is mixed.
+            let message = format!("rank {} has panicked; the run ends\n", self.rank());
+            let _ = std::io::stderr().write_all(message.as_bytes());
+            // When a run is aborted, mpirun drops the output that it has not read yet.
+            std::thread::sleep(Duration::from_millis(200));
             self.communicator.abort(1);
         }
     }
