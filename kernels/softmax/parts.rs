@@ -111,17 +111,20 @@ fn sum_each_block<L: ExpLanes<T>, T: Float, G: Guard>(
     }
 }
 
-/// The sum of the first block of a row.
+/// Adds the sum of the block after the scanned ones; `None` has none yet.
 #[inline(always)]
-pub(crate) fn scan_first_block<L: ExpLanes<T>, T: Float>(l: L, x: Logits<'_, T>) -> RowScan<T> {
-    let mut scan = RowScan::START;
-    scan_blocks(l, x, &mut scan, &[]);
+pub(crate) fn scan_next_block<L: ExpLanes<T>, T: Float>(
+    l: L,
+    mut x: Logits<'_, T>,
+    scan: Option<RowScan<T>>,
+) -> RowScan<T> {
+    let mut scan = scan.unwrap_or(RowScan::START);
+    scan.scan_block(l, &Exp::for_sums_of_row(l), &mut x.row_mut(0), BaseOne::Untried);
     scan
 }
 
 /// Adds the sums of the next blocks, relative to the base of the scan, up to one that does not fit
-/// the base: it is summed again. The sums of the blocks after it do not count. Without sums, adds
-/// that of one block.
+/// the base: it is summed again. The sums of the blocks after it do not count.
 #[inline(always)]
 pub(crate) fn scan_blocks<L: ExpLanes<T>, T: Float>(
     l: L,
@@ -129,11 +132,7 @@ pub(crate) fn scan_blocks<L: ExpLanes<T>, T: Float>(
     scan: &mut RowScan<T>,
     sums: &[BlockSum],
 ) {
-    let row = &mut x.row_mut(0);
-    if sums.is_empty() {
-        scan.scan_block(l, &Exp::for_sums_of_row(l), row, BaseOne::Untried);
-    }
-    let base = scan.base();
+    let (row, base) = (&mut x.row_mut(0), scan.base());
     for &sum in sums {
         if scan.base() != base || scan.at == row.len() {
             break;

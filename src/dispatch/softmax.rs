@@ -31,7 +31,7 @@ crate::dispatch::entry_points! {
     #[cfg(feature = "rayon")]
     call parts::block_sums(x: Logits<'_, T>, base: BlockBase<T>, store: bool, sums: &mut [BlockSum]);
     #[cfg(feature = "rayon")]
-    call parts::scan_first_block(x: Logits<'_, T>) -> RowScan<T>;
+    call parts::scan_next_block(x: Logits<'_, T>, scan: Option<RowScan<T>>) -> RowScan<T>;
     #[cfg(feature = "rayon")]
     call parts::scan_blocks(x: Logits<'_, T>, scan: &mut RowScan<T>, sums: &[BlockSum]);
     #[cfg(feature = "rayon")]

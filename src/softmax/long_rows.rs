@@ -133,7 +133,7 @@ fn sum_blocks<T: Real>(road: Road, part: Part<'_, T>, base: BlockBase<T>, store:
 /// discarded, and the next wave has one block. Waves grow with those that fit.
 fn scan_row<T: Real>(road: Road, row: &Part<'_, T>) -> RowScan<T> {
     let len = row.len();
-    let mut scan = T::scan_first_block(road, row.reading().logits());
+    let mut scan = T::scan_next_block(road, row.reading().logits(), None);
     let mut sums = vec![BlockSum::EMPTY; blocks_of(len)];
     let mut wave = 2 * rayon::current_num_threads() * (min_band_elements() / BLOCK_ELEMENTS).max(1);
     while scan.at() < len {
@@ -141,7 +141,7 @@ fn scan_row<T: Real>(road: Road, row: &Part<'_, T>) -> RowScan<T> {
         // The last block may be shorter than a vector: it is not summed without the one before it.
         let blocks = if wave + 1 < blocks_of(rest.len()) { wave } else { blocks_of(rest.len()) };
         if blocks == 1 {
-            T::scan_blocks(road, row.reading().logits(), &mut scan, &[]);
+            scan = T::scan_next_block(road, row.reading().logits(), Some(scan));
             wave = 2;
             continue;
         }
