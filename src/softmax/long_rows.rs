@@ -138,8 +138,8 @@ fn scan_row<T: Real>(road: Road, row: &Part<'_, T>) -> RowScan<T> {
     let mut wave = 2 * rayon::current_num_threads() * (min_band_elements() / BLOCK_ELEMENTS).max(1);
     while scan.at() < len {
         let (_, rest) = row.reading().split_at_row(scan.at() / BLOCK_ELEMENTS);
-        // The last block may be shorter than a vector: it is not summed without the one before it.
-        let blocks = if wave + 1 < blocks_of(rest.len()) { wave } else { blocks_of(rest.len()) };
+        let blocks = wave.min(blocks_of(rest.len()));
+        // A last block alone may be shorter than a vector: it is summed as a block of the row.
         if blocks == 1 {
             scan = T::scan_next_block(road, row.reading().logits(), Some(scan));
             wave = 2;
