@@ -138,7 +138,8 @@ fn against_three_passes_by_length<T: Real>(data: &mut Data<'_, T>, records: &mut
     }
 }
 
-/// Compares one call on a slice that is in cache with a row of the same length among many.
+/// Compares one call on a slice that is in cache with a row of the same length among many. On the
+/// best instruction set, the calls are those of the plain functions.
 fn calls_against_rows<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
     const CALLS: usize = 256;
     fn like<'a, T: Real>(x: MatRef<'_, T>, out: &'a mut [T]) -> MatMut<'a, T> {
@@ -146,20 +147,26 @@ fn calls_against_rows<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
     }
     type Function<T> = fn(Isa, &[T], &mut [T]);
     type Rows<T> = fn(Isa, MatRef<'_, T>, &mut [T]);
-    let functions: [(&str, Function<T>, Rows<T>); 3] = [
+    let functions: [(&str, [Function<T>; 2], Rows<T>); 3] = [
         (
             "softmax_call",
-            |isa, x, out| isa.softmax(x, out).expect("equal lengths"),
+            [
+                |_, x, out| mantex::softmax(x, out).expect("equal lengths"),
+                |isa, x, out| isa.softmax(x, out).expect("equal lengths"),
+            ],
             |isa, x, out| isa.softmax_rows(x, like(x, out)).expect("equal shapes"),
         ),
         (
             "log_softmax_call",
-            |isa, x, out| isa.log_softmax(x, out).expect("equal lengths"),
+            [
+                |_, x, out| mantex::log_softmax(x, out).expect("equal lengths"),
+                |isa, x, out| isa.log_softmax(x, out).expect("equal lengths"),
+            ],
             |isa, x, out| isa.log_softmax_rows(x, like(x, out)).expect("equal shapes"),
         ),
         (
             "log_sum_exp_call",
-            |isa, x, _| _ = black_box(isa.log_sum_exp(x)),
+            [|_, x, _| _ = black_box(mantex::log_sum_exp(x)), |isa, x, _| _ = black_box(isa.log_sum_exp(x))],
             |isa, x, out| isa.log_sum_exp_rows(x, &mut out[..x.rows()]).expect("equal lengths"),
         ),
     ];
@@ -168,7 +175,8 @@ fn calls_against_rows<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
         let count = IN_CACHE / n;
         let (x, out) = (&data.x[..IN_CACHE], &mut data.out[..IN_CACHE]);
         let t = samples(&interleaved(9, 2 * functions.len(), |i| {
-            let (_, call, rows) = functions[i / 2];
+            let (_, calls, rows) = functions[i / 2];
+            let call = calls[usize::from(isa != Isa::best())];
             // Many calls for each look at the clock, which takes longer than a short call.
             let many_calls = || (0..CALLS).for_each(|_| call(isa, black_box(&x[..n]), black_box(&mut out[..n])));
             if i % 2 == 0 {
