@@ -285,10 +285,28 @@ impl fmt::Display for Count {
     }
 }
 
+/// A number, with an exponent if it would have many zeros.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.abs() {
+            size if size == 0.0 || !size.is_finite() || (1e-4..1e16).contains(&size) => write!(f, "{}", self.0),
+            _ => write!(f, "{:e}", self.0),
+        }
+    }
+}
+
 impl Error {
-    /// Writes an error of several ranks.
-    fn fmt_of_ranks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes an error of masses or of several ranks.
+    fn fmt_of_problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::InvalidTotalMass { argument, total } => {
+                write!(f, "the masses in `{argument}` sum to {}; the sum must be positive and finite", Number(total))
+            }
+            Self::MassMismatch { a, b } => {
+                write!(f, "`a` sums to {} and `b` to {}; the totals must agree", Number(a), Number(b))
+            }
             Self::RanksDiffer { argument } => {
                 write!(f, "`{argument}` differs between ranks; it must be the same on all of them")
             }
@@ -329,16 +347,12 @@ impl fmt::Display for Error {
                 write!(f, "the number of {parts} in `{argument}` is {actual}; it must be at least {minimum}")
             }
             Self::InvalidParameter { argument, value, expected } => {
-                write!(f, "`{argument}` is {value}; it must be {expected}")
+                write!(f, "`{argument}` is {}; it must be {expected}", Number(value))
             }
             Self::InvalidElement { argument, row, col, value, expected } => {
-                write!(f, "`{argument}` has {value} at ({row}, {col}); it must be {expected}")
+                write!(f, "`{argument}` has {} at ({row}, {col}); it must be {expected}", Number(value))
             }
             Self::SumOverflow { argument } => write!(f, "a sum over `{argument}` overflows; scale it down"),
-            Self::InvalidTotalMass { argument, total } => {
-                write!(f, "the masses in `{argument}` sum to {total}; the sum must be positive and finite")
-            }
-            Self::MassMismatch { a, b } => write!(f, "`a` sums to {a} and `b` to {b}; the totals must agree"),
             Self::Infeasible { axis, index } => {
                 write!(f, "{axis} {index} has mass, but all its partners with mass are forbidden (infinite cost)")
             }
@@ -362,15 +376,16 @@ impl fmt::Display for Error {
                 write!(f, "the number of condensed dissimilarities is {len}; it must be n (n - 1) / 2 for n objects")
             }
             Self::UndefinedCosine { argument, point } => {
-                write!(
-                    f,
-                    "point {point} of `{argument}` is 0 in all coordinates; it must have a direction for its cosine"
-                )
+                write!(f, "point {point} of `{argument}` is 0 in all coordinates; a cosine needs a direction")
             }
             Self::UnknownName { argument, name, expected } => {
                 write!(f, "`{argument}` is {name:?}; it must be {expected}")
             }
-            Self::RanksDiffer { .. } | Self::OtherRank { .. } | Self::Communication { .. } => self.fmt_of_ranks(f),
+            Self::InvalidTotalMass { .. }
+            | Self::MassMismatch { .. }
+            | Self::RanksDiffer { .. }
+            | Self::OtherRank { .. }
+            | Self::Communication { .. } => self.fmt_of_problem(f),
             // new ISA: its name.
             Self::UnknownIsa { name } => {
                 write!(f, "{name:?} is not an instruction set; it must be avx512, avx2, neon or scalar")

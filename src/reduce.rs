@@ -35,6 +35,30 @@ pub trait Reduce {
     /// # Errors
     /// As [`sum`](Self::sum).
     fn max(&mut self, values: &mut [f64]) -> Result<(), Error>;
+
+    /// Returns the value of `result` if no rank has an error. Otherwise returns the error of this
+    /// rank, or [`Error::OtherRank`] if another one has one.
+    ///
+    /// What a rank does before a distributed solve may fail there alone, and the others would wait
+    /// for it in the solve. All ranks call this function before they go on; it is one reduction.
+    ///
+    /// # Errors
+    /// As above, and those of [`max`](Self::max).
+    ///
+    /// ```
+    /// use mantex::{Error, OneProcess, Reduce};
+    /// // In each process: `reduce` is that of MPI there.
+    /// let mut reduce = OneProcess;
+    /// let own_rows = || Err(Error::Empty { argument: "points" });
+    /// let rows: Result<Vec<f64>, Error> = reduce.agree(own_rows());
+    /// assert!(rows.is_err());
+    /// ```
+    fn agree<V>(&mut self, result: Result<V, Error>) -> Result<V, Error>
+    where
+        Self: Sized,
+    {
+        agree(self, result, [])
+    }
 }
 
 /// The reduction of one process, which has nothing to do.
@@ -95,6 +119,13 @@ impl Fingerprint {
     /// Returns the fingerprint of nothing.
     pub(crate) fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    /// Returns the value of a name's fingerprint.
+    pub(crate) fn of_name(name: &str) -> f64 {
+        let mut hash = Self::new();
+        hash.write(name.as_bytes());
+        hash.value()
     }
 
     /// Returns 52 bits of the hash.

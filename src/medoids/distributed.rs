@@ -66,13 +66,14 @@ pub(super) fn check_input<T: Real>(
     let result = check_own_input(options, rows, weights, Layout::of(reduce));
     let mut of_options = Fingerprint::new();
     (options.algorithm, &options.init, options.max_iterations).hash(&mut of_options);
-    (options.road.isa().name(), size_of::<T>()).hash(&mut of_options);
     let mut of_weights = Fingerprint::new();
     for weight in weights.unwrap_or_default() {
         of_weights.write_u64(weight.to_f64().to_bits());
     }
     let same = [
-        ("dissimilarities", rows.cols() as f64),
+        ("isa", Fingerprint::of_name(options.road.isa().name())),
+        ("T", size_of::<T>() as f64),
+        ("dissimilarities.cols()", rows.cols() as f64),
         ("k", options.k as f64),
         ("options", of_options.value()),
         ("weights", of_weights.value()),

@@ -204,8 +204,10 @@ impl KMedoids {
     /// that one process gets for the whole matrix.
     ///
     /// `dissimilarities` has n columns and the rows of this rank,
-    /// [`rows_of_rank(n, rank, ranks)`](super::rows_of_rank()), in their order. All ranks must run
-    /// the same instruction set. [`Algorithm::Alternating`] is not distributed.
+    /// [`rows_of_rank(n, rank, ranks)`](super::rows_of_rank()), in their order. That they are these
+    /// rows cannot be checked, only their number: others of the same number give a wrong
+    /// clustering. A rank without rows takes part. All ranks must run the same instruction set.
+    /// [`Algorithm::Alternating`] is not distributed.
     ///
     /// - Accuracy: as [`KMedoids::fit`].
     /// - Special values: as [`KMedoids::fit_weighted`].
@@ -217,11 +219,13 @@ impl KMedoids {
     ///   reduce one to three numbers at a time. A rank keeps k rows beyond its own.
     ///
     /// # Errors
-    /// Those of [`KMedoids::fit_weighted`], except [`Error::NotSquare`], and:
+    /// Those of [`KMedoids::fit_weighted`], in which rows are those of the whole matrix, except
+    /// [`Error::NotSquare`], and:
     /// - [`Error::ShapeMismatch`] if a rank does not have its rows.
     /// - [`Error::UnknownName`] for [`Algorithm::Alternating`].
     /// - [`Error::OtherRank`] if another rank has failed with an error of its own.
-    /// - [`Error::RanksDiffer`] if the ranks do not have the same n, options or weights.
+    /// - [`Error::RanksDiffer`] if the ranks do not have the same n, options, weights, instruction
+    ///   set or element type.
     /// - Those of `reduce`.
     ///
     /// ```

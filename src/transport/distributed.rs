@@ -3,6 +3,7 @@
 use super::centered_costs::CenteredCosts;
 use super::convergence::Progress;
 use super::epsilon_scaling::EpsilonScaling;
+use super::masses::total_mass;
 use super::over_relaxation::OverRelaxation;
 use super::ranks::Ranks;
 use super::sinkhorn::{Sinkhorn, ValidProblem};
@@ -28,8 +29,10 @@ impl Sinkhorn {
     /// of this rank: plans and products are the part of these rows, and the values of
     /// [`objective`](Transport::objective) mean nothing.
     ///
-    /// - Accuracy: that of [`solve`](Self::solve). Potentials agree with those of one process up to
-    ///   the order of summation: about 1e-12 if the solve converges well.
+    /// - Accuracy: that of [`solve`](Self::solve). Results agree with those of one process up to
+    ///   the order of summation: in `f64`, potentials to about 1e-12 if the solve converges in some
+    ///   hundred iterations; those of a slower one, and of one in `f32`, as well as the tolerance
+    ///   determines them, perhaps after another number of iterations.
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
     /// - Cost and source: that of [`solve`](Self::solve) for the rows of this rank, and one
@@ -39,9 +42,11 @@ impl Sinkhorn {
     ///   rank; if one rank has no memory for it, none builds it.
     ///
     /// # Errors
-    /// Those of [`solve`](Self::solve), in which rows are counted within the band, and:
+    /// Those of [`solve`](Self::solve), with rows counted within the band, also if the masses of
+    /// one rank alone have no positive sum, and:
     /// - [`Error::OtherRank`] if another rank has failed with an error of its own.
-    /// - [`Error::RanksDiffer`] if the ranks do not have the same settings, columns or `b`.
+    /// - [`Error::RanksDiffer`] if the ranks do not have the same settings, instruction set,
+    ///   element type, number of columns or `b`.
     /// - Those of `reduce`.
     ///
     /// ```
@@ -66,12 +71,15 @@ impl Sinkhorn {
         reduce: &mut dyn Reduce,
     ) -> Result<Transport<T>, Error> {
         let same = [
-            ("cost", cost.cols() as f64),
+            ("isa", Fingerprint::of_name(self.road.isa().name())),
+            ("T", size_of::<T>() as f64),
+            ("cost.cols()", cost.cols() as f64),
+            ("epsilon", self.epsilon),
             ("settings", self.fingerprint::<T>()),
             ("b", fingerprint(b.iter().map(|mass| mass.to_f64()))),
             ("g", self.warm_start.as_ref().map_or(0.0, |(_, g)| fingerprint(g.iter().copied()))),
         ];
-        agree(reduce, self.check_shapes(cost, a, b), same)?;
+        agree(reduce, self.check_own_input(cost, a, b), same)?;
         let validated = {
             let mut ranks = Ranks::new(reduce);
             let validated = self.validated(cost, a, b, &mut ranks);
@@ -89,14 +97,15 @@ impl Sinkhorn {
         agree(reduce, Transport::new(self, masses, eta, (solved, centered)), [])
     }
 
-    /// Fails unless the settings and the shapes are right.
-    fn check_shapes<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(), Error> {
+    /// Fails unless the settings, the shapes and `b` are right.
+    fn check_own_input<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<(), Error> {
         self.checked_settings(cost)?;
         check::length("a", a.len(), cost.rows())?;
-        check::length("b", b.len(), cost.cols())
+        check::length("b", b.len(), cost.cols())?;
+        total_mass("b", b, None).map(|_| ())
     }
 
-    /// Returns a fingerprint of the settings that all ranks must share.
+    /// Returns a fingerprint of the other settings that all ranks must share.
     fn fingerprint<T: Real>(&self) -> f64 {
         let relaxation = match self.over_relaxation {
             OverRelaxation::Auto => 0.0,
@@ -108,10 +117,9 @@ impl Sinkhorn {
             EpsilonScaling::Off => 1.0,
             EpsilonScaling::Factor(factor) => factor,
         };
-        let name = self.road.isa().name().bytes().fold(0.0, |hash, byte| 31.0 * hash + f64::from(byte));
-        let numbers = [self.epsilon, self.max_iterations as f64, self.tolerance_for::<T>(), relaxation, scaling];
-        let kind = [self.method as usize, usize::from(self.warm_start.is_some()), size_of::<T>()];
-        fingerprint(numbers.into_iter().chain(kind.map(|x| x as f64)).chain([name]))
+        let numbers = [self.max_iterations as f64, self.tolerance_for::<T>(), relaxation, scaling];
+        let kind = [self.method as usize, usize::from(self.warm_start.is_some())];
+        fingerprint(numbers.into_iter().chain(kind.map(|x| x as f64)))
     }
 }
 

@@ -176,6 +176,17 @@ fn errors_read_as_sentences_for_every_value() {
         message(Error::InvalidTotalMass { argument: "a", total: 0.0 }),
         "the masses in `a` sum to 0; the sum must be positive and finite"
     );
+    let parameter = |value| message(Error::InvalidParameter { argument: "epsilon", value, expected: "positive" });
+    for (value, digits) in [
+        (-0.25, "-0.25"),
+        (1e-300, "1e-300"),
+        (-2.5e200, "-2.5e200"),
+        (1e4, "10000"),
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "inf"),
+    ] {
+        assert_eq!(parameter(value), format!("`epsilon` is {digits}; it must be positive"));
+    }
     assert_eq!(
         message(Error::TooFew { argument: "labels", parts: "clusters", actual: 1, minimum: 2 }),
         "the number of clusters in `labels` is 1; it must be at least 2"

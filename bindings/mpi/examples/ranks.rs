@@ -4,6 +4,7 @@
 //!     mpirun -n RANKS ranks clusters     k-medoids of several problems
 //!     mpirun -n RANKS ranks transport    Sinkhorn on several problems
 //!     mpirun -n RANKS ranks invalid      an invalid number on the last rank
+//!     mpirun -n RANKS ranks early        an error on the last rank before the search
 //!     mpirun -n RANKS ranks panic        the last rank panics in the middle
 //!     mpirun -n RANKS ranks killed       the last rank is killed in the middle
 
@@ -143,6 +144,8 @@ fn spoiled(how: &str, reduce: World) -> Result<(), Error> {
     let n = 400;
     let mut reduce = Spoiled { is_last: reduce.rank() + 1 == reduce.ranks(), how, left: 20, reduce };
     let mut d = own_distances(n, &reduce);
+    let points = if how == "early" && reduce.is_last { Err(Error::Empty { argument: "points" }) } else { Ok(()) };
+    reduce.agree(points)?;
     if how == "invalid" && reduce.is_last {
         d[7] = f64::NAN;
     }

@@ -1,5 +1,5 @@
 //! mantex on many machines: [`MpiReduce`] is the reduction over MPI that
-//! [`mantex::KMedoids::fit_distributed`] takes.
+//! [`mantex::KMedoids::fit_distributed`] and [`mantex::Sinkhorn::solve_distributed`] take.
 //!
 //! README.md has the rest: how to install MPI, an example, what is sent, and what it costs.
 

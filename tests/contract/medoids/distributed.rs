@@ -125,7 +125,7 @@ fn the_error_of_a_rank_ends_all<T: Float>() {
                 }),
             ),
             (
-                "dissimilarities",
+                "dissimilarities.cols()",
                 on_ranks(3, |rank| {
                     let smaller = distances::<T>(n - 8, false);
                     fit(&options, if other(rank) { &smaller } else { &good }, None, rank).unwrap_err()

@@ -174,6 +174,18 @@ fn the_error_of_a_rank_ends_all<T: Float>() {
         let mut bad = good.clone();
         bad.cost[row * 30..][..30].fill(T::of(f64::INFINITY));
         is_own(solve(&bad), |error| matches!(error, Error::Infeasible { .. }));
+        let errors = on_ranks(3, |rank| {
+            let mut own = good.clone();
+            own.b[4] = if other(rank) { T::of(f64::NAN) } else { own.b[4] };
+            own.solve(&options, rank).unwrap_err()
+        });
+        is_own(errors, |error| matches!(error, Error::InvalidElement { argument: "b", row: 4, .. }));
+        let errors = on_ranks(3, |rank| {
+            let file = if other(rank) { Err(Error::Empty { argument: "file" }) } else { Ok(7) };
+            rank.agree(file).unwrap_err()
+        });
+        is_own(errors, |error| *error == Error::Empty { argument: "file" });
+        assert!(on_ranks(3, |rank| rank.agree(Ok(rank.rank()))).into_iter().eq((0..3).map(Ok)));
         let short = on_ranks(3, |rank| {
             let rows = good.band(rank);
             let cost = MatRef::new(&good.cost[rows.start * 30..rows.end * 30], rows.len(), 30).unwrap();
@@ -193,6 +205,9 @@ fn the_error_of_a_rank_ends_all<T: Float>() {
         let options_of = |rank: &ThreadRank<'_>| options.clone().max_iterations(100 + usize::from(other(rank)));
         let errors = on_ranks(3, |rank| good.solve(&options_of(rank), rank).unwrap_err());
         assert!(errors.iter().all(|error| *error == Error::RanksDiffer { argument: "settings" }));
+        let options_of = |rank: &ThreadRank<'_>| Sinkhorn::new(if other(rank) { 0.2 } else { 0.1 });
+        let errors = on_ranks(3, |rank| good.solve(&options_of(rank), rank).unwrap_err());
+        assert!(errors.iter().all(|error| *error == Error::RanksDiffer { argument: "epsilon" }));
         let mut bad = good.clone();
         bad.b.swap(0, 1);
         let errors = on_ranks(3, |rank| if other(rank) { &bad } else { &good }.solve(&options, rank).unwrap_err());
