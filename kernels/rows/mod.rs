@@ -12,6 +12,8 @@
 
 mod src_dst;
 
+#[allow(unused_imports)] // Softmax alone uses it.
+pub(in crate::kernels) use src_dst::Ahead;
 #[allow(unused_imports)] // Softmax and the baselines use them.
 pub(crate) use src_dst::{SrcDst, SrcDstRows};
 
@@ -24,7 +26,12 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// stream. With 2048 instead, log-sum-exp of 2^26 f32 takes up to 1.13 times as long on AVX-512,
 /// and with 16384 up to 1.06 times; softmax is level from 2048 to 6144, and AVX2 up to 8192 (Zen 4,
 /// distances in turn within one process, 2026-11-27).
-const PREFETCH_BYTES: usize = 6144;
+pub(super) const PREFETCH_BYTES: usize = 6144;
+
+/// Passes over columns prefetch larger matrices to L2 instead of L1, which would not hold several
+/// parts of rows: softmax of 300,000 x 128 `f32` then takes 0.64 times as long, and of 1000 x 1000
+/// 0.63 times (AVX-512 on Zen 4, both ways in turn, 2026-11-27). Other limits: not measured.
+const MIN_FAR_BYTES: usize = 256 << 10;
 
 /// A pass that reads a row once more and writes another is written past the caches if the row has
 /// at least this part of the size of the last-level cache: input and output then fill it. On Zen 4

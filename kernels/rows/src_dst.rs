@@ -1,6 +1,6 @@
 //! Rows in memory: where elements come from and where results go.
 
-use super::{PREFETCH_BYTES, Row};
+use super::{LINE_BYTES, MIN_FAR_BYTES, PREFETCH_BYTES, Row};
 use crate::kernels::lanes::{Float, Lanes};
 use crate::kernels::math::exp::ExpLanes;
 use crate::matrix::{MatMut, MatRef};
@@ -230,12 +230,56 @@ impl<'a, T> SrcDstRows<'a, T> {
         core::ptr::eq(self.src, self.dst)
     }
 
-    /// The distance of prefetches from the current element for passes over `cols` columns, `step`
-    /// rows at a time: at least as many rows.
+    /// The prefetches of a pass over `cols` columns, `step` rows at a time, for L2 if a step has at
+    /// least `far_bytes` and the matrix does not fit there.
     #[inline(always)]
-    pub(in crate::kernels) fn prefetch_distance(&self, cols: usize, step: usize) -> usize {
+    pub(in crate::kernels) fn ahead(&self, cols: usize, step: usize, far_bytes: usize) -> Ahead {
+        let bytes = self.rows.saturating_mul(self.cols).saturating_mul(size_of::<T>());
         let rows = (PREFETCH_BYTES / size_of::<T>()).div_ceil(cols.max(1)).max(step);
-        rows.wrapping_mul(self.src_stride)
+        let is_far = bytes > MIN_FAR_BYTES && step * cols * size_of::<T>() >= far_bytes;
+        Ahead { elements: rows.wrapping_mul(self.src_stride), is_far }
+    }
+}
+
+/// Prefetches of passes over columns: the same columns of later rows, at least a step and
+/// [`PREFETCH_BYTES`] after the current row.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Ahead {
+    /// The distance from the current element.
+    elements: usize,
+    /// Whether lines are fetched to L2 only: L1 would not keep them.
+    is_far: bool,
+}
+
+impl Ahead {
+    /// A hint that the line as far ahead of column `at` is read soon, in each row.
+    #[inline(always)]
+    pub(in crate::kernels) fn prefetch_rows<L: Lanes<T>, T: Float>(self, l: L, rows: &[SrcDst<'_, T>], at: usize) {
+        let at = at.wrapping_add(self.elements);
+        if self.is_far {
+            for row in rows {
+                l.prefetch_far(row.src(), at);
+            }
+        } else {
+            for row in rows {
+                l.prefetch(row.src(), at);
+            }
+        }
+    }
+
+    /// A hint that the `n` elements as far ahead of `row[at]` are read soon.
+    #[inline(always)]
+    pub(in crate::kernels) fn prefetch<L: Lanes<T>, T: Float>(self, l: L, row: &[T], at: usize, n: usize) {
+        let at = at.wrapping_add(self.elements);
+        if self.is_far {
+            for i in (0..n).step_by(LINE_BYTES / size_of::<T>()) {
+                l.prefetch_far(row, at.wrapping_add(i));
+            }
+        } else {
+            for i in (0..n).step_by(LINE_BYTES / size_of::<T>()) {
+                l.prefetch(row, at.wrapping_add(i));
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::kernels::lanes::{Float, Lanes, MAX_LANES, out_of_line};
 use crate::kernels::math::compensated::add_fast_two_sum;
 use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
 use crate::kernels::math::ln::ln_parts;
-use crate::kernels::rows::{LINE_BYTES, Row, SrcDst, SrcDstRows, load_up_to};
+use crate::kernels::rows::{Ahead, LINE_BYTES, PREFETCH_BYTES, Row, SrcDst, SrcDstRows, load_up_to};
 use core::ops::Range;
 
 /// All sums.
@@ -98,7 +98,7 @@ impl<T: Float> Band<T> {
         x: &mut SrcDstRows<'_, T>,
     ) {
         let row_count = x.shape().0;
-        let ahead = x.prefetch_distance(self.len, STEP_ROWS);
+        let ahead = x.ahead(self.len, STEP_ROWS, 0);
         for i in (0..row_count).step_by(STEP_ROWS) {
             if i > 0 && i.is_multiple_of(BLOCK_ROWS) {
                 self.add_errors(l);
@@ -109,10 +109,10 @@ impl<T: Float> Band<T> {
             for j in (0..whole).step_by(L::N) {
                 let at = self.first + j;
                 let mut e = [l.splat(T::ZERO); STEP_ROWS];
+                if j.is_multiple_of(LINE_BYTES / size_of::<T>()) {
+                    ahead.prefetch_rows(l, &rows, at);
+                }
                 for (e, row) in e.iter_mut().zip(&rows) {
-                    if j.is_multiple_of(LINE_BYTES / size_of::<T>()) {
-                        l.prefetch(row.src(), at.wrapping_add(ahead));
-                    }
                     *e = row.load(l, at);
                 }
                 for e in e.chunks_mut(L::IN_FLIGHT) {
@@ -128,6 +128,7 @@ impl<T: Float> Band<T> {
             for j in (whole..self.len).step_by(L::N) {
                 let (at, end) = self.vector(l, j);
                 let mut e = [l.splat(T::NEG_INFINITY); STEP_ROWS];
+                ahead.prefetch_rows(l, &rows, at);
                 for (e, row) in e.iter_mut().zip(&rows).take(n) {
                     *e = load_up_to(l, row, at, end);
                 }
@@ -287,7 +288,7 @@ impl<T: Float> Band<T> {
         finish: impl Fn(L::V, (L::V, L::V)) -> L::V,
     ) {
         let (rows, cols) = x.shape();
-        let ahead = x.prefetch_distance(self.len, STEP_ROWS);
+        let ahead = x.ahead(self.len, STEP_ROWS, PREFETCH_BYTES);
         let is_one_row = !self.has_misfits && self.len == cols && x.as_one_row().is_some();
         let (mut row_count, mut period) = (rows, usize::MAX);
         if is_one_row {
@@ -323,7 +324,7 @@ fn write_part<L: ExpLanes<T>, T: Float>(
     l: L,
     mut row: SrcDst<'_, T>,
     (firsts, seconds, first, period): (&PerColumn<T>, &PerColumn<T>, usize, usize),
-    (stream, ahead): (bool, usize),
+    (stream, ahead): (bool, Ahead),
     prepare: &impl Fn(&mut [L::V]),
     finish: &impl Fn(L::V, (L::V, L::V)) -> L::V,
 ) {
@@ -340,10 +341,8 @@ fn write_part<L: ExpLanes<T>, T: Float>(
     let aligned = stream && row.dst()[at..].as_ptr().addr().is_multiple_of(bytes);
     while end - at >= 4 * L::N {
         let (mut v, x) = ([l.splat(T::ZERO); 4], &row.src()[at..at + 4 * L::N]);
+        ahead.prefetch(l, row.src(), at, 4 * L::N);
         for (i, v) in v.iter_mut().enumerate() {
-            if (i * bytes).is_multiple_of(LINE_BYTES) {
-                l.prefetch(row.src(), (at + i * L::N).wrapping_add(ahead));
-            }
             *v = l.load(&x[i * L::N..]);
         }
         for v in v.chunks_mut(L::IN_FLIGHT) {

@@ -17,10 +17,10 @@
 use super::column_bands::{ANY_SUM, Band};
 use super::column_maxima;
 use super::logits::Logits;
-use super::tuning::{BAND_COLUMNS, CACHED_PART, MIN_BAND_BYTES, STREAMED_COLUMNS, Tuning};
+use super::tuning::{BAND_COLUMNS, STREAMED_COLUMNS, Tuning};
 use crate::kernels::lanes::Float;
 use crate::kernels::math::exp::{Exp, ExpLanes, Recorded};
-use crate::kernels::rows::{LINE_BYTES, SrcDstRows, cache_bytes, fills_cache, mul_two_part};
+use crate::kernels::rows::{LINE_BYTES, SrcDstRows, fills_cache, mul_two_part};
 use crate::matrix::MatRef;
 use core::ops::Range;
 
@@ -130,17 +130,11 @@ fn should_stream<T: Float>(x: &SrcDstRows<'_, T>) -> bool {
     !x.is_in_place() && fills_cache::<T>(rows.saturating_mul(cols), STREAMED_COLUMNS)
 }
 
-/// Bands of about equal width: of whole rows if these are short enough, otherwise narrow ones if
-/// they then stay in the cache between two passes.
+/// Bands of about equal width.
 #[inline(always)]
 fn bands<T: Float>(x: &SrcDstRows<'_, T>) -> impl Iterator<Item = Range<usize>> + use<T> {
-    let (rows, cols) = x.shape();
-    let line = LINE_BYTES / size_of::<T>();
-    let mut width = BAND_COLUMNS;
-    let cached = (CACHED_PART * cache_bytes() as f64) as usize / size_of::<T>() / rows.max(1);
-    if cols > width && cached >= MIN_BAND_BYTES / size_of::<T>() {
-        width = width.min(cached);
-    }
-    let width = cols.div_ceil(cols.div_ceil(width).max(1)).max(1).next_multiple_of(line);
+    let cols = x.shape().1;
+    let width = cols.div_ceil(cols.div_ceil(BAND_COLUMNS).max(1)).max(1);
+    let width = width.next_multiple_of(LINE_BYTES / size_of::<T>());
     (0..cols).step_by(width).map(move |first| first..cols.min(first + width))
 }

@@ -51,18 +51,12 @@ pub(super) const MAX_BESIDE_VECTORS: usize = 4;
 /// KiB on AVX-512. Other numbers: not measured.
 pub(super) const TILE_VECTORS: usize = 64;
 
-/// The most columns of a band. With 2048, 20,000 x 1500 `f32`, of which bands of a part of each row
-/// do not fit the caches, take 0.50 ns per element instead of 0.90 (AVX-512 on Zen 4, 2026-11-27),
-/// but the sums of `f64` overflow a stack of 64 KiB.
+/// The most columns of a band, a part of 4 KiB of each row in `f32`. With parts that stay in L3
+/// between both passes, 5000 x 6000 `f32` take 1.18 times as long, and 1000 x 30,000 1.04 times
+/// (AVX-512 on Zen 4, both ways in turn, 2026-11-27). Wider bands take less time (20,000 x 1500 in
+/// one band 0.6 times), but sums of `f64` overflow a stack of 64 KiB, and a second body for them is
+/// code that every build compiles.
 pub(super) const BAND_COLUMNS: usize = 1024;
-
-/// The part of the size of the last-level cache that holds a band of columns, and the least bytes
-/// of a row for which it is taken. 5000 x 6000 `f32` take 0.43 ns per element with bands of 800
-/// bytes and 0.68 with 8192; a quarter instead of an eighth takes 1000 x 30,000 from 0.42 to 0.60
-/// (AVX-512 on Zen 4, 32 MiB shared with other machines, 2026-11-27).
-pub(super) const CACHED_PART: f64 = 0.125;
-/// See [`CACHED_PART`].
-pub(super) const MIN_BAND_BYTES: usize = 768;
 
 /// The part of the size of the last-level cache from which on passes over columns write past the
 /// caches, and softmax computes each exponential twice instead of storing and reloading it, on
