@@ -51,7 +51,8 @@
 //!    iteration is refused and the solver returns to potentials.
 //! 5. Over-relaxation ([`potentials::Relaxation`]) is decided for each row and column, so that the
 //!    dual value never falls.
-//! 6. The matrix is prefetched a block ahead, and short rows [`tuning::PREFETCH_BYTES`] ahead.
+//! 6. The matrix is prefetched a block ahead, short rows [`tuning::PREFETCH_BYTES`] ahead, and rows
+//!    whose next block would leave the caches again within themselves.
 //!
 //! Order of sums. The rows with mass form bands of [`tuning::FLUSH_ROWS`]. The columns of a band
 //! are summed in `T` from 0, block by block, and the sums are added in `f64`, in the order of the
@@ -73,7 +74,7 @@ pub(crate) mod tuning;
 use super::lanes::MAX_LANES;
 use crate::matrix::MatRef;
 use core::ops::Range;
-use tuning::{BLOCK_ROWS, FLUSH_ROWS};
+use tuning::{BLOCK_ROWS, FLUSH_ROWS, MAX_PREFETCHED_BLOCK_BYTES, PREFETCH_BYTES};
 
 /// The constants of a solve. Masses are divided by the total of `a`.
 #[derive(Clone, Copy)]
@@ -108,10 +109,53 @@ impl<'a, T: Copy> Problem<'a, T> {
     #[inline(always)]
     fn block_rows(&self, first: usize) -> [&'a [T]; BLOCK_ROWS] {
         let mut rows: [&[T]; BLOCK_ROWS] = [&[]; BLOCK_ROWS];
-        for (i, row) in rows.iter_mut().enumerate() {
-            *row = self.cost.row(self.support[(first + i).min(self.support.len() - 1)]);
+        for (row, i) in rows.iter_mut().zip(of_block(self.support, first)) {
+            *row = self.cost.row(i);
         }
         rows
+    }
+
+    /// The distance from an entry to the one that is prefetched with it, in elements: the next
+    /// block of rows, or a later one if rows are short, or the same row if rows are so long that
+    /// the next block would leave the caches again.
+    #[inline(always)]
+    fn prefetch_distance(&self) -> usize {
+        let block_bytes = BLOCK_ROWS * self.cost.cols() * size_of::<T>();
+        if block_bytes > MAX_PREFETCHED_BLOCK_BYTES {
+            return PREFETCH_BYTES / BLOCK_ROWS / size_of::<T>();
+        }
+        // A single row may have a stride of any size.
+        self.cost.row_stride().wrapping_mul(BLOCK_ROWS * (PREFETCH_BYTES / block_bytes).max(1))
+    }
+}
+
+/// The numbers of the rows of a block, given those of all rows. A block that is not whole repeats
+/// the last one.
+#[inline(always)]
+fn of_block<N: Copy>(numbers: &[N], first: usize) -> [N; BLOCK_ROWS] {
+    let numbers = &numbers[first..];
+    if let Some(whole) = numbers.first_chunk() {
+        return *whole;
+    }
+    let mut repeated = [numbers[numbers.len() - 1]; BLOCK_ROWS];
+    for (to, number) in repeated.iter_mut().zip(numbers) {
+        *to = *number;
+    }
+    repeated
+}
+
+/// Writes the first `len` numbers of a block to those of all rows. Without `copy_from_slice`: calls
+/// of `memcpy` would spill the vectors of all constants.
+#[inline(always)]
+fn put_block(to: &mut [f64], first: usize, len: usize, numbers: [f64; BLOCK_ROWS]) {
+    let to = &mut to[first..];
+    match to.first_chunk_mut() {
+        Some(whole) if len == BLOCK_ROWS => *whole = numbers,
+        _ => {
+            for (to, number) in to.iter_mut().zip(numbers).take(len) {
+                *to = number;
+            }
+        }
     }
 }
 

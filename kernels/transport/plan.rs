@@ -34,7 +34,7 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
             out.row_mut(without_mass).fill(T::ZERO);
         }
         written = at + 1;
-        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [u], w.band.gibbs, None, [&[]]);
+        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [u], w.band.gibbs, None, 0);
         let (mass, scale) = (p.total_mass * a, exp2(u - shift));
         // If the product overflows `T`, its products with the exponentials may still be finite: the
         // factors are then applied one after the other.

@@ -5,8 +5,8 @@
 
 use super::gibbs::{GibbsEval, RowSum, add_block, at_most_finite, column_floor, flush_partial_sums, stable_rows};
 use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns, max_abs_potential};
-use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, PREFETCH_BYTES, UPDATE_ROWS};
-use super::{Band, Exchange, PlanSummary, Problem, Workspace, band_sums};
+use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, UPDATE_ROWS};
+use super::{Band, Exchange, PlanSummary, Problem, Workspace, band_sums, of_block, put_block};
 use crate::kernels::lanes::{Float, Lanes, out_of_line};
 use crate::kernels::math::exp::{ExpLanes, exp2, exp2_each, pow2};
 use crate::kernels::math::ln::{log2, log2_each};
@@ -56,34 +56,30 @@ fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     partial_sums.fill(T::ZERO);
     band.column_sums.fill(0.0);
 
-    let rows_ahead = BLOCK_ROWS * (PREFETCH_BYTES / (BLOCK_ROWS * cols * size_of::<T>())).max(1);
+    let ahead = p.prefetch_distance();
     let gibbs = &mut band.gibbs[..BLOCK_ROWS * cols.next_multiple_of(L::N)];
     // The block before the first one adds nothing.
     gibbs.fill(T::ZERO);
     let mut weights = [T::ZERO; BLOCK_ROWS];
     for first in (0..rows).step_by(BLOCK_ROWS) {
-        let (costs, next) = (p.block_rows(first), p.block_rows(first + rows_ahead));
-        let mut u = [0.0; BLOCK_ROWS];
-        for (i, u) in u.iter_mut().enumerate() {
-            *u = potentials.u[(first + i).min(rows - 1)];
-        }
+        let (costs, u) = (p.block_rows(first), of_block(potentials.u, first));
         let added = Some((weights, &mut *partial_sums));
-        let (shifts, totals) = stable_rows::<L, T, BLOCK_ROWS, WITH_COST>(l, &eval, costs, u, gibbs, added, next);
+        let (shifts, totals) = stable_rows::<L, T, BLOCK_ROWS, WITH_COST>(l, &eval, costs, u, gibbs, added, ahead);
         if first.is_multiple_of(FLUSH_ROWS) && first > 0 {
             flush_partial_sums(band_sums(band.column_sums, cols, first), partial_sums);
         }
         let len = BLOCK_ROWS.min(rows - first);
         let block =
             EvaluatedBlock { first, len, costs, gibbs: &*gibbs, factors: columns.factors, lanes: L::N, shifts, totals };
-        let [new, scratch, shifts] = weigh(&block);
-        weights = [T::ZERO; BLOCK_ROWS];
-        // Without `copy_from_slice`: calls of `memcpy` would spill the vectors of all constants.
-        for (i, (to_shift, to_scratch)) in
-            band.shifts[first..].iter_mut().zip(&mut band.row_scratch[first..]).enumerate().take(len)
-        {
-            weights[i] = at_most_finite(new[i]);
-            (*to_shift, *to_scratch) = (shifts[i], scratch[i]);
+        let [mut new, scratch, shifts] = weigh(&block);
+        if len < BLOCK_ROWS {
+            new[len..].fill(0.0);
         }
+        for i in 0..BLOCK_ROWS {
+            weights[i] = at_most_finite(new[i]);
+        }
+        put_block(band.shifts, first, len, shifts);
+        put_block(band.row_scratch, first, len, scratch);
     }
     add_block(l, gibbs, weights, partial_sums);
     flush_partial_sums(band_sums(band.column_sums, cols, rows), partial_sums);
@@ -132,8 +128,8 @@ pub(crate) fn log_rows<L: ExpLanes<T> + ExpLanes<f64>, T: Float>(
             |block| {
                 let (mut weights, sums) = ([1.0; BLOCK_ROWS], block.totals.map(|total| total.sum));
                 if relaxation.is_off() {
-                    for i in 0..block.len {
-                        weights[i] = p.a[block.first + i] / sums[i];
+                    for (weight, (a, sum)) in weights.iter_mut().zip(of_block(p.a, block.first).iter().zip(sums)) {
+                        *weight = a / sum;
                     }
                     return [weights, sums, block.shifts];
                 }
@@ -222,7 +218,11 @@ fn update_rows<L: ExpLanes<f64>>(
             for (factor, (u, shift)) in factors.iter_mut().zip(u.iter().zip(shifts)) {
                 *factor = u - shift;
             }
-            log2_sums[..sums.len()].copy_from_slice(sums);
+            // Of whole steps at once: a length that the compiler does not know is a call of `memcpy`.
+            match sums.try_into() {
+                Ok(whole) => log2_sums = whole,
+                Err(_) => log2_sums[..sums.len()].copy_from_slice(sums),
+            }
             exp2_each(l, &mut factors);
             log2_each(l, &mut log2_sums);
             for ((sum, a), factor) in sums.iter().zip(a).zip(&factors) {

@@ -65,7 +65,7 @@ pub(crate) fn build_rows<L: ExpLanes<T>, T: Float>(
     let eval = GibbsEval::new(l, p.eta, columns, max_abs);
     let rows = to.gibbs.chunks_exact_mut(gibbs_stride(p.cost.cols()));
     for (((&i, u), scaling), gibbs) in p.support.iter().zip(&mut *to.u).zip(&mut *to.row_scalings).zip(rows) {
-        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [*u], gibbs, None, [&[]]);
+        let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [*u], gibbs, None, 0);
         if shift.is_finite() {
             *scaling = exp2(*u - shift);
             *u = shift;
