@@ -112,18 +112,15 @@ fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     ahead: usize,
 ) -> [RowSum; R] {
     let mut totals = [RowSum::default(); R];
-    if eval.is_coarse {
-        if let Some((weights, column_sums)) = added {
-            add_block(l, block, weights, column_sums);
-        }
-        // NaN is out of range.
-        return [RowSum { sum: f64::NAN, cost: 0.0 }; R];
-    }
-    if L::REGISTERS < 32
-        && size_of_val(block) <= MAX_APART_BYTES
+    let is_apart = L::REGISTERS < 32 && size_of_val(block) <= MAX_APART_BYTES;
+    if (eval.is_coarse || is_apart)
         && let Some((weights, column_sums)) = added.take()
     {
         add_block(l, block, weights, column_sums);
+    }
+    if eval.is_coarse {
+        // NaN is out of range.
+        return [RowSum { sum: f64::NAN, cost: 0.0 }; R];
     }
     let mut weights = [l.splat(T::ZERO); R];
     if let Some((numbers, _)) = &added {

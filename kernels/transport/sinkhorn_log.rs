@@ -218,7 +218,7 @@ fn update_rows<L: ExpLanes<f64>>(
             for (factor, (u, shift)) in factors.iter_mut().zip(u.iter().zip(shifts)) {
                 *factor = u - shift;
             }
-            // Of whole steps at once: a length that the compiler does not know is a call of `memcpy`.
+            // Whole steps at once: of a length that the compiler does not know, `memcpy` is called.
             match sums.try_into() {
                 Ok(whole) => log2_sums = whole,
                 Err(_) => log2_sums[..sums.len()].copy_from_slice(sums),
