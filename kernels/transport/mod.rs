@@ -24,11 +24,13 @@
 //! | [`PotentialsRef`], [`PotentialsMut`] | U and G, to read or to update |
 //! | [`Workspace`] | the memory of one pass over the cost matrix |
 //! | [`ScaledGibbs`] | a stored K and the scalings of its rows and columns |
+//! | [`SparseRows`] | the large entries of the plan |
 //! | [`GibbsBlocks`], [`LaneArrays`] | a stored K and many problems on it, one per lane |
 //!
 //! [`PotentialsRef`]: potentials::PotentialsRef
 //! [`PotentialsMut`]: potentials::PotentialsMut
 //! [`ScaledGibbs`]: sinkhorn_scaling::ScaledGibbs
+//! [`SparseRows`]: sparse_rows::SparseRows
 //! [`GibbsBlocks`]: sinkhorn_batch::GibbsBlocks
 //! [`LaneArrays`]: sinkhorn_batch::LaneArrays
 //!
@@ -69,6 +71,7 @@ pub(crate) mod potentials;
 pub(crate) mod sinkhorn_batch;
 pub(crate) mod sinkhorn_log;
 pub(crate) mod sinkhorn_scaling;
+pub(crate) mod sparse_rows;
 pub(crate) mod tuning;
 
 use super::lanes::MAX_LANES;

@@ -1,7 +1,8 @@
 //! Rows of the plan `P_ij = a_i 2^(U_i + G_j - eta C_ij)`.
 
-use super::gibbs::{GibbsEval, at_most_finite, stable_rows};
+use super::gibbs::{GibbsEval, stable_rows};
 use super::potentials::{PotentialsRef, SplitColumns};
+use super::sparse_rows::mass_scales;
 use super::{Problem, Workspace};
 use crate::kernels::lanes::{Float, Lanes, WideLanes};
 use crate::kernels::math::exp::{ExpLanes, exp2};
@@ -35,11 +36,7 @@ pub(crate) fn plan_rows<L: ExpLanes<T>, T: Float>(
         }
         written = at + 1;
         let ([shift], _) = stable_rows::<L, T, 1, false>(l, &eval, [p.cost.row(i)], [u], w.band.gibbs, None, 0);
-        let (mass, scale) = (p.total_mass * a, exp2(u - shift));
-        // If the product overflows `T`, its products with the exponentials may still be finite: the
-        // factors are then applied one after the other.
-        let (mass, scale) = if mass * scale < -T::MIN.to_f64() { (1.0, mass * scale) } else { (mass, scale) };
-        let (mass, scale): (T, T) = (T::from_f64(mass), at_most_finite(scale));
+        let [scale, mass]: [T; 2] = mass_scales(p.total_mass * a, exp2(u - shift));
         for ((out, &e), &factor) in out.row_mut(at).iter_mut().zip(&*w.band.gibbs).zip(columns.factors) {
             *out = scale * (e * factor) * mass;
         }

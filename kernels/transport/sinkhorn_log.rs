@@ -12,23 +12,23 @@ use crate::kernels::math::exp::{ExpLanes, exp2, exp2_each, pow2};
 use crate::kernels::math::ln::{log2, log2_each};
 
 /// A block of rows of the Gibbs matrix that a pass has evaluated.
-struct EvaluatedBlock<'a, T> {
+pub(super) struct EvaluatedBlock<'a, T> {
     /// The index of its first row among those with mass.
-    first: usize,
+    pub(super) first: usize,
     /// The number of its rows; the others repeat the last one.
-    len: usize,
+    pub(super) len: usize,
     /// The costs.
     costs: [&'a [T]; BLOCK_ROWS],
     /// The entries without the factors of the columns; the vectors of the rows take turns.
-    gibbs: &'a [T],
+    pub(super) gibbs: &'a [T],
     /// The number of lanes of these vectors.
     lanes: usize,
     /// The factors of the columns.
-    factors: &'a [T],
+    pub(super) factors: &'a [T],
     /// The potentials that the rows were evaluated with.
-    shifts: [f64; BLOCK_ROWS],
+    pub(super) shifts: [f64; BLOCK_ROWS],
     /// The sums of the rows.
-    totals: [RowSum; BLOCK_ROWS],
+    pub(super) totals: [RowSum; BLOCK_ROWS],
 }
 
 /// Splits the column potentials for a pass over the rows.
@@ -41,7 +41,7 @@ pub(crate) fn split_columns<L: ExpLanes<T>, T: Float>(l: L, potentials: Potentia
 /// column sums, which are without the factors of the columns. `weigh` returns the weights of the
 /// rows of a block, and their numbers in [`Band::row_scratch`] and [`Band::shifts`].
 #[inline(always)]
-fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
+pub(super) fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
     l: L,
     p: &Problem<'_, T>,
     potentials: PotentialsRef<'_>,

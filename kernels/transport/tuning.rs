@@ -150,3 +150,8 @@ pub(crate) const MIN_PLAN_ROWS: usize = 8;
 /// The smallest number of entries that a plan iterator evaluates per call of the kernel.
 /// Not measured: the fixed cost of a call is about that of several thousand entries.
 pub(crate) const MIN_PLAN_ENTRIES: usize = 4096;
+
+/// The smallest number of entries of which a sparse plan compresses the large ones per call of the
+/// kernel.
+/// Not measured: the fixed cost of a call is about that of several thousand entries.
+pub(crate) const MIN_CSR_ENTRIES: usize = 1 << 16;

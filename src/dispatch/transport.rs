@@ -9,6 +9,7 @@ use crate::kernels::transport::{
     sinkhorn_batch::{self, GibbsBlocks, LaneArrays},
     sinkhorn_log,
     sinkhorn_scaling::{self, BuiltRows, GibbsRows, ScaledGibbs},
+    sparse_rows::{self, SparseRows},
 };
 #[cfg(feature = "transport")]
 use crate::matrix::{MatMut, MatRef};
@@ -58,6 +59,10 @@ crate::dispatch::entry_points! {
     );
     call sinkhorn_batch::batch_iteration(gibbs: &GibbsBlocks<'_, T>, lanes: &mut LaneArrays<'_, T>);
     call sinkhorn_batch::scalings_to_potentials(eta: f64, shift: f64, offsets: &[f64], in_out: &mut [T]);
+    call sparse_rows::sparse_rows(
+        p: &Problem<'_, T>, potentials: PotentialsRef<'_>, columns: SplitColumns<'_, T>, band: &mut Band<'_, T>,
+        to: &mut SparseRows<'_, T>
+    ) -> bool;
     call plan::plan_rows(
         p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Workspace<'_, T>, first: usize, out: MatMut<'_, T>
     );

@@ -9,13 +9,14 @@
 //! - [`Method`], [`OverRelaxation`] and [`EpsilonScaling`] are its options. It passes [`Progress`]
 //!   to a callback.
 //! - [`Transport`] is the solution: potentials, cost, marginal error and [`Status`]. The plan
-//!   ([`PlanRows`], [`PlanEntries`]), its products with vectors, and the [`Objective`] are computed
-//!   from it. [`TransportBatch`] has the solutions of a batch.
+//!   ([`PlanRows`], [`PlanEntries`], [`CsrPlan`]), its products with vectors, and the [`Objective`]
+//!   are computed from it. [`TransportBatch`] has the solutions of a batch.
 
 mod batch;
 mod block_step;
 mod centered_costs;
 mod convergence;
+mod csr;
 mod distributed;
 mod domain;
 mod drift;
@@ -39,6 +40,7 @@ mod workspace;
 
 pub use batch::TransportBatch;
 pub use convergence::Progress;
+pub use csr::CsrPlan;
 pub use domain::Method;
 pub use epsilon_scaling::EpsilonScaling;
 pub use objective::Objective;

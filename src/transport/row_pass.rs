@@ -11,8 +11,10 @@ use crate::bands::Bands;
 use crate::dispatch::Road;
 use crate::kernels::transport::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns};
 use crate::kernels::transport::sinkhorn_scaling::{BuiltRows, GibbsRows, ScaledGibbs, gibbs_stride, is_cached};
+use crate::kernels::transport::sparse_rows::SparseRows;
 use crate::kernels::transport::tuning::BLOCK_ROWS;
 use crate::kernels::transport::{Band, PlanSummary, Problem, Workspace};
+use crate::real::Element;
 use core::ops::Range;
 
 /// Runs one iteration in the log domain. Returns the marginal error before it, see
@@ -111,6 +113,26 @@ pub(super) fn evaluate_plan<T: Real>(
         T::evaluate_rows(road, &problem.rows(rows.clone()), potentials.rows(rows), columns, band);
     });
     T::summarize_plan(road, problem, &mut memory.workspace(), ranks)
+}
+
+/// Sums the rows and the columns of a plan and compresses its large entries, see
+/// [`sparse_rows`](crate::kernels::transport::sparse_rows::sparse_rows), on one thread. The sums of
+/// rows and columns stay in the memory. Returns whether there was room for the entries.
+pub(super) fn sparse_rows<T: Real>(
+    road: Road,
+    problem: &Problem<'_, T>,
+    potentials: PotentialsRef<'_>,
+    memory: &mut Memory<T>,
+    to: &mut SparseRows<'_, T>,
+) -> bool {
+    let Workspace { column_scratch, g_low, g_factors, mut band, .. } = memory.workspace();
+    T::split_columns(road, potentials, [column_scratch, g_low, g_factors]);
+    let columns = SplitColumns { high: column_scratch, low: g_low, factors: g_factors };
+    let all = T::sparse_rows(road, problem, potentials, columns, &mut band, to);
+    for (sum, factor) in band.column_sums.iter_mut().zip(columns.factors) {
+        *sum *= factor.to_f64();
+    }
+    all
 }
 
 /// Splits the potentials of the columns and sums the rows by `each`.

@@ -29,7 +29,9 @@ fn sinkhorn_at_fences<T: Float>() {
                 let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
                 let t = solver.solve(cost, a, b).expect("a good problem");
                 t.plan_into(cost, MatMut::with_stride(plan, n, m, m + gap).expect("it fits")).expect("the same shape");
-                [bits_of(t.f()), bits_of(t.g()), bits_of(&[t.cost(), t.marginal_error()]), bits_of(plan)]
+                let csr = t.plan_csr(cost, T::of(1e-3)).expect("the same shape");
+                let numbers = [t.cost(), t.marginal_error()];
+                [bits_of(t.f()), bits_of(t.g()), bits_of(&numbers), bits_of(plan), bits_of(&csr.masses)]
             };
             let unwritten = vec![T::of(99.0); cost.len()];
             let expected = solve(&cost, &a, &b, &mut unwritten.clone());
