@@ -29,7 +29,6 @@ use crate::kernels::math::exp::{ExpLanes, exp2};
 pub(crate) enum EntryUnit {
     /// The share of the mass of the row: `P_ij / a_i`, with the U that meets the row marginals
     /// under the given G.
-    #[allow(dead_code, reason = "Newton's method takes it")]
     RowShare,
     /// The unit of the masses: P_ij, with the given U and G.
     Mass,

@@ -155,3 +155,46 @@ pub(crate) const MIN_PLAN_ENTRIES: usize = 4096;
 /// kernel.
 /// Not measured: the fixed cost of a call is about that of several thousand entries.
 pub(crate) const MIN_CSR_ENTRIES: usize = 1 << 16;
+
+/// The largest error relative to the total mass at which Newton's method is tried. On Zen 4 and
+/// problems of 500 to 1000 rows (2026-11-27, a driver outside the repository), it needs 0.4 to 1.1
+/// of the time that it needs from 0.01 on. From 0.5 on, some problems take steps in vain.
+pub(crate) const NEWTON_START_ERROR: f64 = 0.1;
+
+/// The error below which a step of Newton's method must halve the error.
+/// Derived: the gain of the dual value is about the square of the error, and is lost in rounding.
+pub(crate) const NEWTON_FINE_ERROR: f64 = 1e-6;
+
+/// The divisor of the number of entries that gives the most that Newton's method keeps. Measured as
+/// [`NEWTON_START_ERROR`]: with a quarter, ties of L1 costs do not send it back to iterations.
+pub(crate) const NEWTON_DENSITY: usize = 4;
+
+/// The number of entries that Newton's method may keep of any problem.
+/// Not measured: they fit the second-level cache.
+pub(crate) const NEWTON_SMALL_ENTRIES: usize = 1 << 16;
+
+/// The least and the largest share of a row and of a column that Newton's method drops. Measured as
+/// [`NEWTON_START_ERROR`]: without the least share, smooth plans become too dense.
+pub(crate) const NEWTON_DROPPED: [f64; 2] = [1e-3, 0.1];
+
+/// The factor by which that share falls if the model is too stiff, and the largest divisor of it.
+/// Not measured: each factor may cost one read of the matrix; the largest one is beyond the digits
+/// of `f64`.
+pub(crate) const NEWTON_DIVISOR: f64 = 256.0;
+pub(crate) const NEWTON_MAX_DIVISOR: f64 = 18_446_744_073_709_551_616.0; // 2^64
+
+/// The least and the largest shift of Newton's method relative to the error. The least one is that
+/// of Tang & Qiu 2024.
+pub(crate) const NEWTON_SHIFTS: [f64; 2] = [1e-3, 1e6];
+
+/// The lengths of a step of Newton's method, those of Tang & Qiu 2024.
+pub(crate) const NEWTON_LENGTHS: [f64; 4] = [1.0, 0.5, 0.25, 0.1];
+
+/// The largest number of steps of conjugate gradients in a step of Newton's method.
+/// Not measured: a step on 2% of the entries takes a 20th of the time of a read of the matrix.
+pub(crate) const NEWTON_CG_STEPS: usize = 300;
+
+/// The number of iterations between two attempts of Newton's method. It doubles after each that
+/// takes no step.
+/// Not measured.
+pub(crate) const NEWTON_REST: usize = 10;

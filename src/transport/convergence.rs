@@ -12,7 +12,8 @@ pub struct Progress {
     /// The number of iterations done.
     pub iteration: usize,
     /// The L1 error of the marginals before the last iteration, relative to the total mass;
-    /// infinite after the first iteration at each epsilon.
+    /// infinite after the first iteration at each epsilon. With Newton's method, the error of the
+    /// potentials that were tried.
     /// [`Transport::marginal_error`](super::Transport::marginal_error) is measured at the end.
     pub error: f64,
     /// The current epsilon; see [`EpsilonScaling`](super::EpsilonScaling).

@@ -15,19 +15,23 @@
 mod batch;
 mod block_step;
 mod centered_costs;
+mod components;
 mod convergence;
 mod csr;
 mod distributed;
 mod domain;
 mod drift;
 mod epsilon_scaling;
+mod kept_rows;
 mod masses;
+mod newton;
 mod objective;
 mod over_relaxation;
 mod plan;
 mod products;
 mod ranks;
 mod row_pass;
+mod semi_dual;
 #[cfg(feature = "serde")]
 mod serde;
 mod sinkhorn;

@@ -65,6 +65,11 @@ impl AdaptiveRelaxation {
         }
     }
 
+    /// Forgets the errors of the current window.
+    pub(super) fn restart_window(&mut self) {
+        self.window_error = f64::INFINITY;
+    }
+
     /// Adapts the factor after an iteration that reported this error. At the end of a window,
     /// returns the factor by which the error fell per iteration.
     pub(super) fn observe(&mut self, error: f64) -> Option<f64> {

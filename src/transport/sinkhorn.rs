@@ -134,12 +134,13 @@ impl Sinkhorn {
         }
     }
 
-    /// Sets the domain in which the solver iterates. Default [`Method::Auto`].
+    /// Sets the domain in which the solver iterates, or Newton's method. Default [`Method::Auto`].
     pub fn method(self, method: Method) -> Self {
         Self { method, ..self }
     }
 
-    /// Sets the largest size in bytes of a Gibbs matrix with [`Method::Auto`]. The Gibbs matrix is
+    /// Sets the largest size in bytes of a Gibbs matrix with [`Method::Auto`] and
+    /// [`Method::Newton`], and of the entries that [`Method::Newton`] keeps. The Gibbs matrix is
     /// about as large as the cost matrix. Default 1 GiB.
     pub fn memory_limit(self, bytes: usize) -> Self {
         Self { memory_limit: bytes, ..self }
@@ -165,8 +166,9 @@ impl Sinkhorn {
     }
 
     /// Sets the largest number of iterations. An iteration is one update of f and one of g; a step
-    /// of drifting blocks, which reads the cost matrix once, counts as one. A look that leads to no
-    /// step does not count. Default 1000. With 0, the result has the potentials of the start.
+    /// of drifting blocks, which reads the cost matrix once, counts as one, and so does each read
+    /// of it by [`Method::Newton`]. A look that leads to no step does not count. Default 1000. With
+    /// 0, the result has the potentials of the start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
     }

@@ -4,6 +4,7 @@ use super::block_step::{BlockStep, Drift};
 use super::convergence::{Errors, OnIteration, Progress, Smallest};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
+use super::newton::Newton;
 use super::over_relaxation::AdaptiveRelaxation;
 use super::ranks::Ranks;
 use super::row_pass;
@@ -15,8 +16,8 @@ use super::workspace::Memory;
 use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::tuning::{
     AUTO_EPSILON_FACTOR, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS, MAX_MIN_LOG_ITERATIONS,
-    MAX_STAGE_ITERATIONS, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES, STAGE_TOLERANCE, STAGNATION_ITERATIONS,
-    STAGNATION_MEASUREMENTS,
+    MAX_STAGE_ITERATIONS, NEWTON_START_ERROR, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES, STAGE_TOLERANCE,
+    STAGNATION_ITERATIONS, STAGNATION_MEASUREMENTS,
 };
 use crate::kernels::transport::{PlanSummary, Problem};
 use crate::real::Element;
@@ -41,7 +42,7 @@ pub(super) struct Solution {
 
 /// Why the iterations at one epsilon end.
 #[derive(Clone, Copy, PartialEq)]
-enum End {
+pub(super) enum End {
     /// The reported error is within the tolerance.
     Converged,
     /// The solve ends for the reason that this status gives.
@@ -64,17 +65,18 @@ pub(super) struct Solver<'a, T: Real> {
     pub(super) block_step: BlockStep,
     /// The number of log-domain iterations that must come before the next Gibbs matrix.
     min_log_iterations: usize,
-    relaxation: AdaptiveRelaxation,
+    pub(super) relaxation: AdaptiveRelaxation,
     /// The range of the costs, once it is needed.
     range: Option<f64>,
     /// Whether a slow solve may still get a schedule of epsilons.
     may_schedule: bool,
-    /// Whether no iteration was done since the start or the last change of epsilon.
-    is_first: bool,
+    /// Whether no iteration was done since the start, the last change of epsilon, or the last step
+    /// of Newton's method.
+    pub(super) is_first: bool,
     /// The error that the last iteration reported.
-    reported_error: f64,
+    pub(super) reported_error: f64,
     /// The number of iterations done.
-    iterations: usize,
+    pub(super) iterations: usize,
     /// The largest number of iterations.
     limit: usize,
     /// Whether the callback has stopped the solve.
@@ -83,6 +85,10 @@ pub(super) struct Solver<'a, T: Real> {
     is_infeasible: bool,
     /// Whether blocks have drifted, so that the last digits of what they exchange may be missing.
     pub(super) has_drifted: bool,
+    /// Newton's method, once it was tried.
+    pub(super) newton: Option<Newton<T>>,
+    /// The number of iterations before Newton's method is tried.
+    pub(super) newton_wait: usize,
     /// The ranks that hold the other rows.
     pub(super) ranks: Ranks<'a>,
 }
@@ -116,6 +122,8 @@ impl<'a, T: Real> Solver<'a, T> {
             is_stopped: false,
             is_infeasible: false,
             has_drifted: false,
+            newton: None,
+            newton_wait: 0,
             ranks,
         };
         solver.check_potentials()?;
@@ -199,6 +207,13 @@ impl<'a, T: Real> Solver<'a, T> {
         let start = self.iterations;
         self.block_step.observe_from(&self.potentials);
         while self.iterations < limit {
+            if self.should_try_newton(errors.last[1]) {
+                if let Some(end) = self.newton_steps((tolerance, limit), &mut errors, on_iteration)? {
+                    return Ok(end);
+                }
+                continue;
+            }
+            self.newton_wait = self.newton_wait.saturating_sub(1);
             if self.should_enter_scaling(errors.last, tolerance, limit - self.iterations) {
                 let Self { settings, problem, potentials, memory, domain, .. } = self;
                 domain.enter_scaling(settings, problem, potentials, memory);
@@ -248,6 +263,15 @@ impl<'a, T: Real> Solver<'a, T> {
         Ok(End::Because(Status::IterationLimit))
     }
 
+    /// Returns whether Newton's method should be tried after an iteration that reported this error.
+    fn should_try_newton(&self, error: f64) -> bool {
+        self.settings.method == Method::Newton
+            && self.newton_wait == 0
+            && self.ranks.is_one()
+            && error <= NEWTON_START_ERROR
+            && self.problem.eta == eta(self.settings.epsilon)
+    }
+
     /// Returns the range of the costs.
     fn range(&mut self) -> f64 {
         let epsilon = self.epsilon();
@@ -265,7 +289,7 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Counts an iteration and calls the callback. If that breaks, no iteration follows.
-    fn report(&mut self, error: f64, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
+    pub(super) fn report(&mut self, error: f64, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
         self.iterations += 1;
         let flow = on_iteration(&Progress { iteration: self.iterations, error, epsilon: self.epsilon() });
         if flow.is_break() {
@@ -275,7 +299,7 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Returns a bound on the error that rounding alone leaves.
-    fn rounding(&self) -> f64 {
+    pub(super) fn rounding(&self) -> f64 {
         8.0 * (self.potentials.max_abs() * 0.5 * f64::EPSILON + T::EPSILON.to_f64())
     }
 
@@ -287,7 +311,7 @@ impl<'a, T: Real> Solver<'a, T> {
             Domain::Log { iterations, memory: Some(_) } if iterations >= self.min_log_iterations => {}
             _ => return false,
         }
-        if self.settings.method != Method::Auto {
+        if self.settings.method == Method::Scaling {
             return true;
         }
         // In the long run, the error falls by a constant factor per iteration.

@@ -82,6 +82,31 @@ impl Potentials {
         }
     }
 
+    /// Becomes other potentials, with the columns with mass moved by multiples of `step`.
+    pub(super) fn move_columns(&mut self, from: &Self, length: f64, step: &[f64], b: &[f64]) {
+        self.u.copy_from_slice(&from.u);
+        for (g, ((from, step), &b)) in self.g.iter_mut().zip(from.g.iter().zip(step).zip(b)) {
+            *g = if b > 0.0 { from + length * step } else { *from };
+        }
+        self.max_abs = max_abs_potential(&self.u, &self.g, b);
+    }
+
+    /// Meets the row marginals: the rows were evaluated with the potentials `shifts`, and have
+    /// these sums.
+    pub(super) fn normalize_rows(&mut self, shifts: &[f64], sums: &[f64], b: &[f64]) {
+        for ((u, shift), sum) in self.u.iter_mut().zip(shifts).zip(sums) {
+            *u = shift - sum.log2();
+        }
+        self.max_abs = max_abs_potential(&self.u, &self.g, b);
+    }
+
+    /// Returns the sums of the differences to other potentials, under the masses.
+    pub(super) fn weighted_change(&self, from: &Self, a: &[f64], b: &[f64]) -> f64 {
+        let rows = self.u.iter().zip(&from.u).zip(a).map(|((new, old), a)| a * (new - old));
+        let columns = self.g.iter().zip(&from.g).zip(b);
+        rows.sum::<f64>() + columns.map(|((new, old), &b)| if b > 0.0 { b * (new - old) } else { 0.0 }).sum::<f64>()
+    }
+
     /// Returns the largest magnitude of a potential; infinite or NaN if one cannot be represented.
     pub(super) fn max_abs(&self) -> f64 {
         self.max_abs

@@ -6,7 +6,7 @@ use crate::support::{
 };
 use mantex::{medoids::Algorithm, transport::Method};
 
-pub(crate) const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
+pub(crate) const METHODS: [Method; 4] = [Method::Log, Method::Scaling, Method::Auto, Method::Newton];
 
 pub(crate) const ALGORITHMS: [Algorithm; 3] = [Algorithm::FasterPam, Algorithm::FastPam1, Algorithm::Alternating];
 

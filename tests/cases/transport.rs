@@ -77,7 +77,7 @@ fn solver<T: Float>(bytes: &mut Bytes<'_>, cost: &Matrix<T>) -> (Sinkhorn, f64, 
         i => [0.0, 0.0, 1e-3, 1e-6, 1e-9][i % 5],
     };
     let iterations = bytes.below(30);
-    let method = bytes.pick(&[Method::Log, Method::Scaling, Method::Auto]);
+    let method = bytes.pick(&[Method::Log, Method::Scaling, Method::Auto, Method::Newton]);
     let solver = Sinkhorn::new(epsilon).tolerance(tolerance).max_iterations(iterations).method(method);
     (solver.memory_limit(bytes.pick(&[usize::MAX, 2000, 0])), epsilon, tolerance, iterations)
 }

@@ -33,7 +33,7 @@ where
 
 #[test]
 fn options_are_read_back() {
-    for method in [Method::Log, Method::Scaling, Method::Auto] {
+    for method in [Method::Log, Method::Scaling, Method::Auto, Method::Newton] {
         assert_round_trip(&method);
     }
     for relaxation in [OverRelaxation::Auto, OverRelaxation::Off, OverRelaxation::Factor(1.5)] {

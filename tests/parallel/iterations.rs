@@ -76,6 +76,7 @@ fn solves_have_the_bits_of_one_thread<T: Float>() {
         (Method::Scaling, OverRelaxation::Off, EpsilonScaling::Off, 0.05),
         (Method::Scaling, OverRelaxation::Factor(1.4), EpsilonScaling::Factor(4.0), 0.02),
         (Method::Auto, OverRelaxation::Auto, EpsilonScaling::Auto, 0.01),
+        (Method::Newton, OverRelaxation::Auto, EpsilonScaling::Auto, 0.01),
     ];
     // Fewer rows than a band, a few bands, whole bands, and one column per task.
     for (n, m) in [(3, 5), (40, 900), (130, 70), (512, 65), (1500, 40)] {

@@ -14,6 +14,7 @@ use std::ops::Range;
 for_both_types! {
     iterations_are_those_of_one_process
     solves_end_as_those_of_one_process
+    newtons_method_leaves_ranks_to_iterations
     the_error_of_a_rank_ends_all
 }
 
@@ -148,6 +149,18 @@ fn solves_end_as_those_of_one_process<T: Float>() {
     }
     for result in on_ranks(3, |rank| infeasible.solve(&Sinkhorn::new(0.1), rank).expect("good input")) {
         assert_eq!(result.status(), Status::Infeasible);
+    }
+}
+
+fn newtons_method_leaves_ranks_to_iterations<T: Float>() {
+    for problem in Problem::<T>::all() {
+        let solve = |method| {
+            let options = Sinkhorn::new(0.05).method(method).max_iterations(40);
+            on_ranks(2, |rank| problem.solve(&options, rank).expect("good input"))
+        };
+        for (newton, auto) in solve(Method::Newton).iter().zip(solve(Method::Auto)) {
+            assert_eq!((newton.g(), newton.iterations()), (auto.g(), auto.iterations()), "{}", problem.name);
+        }
     }
 }
 

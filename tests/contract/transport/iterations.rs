@@ -1,6 +1,6 @@
 //! Potentials, plan, error and cost after a few iterations, as the textbook iteration gives them.
 
-use super::{Case, Num, isas_and_methods, marginal_error, reference, relaxed_reference, textbook, wide};
+use super::{Case, Num, isas_and_iterations, marginal_error, reference, relaxed_reference, textbook, wide};
 use crate::support::{
     for_both_types,
     isas::{isas, small_cases},
@@ -34,7 +34,7 @@ fn check<T: Num>(case: &Case<T>, iterations: usize) {
     let potential = T::POTENTIAL * case.largest() + T::ENTRY * epsilon;
     // A potential that is off by d makes entries of the plan off by the factor d / epsilon.
     let entry = 4.0 * potential / epsilon + T::ENTRY;
-    for (isa, method) in isas_and_methods() {
+    for (isa, method) in isas_and_iterations() {
         let what = format!("{isa} {method:?} {}x{} epsilon {epsilon:e}", case.n, case.m);
         let solver = textbook(case.epsilon).max_iterations(iterations).tolerance(0.0);
         let solver = solver.isa(isa).method(method);
@@ -183,7 +183,7 @@ fn relaxed_iterations_are_those_of_the_textbook<T: Num>() {
         let case = if zeros { case.with_zeros() } else { case };
         for (w, iterations) in [(1.5, 7), (1.9, 9), (0.7, 5), (1.0, 4)] {
             let expected = relaxed_reference(&case, iterations, w);
-            for (isa, method) in isas_and_methods() {
+            for (isa, method) in isas_and_iterations() {
                 let solver = Sinkhorn::new(case.epsilon).tolerance(0.0).max_iterations(iterations).isa(isa);
                 let solver = solver.method(method).epsilon_scaling(EpsilonScaling::Off);
                 let solver = solver.over_relaxation(OverRelaxation::Factor(w));

@@ -9,6 +9,7 @@ mod exact;
 mod ill_conditioned;
 mod iterations;
 mod known_problems;
+mod newton;
 mod objective;
 mod plan;
 mod products;
@@ -54,13 +55,22 @@ fn textbook(epsilon: f64) -> Sinkhorn {
     Sinkhorn::new(epsilon).over_relaxation(OverRelaxation::Off).epsilon_scaling(EpsilonScaling::Off)
 }
 
-const METHODS: [Method; 3] = [Method::Log, Method::Scaling, Method::Auto];
+const METHODS: [Method; 4] = [Method::Log, Method::Scaling, Method::Auto, Method::Newton];
 
 /// Every instruction set with every method. With small cases each call gives one method, in turn.
 fn isas_and_methods() -> Vec<(Isa, Method)> {
+    isas_and(&METHODS)
+}
+
+/// As [`isas_and_methods`], without Newton's method.
+fn isas_and_iterations() -> Vec<(Isa, Method)> {
+    isas_and(&METHODS[..3])
+}
+
+fn isas_and(methods: &[Method]) -> Vec<(Isa, Method)> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
-    let methods = if small_cases() { &METHODS[turn % 3..][..1] } else { &METHODS };
+    let methods = if small_cases() { &methods[turn % methods.len()..][..1] } else { methods };
     isas().into_iter().flat_map(|isa| methods.iter().map(move |&method| (isa, method))).collect()
 }
 

@@ -64,7 +64,8 @@ fn exponents_that_overflow_are_an_error() {
 #[test]
 fn a_run_can_be_watched_and_stopped() {
     let case = Case::<f64>::random(20, 30, 0.05, 17);
-    for method in METHODS {
+    // Newton's method reports the errors of what it tries.
+    for &method in &METHODS[..3] {
         let solver = textbook(case.epsilon).method(method).tolerance(1e-9).max_iterations(10_000);
         let mut seen = Vec::new();
         let whole = solver
@@ -148,14 +149,14 @@ fn numbers_that_are_set_are_checked() {
 
 #[test]
 fn methods_have_names() {
-    for (method, name) in METHODS.into_iter().zip(["log", "scaling", "auto"]) {
+    for (method, name) in METHODS.into_iter().zip(["log", "scaling", "auto", "newton"]) {
         assert_eq!(
             (method.to_string(), name.parse(), name.to_uppercase().parse()),
             (name.into(), Ok(method), Ok(method))
         );
     }
-    let error = "newton".parse::<Method>().unwrap_err();
-    assert_eq!(error.to_string(), "`method` is \"newton\"; it must be log, scaling or auto");
+    let error = "gauss".parse::<Method>().unwrap_err();
+    assert_eq!(error.to_string(), "`method` is \"gauss\"; it must be log, scaling, newton or auto");
 }
 
 #[test]
