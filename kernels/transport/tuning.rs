@@ -157,8 +157,8 @@ pub(crate) const MIN_PLAN_ENTRIES: usize = 4096;
 pub(crate) const MIN_CSR_ENTRIES: usize = 1 << 16;
 
 /// The largest error relative to the total mass at which Newton's method is tried. On Zen 4 and
-/// problems of 500 to 1000 rows (2026-11-27, a driver outside the repository), it needs 0.4 to 1.1
-/// of the time that it needs from 0.01 on. From 0.5 on, some problems take steps in vain.
+/// problems of 500 to 1000 rows (2026-11-27, beside other work), it needs 0.4 to 1.1 of the time
+/// that it needs from 0.01 on. From 0.5 on, some problems take steps in vain.
 pub(crate) const NEWTON_START_ERROR: f64 = 0.1;
 
 /// The error below which a step of Newton's method must halve the error.
@@ -166,7 +166,7 @@ pub(crate) const NEWTON_START_ERROR: f64 = 0.1;
 pub(crate) const NEWTON_FINE_ERROR: f64 = 1e-6;
 
 /// The divisor of the number of entries that gives the most that Newton's method keeps. Measured as
-/// [`NEWTON_START_ERROR`]: with a quarter, ties of L1 costs do not send it back to iterations.
+/// [`NEWTON_START_ERROR`]: with a tenth, the ties of L1 costs send it back to iterations.
 pub(crate) const NEWTON_DENSITY: usize = 4;
 
 /// The number of entries that Newton's method may keep of any problem.
