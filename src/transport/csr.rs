@@ -47,7 +47,7 @@ impl<T: Real> Transport<T> {
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};
-    /// let cost = MatRef::new(&[0.0, 1.0, 2.0, 1.0, 0.0, 1.0], 2, 3)?;
+    /// let cost = MatRef::new(&[0.0_f64, 1.0, 3.0, 1.0, 0.0, 1.0], 2, 3)?;
     /// let transport = Sinkhorn::new(0.05).solve(cost, &[0.5, 0.5], &[0.25, 0.5, 0.25])?;
     /// let plan = transport.plan_csr(cost, 1e-3)?;
     /// assert_eq!((plan.rows, plan.cols), (2, 3));

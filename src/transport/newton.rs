@@ -60,6 +60,8 @@ pub(super) struct Newton<T> {
     divisor: f64,
     /// The number of Sinkhorn's iterations before the next attempt.
     rest: usize,
+    /// Whether the current attempt has taken a step.
+    has_moved: bool,
 }
 
 /// What a step comes to.
@@ -74,7 +76,7 @@ enum Step {
 
 impl<T: Real> Newton<T> {
     /// Returns the memory for a problem: at most `limit_bytes` for the kept entries.
-    fn new(problem: &Problem<'_, T>, limit_bytes: usize) -> Self {
+    pub(super) fn new(problem: &Problem<'_, T>, limit_bytes: usize) -> Self {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
         let entries = rows * cols;
         let limit = entries.min((entries / NEWTON_DENSITY).max(NEWTON_SMALL_ENTRIES));
@@ -89,6 +91,7 @@ impl<T: Real> Newton<T> {
             mu: 1.0,
             divisor: 1.0,
             rest: NEWTON_REST,
+            has_moved: false,
         }
     }
 
@@ -136,13 +139,12 @@ impl<T: Real> Solver<'_, T> {
         errors: &mut Errors,
         on_iteration: &mut OnIteration<'_>,
     ) -> Result<Option<End>, Error> {
+        let Some(mut newton) = self.newton.take() else { return Ok(None) };
         let Self { settings, problem, potentials, domain, ranks, .. } = self;
         domain.leave_scaling(settings, problem, potentials, ranks);
-        let mut newton = self.newton.take().unwrap_or_else(|| Newton::new(problem, settings.memory_limit));
-        let before = potentials.clone();
+        newton.has_moved = false;
         let end = self.run_newton(&mut newton, (tolerance, limit), errors, on_iteration);
-        let has_moved = before.g() != self.potentials.g();
-        newton.rest = if has_moved { NEWTON_REST } else { 2 * newton.rest };
+        newton.rest = if newton.has_moved { NEWTON_REST } else { newton.rest.saturating_mul(2) };
         self.newton_wait = newton.rest;
         self.newton = Some(newton);
         // The next iteration of Sinkhorn reports the error of the rows, which are right.
@@ -240,6 +242,7 @@ impl<T: Real> Solver<'_, T> {
                     // What is dropped makes the model stiff.
                     newton.keep_more();
                 }
+                newton.has_moved = true;
                 potentials.copy_from(tried);
                 core::mem::swap(&mut newton.kept, &mut newton.tried);
                 self.check_potentials()?;

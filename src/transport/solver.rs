@@ -85,7 +85,7 @@ pub(super) struct Solver<'a, T: Real> {
     is_infeasible: bool,
     /// Whether blocks have drifted, so that the last digits of what they exchange may be missing.
     pub(super) has_drifted: bool,
-    /// Newton's method, once it was tried.
+    /// Newton's method, if it is chosen and there are no other ranks.
     pub(super) newton: Option<Newton<T>>,
     /// The number of iterations before Newton's method is tried.
     pub(super) newton_wait: usize,
@@ -103,6 +103,8 @@ impl<'a, T: Real> Solver<'a, T> {
     ) -> Result<Self, Error> {
         let is_scaling = settings.method == Method::Scaling;
         potentials.exchange_max_abs(&mut ranks);
+        let newton =
+            (settings.method == Method::Newton && ranks.is_one()).then(|| Newton::new(&problem, settings.memory_limit));
         let solver = Self {
             settings,
             measured_potentials: potentials.clone(),
@@ -122,7 +124,7 @@ impl<'a, T: Real> Solver<'a, T> {
             is_stopped: false,
             is_infeasible: false,
             has_drifted: false,
-            newton: None,
+            newton,
             newton_wait: 0,
             ranks,
         };
@@ -265,9 +267,8 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// Returns whether Newton's method should be tried after an iteration that reported this error.
     fn should_try_newton(&self, error: f64) -> bool {
-        self.settings.method == Method::Newton
+        self.newton.is_some()
             && self.newton_wait == 0
-            && self.ranks.is_one()
             && error <= NEWTON_START_ERROR
             && self.problem.eta == eta(self.settings.epsilon)
     }
