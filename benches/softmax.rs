@@ -145,9 +145,10 @@ fn calls_against_rows<T: Real>(data: &mut Data<'_, T>, records: &mut Records) {
     fn like<'a, T: Real>(x: MatRef<'_, T>, out: &'a mut [T]) -> MatMut<'a, T> {
         MatMut::new(out, x.rows(), x.cols()).expect("equal sizes")
     }
-    type Function<T> = fn(Isa, &[T], &mut [T]);
+    /// The plain function, and the method of an instruction set.
+    type Calls<T> = [fn(Isa, &[T], &mut [T]); 2];
     type Rows<T> = fn(Isa, MatRef<'_, T>, &mut [T]);
-    let functions: [(&str, [Function<T>; 2], Rows<T>); 3] = [
+    let functions: [(&str, Calls<T>, Rows<T>); 3] = [
         (
             "softmax_call",
             [

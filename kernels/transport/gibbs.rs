@@ -112,15 +112,16 @@ fn gibbs_rows<L: ExpLanes<T>, T: Float, const R: usize, const WITH_COST: bool>(
     ahead: usize,
 ) -> [RowSum; R] {
     let mut totals = [RowSum::default(); R];
-    let is_apart = L::REGISTERS < 32 && size_of_val(block) <= MAX_APART_BYTES;
-    if (eval.is_coarse || is_apart)
-        && let Some((weights, column_sums)) = added.take()
-    {
-        add_block(l, block, weights, column_sums);
-    }
     if eval.is_coarse {
+        if let Some((weights, column_sums)) = added {
+            add_block(l, block, weights, column_sums);
+        }
         // NaN is out of range.
         return [RowSum { sum: f64::NAN, cost: 0.0 }; R];
+    }
+    let is_apart = L::REGISTERS < 32 && !L::IS_SCALAR && size_of_val(block) <= MAX_APART_BYTES;
+    if let Some((weights, sums)) = if is_apart { added.take() } else { None } {
+        add_block(l, block, weights, sums);
     }
     let mut weights = [l.splat(T::ZERO); R];
     if let Some((numbers, _)) = &added {
@@ -323,7 +324,7 @@ pub(super) fn stabilized_row<L: ExpLanes<T>, T: Float>(
 /// begins with that column.
 #[inline(always)]
 fn prefetch_rows<L: Lanes<T>, T: Float, const R: usize>(l: L, rows: [&[T]; R], at: usize, ahead: usize) {
-    if (at * size_of::<T>()).is_multiple_of(64) {
+    if !L::IS_SCALAR && (at * size_of::<T>()).is_multiple_of(64) {
         for row in rows {
             l.prefetch_far(row, at.wrapping_add(ahead));
         }

@@ -71,12 +71,10 @@ pub(super) fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
         let len = BLOCK_ROWS.min(rows - first);
         let block =
             EvaluatedBlock { first, len, costs, gibbs: &*gibbs, factors: columns.factors, lanes: L::N, shifts, totals };
-        let [mut new, scratch, shifts] = weigh(&block);
-        if len < BLOCK_ROWS {
-            new[len..].fill(0.0);
-        }
-        for i in 0..BLOCK_ROWS {
-            weights[i] = at_most_finite(new[i]);
+        let [new, scratch, shifts] = weigh(&block);
+        weights = [T::ZERO; BLOCK_ROWS];
+        for (weight, new) in weights.iter_mut().zip(new).take(len) {
+            *weight = at_most_finite(new);
         }
         put_block(band.shifts, first, len, shifts);
         put_block(band.row_scratch, first, len, scratch);
