@@ -31,8 +31,8 @@ static uint64_t count;
 static int64_t write_number;
 static FILE *counts;
 
-// Blocks are not counted as a whole: an instruction that crosses a page is the last of one block and
-// the first of the next, but only the second is executed.
+// Blocks are not counted as a whole: an instruction that crosses a page is the last of one block
+// and the first of the next, but only the second is executed.
 static void on_translation(plugin_id id, struct block *block) {
     (void)id;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {

@@ -142,9 +142,11 @@
 //! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `alloc` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA`; turns `alloc` on |
 //! | `alloc` | yes | a heap, which the solvers need |
-//! | `ndarray`, `faer`, `nalgebra` | no | views of the matrices of ndarray 0.17, faer 0.24, nalgebra 0.35 |
+//! | `ndarray` | no | views of the matrices of ndarray 0.17 |
+//! | `faer` | no | views of the matrices of faer 0.24 |
+//! | `nalgebra` | no | views of the matrices of nalgebra 0.35 |
 //! | `serde` | no | options and results as data; reading invalid data is an error |
-//! | `rayon` | no | `mantex::parallel` and `parallel` of the builders: several threads, with the same bits; turns `std` on |
+//! | `rayon` | no | `mantex::parallel`, and `parallel` of builders: threads; turns `std` on |
 //!
 //! Without `std`, multiversion chooses its clones at build time. Functions still run on
 //! [`Isa::best`], the best instruction set that the CPU is found to have: on x86-64, `cpuid` tells

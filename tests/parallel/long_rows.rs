@@ -72,8 +72,8 @@ fn kinds<T: Float>(len: usize) -> Vec<(&'static str, Vec<T>)> {
     ]
 }
 
-/// Lengths of two blocks, of blocks and a rest of less than a vector, which two threads sum alone,
-/// and of many blocks.
+/// Lengths of two blocks; of blocks and a rest of less than a vector, which two threads sum by
+/// itself if there are five blocks before it; and of many blocks.
 const LENGTHS: [usize; 5] = [8192, 8197, 12_301, 20_485, 45_063];
 
 /// All results of the builder for `rows` copies of a row, each at an address of its own.
