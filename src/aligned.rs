@@ -1,6 +1,7 @@
 //! Vectors of numbers that begin at a cache line.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
+use bytemuck::Zeroable;
 use core::ops::{Deref, DerefMut};
 
 /// The bytes of a cache line.
@@ -13,14 +14,14 @@ const PAGE_BYTES: usize = 4096;
 /// lines.
 pub(crate) struct AlignedVec<T> {
     /// The slice, with spare elements around it.
-    memory: Vec<T>,
+    memory: Box<[T]>,
     /// The index of the slice's first element.
     start: usize,
     /// The length of the slice.
     len: usize,
 }
 
-impl<T: Copy + Default> AlignedVec<T> {
+impl<T: Zeroable> AlignedVec<T> {
     /// Allocates `len` zeros. Returns `None` if there is not enough memory.
     pub(crate) fn try_zeros(len: usize) -> Option<Self> {
         Self::within(len, LINE_BYTES, |_| 0)
@@ -40,9 +41,9 @@ impl<T: Copy + Default> AlignedVec<T> {
     /// first cache line to the distance from there to the slice.
     fn within(len: usize, spare_bytes: usize, skip_bytes: impl Fn(usize) -> usize) -> Option<Self> {
         let spare = spare_bytes / size_of::<T>();
-        let mut memory = Vec::new();
-        memory.try_reserve_exact(len.checked_add(spare)?).ok()?;
-        memory.resize(len + spare, T::default());
+        // Large memory is not written here: pages of zeros come when they are first used, on the
+        // thread that uses them.
+        let memory: Box<[T]> = bytemuck::allocation::try_zeroed_slice_box(len.checked_add(spare)?).ok()?;
         let line = memory.as_ptr().align_offset(LINE_BYTES).min(LINE_BYTES / size_of::<T>());
         let start = line + skip_bytes(memory[line..].as_ptr().addr()) / size_of::<T>();
         Some(Self { memory, start: start.min(spare), len })

@@ -72,10 +72,12 @@ impl Road {
     }
 }
 
-/// The entry points of all families for one element type.
+/// The entry points of all families for one element type. Its zero is all bits 0, for memory that
+/// the system has filled with zeros.
 #[allow(unnameable_types)] // As `Road`.
 pub trait EntryPoints<T>:
-    softmax::EntryPoints<T>
+    bytemuck::Zeroable
+    + softmax::EntryPoints<T>
     + transport::EntryPoints<T>
     + medoids::EntryPoints<T>
     + pairwise::EntryPoints<T>

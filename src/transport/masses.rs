@@ -132,7 +132,15 @@ pub(super) fn checked_minima<T: Real>(
     }
     let mut row_minima = vec![T::zero(); cost.rows()];
     let mut column_minima = vec![T::zero(); penalty.len()];
-    if let Some(row) = T::cost_minima(road, cost, a, &penalty, &mut row_minima, &mut column_minima) {
+    #[cfg(feature = "rayon")]
+    let invalid = if road.shares((cost.rows(), cost.cols())) {
+        super::threads::cost_minima(road, cost, (a, &penalty), &mut row_minima, &mut column_minima)
+    } else {
+        T::cost_minima(road, cost, a, &penalty, &mut row_minima, &mut column_minima)
+    };
+    #[cfg(not(feature = "rayon"))]
+    let invalid = T::cost_minima(road, cost, a, &penalty, &mut row_minima, &mut column_minima);
+    if let Some(row) = invalid {
         let costs = cost.row(row).iter().map(|c| c.to_f64());
         let invalid = costs.enumerate().find(|(_, c)| c.is_nan() || *c == f64::NEG_INFINITY);
         let (col, value) = invalid.unwrap_or((0, f64::NAN));

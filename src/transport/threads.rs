@@ -1,15 +1,17 @@
-//! A pass over the rows on several threads, with the bits of one.
+//! Passes over the rows on several threads, with the bits of one.
 //!
 //! The column sums of a pass are those of its bands of [`FLUSH_ROWS`] rows, added in their order.
 //! Threads sum bands at the same time, a wave of them after the other, and then add the sums in
 //! that order.
 
 use super::workspace::zeros;
-use crate::Real;
 use crate::aligned::AlignedVec;
 use crate::bands::{BANDS_PER_THREAD, min_band_elements};
+use crate::dispatch::Road;
 use crate::kernels::transport::tuning::FLUSH_ROWS;
 use crate::kernels::transport::{Band, Problem, gibbs_block_len, padded};
+use crate::real::Element;
+use crate::{MatRef, Real};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -122,4 +124,33 @@ impl<T: Real> Tasks<T> {
             column_sums: vec![0.0; sums],
         });
     }
+}
+
+/// The checks and the minima of a cost matrix, see
+/// [`cost_minima`](crate::kernels::transport::costs::cost_minima).
+pub(super) fn cost_minima<T: Real>(
+    road: Road,
+    cost: MatRef<'_, T>,
+    (a, penalty): (&[T], &[T]),
+    row_minima: &mut [T],
+    column_minima: &mut [T],
+) -> Option<usize> {
+    let tasks = BANDS_PER_THREAD * rayon::current_num_threads();
+    let task_rows = cost.rows().div_ceil(tasks).max(min_band_elements() / cost.cols()).max(1);
+    let of_rows = a.par_chunks(task_rows).zip(row_minima.par_chunks_mut(task_rows)).enumerate();
+    let of_tasks = of_rows.map(|(i, (a, row_minima))| {
+        let first = i * task_rows;
+        let (cost, _) = cost.split_at_row(first).1.split_at_row(a.len());
+        let mut column_minima = vec![T::zero(); penalty.len()];
+        let invalid = T::cost_minima(road, cost, a, penalty, row_minima, &mut column_minima);
+        (invalid.map(|row| first + row), column_minima)
+    });
+    let of_tasks: Vec<_> = of_tasks.collect();
+    column_minima.fill(T::infinity());
+    for (_, of_task) in &of_tasks {
+        for (min, &of_task) in column_minima.iter_mut().zip(of_task) {
+            *min = if of_task < *min { of_task } else { *min };
+        }
+    }
+    of_tasks.iter().find_map(|(invalid, _)| *invalid)
 }

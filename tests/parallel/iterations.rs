@@ -40,6 +40,15 @@ impl<T: Float> Problem<T> {
         Self { cost, a, b }
     }
 
+    /// The problem with the costs that `change` returns for their row and column.
+    fn changed(mut self, change: &dyn Fn(usize, usize) -> Option<T>) -> Self {
+        let m = self.b.len();
+        for (at, cost) in self.cost.iter_mut().enumerate() {
+            *cost = change(at / m, at % m).unwrap_or(*cost);
+        }
+        self
+    }
+
     fn solve(&self, solver: &Sinkhorn) -> Result<Transport<T>, mantex::Error> {
         let cost = MatRef::new(&self.cost, self.a.len(), self.b.len()).expect("it fits");
         solver.solve(cost, &self.a, &self.b)
@@ -166,16 +175,25 @@ fn progress_has_the_bits_of_one_thread<T: Float>() {
 }
 
 fn errors_are_those_of_one_thread<T: Float>() {
-    let mut problem = Problem::<T>::new(300, 90);
-    // An epsilon that is too small for the potentials, and an invalid cost.
-    for (row, solver) in [(None, Sinkhorn::new(1e-13)), (Some(250), Sinkhorn::new(0.1))] {
-        if let Some(row) = row {
-            problem.cost[row * 90 + 3] = T::of(f64::NAN);
-        }
+    let [nan, forbidden] = [f64::NAN, f64::INFINITY].map(T::of);
+    let invalid_row = |row, _| if row == 100 || row == 250 { Some(nan) } else { None };
+    let forbidden_column = |_, col| (col == 7).then_some(forbidden);
+    let unchanged = |_, _| None;
+    type Change<'a, T> = &'a dyn Fn(usize, usize) -> Option<T>;
+    // The first of two invalid rows; a column without a partner; an epsilon that is too small.
+    let cases: [(Change<'_, T>, f64); 3] = [(&invalid_row, 0.1), (&forbidden_column, 0.1), (&unchanged, 1e-13)];
+    for (change, epsilon) in cases {
+        let problem = Problem::<T>::new(300, 90).changed(change);
+        let solver = Sinkhorn::new(epsilon);
         let one = format!("{:?}", problem.solve(&solver).expect_err("bad input"));
         let several = solver.parallel(true);
         for pool in pools() {
             assert_eq!(format!("{:?}", pool.install(|| problem.solve(&several)).expect_err("bad input")), one);
         }
+    }
+    // The only partner of a column is in the first task, or in the last one.
+    for partner in [0, 299] {
+        let change = |row, col| (col == 7 && row != partner).then_some(forbidden);
+        Problem::<T>::new(300, 90).changed(&change).compare(&Sinkhorn::new(0.1).max_iterations(5));
     }
 }
