@@ -134,7 +134,7 @@ enum mantex_isa
 typedef int32_t mantex_isa;
 #endif // __cplusplus
 
-/// The domain in which the solver iterates.
+/// How the solver iterates.
 enum mantex_method
 #ifdef __cplusplus
   : int32_t
@@ -146,6 +146,9 @@ enum mantex_method
     MANTEX_METHOD_LOG = 1,
     /// By scaling a stored Gibbs matrix, which is as large as the costs.
     MANTEX_METHOD_SCALING = 2,
+    /// Newton's method, once the error is small: for the last digits, and where plans nearly split
+    /// into blocks.
+    MANTEX_METHOD_NEWTON = 3,
 };
 #ifndef __cplusplus
 typedef int32_t mantex_method;
@@ -248,6 +251,12 @@ typedef int32_t mantex_status;
 /// A clustering: k medoids, and the label of each object. Free it with mantex_clustering_free().
 /// Any number of threads may read it at once.
 typedef struct mantex_clustering mantex_clustering;
+
+/// The large entries of a plan as compressed sparse rows (CSR). The entries of row i have the
+/// indices from mantex_csr_plan_row_pointers()[i] to mantex_csr_plan_row_pointers()[i + 1] in the
+/// columns and the masses. Free it with mantex_csr_plan_free(). Any number of threads may read it
+/// at once.
+typedef struct mantex_csr_plan mantex_csr_plan;
 
 /// The solution of a transport problem: the potentials f and g, and the numbers that describe
 /// them. Free it with mantex_transport_free(). Any number of threads may read it at once.
@@ -380,9 +389,10 @@ typedef struct mantex_sinkhorn_options {
     double tolerance;
     /// The largest number of iterations, each an update of f and of g. Initially 1000.
     size_t max_iterations;
-    /// The largest Gibbs matrix that MANTEX_METHOD_AUTO may allocate. Initially 2^30.
+    /// The most memory for a Gibbs matrix of MANTEX_METHOD_AUTO, and for the entries that
+    /// MANTEX_METHOD_NEWTON keeps. Initially 2^30.
     size_t memory_limit_bytes;
-    /// The domain. Initially MANTEX_METHOD_AUTO.
+    /// How the solver iterates. Initially MANTEX_METHOD_AUTO.
     mantex_method method;
     /// How the factor of over-relaxation is chosen. Initially MANTEX_CHOICE_AUTO.
     mantex_choice over_relaxation;
@@ -1211,6 +1221,54 @@ const double *mantex_transport_f(const struct mantex_transport *transport);
 
 /// Returns the column potentials, as mantex_transport_f() those of the rows.
 const double *mantex_transport_g(const struct mantex_transport *transport);
+
+/// Computes the entries of a plan above a threshold, in the units of the masses, as compressed
+/// sparse rows: all that are not 0 if the threshold is 0. cost must be the matrix that was
+/// solved. On success *plan is a new handle.
+///
+/// Fails with MANTEX_ERROR_SHAPE if rows or cols differ from those of the problem, and with
+/// MANTEX_ERROR_PARAMETER if the threshold is negative or NaN or there are more than 2^32
+/// columns.
+mantex_status mantex_transport_plan_csr_f32(const struct mantex_transport *transport,
+                                            size_t rows,
+                                            size_t cols,
+                                            const float *cost,
+                                            size_t cost_stride,
+                                            float threshold,
+                                            struct mantex_csr_plan **plan);
+
+/// The same as mantex_transport_plan_csr_f32(), for double.
+mantex_status mantex_transport_plan_csr_f64(const struct mantex_transport *transport,
+                                            size_t rows,
+                                            size_t cols,
+                                            const double *cost,
+                                            size_t cost_stride,
+                                            double threshold,
+                                            struct mantex_csr_plan **plan);
+
+/// Frees a plan. NULL is allowed.
+void mantex_csr_plan_free(struct mantex_csr_plan *plan);
+
+/// Returns the number of rows; 0 for NULL.
+size_t mantex_csr_plan_rows(const struct mantex_csr_plan *plan);
+
+/// Returns the number of entries; 0 for NULL.
+size_t mantex_csr_plan_len(const struct mantex_csr_plan *plan);
+
+/// Returns the bounds of the rows: one more than there are rows, from 0 to the number of entries.
+/// The array belongs to the handle and lives as long. NULL for NULL.
+const size_t *mantex_csr_plan_row_pointers(const struct mantex_csr_plan *plan);
+
+/// Returns the columns of the entries, increasing within each row. The array belongs to the handle
+/// and lives as long. NULL for NULL.
+const uint32_t *mantex_csr_plan_columns(const struct mantex_csr_plan *plan);
+
+/// Returns the entries of a plan of float: the masses that move from the row to the column. The
+/// array belongs to the handle and lives as long. NULL for NULL and for a plan of double.
+const float *mantex_csr_plan_masses_f32(const struct mantex_csr_plan *plan);
+
+/// The same as mantex_csr_plan_masses_f32(), for double.
+const double *mantex_csr_plan_masses_f64(const struct mantex_csr_plan *plan);
 
 /// Solves many problems on one cost matrix (rows x cols). a is a_rows x rows and b is b_rows x
 /// cols: one row of masses per problem, or one row that all problems share. The problems are

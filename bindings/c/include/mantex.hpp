@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -435,6 +436,7 @@ struct entry_callback {
 
 struct free {
     void operator()(mantex_transport *handle) const noexcept { mantex_transport_free(handle); }
+    void operator()(mantex_csr_plan *handle) const noexcept { mantex_csr_plan_free(handle); }
     void operator()(mantex_transport_batch *handle) const noexcept { mantex_transport_batch_free(handle); }
     void operator()(mantex_clustering *handle) const noexcept { mantex_clustering_free(handle); }
 };
@@ -455,6 +457,24 @@ struct sinkhorn_options : mantex_sinkhorn_options {
     }
     // The numbers of these potentials.
     std::size_t warm_start_rows = 0, warm_start_cols = 0;
+};
+
+// The large entries of a plan as compressed sparse rows: those of row i have the indices from
+// row_pointers()[i] to row_pointers()[i + 1]. The spans live as long as this object.
+template <class T>
+class csr_plan {
+public:
+    std::size_t rows() const noexcept { return mantex_csr_plan_rows(handle()); }
+    std::size_t size() const noexcept { return mantex_csr_plan_len(handle()); }
+    span<const std::size_t> row_pointers() const noexcept { return {mantex_csr_plan_row_pointers(handle()), rows() + 1}; }
+    span<const std::uint32_t> columns() const noexcept { return {mantex_csr_plan_columns(handle()), size()}; }
+    span<const T> masses() const noexcept { return {MANTEX_PICK(mantex_csr_plan_masses, T)(handle()), size()}; }
+
+    const mantex_csr_plan *handle() const noexcept { return handle_.get(); }
+    explicit csr_plan(mantex_csr_plan *handle) noexcept : handle_(handle) {}
+
+private:
+    std::unique_ptr<mantex_csr_plan, detail::free> handle_;
 };
 
 // The solution of a problem. Matrices of cost are the one that was solved.
@@ -486,6 +506,14 @@ public:
             handle(), cost.rows(), cost.cols(), cost.data(), cost.stride(), threshold, &callback.call, &callback);
         if (callback.thrown) std::rethrow_exception(callback.thrown);
         detail::check(status);
+    }
+    // The entries above the threshold.
+    csr_plan<T> plan_csr(matrix<const T> cost, T threshold) const
+    {
+        mantex_csr_plan *plan = nullptr;
+        detail::check(MANTEX_PICK(mantex_transport_plan_csr, T)(handle(), cost.rows(), cost.cols(), cost.data(),
+                                                                cost.stride(), threshold, &plan));
+        return csr_plan<T>(plan);
     }
     mantex_objective objective(matrix<const T> cost) const
     {

@@ -27,6 +27,8 @@ mod ext_sum;
 
 mod transport;
 
+mod csr;
+
 mod batch;
 
 mod medoids;
@@ -35,6 +37,7 @@ mod distances;
 
 pub use batch::*;
 pub use boundary::*;
+pub use csr::*;
 pub use distances::*;
 pub use ext_sum::*;
 pub use isa::*;

@@ -11,7 +11,7 @@ use std::mem::{size_of, MaybeUninit};
 use std::ops::ControlFlow;
 use std::ptr::null;
 
-/// The domain in which the solver iterates.
+/// How the solver iterates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum mantex_method {
@@ -21,6 +21,9 @@ pub enum mantex_method {
     MANTEX_METHOD_LOG = 1,
     /// By scaling a stored Gibbs matrix, which is as large as the costs.
     MANTEX_METHOD_SCALING = 2,
+    /// Newton's method, once the error is small: for the last digits, and where plans nearly split
+    /// into blocks.
+    MANTEX_METHOD_NEWTON = 3,
 }
 
 /// How a factor is chosen.
@@ -92,9 +95,10 @@ pub struct mantex_sinkhorn_options {
     pub tolerance: f64,
     /// The largest number of iterations, each an update of f and of g. Initially 1000.
     pub max_iterations: usize,
-    /// The largest Gibbs matrix that MANTEX_METHOD_AUTO may allocate. Initially 2^30.
+    /// The most memory for a Gibbs matrix of MANTEX_METHOD_AUTO, and for the entries that
+    /// MANTEX_METHOD_NEWTON keeps. Initially 2^30.
     pub memory_limit_bytes: usize,
-    /// The domain. Initially MANTEX_METHOD_AUTO.
+    /// How the solver iterates. Initially MANTEX_METHOD_AUTO.
     pub method: MaybeUninit<mantex_method>,
     /// How the factor of over-relaxation is chosen. Initially MANTEX_CHOICE_AUTO.
     pub over_relaxation: MaybeUninit<mantex_choice>,
@@ -177,6 +181,7 @@ pub(crate) fn solver(
         (MANTEX_METHOD_AUTO, Method::Auto),
         (MANTEX_METHOD_LOG, Method::Log),
         (MANTEX_METHOD_SCALING, Method::Scaling),
+        (MANTEX_METHOD_NEWTON, Method::Newton),
     ];
     let over_relaxations = [
         (MANTEX_CHOICE_AUTO, OverRelaxation::Auto),
@@ -256,7 +261,10 @@ impl Element for f64 {
 }
 
 /// Returns the solution behind a handle.
-fn solution<'a, T: Element>(memory: &mut Memory, handle: *const mantex_transport) -> Outcome<&'a Transport<T>> {
+pub(crate) fn solution<'a, T: Element>(
+    memory: &mut Memory,
+    handle: *const mantex_transport,
+) -> Outcome<&'a Transport<T>> {
     match T::transport(memory.handle("transport", handle)?) {
         Some(transport) => Ok(transport),
         None => failure(MANTEX_ERROR_TYPE, "`transport` has the other element type; it must have that of the function"),

@@ -370,6 +370,26 @@ static void F(transport)(mantex_isa isa)
     FAILS(F(mantex_transport_plan_entries)(t, 2, 3, cost, 4, -1, F(on_entry), &counter), MANTEX_ERROR_PARAMETER,
           "`threshold` is -1");
     FAILS(F(mantex_transport_plan_entries)(t, 2, 3, cost, 4, 0, NULL, NULL), MANTEX_ERROR_NULL, "`on_entry`");
+    mantex_csr_plan *csr = NULL;
+    OK(F(mantex_transport_plan_csr)(t, 2, 3, cost, 4, (REAL)0.1, &csr));
+    CHECK(mantex_csr_plan_rows(csr) == 2 && mantex_csr_plan_len(csr) == 4);
+    const REAL *masses = F(mantex_csr_plan_masses)(csr);
+    for (size_t i = 0, at = 0; i < 2; i++) {
+        CHECK(mantex_csr_plan_row_pointers(csr)[i + 1] == 2 * (i + 1));
+        for (size_t j = i; j < i + 2; j++, at++)
+            CHECK(mantex_csr_plan_columns(csr)[at] == j && masses[at] == plan[4 * i + j]);
+    }
+    CHECK((mantex_csr_plan_masses_f32(csr) == NULL) == (sizeof(REAL) == 8));
+    CHECK((mantex_csr_plan_masses_f64(csr) == NULL) == (sizeof(REAL) == 4));
+    mantex_csr_plan_free(csr);
+    csr = NULL;
+    FAILS(F(mantex_transport_plan_csr)(t, 2, 3, cost, 4, -1, &csr), MANTEX_ERROR_PARAMETER, "`threshold` is -1");
+    FAILS(F(mantex_transport_plan_csr)(t, 3, 2, cost, 2, 0, &csr), MANTEX_ERROR_SHAPE, "`cost` is 3 x 2");
+    FAILS(F(mantex_transport_plan_csr)(t, 2, 3, cost, 4, 0, NULL), MANTEX_ERROR_NULL, "`plan`");
+    CHECK(csr == NULL && mantex_csr_plan_rows(csr) == 0 && mantex_csr_plan_len(csr) == 0);
+    CHECK(mantex_csr_plan_row_pointers(csr) == NULL && mantex_csr_plan_columns(csr) == NULL);
+    CHECK(F(mantex_csr_plan_masses)(csr) == NULL);
+    mantex_csr_plan_free(csr);
     mantex_objective objective;
     OK(F(mantex_transport_objective)(t, 2, 3, cost, 4, &objective));
     NEAR(objective.cost, mantex_transport_cost(t), 1e-4);
@@ -399,9 +419,9 @@ static void F(transport)(mantex_isa isa)
     options.warm_start_f = (const double *)((const char *)warm_f + 4);
     FAILS(SOLVE(&t), MANTEX_ERROR_ALIGNMENT, "`warm_start_f`");
 
-    const mantex_method methods[] = {MANTEX_METHOD_AUTO, MANTEX_METHOD_LOG, MANTEX_METHOD_SCALING};
+    const mantex_method methods[] = {MANTEX_METHOD_AUTO, MANTEX_METHOD_LOG, MANTEX_METHOD_SCALING, MANTEX_METHOD_NEWTON};
     const mantex_choice choices[] = {MANTEX_CHOICE_AUTO, MANTEX_CHOICE_OFF, MANTEX_CHOICE_FACTOR};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         for (int j = 0; j < 3; j++) {
             INIT();
             options.method = methods[i];
@@ -412,6 +432,12 @@ static void F(transport)(mantex_isa isa)
             NEAR(mantex_transport_cost(t), 0.5, 1e-3);
             mantex_transport_free(t);
         }
+    INIT();
+    options.method = MANTEX_METHOD_NEWTON;
+    options.tolerance = sizeof(REAL) == 4 ? 1e-5 : 1e-13;
+    OK(SOLVE(&t));
+    CHECK(mantex_transport_converged(t) && mantex_transport_marginal_error(t) <= options.tolerance);
+    mantex_transport_free(t);
 
     /* The callback and the limits. */
     counter = (F(counter)){0, 2, 0};

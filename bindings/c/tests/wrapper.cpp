@@ -159,6 +159,12 @@ static void transport()
     double listed = 0;
     t.plan_entries(cost, 0, [&](std::size_t i, std::size_t j, double mass) { return listed += mass, mass == plan[3 * i + j]; });
     CHECK(std::fabs(listed - 1) < 1e-3);
+    const auto csr = t.plan_csr(cost, 0);
+    CHECK(csr.rows() == 2 && csr.size() == csr.row_pointers()[2] && csr.columns().size() == csr.size());
+    for (std::size_t i = 0; i < 2; i++)
+        for (std::size_t at = csr.row_pointers()[i]; at < csr.row_pointers()[i + 1]; at++)
+            CHECK(csr.masses()[at] == plan[3 * i + csr.columns()[at]]);
+    CHECK(fails(MANTEX_ERROR_PARAMETER, "`threshold`", [&] { t.plan_csr(cost, -1); }));
     int entries = 0;
     t.plan_entries(cost, 0, [&](auto, auto, auto) { return ++entries < 2; });
     CHECK(entries == 2);
