@@ -199,3 +199,30 @@ pub(crate) const NEWTON_CG_STEPS: usize = 300;
 /// takes no step.
 /// Not measured.
 pub(crate) const NEWTON_REST: usize = 10;
+
+/// The time of Newton's method without its conjugate gradients, in iterations of the log domain:
+/// about 8 reads, each of which takes twice as long, and the allocation. On Zen 4, with f32 and
+/// f64 (2026-11-28): with 25 and a [`NEWTON_ENTRY_TIME`] of 5, no problem of 50 to 1000 rows takes
+/// longer than by iterations alone; with 18 and 3, more problems gain, and the largest loss is 5%.
+pub(crate) const NEWTON_READS: f64 = 20.0;
+
+/// The time of a step of conjugate gradients per kept entry, relative to that of an iteration of
+/// the log domain per entry. Measured with [`NEWTON_READS`]: between 2 (50 rows) and 6 (300 rows).
+pub(crate) const NEWTON_ENTRY_TIME: f64 = 3.0;
+
+/// The fixed time of an iteration, in entries.
+/// Not measured: about that of a call.
+pub(crate) const NEWTON_CALL_ENTRIES: f64 = 500.0;
+
+/// The time of a scaling iteration in the caches, relative to one in the log domain. Measured with
+/// [`NEWTON_READS`]: 0.5 to 0.65.
+pub(crate) const SCALING_TIME: f64 = 0.6;
+
+/// The number of iterations that a solve takes, relative to the number under the best relaxation
+/// from the start.
+/// Not measured: the relaxation adapts in windows, and the first rates are too good.
+pub(crate) const NEWTON_ADAPTATION: f64 = 2.0;
+
+/// The largest number of blocks of rows that show what share of the entries Newton's method keeps.
+/// Not measured: of 1000 rows, they cost a 20th of a read of the matrix.
+pub(crate) const NEWTON_SAMPLED_BLOCKS: usize = 8;

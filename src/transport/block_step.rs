@@ -79,6 +79,11 @@ impl BlockStep {
         }
     }
 
+    /// Lends the rows and the columns of the block that moved last, to set another one.
+    pub(super) fn moved_mut(&mut self) -> (&mut [bool], &mut [bool]) {
+        (&mut self.moved.0, &mut self.moved.1)
+    }
+
     /// Takes up the block that moved last, to step once more.
     pub(super) fn take_up_moved(&mut self) {
         self.rows.copy_from_slice(&self.moved.0);

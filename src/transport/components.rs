@@ -48,6 +48,25 @@ impl Components {
         self.excesses.iter().fold(0.0, |max, excess| excess.abs().max(max))
     }
 
+    /// Finds the rows and the columns with mass in the component of the first row. Returns whether
+    /// there are others.
+    pub(super) fn first_block<T>(
+        &mut self,
+        problem: &Problem<'_, T>,
+        (in_rows, in_columns): (&mut [bool], &mut [bool]),
+    ) -> bool {
+        let (rows, first, mut is_all) = (problem.a.len(), self.root(0), true);
+        for (i, inside) in in_rows.iter_mut().enumerate() {
+            *inside = self.root(i) == first;
+            is_all &= *inside;
+        }
+        for ((j, inside), &b) in in_columns.iter_mut().enumerate().zip(problem.b) {
+            *inside = b > 0.0 && self.root(rows + j) == first;
+            is_all &= *inside || b == 0.0;
+        }
+        !is_all
+    }
+
     /// Returns the root of a row or a column, and halves the path to it.
     fn root(&mut self, mut i: usize) -> usize {
         while self.parents[i] != i {

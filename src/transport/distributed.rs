@@ -32,7 +32,8 @@ impl Sinkhorn {
     /// - Accuracy: that of [`solve`](Self::solve). Results agree with those of one process up to
     ///   the order of summation: in `f64`, potentials to about 1e-12 if the solve converges in some
     ///   hundred iterations; those of a slower one, and of one in `f32`, as well as the tolerance
-    ///   determines them, perhaps after another number of iterations.
+    ///   determines them, perhaps after another number of iterations. So do those of a solve that
+    ///   turns to Newton's method in one process: several ranks only iterate.
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
     /// - Cost and source: that of [`solve`](Self::solve) for the rows of this rank, and one

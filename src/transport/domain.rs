@@ -12,8 +12,8 @@ use core::fmt;
 use core::mem::replace;
 use core::str::FromStr;
 
-/// The domain in which [`Sinkhorn`] iterates, or Newton's method. All methods find the same
-/// potentials, to the stated accuracy.
+/// The domain in which [`Sinkhorn`] iterates, and whether Newton's method follows. All methods find
+/// the same potentials, to the stated accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -29,18 +29,22 @@ pub enum Method {
     /// solver continues in the log domain and later builds another matrix.
     Scaling,
     /// In the log domain at first. Then by scaling, if enough iterations are expected and the Gibbs
-    /// matrix is within [`Sinkhorn::memory_limit`].
+    /// matrix is within [`Sinkhorn::memory_limit`]. Then by [`Newton`](Self::Newton)'s method, if
+    /// the rate of convergence promises that iterations take longer; its memory is allocated then.
+    /// With a tolerance of 0, or another [`OverRelaxation`](super::OverRelaxation) than `Auto`,
+    /// there are iterations only.
     #[default]
     Auto,
-    /// As [`Auto`](Self::Auto) until the error is small, then steps of Newton's method on the
-    /// semi-dual function, with a Hessian of the large entries of the plan (Tang et al. 2024,
-    /// "Accelerating Sinkhorn Algorithm with Sparse Newton Iterations"; Tang & Qiu 2024, "Safe and
-    /// Sparse Newton Method for Entropic-Regularized Optimal Transport"). The last digits come in a
-    /// few steps, each with one read of the cost matrix, also if iterations converge slowly because
-    /// the plan nearly splits into blocks. Every read counts as an iteration. Steps need memory for
-    /// up to half of the plan's entries, within [`Sinkhorn::memory_limit`], and run on one thread.
-    /// If the plan has more large entries or steps bring nothing, iterations go on. They are all
-    /// there is in batches and with several ranks.
+    /// Iterations as with [`Auto`](Self::Auto) until the error is small, then steps of Newton's
+    /// method on the semi-dual function, with a Hessian of the large entries of the plan (Tang et
+    /// al. 2024, "Accelerating Sinkhorn Algorithm with Sparse Newton Iterations"; Tang & Qiu 2024,
+    /// "Safe and Sparse Newton Method for Entropic-Regularized Optimal Transport"). The last digits
+    /// come in a few steps, each with one read of the cost matrix, also if iterations converge
+    /// slowly because the plan nearly splits into blocks. Every read counts as an iteration. Steps
+    /// need memory for up to half of the plan's entries, within [`Sinkhorn::memory_limit`], and run
+    /// on one thread. If there is no such memory, if the plan has more large entries, or if steps
+    /// bring nothing, iterations go on. They are all there is with several ranks and in the lanes
+    /// of a [batch](Sinkhorn::solve_batch).
     Newton,
 }
 

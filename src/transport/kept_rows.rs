@@ -4,8 +4,11 @@ use super::row_pass::sparse_rows;
 use super::units::Potentials;
 use super::workspace::Memory;
 use crate::Real;
+use crate::aligned::AlignedVec;
 use crate::dispatch::Road;
+use crate::kernels::transport::potentials::PotentialsRef;
 use crate::kernels::transport::sparse_rows::{EntryUnit, SparseRows};
+use crate::kernels::transport::tuning::{BLOCK_ROWS, NEWTON_SAMPLED_BLOCKS};
 use crate::kernels::transport::{Problem, padded};
 use crate::real::Element;
 use alloc::vec;
@@ -15,8 +18,8 @@ use alloc::vec::Vec;
 pub(super) struct KeptRows<T> {
     /// The ends of the rows in `columns` and `values`.
     row_ends: Vec<usize>,
-    columns: Vec<u32>,
-    values: Vec<T>,
+    columns: AlignedVec<u32>,
+    values: AlignedVec<T>,
     /// The sums of the columns of the whole plan, whose rows have their masses.
     pub(super) column_sums: Vec<f64>,
     /// The L1 error of the columns.
@@ -26,18 +29,19 @@ pub(super) struct KeptRows<T> {
 }
 
 impl<T: Real> KeptRows<T> {
-    /// Returns the memory for at most `limit` entries, and for one more row.
-    pub(super) fn new(problem: &Problem<'_, T>, limit: usize) -> Self {
+    /// Returns the memory for at most `limit` entries, and for one more row. Returns `None` if
+    /// there is not enough.
+    pub(super) fn new(problem: &Problem<'_, T>, limit: usize) -> Option<Self> {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
         let len = limit + padded(cols);
-        Self {
+        Some(Self {
             row_ends: vec![0; rows],
-            columns: vec![0; len],
-            values: vec![T::zero(); len],
+            columns: AlignedVec::try_zeros(len)?,
+            values: AlignedVec::try_zeros(len)?,
             column_sums: vec![0.0; cols],
             error: f64::INFINITY,
             is_whole: false,
-        }
+        })
     }
 
     /// Meets the row marginals by the potentials of the rows, and keeps the entries that are not
@@ -51,23 +55,32 @@ impl<T: Real> KeptRows<T> {
         memory: &mut Memory<T>,
         (delta, column_thresholds): (f64, &mut [T]),
     ) {
-        let (rows, cols) = (problem.support.len() as f64, problem.cost.cols() as f64);
-        for (threshold, &b) in column_thresholds.iter_mut().zip(problem.b) {
-            *threshold = T::rounded(delta * b / rows);
-        }
+        set_thresholds(column_thresholds, problem, delta);
+        self.is_whole = self.compress(road, problem, potentials.as_ref(), memory, (delta, column_thresholds));
+        let band = memory.workspace().band;
+        potentials.normalize_rows(band.shifts, band.row_scratch, problem.b);
+        self.column_sums.copy_from_slice(band.column_sums);
+        self.error = self.column_sums.iter().zip(problem.b).map(|(c, b)| (c - b).abs()).sum();
+    }
+
+    /// Compresses the rows of a problem, or of a part of it. Returns whether there was room.
+    fn compress(
+        &mut self,
+        road: Road,
+        problem: &Problem<'_, T>,
+        potentials: PotentialsRef<'_>,
+        memory: &mut Memory<T>,
+        (delta, column_thresholds): (f64, &[T]),
+    ) -> bool {
         let mut to = SparseRows {
             unit: EntryUnit::RowShare,
-            threshold: T::rounded(delta / cols),
+            threshold: T::rounded(delta / problem.cost.cols() as f64),
             column_thresholds,
             row_ends: &mut self.row_ends,
             columns: &mut self.columns,
             values: &mut self.values,
         };
-        self.is_whole = sparse_rows(road, problem, potentials.as_ref(), memory, &mut to);
-        let band = memory.workspace().band;
-        potentials.normalize_rows(band.shifts, band.row_scratch, problem.b);
-        self.column_sums.copy_from_slice(band.column_sums);
-        self.error = self.column_sums.iter().zip(problem.b).map(|(c, b)| (c - b).abs()).sum();
+        sparse_rows(road, problem, potentials, memory, &mut to)
     }
 
     /// Returns the rows: the columns of their entries, and the entries.
@@ -77,5 +90,50 @@ impl<T: Real> KeptRows<T> {
             let row = core::mem::replace(&mut start, end)..end;
             (&self.columns[row.clone()], &self.values[row])
         })
+    }
+}
+
+/// Sets the thresholds of the columns for the share `delta`.
+fn set_thresholds<T: Real>(thresholds: &mut [T], problem: &Problem<'_, T>, delta: f64) {
+    for (threshold, &b) in thresholds.iter_mut().zip(problem.b) {
+        *threshold = T::rounded(delta * b / problem.support.len() as f64);
+    }
+}
+
+/// The memory of a look at some rows, which tells what share of the entries would be kept.
+pub(super) struct SampledRows<T> {
+    rows: KeptRows<T>,
+    column_thresholds: Vec<T>,
+}
+
+impl<T: Real> SampledRows<T> {
+    /// Returns the memory for a problem. Returns `None` if there is not enough.
+    pub(super) fn new(problem: &Problem<'_, T>) -> Option<Self> {
+        let cols = problem.cost.cols();
+        let rows = KeptRows::new(&problem.rows(0..BLOCK_ROWS.min(problem.support.len())), BLOCK_ROWS * cols)?;
+        Some(Self { rows, column_thresholds: vec![T::zero(); padded(cols)] })
+    }
+
+    /// Returns the share of the entries that are kept in blocks of rows, of which there are enough
+    /// for an estimate. They are at most a 16th of all rows, if there are as many as that.
+    pub(super) fn share(
+        &mut self,
+        road: Road,
+        problem: &Problem<'_, T>,
+        potentials: PotentialsRef<'_>,
+        memory: &mut Memory<T>,
+        delta: f64,
+    ) -> f64 {
+        let (all, mut rows, mut kept) = (problem.support.len(), 0, 0);
+        set_thresholds(&mut self.column_thresholds, problem, delta);
+        let blocks = (all / (16 * BLOCK_ROWS)).clamp(1, NEWTON_SAMPLED_BLOCKS);
+        for first in (0..blocks).map(|block| all * block / blocks) {
+            let block = first..all.min(first + BLOCK_ROWS);
+            let part = problem.rows(block.clone());
+            self.rows.compress(road, &part, potentials.rows(block.clone()), memory, (delta, &self.column_thresholds));
+            kept += self.rows.row_ends[block.len() - 1];
+            rows += block.len();
+        }
+        kept as f64 / (rows * problem.cost.cols()) as f64
     }
 }

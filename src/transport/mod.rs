@@ -25,6 +25,7 @@ mod epsilon_scaling;
 mod kept_rows;
 mod masses;
 mod newton;
+mod newton_turn;
 mod objective;
 mod over_relaxation;
 mod plan;

@@ -34,7 +34,7 @@ use super::solver::{End, Solver};
 use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::tuning::{
     NEWTON_CG_STEPS, NEWTON_DENSITY, NEWTON_DIVISOR, NEWTON_DROPPED, NEWTON_FINE_ERROR, NEWTON_LENGTHS,
-    NEWTON_MAX_DIVISOR, NEWTON_REST, NEWTON_SHIFTS, NEWTON_SMALL_ENTRIES,
+    NEWTON_MAX_DIVISOR, NEWTON_SHIFTS, NEWTON_SMALL_ENTRIES,
 };
 use crate::kernels::transport::{Problem, padded};
 use crate::real::Element;
@@ -58,10 +58,14 @@ pub(super) struct Newton<T> {
     mu: f64,
     /// The divisor of the share of a row and of a column that may be dropped.
     divisor: f64,
-    /// The number of Sinkhorn's iterations before the next attempt.
-    rest: usize,
     /// Whether the current attempt has taken a step.
     has_moved: bool,
+}
+
+/// The share of a row and of a column that may be dropped at an error, if that is not too much.
+pub(super) fn dropped(error: f64) -> f64 {
+    let [least, most] = NEWTON_DROPPED;
+    error.clamp(least, most)
 }
 
 /// What a step comes to.
@@ -75,30 +79,29 @@ enum Step {
 }
 
 impl<T: Real> Newton<T> {
-    /// Returns the memory for a problem: at most `limit_bytes` for the kept entries.
-    pub(super) fn new(problem: &Problem<'_, T>, limit_bytes: usize) -> Self {
+    /// Returns the memory for a problem, with at most `limit_bytes` for the kept entries. Returns
+    /// `None` if there is not enough.
+    pub(super) fn new(problem: &Problem<'_, T>, limit_bytes: usize) -> Option<Self> {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
         let entries = rows * cols;
         let limit = entries.min((entries / NEWTON_DENSITY).max(NEWTON_SMALL_ENTRIES));
         let limit = limit.min(limit_bytes / (2 * (size_of::<u32>() + size_of::<T>())));
-        Self {
-            kept: KeptRows::new(problem, limit),
-            tried: KeptRows::new(problem, limit),
+        Some(Self {
+            kept: KeptRows::new(problem, limit)?,
+            tried: KeptRows::new(problem, limit)?,
             column_thresholds: vec![T::zero(); padded(cols)],
             diagonal: vec![0.0; cols],
             gradients: ConjugateGradients::new(cols),
             components: Components::new(problem),
             mu: 1.0,
             divisor: 1.0,
-            rest: NEWTON_REST,
             has_moved: false,
-        }
+        })
     }
 
     /// Returns the share of a row and of a column that may be dropped at this error.
     fn dropped(&self, error: f64) -> f64 {
-        let [least, most] = NEWTON_DROPPED;
-        error.clamp(least, most) / self.divisor
+        dropped(error) / self.divisor
     }
 
     /// Solves the model at the kept entries. Returns `<b - c, y>` and `<y, S y>`.
@@ -139,19 +142,24 @@ impl<T: Real> Solver<'_, T> {
         errors: &mut Errors,
         on_iteration: &mut OnIteration<'_>,
     ) -> Result<Option<End>, Error> {
-        let Some(mut newton) = self.newton.take() else { return Ok(None) };
+        let Some(mut newton) = self.newton.newton.take() else { return Ok(None) };
         let Self { settings, problem, potentials, domain, ranks, .. } = self;
         domain.leave_scaling(settings, problem, potentials, ranks);
         newton.has_moved = false;
         let end = self.run_newton(&mut newton, (tolerance, limit), errors, on_iteration);
-        newton.rest = if newton.has_moved { NEWTON_REST } else { newton.rest.saturating_mul(2) };
-        self.newton_wait = newton.rest;
-        self.newton = Some(newton);
+        if matches!(end, Ok(Some(End::Converged))) {
+            // The error says little about what the components of the kept entries exchange. A step
+            // of one of them makes it right, if there are two.
+            newton.components.largest_excess(&newton.kept, &self.problem);
+            let is_split = newton.components.first_block(&self.problem, self.block_step.moved_mut());
+            self.has_drifted = newton.kept.is_whole && is_split;
+        }
+        self.newton.end_attempt(newton.has_moved, self.iterations);
+        self.newton.newton = Some(newton);
         // The next iteration of Sinkhorn reports the error of the rows, which are right.
         self.is_first = true;
         self.relaxation.restart_window();
         self.block_step.observe_from(&self.potentials);
-        self.has_drifted &= !matches!(end, Ok(Some(End::Converged)));
         end
     }
 

@@ -49,6 +49,9 @@ pub(super) struct AdaptiveRelaxation {
     window: usize,
     /// Whether the factor has changed and the next window shows a disturbed rate.
     is_settling: bool,
+    /// The rate under the best factor, if the last window that shows the rate without
+    /// over-relaxation is right; 0 before there is one.
+    pub(super) best_rate: f64,
 }
 
 impl AdaptiveRelaxation {
@@ -62,6 +65,7 @@ impl AdaptiveRelaxation {
             window_error: f64::INFINITY,
             window: 0,
             is_settling: false,
+            best_rate: 0.0,
         }
     }
 
@@ -108,7 +112,7 @@ impl AdaptiveRelaxation {
     }
 
     /// As [`best_factor`](Self::best_factor), after a window of undisturbed iterations.
-    fn factor_after(&self, w: f64, rate: f64) -> f64 {
+    fn factor_after(&mut self, w: f64, rate: f64) -> f64 {
         if rate >= 1.0 {
             return if w > 1.04 { 1.0 + 0.5 * (w - 1.0) } else { 1.0 };
         }
@@ -117,6 +121,7 @@ impl AdaptiveRelaxation {
         }
         let rate_1 = (rate + w - 1.0).powi(2) / (w * w * rate);
         let best = 2.0 / (1.0 + (1.0 - rate_1.min(1.0)).sqrt());
+        self.best_rate = best - 1.0;
         best.min(2.0 - 3.0 / (self.iterations as f64).max(8.0)).max(1.0)
     }
 }

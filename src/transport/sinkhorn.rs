@@ -28,8 +28,9 @@ use core::ops::ControlFlow;
 ///
 /// `Sinkhorn::new(epsilon)` needs no other setting. The solver chooses the factor of
 /// over-relaxation from the rate of convergence that it measures. It moves blocks of potentials
-/// that drift against each other, and solves with larger epsilons first if that pays: see
-/// [`OverRelaxation`] and [`EpsilonScaling`].
+/// that drift against each other, solves with larger epsilons first if that pays, and takes steps
+/// of Newton's method if iterations would take longer: see [`OverRelaxation`], [`EpsilonScaling`]
+/// and [`Method`].
 ///
 /// ```
 /// use mantex::{MatRef, Sinkhorn};
@@ -51,7 +52,8 @@ use core::ops::ControlFlow;
 /// error is within the tolerance. The last three also take one exponential per entry. Besides the
 /// input, the solver holds about `15 (n + m)` numbers. A Gibbs matrix is `n m` more, with rows
 /// filled up to cache lines. A copy of the costs, if there is one ([Accuracy](Self#accuracy)), is
-/// `n m` more, too. The plan is never stored.
+/// `n m` more, too. Newton's method, if it is used, holds up to half of the entries of the plan
+/// with their columns. The whole plan is never stored.
 ///
 /// # Accuracy
 /// For both element types, potentials are `f64`, and sums are continued in `f64`. With `f32` costs,
@@ -134,14 +136,15 @@ impl Sinkhorn {
         }
     }
 
-    /// Sets the domain in which the solver iterates, or Newton's method. Default [`Method::Auto`].
+    /// Sets the domain in which the solver iterates, and whether Newton's method follows. Default
+    /// [`Method::Auto`].
     pub fn method(self, method: Method) -> Self {
         Self { method, ..self }
     }
 
     /// Sets the largest size in bytes of a Gibbs matrix with [`Method::Auto`] and
-    /// [`Method::Newton`], and of the entries that [`Method::Newton`] keeps. The Gibbs matrix is
-    /// about as large as the cost matrix. Default 1 GiB.
+    /// [`Method::Newton`], and, apart from it, of the entries that Newton's method keeps. The Gibbs
+    /// matrix is about as large as the cost matrix. Default 1 GiB.
     pub fn memory_limit(self, bytes: usize) -> Self {
         Self { memory_limit: bytes, ..self }
     }
@@ -167,7 +170,7 @@ impl Sinkhorn {
 
     /// Sets the largest number of iterations. An iteration is one update of f and one of g; a step
     /// of drifting blocks, which reads the cost matrix once, counts as one, and so does each read
-    /// of it by [`Method::Newton`]. A look that leads to no step does not count. Default 1000. With
+    /// of it by Newton's method. A look that leads to no step does not count. Default 1000. With
     /// 0, the result has the potentials of the start.
     pub fn max_iterations(self, n: usize) -> Self {
         Self { max_iterations: n, ..self }
@@ -205,7 +208,7 @@ impl Sinkhorn {
     /// - Special values: as [above](Self#special-values).
     /// - Errors: as listed below.
     /// - Cost and source: per iteration, one read of the cost matrix and one exponential per entry,
-    ///   or one read of a Gibbs matrix ([`Method`]); Cuturi 2013, Schmitzer 2019.
+    ///   or one read of a Gibbs matrix ([`Method`]); Cuturi 2013, Schmitzer 2019, Tang et al. 2024.
     ///
     /// ```
     /// use mantex::{MatRef, Sinkhorn};

@@ -4,7 +4,7 @@ use super::block_step::{BlockStep, Drift};
 use super::convergence::{Errors, OnIteration, Progress, Smallest};
 use super::domain::{Domain, Method};
 use super::epsilon_scaling::{EpsilonScaling, cost_range};
-use super::newton::Newton;
+use super::newton_turn::NewtonTurn;
 use super::over_relaxation::AdaptiveRelaxation;
 use super::ranks::Ranks;
 use super::row_pass;
@@ -16,8 +16,8 @@ use super::workspace::Memory;
 use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::tuning::{
     AUTO_EPSILON_FACTOR, BREAK_EVEN_ITERATIONS, FEW_ITERATIONS, INITIAL_LOG_ITERATIONS, MAX_MIN_LOG_ITERATIONS,
-    MAX_STAGE_ITERATIONS, NEWTON_START_ERROR, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES, STAGE_TOLERANCE,
-    STAGNATION_ITERATIONS, STAGNATION_MEASUREMENTS,
+    MAX_STAGE_ITERATIONS, SCHEDULE_ERRORS, SCHEDULE_PATIENCE, SCHEDULE_RANGES, STAGE_TOLERANCE, STAGNATION_ITERATIONS,
+    STAGNATION_MEASUREMENTS,
 };
 use crate::kernels::transport::{PlanSummary, Problem};
 use crate::real::Element;
@@ -85,10 +85,8 @@ pub(super) struct Solver<'a, T: Real> {
     is_infeasible: bool,
     /// Whether blocks have drifted, so that the last digits of what they exchange may be missing.
     pub(super) has_drifted: bool,
-    /// Newton's method, if it is chosen and there are no other ranks.
-    pub(super) newton: Option<Newton<T>>,
-    /// The number of iterations before Newton's method is tried.
-    pub(super) newton_wait: usize,
+    /// Newton's method, and when it is tried.
+    pub(super) newton: NewtonTurn<T>,
     /// The ranks that hold the other rows.
     pub(super) ranks: Ranks<'a>,
 }
@@ -103,8 +101,7 @@ impl<'a, T: Real> Solver<'a, T> {
     ) -> Result<Self, Error> {
         let is_scaling = settings.method == Method::Scaling;
         potentials.exchange_max_abs(&mut ranks);
-        let newton =
-            (settings.method == Method::Newton && ranks.is_one()).then(|| Newton::new(&problem, settings.memory_limit));
+        let newton = NewtonTurn::new(settings, &problem, ranks.is_one());
         let solver = Self {
             settings,
             measured_potentials: potentials.clone(),
@@ -125,7 +122,6 @@ impl<'a, T: Real> Solver<'a, T> {
             is_infeasible: false,
             has_drifted: false,
             newton,
-            newton_wait: 0,
             ranks,
         };
         solver.check_potentials()?;
@@ -215,7 +211,7 @@ impl<'a, T: Real> Solver<'a, T> {
                 }
                 continue;
             }
-            self.newton_wait = self.newton_wait.saturating_sub(1);
+            self.newton.count_iteration();
             if self.should_enter_scaling(errors.last, tolerance, limit - self.iterations) {
                 let Self { settings, problem, potentials, memory, domain, .. } = self;
                 domain.enter_scaling(settings, problem, potentials, memory);
@@ -239,6 +235,7 @@ impl<'a, T: Real> Solver<'a, T> {
                 if is_slow && self.may_schedule && self.needs_schedule(self.iterations - start, errors.last[1]) {
                     return Ok(End::Slow);
                 }
+                self.choose_newton(errors.to_come(tolerance, self.relaxation.best_rate), errors.last[1]);
                 if let Domain::Log { .. } = self.domain {
                     self.potentials.center(self.problem.b);
                     self.potentials.exchange_max_abs(&mut self.ranks);
@@ -263,14 +260,6 @@ impl<'a, T: Real> Solver<'a, T> {
             }
         }
         Ok(End::Because(Status::IterationLimit))
-    }
-
-    /// Returns whether Newton's method should be tried after an iteration that reported this error.
-    fn should_try_newton(&self, error: f64) -> bool {
-        self.newton.is_some()
-            && self.newton_wait == 0
-            && error <= NEWTON_START_ERROR
-            && self.problem.eta == eta(self.settings.epsilon)
     }
 
     /// Returns the range of the costs.

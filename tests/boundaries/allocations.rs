@@ -22,15 +22,19 @@ use std::cell::Cell;
 for_both_types! {
     nothing_is_allocated
     sinkhorn_iterations_do_not_allocate
+    newtons_memory_is_allocated_once_if_at_all
+    solves_go_on_without_large_memory
     batch_iterations_do_not_allocate
     medoids_swaps_do_not_allocate
 }
 
-/// The system's allocator, which counts the calling thread's allocations.
+/// The system's allocator, which counts the calling thread's allocations, and has no memory for its
+/// large ones while a test says so.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static LARGEST_BYTES: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 // SAFETY: both functions are those of the system's allocator; the counter neither allocates nor
@@ -38,6 +42,9 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        if layout.size() > LARGEST_BYTES.get() {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise is the same.
         unsafe { System.alloc(layout) }
     }
@@ -101,6 +108,52 @@ fn sinkhorn_iterations_do_not_allocate<T: Float>() {
             count
         });
         assert!(few > 0 && few == many, "{}/{isa}/{method:?}: {few}, then {many}", T::NAME);
+    }
+}
+
+/// The default allocates the memory of Newton's method when it chooses it, which an easy problem
+/// does not need.
+fn newtons_memory_is_allocated_once_if_at_all<T: Float>() {
+    let (n, m) = (60, 60);
+    let [cost, a, b] = problem::<T>(n, m, 0);
+    let cost = MatRef::new(&cost, n, m).expect("it fits");
+    for isa in isas() {
+        let solve = |solver: &Sinkhorn, most: usize| {
+            let solver = solver.clone().isa(isa).max_iterations(most);
+            let (count, transport) = allocations(|| solver.solve(cost, &a, &b).expect("a good problem"));
+            (count, transport.iterations(), transport.converged())
+        };
+        let easy = Sinkhorn::new(0.1);
+        let (few, (many, iterations, converged)) = (solve(&easy, 1).0, solve(&easy, 1000));
+        assert!(converged && few == many, "{}/{isa}: {few}, then {many} in {iterations}", T::NAME);
+        // So many iterations that even a schedule of epsilons would be paid for.
+        let slow = Sinkhorn::new(1e-3).tolerance(if T::NAME == "f32" { 2e-6 } else { 1e-12 });
+        let (all, iterations, converged) = solve(&slow, 20_000);
+        assert!(converged && all >= many + 10, "{}/{isa}: {many}, then {all} in {iterations}", T::NAME);
+        let (last, ..) = solve(&slow, iterations - 1);
+        assert_eq!(last, all, "{}/{isa}: {iterations}", T::NAME);
+    }
+}
+
+/// Without memory for a Gibbs matrix or for kept entries, all methods iterate in the log domain.
+fn solves_go_on_without_large_memory<T: Float>() {
+    let (n, m) = (120, 120);
+    let [cost, a, b] = problem::<T>(n, m, 0);
+    let cost = MatRef::new(&cost, n, m).expect("it fits");
+    for isa in isas() {
+        let solver = Sinkhorn::new(2e-3).tolerance(if T::NAME == "f32" { 2e-6 } else { 1e-10 }).isa(isa);
+        let solve = |method| solver.clone().method(method).max_iterations(20_000).solve(cost, &a, &b);
+        let expected = solve(METHODS[0]).expect("a good problem");
+        assert!(expected.converged(), "{}/{isa}", T::NAME);
+        for method in METHODS {
+            LARGEST_BYTES.set(40_000);
+            let found = solve(method);
+            LARGEST_BYTES.set(usize::MAX);
+            let found = found.expect("a good problem");
+            let what = format!("{}/{isa}/{method:?}", T::NAME);
+            assert_eq!((found.f(), found.g()), (expected.f(), expected.g()), "{what}");
+            assert_eq!(found.iterations(), expected.iterations(), "{what}");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 for_both_types! {
     solves_have_the_bits_of_one_thread
     hard_problems_have_the_bits_of_one_thread
+    newtons_steps_have_the_bits_of_one_thread
     several_waves_have_the_bits_of_one_thread
     progress_has_the_bits_of_one_thread
     errors_are_those_of_one_thread
@@ -138,6 +139,17 @@ fn hard_problems_have_the_bits_of_one_thread<T: Float>() {
     // A start from other potentials.
     let problem = plain();
     problem.compare(&solver.warm_start(vec![0.25; n], vec![-0.125; m]));
+}
+
+/// The default chooses Newton's method with several threads where it does with one.
+fn newtons_steps_have_the_bits_of_one_thread<T: Float>() {
+    let problem = Problem::<T>::new(210, 140);
+    let tolerance = if T::NAME == "f32" { 2e-6 } else { 1e-12 };
+    let solver = Sinkhorn::new(2e-3).tolerance(tolerance).max_iterations(5000);
+    let iterations = |method| problem.solve(&solver.clone().method(method)).expect("good input").iterations();
+    let (auto, log) = (iterations(Method::Auto), iterations(Method::Log));
+    assert!(3 * auto < 2 * log, "{auto} and {log}");
+    problem.compare(&solver);
 }
 
 fn several_waves_have_the_bits_of_one_thread<T: Float>() {

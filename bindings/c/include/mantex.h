@@ -140,7 +140,8 @@ enum mantex_method
   : int32_t
 #endif // __cplusplus
  {
-    /// In the log domain at first, then by scaling if that pays and fits memory_limit_bytes.
+    /// In the log domain at first, then by scaling if that pays and fits memory_limit_bytes, then
+    /// by steps of Newton's method if iterations promise to take longer.
     MANTEX_METHOD_AUTO = 0,
     /// In the log domain: one exponential per entry and iteration, no memory of the costs' size.
     MANTEX_METHOD_LOG = 1,
@@ -389,8 +390,8 @@ typedef struct mantex_sinkhorn_options {
     double tolerance;
     /// The largest number of iterations, each an update of f and of g. Initially 1000.
     size_t max_iterations;
-    /// The most memory for a Gibbs matrix of MANTEX_METHOD_AUTO, and for the entries that
-    /// MANTEX_METHOD_NEWTON keeps. Initially 2^30.
+    /// The largest Gibbs matrix that MANTEX_METHOD_AUTO may allocate, and the most memory for the
+    /// entries of the plan that Newton's method keeps. Initially 2^30.
     size_t memory_limit_bytes;
     /// How the solver iterates. Initially MANTEX_METHOD_AUTO.
     mantex_method method;

@@ -15,7 +15,8 @@ use std::ptr::null;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum mantex_method {
-    /// In the log domain at first, then by scaling if that pays and fits memory_limit_bytes.
+    /// In the log domain at first, then by scaling if that pays and fits memory_limit_bytes, then
+    /// by steps of Newton's method if iterations promise to take longer.
     MANTEX_METHOD_AUTO = 0,
     /// In the log domain: one exponential per entry and iteration, no memory of the costs' size.
     MANTEX_METHOD_LOG = 1,
@@ -95,8 +96,8 @@ pub struct mantex_sinkhorn_options {
     pub tolerance: f64,
     /// The largest number of iterations, each an update of f and of g. Initially 1000.
     pub max_iterations: usize,
-    /// The most memory for a Gibbs matrix of MANTEX_METHOD_AUTO, and for the entries that
-    /// MANTEX_METHOD_NEWTON keeps. Initially 2^30.
+    /// The largest Gibbs matrix that MANTEX_METHOD_AUTO may allocate, and the most memory for the
+    /// entries of the plan that Newton's method keeps. Initially 2^30.
     pub memory_limit_bytes: usize,
     /// How the solver iterates. Initially MANTEX_METHOD_AUTO.
     pub method: MaybeUninit<mantex_method>,

@@ -1,5 +1,6 @@
 //! Optimal transport against a textbook log-domain iteration in `f64`, on every instruction set.
 
+mod automatic;
 mod batch;
 mod batch_errors;
 mod convergence;

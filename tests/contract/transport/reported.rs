@@ -8,7 +8,7 @@ use crate::support::{
     isas::{isas, small_cases},
 };
 use mantex::Sinkhorn;
-use mantex::transport::{EpsilonScaling, OverRelaxation, Status, Transport};
+use mantex::transport::{EpsilonScaling, Method, OverRelaxation, Status, Transport};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -122,8 +122,8 @@ fn two_equal_halves<T: Num>() {
     let cost: [&[f64]; 2] = [&[2.0, 1.0], &[1.0, 1.0]];
     for (epsilon, expected, entry) in [(0.1, 1.00334642546, 0.00334642546), (0.01, 1.0, 9.64374923982e-23)] {
         let case = case::<T>(&cost, (&[0.5; 2], &[0.5; 2]), epsilon);
-        for isa in isas() {
-            let solver = Sinkhorn::new(case.epsilon).isa(isa);
+        for (isa, method) in isas().into_iter().flat_map(|isa| [(isa, Method::Auto), (isa, Method::Newton)]) {
+            let solver = Sinkhorn::new(case.epsilon).isa(isa).method(method);
             let transport = solved(&case, &solver);
             assert_cost(&case, &transport, 2.0, expected);
             let tolerance = if size_of::<T>() == 4 { 1e-6 } else { 1e-12 };
@@ -131,7 +131,7 @@ fn two_equal_halves<T: Num>() {
             for (transport, allowed) in [(transport, 1e-3), (longer, 1e-9 + 20.0 * tolerance + 100.0 * T::ENTRY)] {
                 let plan = case.plan(&transport);
                 for p in [plan[0], plan[3]] {
-                    assert!((p / entry).ln().abs() <= allowed, "{isa} {epsilon}: {p:e}, not {entry:e}");
+                    assert!((p / entry).ln().abs() <= allowed, "{isa} {method} {epsilon}: {p:e}, not {entry:e}");
                 }
             }
         }
