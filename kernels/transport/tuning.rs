@@ -201,9 +201,9 @@ pub(crate) const NEWTON_CG_STEPS: usize = 300;
 pub(crate) const NEWTON_REST: usize = 10;
 
 /// The time of Newton's method without its conjugate gradients, in iterations of the log domain:
-/// about 8 reads, each of which takes twice as long, and the allocation. On Zen 4, with f32 and
-/// f64 (2026-11-28): with 25 and a [`NEWTON_ENTRY_TIME`] of 5, no problem of 50 to 1000 rows takes
-/// longer than by iterations alone; with 18 and 3, more problems gain, and the largest loss is 5%.
+/// about 8 reads, each of which takes twice as long, and the allocation. On Zen 4 (2026-11-28, two
+/// versions in one process), 83 solves of 50 to 1000 rows take 0.08 to 1.10 of the time by
+/// iterations alone; with 25 and a [`NEWTON_ENTRY_TIME`] of 5, fewer of them gain.
 pub(crate) const NEWTON_READS: f64 = 20.0;
 
 /// The time of a step of conjugate gradients per kept entry, relative to that of an iteration of
