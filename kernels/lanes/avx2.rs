@@ -71,7 +71,7 @@ impl Lanes<f32> for V3 {
         min(a, b) = self.avx._mm256_min_ps(a, b);
         lt(a, b) -> Mask = self.avx._mm256_cmp_ps::<_CMP_LT_OQ>(a, b);
         select(m: Mask, a, b) = self.avx._mm256_blendv_ps(b, a, m);
-        count(m: Mask) -> usize = self.avx._mm256_movemask_ps(m).count_ones() as usize;
+        bits(m: Mask) -> u64 = u64::from(self.avx._mm256_movemask_ps(m) as u32);
         masked_add(m: Mask, a, b) = self.avx._mm256_add_ps(a, self.avx._mm256_and_ps(m, b));
         masked_add_fma(m: Mask, a, b, one) = self.fma._mm256_fmadd_ps(self.avx._mm256_and_ps(m, b), one, a);
     }
@@ -235,7 +235,7 @@ impl Lanes<f64> for V3 {
         min(a, b) = self.avx._mm256_min_pd(a, b);
         lt(a, b) -> Mask = self.avx._mm256_cmp_pd::<_CMP_LT_OQ>(a, b);
         select(m: Mask, a, b) = self.avx._mm256_blendv_pd(b, a, m);
-        count(m: Mask) -> usize = self.avx._mm256_movemask_pd(m).count_ones() as usize;
+        bits(m: Mask) -> u64 = u64::from(self.avx._mm256_movemask_pd(m) as u32);
         masked_add(m: Mask, a, b) = self.avx._mm256_add_pd(a, self.avx._mm256_and_pd(m, b));
         masked_add_fma(m: Mask, a, b, one) = self.fma._mm256_fmadd_pd(self.avx._mm256_and_pd(m, b), one, a);
     }

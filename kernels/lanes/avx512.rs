@@ -67,7 +67,7 @@ impl Lanes<f32> for V4 {
         min(a, b) = self.avx512f._mm512_min_round_ps::<_MM_FROUND_NO_EXC>(a, b);
         lt(a, b) -> Mask = self.avx512f._mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b);
         select(m: Mask, a, b) = self.avx512f._mm512_mask_blend_ps(m, b, a);
-        count(m: Mask) -> usize = m.count_ones() as usize;
+        bits(m: Mask) -> u64 = u64::from(m);
         masked_add(m: Mask, a, b) = self.avx512f._mm512_mask_add_ps(a, m, a, b);
         masked_add_fma(m: Mask, a, b, one) = self.avx512f._mm512_mask3_fmadd_ps(b, one, a, m);
         keep_last(v, n: usize) = self.avx512f._mm512_maskz_mov_ps(!first(16 - n.min(16)), v);
@@ -209,7 +209,7 @@ impl Lanes<f64> for V4 {
         min(a, b) = self.avx512f._mm512_min_round_pd::<_MM_FROUND_NO_EXC>(a, b);
         lt(a, b) -> Mask = self.avx512f._mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b);
         select(m: Mask, a, b) = self.avx512f._mm512_mask_blend_pd(m, b, a);
-        count(m: Mask) -> usize = m.count_ones() as usize;
+        bits(m: Mask) -> u64 = u64::from(m);
         masked_add(m: Mask, a, b) = self.avx512f._mm512_mask_add_pd(a, m, a, b);
         masked_add_fma(m: Mask, a, b, one) = self.avx512f._mm512_mask3_fmadd_pd(b, one, a, m);
         keep_last(v, n: usize) = self.avx512f._mm512_maskz_mov_pd(!first(8 - n.min(8)) as u8, v);

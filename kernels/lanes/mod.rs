@@ -280,8 +280,13 @@ pub(crate) trait Lanes<T: Float>: InstructionSet {
     fn lt(self, a: Self::V, b: Self::V) -> Self::Mask;
     /// `if m { a } else { b }`.
     fn select(self, m: Self::Mask, a: Self::V, b: Self::V) -> Self::V;
+    /// One bit per lane, the lowest for the first one.
+    fn bits(self, m: Self::Mask) -> u64;
     /// The number of true lanes.
-    fn count(self, m: Self::Mask) -> usize;
+    #[inline(always)]
+    fn count(self, m: Self::Mask) -> usize {
+        self.bits(m).count_ones() as usize
+    }
     /// One bit for each of the first 64 elements, the lowest for the first one: whether it is below
     /// that of `b`. Panics if there are fewer. Only AVX2 with `f32` has a faster way than this one.
     #[inline(always)]
@@ -369,4 +374,22 @@ pub(crate) trait IndexLanes<T: Float>: Lanes<T> {
     /// Writes `first + lane` for every set lane, in order, to the front of `out` and returns their
     /// number. The rest of the first `N` elements is overwritten; panics if `out` has fewer.
     fn compress_indices(self, m: Self::Mask, first: u32, out: &mut [u32]) -> usize;
+}
+
+/// Writes `first + bit` for every set bit, in order, to the front of `out`, and returns their
+/// number. At least four elements are overwritten, and at most four past the last one listed.
+#[allow(dead_code)] // Softmax does not use it.
+#[inline(always)]
+pub(crate) fn list_bits(bits: u64, first: u32, out: &mut [u32]) -> usize {
+    let (count, mut rest) = (bits.count_ones() as usize, bits);
+    let mut listed = 0;
+    // Four at a time, because a branch per bit would be mispredicted.
+    while listed == 0 || listed < count {
+        for index in &mut out[listed..listed + 4] {
+            *index = first.wrapping_add(rest.trailing_zeros());
+            rest &= rest.wrapping_sub(1);
+        }
+        listed += 4;
+    }
+    count
 }

@@ -44,6 +44,8 @@ impl Lanes<f32> for Neon {
         min(a, b) = self.neon.vbslq_f32(self.neon.vcltq_f32(a, b), a, b);
         lt(a, b) -> Mask = self.neon.vcltq_f32(a, b);
         select(m: Mask, a, b) = self.neon.vbslq_f32(m, a, b);
+        bits(m: Mask) -> u64 =
+            u64::from(self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8]))));
         count(m: Mask) -> usize = self.neon.vaddvq_u32(self.neon.vshrq_n_u32::<31>(m)) as usize;
     }
 
@@ -145,7 +147,7 @@ impl IndexLanes<f32> for Neon {
     }
     #[inline(always)]
     fn compress_indices(self, m: uint32x4_t, first: u32, out: &mut [u32]) -> usize {
-        let mask = self.neon.vaddvq_u32(self.neon.vandq_u32(m, bytemuck::cast([1_u32, 2, 4, 8])));
+        let mask = Lanes::<f32>::bits(self, m);
         let lanes = self.neon.vcreate_u8(SET_LANES[mask as usize & 15]);
         let lanes = self.neon.vmovl_u16(self.neon.vget_low_u16(self.neon.vmovl_u8(lanes)));
         IndexLanes::<f32>::store_index(self, out, self.neon.vaddq_u32(lanes, self.neon.vdupq_n_u32(first)));
@@ -175,6 +177,7 @@ impl Lanes<f64> for Neon {
         min(a, b) = self.neon.vbslq_f64(self.neon.vcltq_f64(a, b), a, b);
         lt(a, b) -> Mask = self.neon.vcltq_f64(a, b);
         select(m: Mask, a, b) = self.neon.vbslq_f64(m, a, b);
+        bits(m: Mask) -> u64 = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
         count(m: Mask) -> usize = self.neon.vaddvq_u64(self.neon.vshrq_n_u64::<63>(m)) as usize;
         reduce_sum(v) -> f64 = self.neon.vaddvq_f64(v);
     }
@@ -269,7 +272,7 @@ impl IndexLanes<f64> for Neon {
     }
     #[inline(always)]
     fn compress_indices(self, m: uint64x2_t, first: u32, out: &mut [u32]) -> usize {
-        let mask = self.neon.vaddvq_u64(self.neon.vandq_u64(m, bytemuck::cast([1_u64, 2])));
+        let mask = Lanes::<f64>::bits(self, m);
         out[..2].copy_from_slice(&[first + u32::from(mask == 2), first + 1]);
         mask.count_ones() as usize
     }

@@ -21,6 +21,7 @@ macro_rules! ops {
     (@type f32) => { f32 };
     (@type f64) => { f64 };
     (@type u32) => { u32 };
+    (@type u64) => { u64 };
     (@type usize) => { usize };
     (@type $ty:ident) => { Self::$ty };
 }

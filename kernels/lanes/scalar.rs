@@ -52,7 +52,7 @@ macro_rules! scalar_lanes {
                 min(a, b) = if a < b { a } else { b };
                 lt(a, b) -> bool = a < b;
                 select(m: bool, a, b) = if m { a } else { b };
-                count(m: bool) -> usize = usize::from(m);
+                bits(m: bool) -> u64 = u64::from(m);
                 keep_last(v, _n: usize) = v;
                 reduce_sum(v) -> f64 = v.to_f64();
             }

@@ -9,7 +9,7 @@
 use super::tuning::{BLOCK_OBJECTS, CLUSTERS_PER_HIT, MAX_LISTED_HITS, PREFETCH_BYTES, SCAN_ROWS, lists_words};
 use super::validation::are_blocks_valid;
 use super::{InvalidDissimilarity, NearestRef, load_rows};
-use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES, out_of_line};
+use crate::kernels::lanes::{Float, IndexLanes, MAX_LANES, list_bits, out_of_line};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -90,23 +90,6 @@ impl Hits {
 #[inline(always)]
 fn row_and_cluster<T, const R: usize>(hit: u32, near: &NearestRef<'_, T>) -> (usize, usize) {
     ((hit >> ROW_SHIFT) as usize % R, near.n1[(hit & ((1 << ROW_SHIFT) - 1)) as usize] as usize)
-}
-
-/// Lists the hits of 64 objects, one bit each in `word`, from the object `first` on. Returns their
-/// number; at least four elements of `list` are overwritten, and at most four past the last hit.
-#[inline(always)]
-fn list_bits(word: u64, first: u32, list: &mut [u32]) -> usize {
-    let (count, mut rest) = (word.count_ones() as usize, word);
-    let mut listed = 0;
-    // Four at a time, because a branch per hit would be mispredicted.
-    while listed == 0 || listed < count {
-        for hit in &mut list[listed..listed + 4] {
-            *hit = first.wrapping_add(rest.trailing_zeros());
-            rest &= rest.wrapping_sub(1);
-        }
-        listed += 4;
-    }
-    count
 }
 
 /// Adds hits to A of each row in `a` and to T in `t`.

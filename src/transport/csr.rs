@@ -1,11 +1,11 @@
 //! The large entries of a plan as compressed sparse rows.
 
-use super::row_pass::sparse_rows;
 use super::solution::Transport;
 use super::workspace::Memory;
+use crate::kernels::transport::potentials::SplitColumns;
 use crate::kernels::transport::sparse_rows::{EntryUnit, SparseRows};
-use crate::kernels::transport::tuning::{MIN_CSR_ENTRIES, MIN_PLAN_ROWS};
-use crate::kernels::transport::{Problem, padded};
+use crate::kernels::transport::tuning::{BLOCK_ROWS, MIN_CSR_ENTRIES, MIN_PLAN_ROWS};
+use crate::kernels::transport::{Problem, Workspace, padded};
 use crate::real::Element;
 use crate::{Error, MatRef, Real};
 use alloc::vec;
@@ -80,19 +80,32 @@ impl<T: Real> Transport<T> {
         let mut memory = Memory::new(block_rows, problem.cost);
         let column_thresholds = vec![T::infinity(); padded_cols];
         let mut row_ends = vec![0; block_rows];
-        let (mut columns, mut values) = (vec![0; block_rows * padded_cols], vec![T::zero(); block_rows * padded_cols]);
+        let Workspace { column_scratch, g_low, g_factors, mut band, .. } = memory.workspace();
+        let potentials = self.potentials.as_ref();
+        T::split_columns(self.road, potentials, [column_scratch, g_low, g_factors]);
+        let split = SplitColumns { high: column_scratch, low: g_low, factors: g_factors };
+        // A quarter of the entries, in one block of many, is already too much for compressed rows.
+        let share = if block_rows < support.len() { block_rows.div_ceil(4) } else { block_rows };
+        let room = (share + BLOCK_ROWS) * padded_cols;
+        let (mut columns, mut values) = (vec![0; room], vec![T::zero(); room]);
         for first in (0..support.len()).step_by(block_rows) {
             let block = first..support.len().min(first + block_rows);
-            let mut to = SparseRows {
-                unit: EntryUnit::Mass,
-                threshold,
-                column_thresholds: &column_thresholds,
-                row_ends: &mut row_ends,
-                columns: &mut columns,
-                values: &mut values,
-            };
-            let potentials = self.potentials.as_ref().rows(block.clone());
-            sparse_rows(self.road, &problem.rows(block.clone()), potentials, &mut memory, &mut to);
+            let (problem, potentials) = (problem.rows(block.clone()), potentials.rows(block.clone()));
+            loop {
+                let mut to = SparseRows {
+                    unit: EntryUnit::Mass,
+                    threshold,
+                    column_thresholds: &column_thresholds,
+                    row_ends: &mut row_ends,
+                    columns: &mut columns,
+                    values: &mut values,
+                };
+                if T::sparse_rows(self.road, &problem, potentials, split, &mut band, &mut to) {
+                    break;
+                }
+                columns.resize((block_rows + BLOCK_ROWS) * padded_cols, 0);
+                values.resize(columns.len(), T::zero());
+            }
             for (&row, &end) in support[block.clone()].iter().zip(&row_ends) {
                 // Rows without mass are empty.
                 plan.row_pointers.resize(row + 1, *plan.row_pointers.last().unwrap_or(&0));

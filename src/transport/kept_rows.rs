@@ -29,11 +29,11 @@ pub(super) struct KeptRows<T> {
 }
 
 impl<T: Real> KeptRows<T> {
-    /// Returns the memory for at most `limit` entries, and for one more row. Returns `None` if
-    /// there is not enough.
+    /// Returns the memory for at most `limit` entries, and for one more block of rows. Returns
+    /// `None` if there is not enough.
     pub(super) fn new(problem: &Problem<'_, T>, limit: usize) -> Option<Self> {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
-        let len = limit + padded(cols);
+        let len = limit + BLOCK_ROWS * padded(cols);
         Some(Self {
             row_ends: vec![0; rows],
             columns: AlignedVec::try_zeros(len)?,

@@ -47,9 +47,13 @@ fn the_plan_checks_its_arguments_first() {
 }
 
 fn rows_and_entries_are_those_of_the_plan<T: Num>() {
-    // One block of rows or several, with rows without mass at their edges.
-    let shapes: &[(usize, usize)] =
-        if small_cases() { &[(7, 5), (18, 700)] } else { &[(1, 1), (7, 5), (1500, 3), (18, 700), (200, 400)] };
+    // One block of rows or several, with rows without mass at their edges; words of 64 columns and
+    // a part of one.
+    let shapes: &[(usize, usize)] = if small_cases() {
+        &[(7, 5), (6, 131), (18, 700)]
+    } else {
+        &[(1, 1), (7, 5), (1500, 3), (9, 64), (6, 131), (18, 700), (200, 400)]
+    };
     for &(n, m) in shapes {
         let case = Case::<T>::random(n, m, 0.05, 91);
         let case = if n > 1 { case.with_zeros().with_forbidden() } else { case };
