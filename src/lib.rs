@@ -34,7 +34,8 @@
 //! # Entropic optimal transport
 //! The builder [`Sinkhorn`] solves one problem, or many problems on one cost matrix side by side
 //! ([`Sinkhorn::solve_batch`]). An iteration reads one matrix once. [`transport`] has its options
-//! and results.
+//! and results. With the feature `sparse-transport`, `SparseTransport` solves with quadratic
+//! regularization instead: most entries of its plans are exactly 0.
 #![cfg_attr(feature = "transport", doc = "```")]
 #![cfg_attr(not(feature = "transport"), doc = "```ignore")]
 //! use mantex::{MatRef, Sinkhorn};
@@ -142,6 +143,7 @@
 //! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `alloc` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA`; turns `alloc` on |
 //! | `alloc` | yes | a heap, which the solvers need |
+//! | `sparse-transport` | no | `SparseTransport`: quadratic regularization, few entries per row; turns `transport` on |
 //! | `ndarray` | no | views of the matrices of ndarray 0.17 |
 //! | `faer` | no | views of the matrices of faer 0.24 |
 //! | `nalgebra` | no | views of the matrices of nalgebra 0.35 |
@@ -229,6 +231,8 @@ pub use reduce::{OneProcess, Reduce};
 pub use softmax::*;
 #[cfg(feature = "transport")]
 pub use transport::Sinkhorn;
+#[cfg(feature = "sparse-transport")]
+pub use transport::SparseTransport;
 
 /// The README's examples are tests.
 #[cfg(all(doctest, feature = "softmax", feature = "transport", feature = "medoids"))]

@@ -26,6 +26,7 @@
 //! | [`ScaledGibbs`] | a stored K and the scalings of its rows and columns |
 //! | [`SparseRows`] | the large entries of the plan |
 //! | [`GibbsBlocks`], [`LaneArrays`] | a stored K and many problems on it, one per lane |
+//! | `ScoreRows`, `ScoreLists` | the large `g_j - C_ij`, for sparse transport |
 //!
 //! [`PotentialsRef`]: potentials::PotentialsRef
 //! [`PotentialsMut`]: potentials::PotentialsMut
@@ -68,6 +69,8 @@ pub(crate) mod gibbs;
 pub(crate) mod objective;
 pub(crate) mod plan;
 pub(crate) mod potentials;
+#[cfg(feature = "sparse-transport")]
+pub(crate) mod scores;
 pub(crate) mod sinkhorn_batch;
 pub(crate) mod sinkhorn_log;
 pub(crate) mod sinkhorn_scaling;

@@ -226,3 +226,74 @@ pub(crate) const NEWTON_ADAPTATION: f64 = 2.0;
 /// The largest number of blocks of rows that show what share of the entries Newton's method keeps.
 /// Not measured: of 1000 rows, they cost a 20th of a read of the matrix.
 pub(crate) const NEWTON_SAMPLED_BLOCKS: usize = 8;
+
+/// The number of entries of the cost matrix in a block of rows whose large scores are listed before
+/// any of them is used: a block of costs stays in the second-level cache. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_BLOCK_ENTRIES: usize = 1 << 14;
+
+/// The gamma of the first stage, in units of the largest cost times the number of entries divided
+/// by the total mass: about 3% to 10% of the entries are then not 0. For 1000 x 1000 entries, ten
+/// times as much takes 1.2 to 1.6 times as many reads (squared distances of random points, Zen 4,
+/// 2026-11-28; so are the next measurements).
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_DENSITY: f64 = 5e-4;
+
+/// The ratio of the gammas of two stages. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_STAGE_FACTOR: f64 = 4.0;
+
+/// The error at which a stage ends, and the largest number of reads of the costs in a stage. With
+/// 0.1 and 20, the masses of a density with long tails take 399, 752, 225 and 57 reads for four
+/// gammas, and with these numbers 109, 200, 122 and 57.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_STAGE_ERROR: f64 = 0.02;
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_STAGE_STEPS: usize = 300;
+
+/// The smallest and the largest shift of the system, relative to the error. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_SHIFTS: [f64; 2] = [1e-6, 1e6];
+
+/// The largest number of steps of the method of conjugate gradients. With 50, the same problems
+/// take as many reads.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_CG_STEPS: usize = 300;
+
+/// The number of lengths in which a step is tried. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_LENGTHS: usize = 5;
+
+/// The number of refused steps in a row after which Newton's method ends. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_REFUSALS: usize = 8;
+
+/// The largest number of reads of the costs without a limit of the entries per row, before the
+/// limit holds. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_FREE_STEPS: usize = 100;
+
+/// How far a column without entries is raised beyond the potential at which it gets one, relative
+/// to the largest cost: beyond rounding errors, and not so far that it takes entries from others.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_RAISE: f64 = 1e-9;
+
+/// The number of reads of the costs by Newton's method under a limit of the entries per row. Not
+/// measured: if the limit hardly matters, Newton's method converges in fewer.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_LIMITED_STEPS: usize = 10;
+
+/// The number of pairs of limited memory BFGS, a usual number. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_ASCENT_PAIRS: usize = 10;
+
+/// The number of lengths in which a step of the ascent is tried. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_ASCENT_LENGTHS: usize = 20;
+
+/// The ascent ends if this number of steps raises the dual value by less than the second number
+/// times the size of its terms. The dual values are then above those of POT's L-BFGS.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_ASCENT_STEPS: usize = 20;
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_LEAST_GAIN: f64 = 1e-8;

@@ -1,5 +1,7 @@
 //! The entry points of the transport family.
 
+#[cfg(feature = "sparse-transport")]
+use crate::kernels::transport::scores::{self, ScoreLists, ScoreRows};
 #[cfg(feature = "transport")]
 use crate::kernels::transport::{
     Band, Exchange, PlanSummary, Problem, Workspace, costs,
@@ -69,6 +71,12 @@ crate::dispatch::entry_points! {
     call plan::times_vectors(plan: MatRef<'_, T>, vectors: MatRef<'_, T>, out: MatMut<'_, T>);
     call plan::add_weighted_rows(plan: MatRef<'_, T>, weights: MatRef<'_, T>, sums: &mut [f64]);
     call objective::objective(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> Values;
+    #[cfg(feature = "sparse-transport")]
+    call scores::largest_scores(rows: &ScoreRows<'_, T>, top: usize, maxima: &mut [T], bounds: &mut [T]);
+    #[cfg(feature = "sparse-transport")]
+    call scores::list_scores(rows: &ScoreRows<'_, T>, bounds: &[T], to: &mut ScoreLists<'_, T>);
+    #[cfg(feature = "sparse-transport")]
+    call scores::entry_potentials(cost: MatRef<'_, T>, support: &[usize], levels: &[T], out: &mut [T]);
 }
 
 #[cfg(not(feature = "transport"))]

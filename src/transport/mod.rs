@@ -1,4 +1,4 @@
-//! Entropic optimal transport: everything around [`Sinkhorn`].
+//! Optimal transport: everything around [`Sinkhorn`], and `SparseTransport`.
 //!
 //! For costs C (n x m) and masses a (n) and b (m), the plan P minimizes
 //! `<C, P> + epsilon * sum_ij P_ij (ln P_ij - 1)` with row sums a and column sums b. It is
@@ -11,6 +11,8 @@
 //! - [`Transport`] is the solution: potentials, cost, marginal error and [`Status`]. The plan
 //!   ([`PlanRows`], [`PlanEntries`], [`CsrPlan`]), its products with vectors, and the [`Objective`]
 //!   are computed from it. [`TransportBatch`] has the solutions of a batch.
+//! - `SparseTransport` (feature `sparse-transport`) solves with quadratic regularization instead,
+//!   or with few entries per row: `SparseSolution` has a plan whose other entries are exactly 0.
 
 mod batch;
 mod block_step;
@@ -38,6 +40,8 @@ mod serde;
 mod sinkhorn;
 mod solution;
 mod solver;
+#[cfg(feature = "sparse-transport")]
+mod sparse;
 #[cfg(feature = "rayon")]
 mod threads;
 mod units;
@@ -53,3 +57,5 @@ pub use over_relaxation::OverRelaxation;
 pub use plan::{PlanEntries, PlanEntry, PlanRows};
 pub use sinkhorn::Sinkhorn;
 pub use solution::{Status, Transport};
+#[cfg(feature = "sparse-transport")]
+pub use sparse::{SparseProgress, SparseSolution, SparseTransport};

@@ -32,9 +32,19 @@ pub(super) struct Model<'a, T> {
     pub(super) lambda: f64,
 }
 
-impl<T: Real> Model<'_, T> {
+/// A symmetric positive semidefinite matrix, for the method of conjugate gradients.
+pub(super) trait System {
+    /// Computes the product with a vector.
+    fn times(&self, v: &[f64], out: &mut [f64]);
+
+    /// Computes the inverse diagonal, which preconditions the system (Jacobi). Columns that are 0
+    /// get 0.
+    fn inverse_diagonal(&self, out: &mut [f64]);
+}
+
+impl<T: Real> System for Model<'_, T> {
     /// Computes `S_lambda v`.
-    pub(super) fn times(&self, v: &[f64], out: &mut [f64]) {
+    fn times(&self, v: &[f64], out: &mut [f64]) {
         for ((out, v), c) in out.iter_mut().zip(v).zip(self.diagonal) {
             *out = (1.0 + self.lambda) * c * v;
         }
@@ -100,11 +110,24 @@ impl ConjugateGradients {
 
     /// Solves `S_lambda y = b - c`, to the relative L1 error `tolerance` of the right side, in at
     /// most `limit` steps. The mean of y under the masses b is 0.
-    pub(super) fn solve<T: Real>(&mut self, model: &Model<'_, T>, b: &[f64], (tolerance, limit): (f64, usize)) {
+    pub(super) fn solve<T: Real>(&mut self, model: &Model<'_, T>, b: &[f64], accuracy: (f64, usize)) {
+        self.solve_system(model, b.iter().zip(&model.kept.column_sums).map(|(b, c)| b - c), accuracy);
+        let mean = product(b, &self.solution);
+        self.solution.iter_mut().for_each(|y| *y -= mean);
+    }
+
+    /// Solves a system, to the relative L1 error `tolerance` of the right side, in at most `limit`
+    /// steps.
+    pub(super) fn solve_system(
+        &mut self,
+        system: &impl System,
+        right_side: impl Iterator<Item = f64>,
+        (tolerance, limit): (f64, usize),
+    ) {
         let Self { solution, residual, direction, product, inverse_diagonal } = self;
-        model.inverse_diagonal(inverse_diagonal);
-        for ((r, b), c) in residual.iter_mut().zip(b).zip(&model.kept.column_sums) {
-            *r = b - c;
+        system.inverse_diagonal(inverse_diagonal);
+        for (r, right) in residual.iter_mut().zip(right_side) {
+            *r = right;
         }
         let target = tolerance * l1(residual);
         solution.fill(0.0);
@@ -118,7 +141,7 @@ impl ConjugateGradients {
             for ((p, r), inverse) in direction.iter_mut().zip(&*residual).zip(&*inverse_diagonal) {
                 *p = r * inverse + now / last * *p;
             }
-            model.times(direction, product);
+            system.times(direction, product);
             let length = now / self::product(direction, product);
             if !(length > 0.0 && length < f64::INFINITY) {
                 break;
@@ -129,17 +152,19 @@ impl ConjugateGradients {
             }
             last = now;
         }
-        let mean = self::product(b, solution);
-        solution.iter_mut().for_each(|y| *y -= mean);
     }
 
     /// Returns `<b - c, y>` and `<y, S y>` of the solution without a shift.
     pub(super) fn slope_and_curvature<T: Real>(&mut self, model: &Model<'_, T>, b: &[f64]) -> (f64, f64) {
-        let unshifted = Model { lambda: 0.0, ..*model };
-        unshifted.times(&self.solution, &mut self.product);
         let gradient = b.iter().zip(&model.kept.column_sums).map(|(b, c)| b - c);
         let slope = gradient.zip(&self.solution).map(|(gradient, y)| gradient * y).sum();
-        (slope, product(&self.solution, &self.product))
+        (slope, self.curvature(&Model { lambda: 0.0, ..*model }))
+    }
+
+    /// Returns `<y, S y>` for a system S and the solution y.
+    pub(super) fn curvature(&mut self, system: &impl System) -> f64 {
+        system.times(&self.solution, &mut self.product);
+        product(&self.solution, &self.product)
     }
 }
 

@@ -15,6 +15,14 @@ for_both_types! {
     batches_at_fences
 }
 
+#[cfg(feature = "sparse-transport")]
+mod sparse {
+    super::for_both_types! {
+        sparse_transport_at_fences
+    }
+    use super::sparse_transport_at_fences;
+}
+
 fn sinkhorn_at_fences<T: Float>() {
     let [mut cost_fence, mut a_fence, mut b_fence, mut plan_fence] = [(); 4].map(|()| Fenced::<T>::new(10_000));
     let shapes = [(1, 1, 0), (1, 5, 0), (5, 1, 2), (3, 7, 2), (8, 16, 0), (17, 33, 7), (40, 3, 0), (31, 129, 1)];
@@ -81,6 +89,40 @@ fn batches_at_fences<T: Float>() {
             for side in SIDES {
                 let actual = solve(cost_fence.put(&cost, side), a_fence.put(&a, side), b_fence.put(&b, side));
                 assert!(actual == expected, "{}/{isa}/{problems} of {n} x {m}, gap {gap}/{side:?}", T::NAME);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "sparse-transport")]
+fn sparse_transport_at_fences<T: Float>() {
+    let [mut cost_fence, mut a_fence, mut b_fence, mut plan_fence] = [(); 4].map(|()| Fenced::<T>::new(10_000));
+    let shapes = [(1, 1, 0), (1, 5, 0), (5, 1, 2), (3, 7, 2), (8, 16, 0), (17, 33, 7), (40, 3, 0), (31, 129, 1)];
+    for (n, m, gap) in shapes {
+        let [cost, a, b] = problem::<T>(n, m, gap);
+        let free = SparseTransport::new(0.01 * (n * m) as f64);
+        for (isa, solver) in
+            fenced_isas().into_iter().flat_map(|isa| [(isa, free.clone()), (isa, free.clone().max_entries_per_row(3))])
+        {
+            let solver = solver.isa(isa).max_iterations(60);
+            let solve = |cost: &[T], a: &[T], b: &[T], plan: &mut [T]| {
+                let cost = MatRef::with_stride(cost, n, m, m + gap).expect("it fits");
+                let solution = solver.solve(cost, a, b).expect("a good problem");
+                let out = MatMut::with_stride(plan, n, m, m + gap).expect("it fits");
+                solution.plan_into(out).expect("the same shape");
+                let numbers = [solution.value(), solution.marginal_error()];
+                [bits_of(solution.f()), bits_of(solution.g()), bits_of(&numbers), bits_of(plan)]
+            };
+            let unwritten = vec![T::of(99.0); cost.len()];
+            let expected = solve(&cost, &a, &b, &mut unwritten.clone());
+            for side in SIDES {
+                let actual = solve(
+                    cost_fence.put(&cost, side),
+                    a_fence.put(&a, side),
+                    b_fence.put(&b, side),
+                    plan_fence.put(&unwritten, side),
+                );
+                assert!(actual == expected, "{}/{isa}/{n} x {m}, gap {gap}/{side:?}", T::NAME);
             }
         }
     }

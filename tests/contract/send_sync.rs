@@ -42,6 +42,14 @@ mod transport {
     );
 }
 
+#[cfg(feature = "sparse-transport")]
+mod sparse_transport {
+    use super::is_send_and_sync;
+    use mantex::transport::{SparseProgress, SparseSolution, SparseTransport};
+
+    send_and_sync!(SparseTransport, SparseProgress, SparseSolution<f32>, SparseSolution<f64>);
+}
+
 #[cfg(feature = "medoids")]
 mod medoids {
     use super::is_send_and_sync;

@@ -18,6 +18,8 @@ mod properties;
 mod reported;
 mod rounding;
 mod settings;
+#[cfg(feature = "sparse-transport")]
+mod sparse;
 mod status;
 
 use crate::support::{

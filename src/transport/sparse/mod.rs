@@ -1,0 +1,11 @@
+//! Optimal transport with quadratic regularization, or with few entries per row.
+
+mod ascent;
+mod level;
+mod rows;
+mod solution;
+mod solver;
+mod sparse_transport;
+
+pub use solution::SparseSolution;
+pub use sparse_transport::{SparseProgress, SparseTransport};
