@@ -163,7 +163,7 @@
 //! conversion: all three crates lend them as slices.
 //!
 //! With serde, an instruction set is written by its name, and results without theirs; that several
-//! threads are wanted is not written. Infinite potentials are written as none, because JSON has no
+//! threads are wanted is not written. Sparse transport cannot be written. Infinite potentials are written as none, because JSON has no
 //! infinities. serde_json reads the bits that were written only with its feature `float_roundtrip`.
 
 #![no_std]

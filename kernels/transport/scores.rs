@@ -57,17 +57,10 @@ fn scores<L: Lanes<T>, T: Float>(l: L, row: &[T], g: &[T], at: usize) -> [L::V; 
     scores
 }
 
-/// Computes the largest score of each row, and a number that the `top`-th largest one is not below:
-/// the `top`-th largest of the maxima of the lanes, each of which is the score of another column.
+/// Computes the largest score of each row.
 #[inline(always)]
-pub(crate) fn largest_scores<L: Lanes<T>, T: Float>(
-    l: L,
-    rows: &ScoreRows<'_, T>,
-    top: usize,
-    maxima: &mut [T],
-    bounds: &mut [T],
-) {
-    for ((&i, maximum), bound) in rows.support.iter().zip(maxima).zip(bounds) {
+pub(crate) fn largest_scores<L: Lanes<T>, T: Float>(l: L, rows: &ScoreRows<'_, T>, maxima: &mut [T]) {
+    for (&i, maximum) in rows.support.iter().zip(maxima) {
         let row = rows.cost.row(i);
         let mut lanes = [l.splat(T::NEG_INFINITY); VECTORS];
         let mut at = 0;
@@ -85,26 +78,7 @@ pub(crate) fn largest_scores<L: Lanes<T>, T: Float>(
         }
         let all = l.max(l.max(lanes[0], lanes[1]), l.max(lanes[2], lanes[3]));
         *maximum = l.reduce_max(all);
-        *bound = if top <= VECTORS * L::N { nth_largest_lane(l, lanes, top) } else { T::NEG_INFINITY };
     }
-}
-
-/// The `n`-th largest of the lanes, counted from 1.
-#[inline(always)]
-fn nth_largest_lane<L: Lanes<T>, T: Float>(l: L, lanes: [L::V; VECTORS], n: usize) -> T {
-    let mut sorted = [T::NEG_INFINITY; VECTORS * MAX_LANES];
-    for (i, &vector) in lanes.iter().enumerate() {
-        for (j, &lane) in l.to_array(vector)[..L::N].iter().enumerate() {
-            // Insertion into the lanes before it, in falling order.
-            let mut at = i * L::N + j;
-            while at > 0 && sorted[at - 1] < lane {
-                sorted[at] = sorted[at - 1];
-                at -= 1;
-            }
-            sorted[at] = lane;
-        }
-    }
-    sorted[n - 1]
 }
 
 /// Lists the scores of each row that are above its bound.

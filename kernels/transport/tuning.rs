@@ -239,6 +239,11 @@ pub(crate) const SPARSE_BLOCK_ENTRIES: usize = 1 << 14;
 #[cfg(feature = "sparse-transport")]
 pub(crate) const SPARSE_DENSITY: f64 = 5e-4;
 
+/// The largest number of stages. With a gamma below 1e-38 times that of the first stage, the ratio
+/// of the gammas of two stages is larger. Not measured.
+#[cfg(feature = "sparse-transport")]
+pub(crate) const SPARSE_STAGES: f64 = 64.0;
+
 /// The ratio of the gammas of two stages. Not measured.
 #[cfg(feature = "sparse-transport")]
 pub(crate) const SPARSE_STAGE_FACTOR: f64 = 4.0;

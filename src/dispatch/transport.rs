@@ -72,7 +72,7 @@ crate::dispatch::entry_points! {
     call plan::add_weighted_rows(plan: MatRef<'_, T>, weights: MatRef<'_, T>, sums: &mut [f64]);
     call objective::objective(p: &Problem<'_, T>, potentials: PotentialsRef<'_>, w: &mut Scratch<'_>) -> Values;
     #[cfg(feature = "sparse-transport")]
-    call scores::largest_scores(rows: &ScoreRows<'_, T>, top: usize, maxima: &mut [T], bounds: &mut [T]);
+    call scores::largest_scores(rows: &ScoreRows<'_, T>, maxima: &mut [T]);
     #[cfg(feature = "sparse-transport")]
     call scores::list_scores(rows: &ScoreRows<'_, T>, bounds: &[T], to: &mut ScoreLists<'_, T>);
     #[cfg(feature = "sparse-transport")]

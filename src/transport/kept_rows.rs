@@ -33,6 +33,7 @@ impl<T: Real> KeptRows<T> {
     /// `None` if there is not enough.
     pub(super) fn new(problem: &Problem<'_, T>, limit: usize) -> Option<Self> {
         let (rows, cols) = (problem.support.len(), problem.cost.cols());
+        u32::try_from(cols).ok()?;
         let len = limit + BLOCK_ROWS * padded(cols);
         Some(Self {
             row_ends: vec![0; rows],

@@ -42,7 +42,7 @@ impl<T: Real> NewtonTurn<T> {
     /// Returns the start of a solve. With [`Method::Newton`], the memory is allocated.
     pub(super) fn new(settings: &Sinkhorn, problem: &Problem<'_, T>, is_one_rank: bool) -> Self {
         let is_forced = is_one_rank && settings.method == Method::Newton;
-        // With other settings, iterations are what is asked for.
+        // Other settings ask for iterations.
         let is_accelerated = settings.over_relaxation == OverRelaxation::Auto && settings.tolerance_for::<T>() > 0.0;
         let newton = if is_forced { Newton::new(problem, settings.memory_limit) } else { None };
         Self {
@@ -78,9 +78,9 @@ impl<T: Real> Solver<'_, T> {
     }
 
     /// With [`Method::Auto`], chooses Newton's method if it promises to be faster than iterations,
-    /// of which so many would come under the best relaxation. Without memory for it, iterations go
-    /// on.
-    pub(super) fn choose_newton(&mut self, at_best: f64, error: f64) {
+    /// whose number under the best factor of relaxation is `iterations_to_come`. Without memory for
+    /// it, iterations go on.
+    pub(super) fn choose_newton(&mut self, iterations_to_come: f64, error: f64) {
         let turn = &self.newton;
         let may = turn.is_optional && turn.wait.is_none() && self.iterations >= turn.earliest;
         if !may || error > NEWTON_START_ERROR || error <= self.rounding() || !self.is_at_last_epsilon() {
@@ -89,7 +89,7 @@ impl<T: Real> Solver<'_, T> {
         let entries = self.problem.support.len() as f64 * self.problem.cost.cols() as f64;
         let is_cached = entries * size_of::<T>() as f64 <= CACHED_BYTES as f64;
         let is_scaling = is_cached && !matches!(self.domain, Domain::Log { memory: None, .. });
-        let iterations = NEWTON_ADAPTATION * at_best;
+        let iterations = (NEWTON_ADAPTATION * iterations_to_come).min(1e100);
         let left = if is_scaling { SCALING_TIME * iterations } else { iterations } - NEWTON_READS;
         let gradients = |share: f64| NEWTON_ENTRY_TIME * share * iterations * entries / (entries + NEWTON_CALL_ENTRIES);
         if left > 0.0 && self.share_to_keep(error).is_some_and(|share| left > gradients(share)) {

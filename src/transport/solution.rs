@@ -23,7 +23,8 @@ pub enum Status {
     /// All iterations are done.
     IterationLimit,
     /// The error is near the error that rounding leaves, and has not fallen for many iterations. A
-    /// larger tolerance or `f64` costs would let the solve converge.
+    /// larger tolerance or `f64` costs would let the solve converge. In sparse transport also: no
+    /// step raises the dual value, for example where a limit of the entries per row makes a kink.
     Stagnated,
     /// The forbidden pairs permit no plan with these marginals within the tolerance (Hall's
     /// condition): some rows have more mass than the columns that they may use, or the reverse. The

@@ -465,8 +465,9 @@ template <class T>
 class csr_plan {
 public:
     std::size_t rows() const noexcept { return mantex_csr_plan_rows(handle()); }
+    std::size_t cols() const noexcept { return mantex_csr_plan_cols(handle()); }
     std::size_t size() const noexcept { return mantex_csr_plan_len(handle()); }
-    span<const std::size_t> row_pointers() const noexcept { return {mantex_csr_plan_row_pointers(handle()), rows() + 1}; }
+    span<const std::size_t> row_pointers() const noexcept { return {mantex_csr_plan_row_pointers(handle()), handle() ? rows() + 1 : 0}; }
     span<const std::uint32_t> columns() const noexcept { return {mantex_csr_plan_columns(handle()), size()}; }
     span<const T> masses() const noexcept { return {MANTEX_PICK(mantex_csr_plan_masses, T)(handle()), size()}; }
 

@@ -86,6 +86,18 @@ pub unsafe extern "C" fn mantex_csr_plan_rows(plan: *const mantex_csr_plan) -> u
     }
 }
 
+/// Returns the number of columns; 0 for NULL.
+#[no_mangle]
+pub unsafe extern "C" fn mantex_csr_plan_cols(plan: *const mantex_csr_plan) -> usize {
+    // SAFETY: The caller makes the promises of the header's introduction.
+    unsafe {
+        of_plan(plan, 0, |plan| match plan {
+            mantex_csr_plan::F32(plan) => plan.cols,
+            mantex_csr_plan::F64(plan) => plan.cols,
+        })
+    }
+}
+
 /// Returns the number of entries; 0 for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn mantex_csr_plan_len(plan: *const mantex_csr_plan) -> usize {

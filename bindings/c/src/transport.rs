@@ -94,7 +94,8 @@ pub struct mantex_sinkhorn_options {
     /// The L1 error of the marginals, relative to the total mass, at which the solver stops. With
     /// 0, it runs all iterations. Initially -1: 1e-6 for double, 1e-4 for float.
     pub tolerance: f64,
-    /// The largest number of iterations, each an update of f and of g. Initially 1000.
+    /// The largest number of iterations: each is an update of f and of g, or a read of the costs by
+    /// Newton's method. Initially 1000.
     pub max_iterations: usize,
     /// The largest Gibbs matrix that MANTEX_METHOD_AUTO may allocate, and the most memory for the
     /// entries of the plan that Newton's method keeps. Initially 2^30.

@@ -372,7 +372,7 @@ static void F(transport)(mantex_isa isa)
     FAILS(F(mantex_transport_plan_entries)(t, 2, 3, cost, 4, 0, NULL, NULL), MANTEX_ERROR_NULL, "`on_entry`");
     mantex_csr_plan *csr = NULL;
     OK(F(mantex_transport_plan_csr)(t, 2, 3, cost, 4, (REAL)0.1, &csr));
-    CHECK(mantex_csr_plan_rows(csr) == 2 && mantex_csr_plan_len(csr) == 4);
+    CHECK(mantex_csr_plan_rows(csr) == 2 && mantex_csr_plan_cols(csr) == 3 && mantex_csr_plan_len(csr) == 4);
     const REAL *masses = F(mantex_csr_plan_masses)(csr);
     for (size_t i = 0, at = 0; i < 2; i++) {
         CHECK(mantex_csr_plan_row_pointers(csr)[i + 1] == 2 * (i + 1));
@@ -386,7 +386,8 @@ static void F(transport)(mantex_isa isa)
     FAILS(F(mantex_transport_plan_csr)(t, 2, 3, cost, 4, -1, &csr), MANTEX_ERROR_PARAMETER, "`threshold` is -1");
     FAILS(F(mantex_transport_plan_csr)(t, 3, 2, cost, 2, 0, &csr), MANTEX_ERROR_SHAPE, "`cost` is 3 x 2");
     FAILS(F(mantex_transport_plan_csr)(t, 2, 3, cost, 4, 0, NULL), MANTEX_ERROR_NULL, "`plan`");
-    CHECK(csr == NULL && mantex_csr_plan_rows(csr) == 0 && mantex_csr_plan_len(csr) == 0);
+    CHECK(csr == NULL && mantex_csr_plan_rows(csr) == 0 && mantex_csr_plan_cols(csr) == 0);
+    CHECK(mantex_csr_plan_len(csr) == 0);
     CHECK(mantex_csr_plan_row_pointers(csr) == NULL && mantex_csr_plan_columns(csr) == NULL);
     CHECK(F(mantex_csr_plan_masses)(csr) == NULL);
     mantex_csr_plan_free(csr);

@@ -160,7 +160,7 @@ static void transport()
     t.plan_entries(cost, 0, [&](std::size_t i, std::size_t j, double mass) { return listed += mass, mass == plan[3 * i + j]; });
     CHECK(std::fabs(listed - 1) < 1e-3);
     const auto csr = t.plan_csr(cost, 0);
-    CHECK(csr.rows() == 2 && csr.size() == csr.row_pointers()[2] && csr.columns().size() == csr.size());
+    CHECK(csr.rows() == 2 && csr.cols() == 3 && csr.size() == csr.row_pointers()[2] && csr.columns().size() == csr.size());
     for (std::size_t i = 0; i < 2; i++)
         for (std::size_t at = csr.row_pointers()[i]; at < csr.row_pointers()[i + 1]; at++)
             CHECK(csr.masses()[at] == plan[3 * i + csr.columns()[at]]);

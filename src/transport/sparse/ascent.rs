@@ -15,6 +15,7 @@ use crate::kernels::transport::tuning::{
 use crate::transport::Status;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 /// A step and the change of the gradient in it.
 struct Pair {
@@ -77,8 +78,11 @@ impl<T: Real> Solver<'_, T> {
                 pairs.clear();
                 continue;
             }
-            let Some(gain) = self.search(&direction, slope, limit, on_iteration) else { return Status::Stopped };
-            if gain <= 0.0 || gain.is_nan() {
+            let (gain, flow) = self.search(&direction, slope, limit, on_iteration);
+            if !(gain > 0.0 && gain < f64::INFINITY) {
+                if flow.is_break() {
+                    return Status::Stopped;
+                }
                 // The pairs may be those of kinks far away.
                 if pairs.is_empty() {
                     return self.end(tolerance, limit).unwrap_or(Status::Stagnated);
@@ -96,6 +100,9 @@ impl<T: Real> Solver<'_, T> {
                 pairs.push_back(Pair { step, fall, inverse: 1.0 / curvature });
             }
             core::mem::swap(&mut self.active, &mut self.tried);
+            if flow.is_break() {
+                return Status::Stopped;
+            }
             recent = (recent.0 + gain, recent.1 + 1);
             if recent.1 == SPARSE_ASCENT_STEPS {
                 if recent.0 <= SPARSE_LEAST_GAIN * self.dual_size() {
@@ -107,27 +114,30 @@ impl<T: Real> Solver<'_, T> {
     }
 
     /// Searches a length at which the dual value has risen in proportion and the slope has fallen.
-    /// Returns the gain at the end of the step, in `tried`; `None` if the callback stops the solve.
+    /// Returns the gain at the end of the step, in `tried`, and whether to go on.
     fn search(
         &mut self,
         direction: &[f64],
         slope: f64,
         limit: usize,
         on_iteration: &mut OnIteration<'_>,
-    ) -> Option<f64> {
+    ) -> (f64, ControlFlow<()>) {
         let (mut shortest, mut longest, mut length) = (0.0, f64::INFINITY, 1.0);
         let mut gain = f64::NEG_INFINITY;
         for _ in 0..SPARSE_ASCENT_LENGTHS {
             if self.iterations >= limit {
                 break;
             }
-            for (to, (g, d)) in self.tried.g.iter_mut().zip(self.active.g.iter().zip(direction)) {
-                *to = g + length * d;
+            if !self.set_tried(direction, length) {
+                (gain, longest) = (f64::NEG_INFINITY, length);
+                length = 0.5 * (shortest + longest);
+                continue;
             }
-            if self.try_step(on_iteration).is_some() {
-                return None;
-            }
+            let flow = self.try_step(on_iteration);
             gain = self.gain().0;
+            if flow.is_break() {
+                return (gain, flow);
+            }
             let new = gradient(&self.problem.masses.b, &self.tried);
             if gain < 1e-4 * length * slope || gain.is_nan() {
                 longest = length;
@@ -138,6 +148,6 @@ impl<T: Real> Solver<'_, T> {
             }
             length = if longest < f64::INFINITY { 0.5 * (shortest + longest) } else { 2.0 * length };
         }
-        Some(gain)
+        (gain, ControlFlow::Continue(()))
     }
 }

@@ -123,7 +123,7 @@ impl<T: Real> RowReader<T> {
 
     /// Finds the best rows for the potentials in `to`. Rows of the same problem with other
     /// potentials, another gamma or another `top` give the bounds of the levels. One read of the
-    /// cost matrix; two without such rows.
+    /// cost matrix; two without such rows, and then `top` must be the number of columns.
     pub(super) fn evaluate(
         &mut self,
         problem: &SparseProblem<'_, T>,
@@ -173,7 +173,7 @@ impl<T: Real> RowReader<T> {
         if from.is_none() {
             let support = &problem.masses.support[rows.clone()];
             let of_rows = ScoreRows { cost: problem.cost, support, g: &self.g };
-            T::largest_scores(problem.road, &of_rows, problem.top, &mut self.maxima, &mut self.bounds);
+            T::largest_scores(problem.road, &of_rows, &mut self.maxima);
         }
         for (at, row) in rows.enumerate() {
             let bound = match from {
@@ -184,7 +184,7 @@ impl<T: Real> RowReader<T> {
                     self.unordered.extend(pairs.map(|(&j, cost)| to.g[j as usize] - cost.to_f64()));
                     lower_bound(&mut self.unordered, problem.top, problem.budget(row))
                 }
-                None => (self.maxima[at].to_f64() - problem.budget(row)).max(self.bounds[at].to_f64()),
+                None => self.maxima[at].to_f64() - problem.budget(row),
             };
             // The potential, the score, the bound and the maximum are rounded once each.
             self.bounds[at] = T::rounded(bound - 4.0 * T::EPSILON * (max_abs + bound.abs()));

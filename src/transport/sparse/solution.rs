@@ -104,12 +104,14 @@ impl<T: Real> SparseSolution<T> {
     }
 
     /// Returns the dual value, `<a, f> + <b, g> - gamma / 2 * ||P||^2`. No plan that meets the
-    /// marginals has a smaller value, up to rounding errors.
+    /// marginals, with at most k entries per row if there is such a limit, has a smaller value, up
+    /// to rounding errors.
     pub fn dual_value(&self) -> f64 {
         self.dual_value
     }
 
-    /// Returns the entries of the plan that are not 0, in the units of the masses.
+    /// Returns the entries of the plan, in the units of the masses. They are not 0 before they are
+    /// rounded to the element type.
     pub fn plan(&self) -> &CsrPlan<T> {
         &self.plan
     }

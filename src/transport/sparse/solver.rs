@@ -33,7 +33,7 @@ use crate::kernels::lanes::FloatFunctions as _;
 use crate::kernels::transport::padded;
 use crate::kernels::transport::tuning::{
     SPARSE_CG_STEPS, SPARSE_DENSITY, SPARSE_FREE_STEPS, SPARSE_LENGTHS, SPARSE_LIMITED_STEPS, SPARSE_RAISE,
-    SPARSE_REFUSALS, SPARSE_SHIFTS, SPARSE_STAGE_ERROR, SPARSE_STAGE_FACTOR, SPARSE_STAGE_STEPS,
+    SPARSE_REFUSALS, SPARSE_SHIFTS, SPARSE_STAGE_ERROR, SPARSE_STAGE_FACTOR, SPARSE_STAGE_STEPS, SPARSE_STAGES,
 };
 use crate::real::Element;
 use crate::transport::Status;
@@ -83,14 +83,14 @@ impl<T: Real> System for Pattern<'_, T> {
     }
 }
 
-/// What a step comes to.
+/// The outcome of a step.
 enum Step {
-    /// The rows in `tried` are better.
+    /// The potentials have moved.
     Taken,
     /// No length is accepted.
     Refused,
-    /// The solve ends.
-    Ended(Status),
+    /// The callback has stopped the solve.
+    Stopped,
 }
 
 /// A solve.
@@ -150,40 +150,42 @@ impl<'a, T: Real> Solver<'a, T> {
         let (gamma, top, tolerance) = (self.problem.gamma, self.problem.top, self.settings.tolerance_for::<T>());
         let entries = (self.problem.masses.support.len() * self.problem.cost.cols()) as f64;
         let first = SPARSE_DENSITY * self.largest_cost * entries;
-        let stages = if first > gamma && first.is_finite() {
-            ((first / gamma).ln() / SPARSE_STAGE_FACTOR.ln()).ceil() as i32
-        } else {
-            0
-        };
+        let log_ratio = if first > gamma && first.is_finite() { first.ln() - gamma.ln() } else { 0.0 };
+        let stages = (log_ratio / SPARSE_STAGE_FACTOR.ln()).ceil().min(SPARSE_STAGES) as i32;
+        let factor = SPARSE_STAGE_FACTOR.max(core::f64::consts::E.powf(log_ratio / SPARSE_STAGES));
+        // The whole power may overflow.
+        let gamma_at = |stage: i32| gamma * factor.powi(stage / 2) * factor.powi(stage - stage / 2);
         // A row of few entries is as good a start as that of all of them.
         self.problem.top = self.problem.cost.cols();
-        self.problem.gamma = gamma * SPARSE_STAGE_FACTOR.powi(stages);
+        self.problem.gamma = gamma_at(stages);
         self.reader.evaluate(&self.problem, None, &mut self.active);
         // A limit of entries comes last: its dual value is never below that without a limit.
-        let last = if top < self.problem.cost.cols() { 0 } else { 1 };
+        let (limit, is_limited) = (self.settings.max_iterations, top < self.problem.cost.cols());
+        let last = if is_limited { 0 } else { 1 };
+        let mut status = Status::IterationLimit;
         for stage in (last..=stages).rev() {
+            if self.iterations >= limit {
+                break;
+            }
             if stage < stages {
-                self.problem.gamma = gamma * SPARSE_STAGE_FACTOR.powi(stage);
+                self.problem.gamma = gamma_at(stage);
                 self.reevaluate();
             }
             let (error, steps) =
                 if stage == 0 { (tolerance, SPARSE_FREE_STEPS) } else { (SPARSE_STAGE_ERROR, SPARSE_STAGE_STEPS) };
-            if self.iterate_until(error, self.iterations + steps, on_iteration) == Status::Stopped {
-                (self.problem.gamma, self.problem.top) = (gamma, top);
-                self.reevaluate();
-                return Status::Stopped;
+            status = self.iterate_until(error, self.iterations.saturating_add(steps), on_iteration);
+            if status == Status::Stopped {
+                break;
             }
         }
         (self.problem.gamma, self.problem.top) = (gamma, top);
         self.reevaluate();
-        let limit = self.settings.max_iterations;
-        let mut status = if last == 0 {
-            // Where no limit holds, it may be that Newton's method converges.
-            self.iterate_until(tolerance, self.iterations + SPARSE_LIMITED_STEPS, on_iteration)
-        } else {
-            self.iterate_until(tolerance, limit, on_iteration)
-        };
-        if last == 0 && matches!(status, Status::IterationLimit | Status::Stagnated) {
+        if status != Status::Stopped {
+            // Where no limit of the entries holds, Newton's method may converge.
+            let steps = if is_limited { SPARSE_LIMITED_STEPS } else { limit };
+            status = self.iterate_until(tolerance, self.iterations.saturating_add(steps), on_iteration);
+        }
+        if is_limited && matches!(status, Status::IterationLimit | Status::Stagnated) {
             status = self.ascend(tolerance, limit, on_iteration);
         }
         let is_met = self.active.error <= self.settings.measured_tolerance::<T>();
@@ -208,18 +210,16 @@ impl<'a, T: Real> Solver<'a, T> {
                 return status;
             }
             let step = if self.raise_empty_columns() {
-                self.try_step(on_iteration).map_or(Step::Taken, Step::Ended)
+                let flow = self.try_step(on_iteration);
+                self.take_step(flow)
             } else {
                 self.newton_step(limit, on_iteration)
             };
             match step {
                 Step::Taken => refusals = 0,
-                Step::Ended(status) => return status,
+                Step::Stopped => return Status::Stopped,
                 Step::Refused if refusals == SPARSE_REFUSALS => return Status::Stagnated,
                 Step::Refused => refusals += 1,
-            }
-            if !matches!(step, Step::Refused) {
-                core::mem::swap(&mut self.active, &mut self.tried);
             }
         }
     }
@@ -235,14 +235,29 @@ impl<'a, T: Real> Solver<'a, T> {
         self.is_infeasible().then_some(Status::Infeasible)
     }
 
-    /// Evaluates the potentials in `tried`, and reports them. Returns a status if the callback
-    /// stops the solve.
-    pub(super) fn try_step(&mut self, on_iteration: &mut OnIteration<'_>) -> Option<Status> {
+    /// Evaluates the potentials in `tried`, and reports them. Returns whether to go on.
+    pub(super) fn try_step(&mut self, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
         self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried);
         self.iterations += 1;
         let gamma = self.problem.gamma / self.problem.masses.total;
         let progress = SparseProgress { iteration: self.iterations, error: self.tried.error, gamma };
-        on_iteration(&progress).is_break().then_some(Status::Stopped)
+        on_iteration(&progress)
+    }
+
+    /// Moves to the potentials that were tried.
+    fn take_step(&mut self, flow: ControlFlow<()>) -> Step {
+        core::mem::swap(&mut self.active, &mut self.tried);
+        if flow.is_break() { Step::Stopped } else { Step::Taken }
+    }
+
+    /// Sets the potentials to be tried. Returns whether they are in the range of the element type.
+    pub(super) fn set_tried(&mut self, direction: &[f64], length: f64) -> bool {
+        let mut max_abs: f64 = 0.0;
+        for (to, (g, d)) in self.tried.g.iter_mut().zip(self.active.g.iter().zip(direction)) {
+            *to = g + length * d;
+            max_abs = to.abs().max(max_abs);
+        }
+        max_abs < T::MAX / 64.0
     }
 
     /// Raises the columns with mass and without entries to the potentials at which they get one, in
@@ -255,6 +270,7 @@ impl<'a, T: Real> Solver<'a, T> {
             return false;
         }
         let levels: Vec<T> = self.active.levels.iter().map(|level| T::rounded(level.entry())).collect();
+        let max_abs_level = self.active.levels.iter().map(|level| level.entry().abs()).fold(0.0, f64::max);
         let mut entries = vec![T::zero(); padded(cost.cols())];
         T::entry_potentials(road, cost, &masses.support, &levels, &mut entries);
         self.tried.g.copy_from_slice(&self.active.g);
@@ -262,7 +278,7 @@ impl<'a, T: Real> Solver<'a, T> {
             let entry = entry.to_f64();
             if is_empty(j, &self.active) && entry < f64::INFINITY {
                 // Far beyond, columns that are raised together would empty others.
-                let beyond = (4.0 * T::EPSILON).max(SPARSE_RAISE) * (entry.abs() + self.largest_cost);
+                let beyond = (4.0 * T::EPSILON).max(SPARSE_RAISE) * (entry.abs() + max_abs_level);
                 self.tried.g[j] = (entry + beyond).max(self.active.g[j] + beyond);
             }
         }
@@ -287,19 +303,14 @@ impl<'a, T: Real> Solver<'a, T> {
             if self.iterations >= limit || !(slope > 0.0 && slope < f64::INFINITY) {
                 break;
             }
-            let steps = self.active.g.iter().zip(&self.gradients.solution);
-            let mut max_abs: f64 = 0.0;
-            for (to, (g, y)) in self.tried.g.iter_mut().zip(steps) {
-                *to = g + length * y;
-                max_abs = max_abs.max(to.abs());
-            }
-            if max_abs >= T::MAX / 64.0 {
+            let direction = core::mem::take(&mut self.gradients.solution);
+            let is_in_range = self.set_tried(&direction, length);
+            self.gradients.solution = direction;
+            if !is_in_range {
                 length *= 0.1;
                 continue;
             }
-            if let Some(status) = self.try_step(on_iteration) {
-                return Step::Ended(status);
-            }
+            let flow = self.try_step(on_iteration);
             let (gain, noise) = self.gain();
             let end_slope = gradient(&self.tried, &self.gradients);
             let is_seen = gain.abs() > noise;
@@ -310,7 +321,10 @@ impl<'a, T: Real> Solver<'a, T> {
                 let is_bad = length < 1.0 || is_seen && ratio < 0.25;
                 let is_good = !is_bad && (ratio > 0.75 || !is_seen);
                 self.scale_shift(if is_bad { 4.0 } else { 1.0 } * if is_good { 0.5 } else { 1.0 });
-                return Step::Taken;
+                return self.take_step(flow);
+            }
+            if flow.is_break() {
+                return Step::Stopped;
             }
             // Where the derivative would be 0 if it were linear.
             length *= (slope / (slope - end_slope)).clamp(0.1, 0.5);

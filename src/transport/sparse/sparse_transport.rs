@@ -38,15 +38,18 @@ use core::ops::ControlFlow;
 /// gamma. Entries are about as large as the total mass / (n m) if a plan is dense. So gamma must
 /// grow with n m for the same effect: `gamma = r * R * n * m / total`, where R is the range of the
 /// costs, gives a similar plan at every size. With r = 1, most plans are dense. With r = 1e-3, rows
-/// have some 5% of the entries. With a gamma near 0, the plan is that without a regularization.
+/// have some 5% of the entries. As gamma falls, plans approach one without regularization, until
+/// rounding prevents convergence (below).
 ///
 /// # Speed and memory
-/// An iteration is one read of the cost matrix, on one thread. Newton's method takes 3 to 20 of
-/// them if the masses are similar, and up to some hundred if they differ by many orders of
+/// An iteration is one read of the cost matrix, on one thread. Some reads are no iterations: that of
+/// the start, one for each of the larger gammas that come first, and one if columns have no entry.
+/// Newton's method takes 3 to 20 iterations if the masses are similar, and up to some hundred if they differ by many orders of
 /// magnitude. Products with the pattern of the plan come in between. A limit of the entries per row
 /// that matters takes many more: hundreds, or all. The solver holds about `40 (n + m)` numbers and,
-/// three times, the entries of the plan, which are few. Plans of the first stages have more entries
-/// than the result. Memory for more entries is allocated in iterations.
+/// three times, the entries of the plan and their columns: few, unless gamma makes plans dense. The
+/// first plans have more entries than the result. Memory for more entries is allocated in
+/// iterations.
 ///
 /// # Accuracy
 /// For both element types, potentials, levels and sums are `f64`: `f32` costs count as they are.
@@ -98,7 +101,7 @@ impl SparseTransport {
     /// the plan misses b: the solve ends with
     /// [`Status::Stagnated`](crate::transport::Status::Stagnated) or
     /// [`Status::IterationLimit`](crate::transport::Status::IterationLimit), and
-    /// [`marginal_error`](SparseSolution::marginal_error) is by how much. This becomes rarer, and
+    /// [`marginal_error`](SparseSolution::marginal_error) says by how much. This becomes rarer, and
     /// the error smaller, the larger k is.
     pub fn max_entries_per_row(self, k: usize) -> Self {
         Self { max_entries: Some(k), ..self }
@@ -144,13 +147,14 @@ impl SparseTransport {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::InvalidParameter`] if gamma, or gamma times the total mass, is not positive and
-    ///   finite, if the tolerance is negative or not finite, if the limit of entries per row is 0,
-    ///   or if the matrix has more than 2^32 columns.
+    /// - [`Error::InvalidParameter`] if gamma, or gamma times the total mass, is not between 1e-200
+    ///   and 1e200, if the tolerance is negative or not finite, if the limit of entries per row is
+    ///   0, or if the matrix has more than 2^32 columns.
     /// - [`Error::Empty`] if the cost matrix has no rows or no columns.
     /// - [`Error::LengthMismatch`] if `a` or `b` does not have one mass per row or column.
     /// - [`Error::InvalidElement`] if a mass is negative or not finite, if a cost is NaN or -inf,
-    ///   or if the magnitude of a finite cost is above 1e30 (`f64`: 1e300).
+    ///   or if the magnitude of a finite cost between a row and a column with mass is above 1e30
+    ///   (`f64`: 1e300).
     /// - [`Error::InvalidTotalMass`] if the masses of a marginal sum to 0, or their sum overflows.
     /// - [`Error::MassMismatch`] if the totals of `a` and `b` differ by more than 1e-6 (`f32`:
     ///   1e-4) times the larger total. If they differ by less, b counts scaled to the total of a.
@@ -199,11 +203,9 @@ impl SparseTransport {
         check::length("b", b.len(), cost.cols())?;
         let ranks = &mut Ranks::one();
         let masses = Masses::new(a, b, default_tolerance::<T>(), ranks)?;
-        if !is_positive(self.gamma * masses.total) {
-            return invalid("gamma", self.gamma, "positive and finite, also times the total mass");
-        }
+        self.check_gamma(masses.total)?;
         let row_minima = check_feasible(self.road, cost, a, b, ranks)?;
-        let largest_cost = largest_cost(cost)?;
+        let largest_cost = largest_cost(cost, a, b)?;
         let mut solver = Solver::new(self, cost, &masses, (&row_minima, largest_cost));
         let status = solver.solve(&mut on_iteration);
         Ok(SparseSolution::new(&solver, status))
@@ -212,9 +214,7 @@ impl SparseTransport {
     /// Fails unless all settings are in range.
     fn check_settings<T: Real>(&self) -> Result<(), Error> {
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
-        if !is_positive(self.gamma) {
-            return invalid("gamma", self.gamma, "positive and finite, also times the total mass");
-        }
+        self.check_gamma(1.0)?;
         let tolerance = self.tolerance_for::<T>();
         if !(0.0..f64::INFINITY).contains(&tolerance) {
             return invalid("tolerance", tolerance, "0 or positive, and finite");
@@ -223,6 +223,16 @@ impl SparseTransport {
             return invalid("max_entries_per_row", 0.0, "at least 1");
         }
         Ok(())
+    }
+
+    /// Fails unless gamma is in range, also times the total mass. Then quotients of masses and gamma
+    /// neither overflow nor vanish.
+    fn check_gamma(&self, total_mass: f64) -> Result<(), Error> {
+        if (1e-200..=1e200).contains(&self.gamma) && (1e-200..=1e200).contains(&(self.gamma * total_mass)) {
+            return Ok(());
+        }
+        let expected = "from 1e-200 to 1e200, also times the total mass";
+        Err(Error::InvalidParameter { argument: "gamma", value: self.gamma, expected })
     }
 
     /// Returns the largest number of entries of a row of `cols` columns.
@@ -242,24 +252,21 @@ impl SparseTransport {
     }
 }
 
-fn is_positive(x: f64) -> bool {
-    x > 0.0 && x < f64::INFINITY
-}
-
-/// Returns the largest magnitude of a cost that is not infinite. Fails if sums of a few of them
-/// might overflow.
-fn largest_cost<T: Real>(cost: MatRef<'_, T>) -> Result<f64, Error> {
+/// Returns the largest magnitude of a cost that is not infinite, between rows and columns with
+/// mass. Fails if sums of a few of them might overflow.
+fn largest_cost<T: Real>(cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<f64, Error> {
     let limit = if T::MAX < 1e100 { 1e30 } else { 1e300 };
     let (mut largest, narrow_limit) = (T::zero(), T::rounded(limit));
-    for row in 0..cost.rows() {
-        let magnitude = |c: T| if c < T::zero() { -c } else { c };
-        let of_row = cost.row(row).iter().fold(T::zero(), |largest, &c| {
-            let magnitude = magnitude(c);
-            if magnitude > largest && magnitude < T::infinity() { magnitude } else { largest }
-        });
+    for row in (0..cost.rows()).filter(|&row| a[row] > T::zero()) {
+        let magnitude = |(&c, &b): (&T, &T)| {
+            let magnitude = if c < T::zero() { -c } else { c };
+            if b > T::zero() && magnitude < T::infinity() { magnitude } else { T::zero() }
+        };
+        let of_row = cost.row(row).iter().zip(b).map(magnitude);
+        let of_row = of_row.fold(T::zero(), |largest, c| if c > largest { c } else { largest });
         if of_row > narrow_limit {
-            let is_large = |&c: &T| magnitude(c) > narrow_limit && magnitude(c) < T::infinity();
-            let col = cost.row(row).iter().position(is_large).unwrap_or(0);
+            let mut magnitudes = cost.row(row).iter().zip(b).map(magnitude);
+            let col = magnitudes.position(|c| c > narrow_limit).unwrap_or(0);
             let value = cost.row(row)[col].to_f64();
             let expected = "at most 1e30 (`f64`: 1e300) in magnitude, or +inf to forbid a pair";
             return Err(Error::InvalidElement { argument: "cost", row, col, value, expected });

@@ -85,8 +85,10 @@ fn the_default_without_room_iterates<T: Num>() {
     let case = slow::<T>();
     for isa in isas() {
         let solver = Sinkhorn::new(case.epsilon).tolerance(tight::<T>()).max_iterations(20_000).isa(isa);
+        let free = case.solve(&solver);
         let transport = case.solve(&solver.memory_limit(0));
         assert!(transport.converged(), "{isa}: {:e}", transport.marginal_error());
+        assert!(transport.iterations() > 2 * free.iterations(), "{isa}: {} iterations", transport.iterations());
     }
 }
 
