@@ -64,7 +64,7 @@ impl<T: Real> Transport<T> {
         }
         let (rows, cols) = (cost.rows(), cost.cols());
         if u32::try_from(cols - 1).is_err() {
-            return invalid("cost", cols as f64, "a matrix of at most 2^32 columns");
+            return invalid("cost.cols()", cols as f64, "at most 2^32");
         }
         let problem = self.masses.problem(cost, self.eta);
         let mut plan = CsrPlan { rows, cols, row_pointers: vec![0], columns: Vec::new(), masses: Vec::new() };

@@ -1254,6 +1254,9 @@ void mantex_csr_plan_free(struct mantex_csr_plan *plan);
 /// Returns the number of rows; 0 for NULL.
 size_t mantex_csr_plan_rows(const struct mantex_csr_plan *plan);
 
+/// Returns the number of columns; 0 for NULL.
+size_t mantex_csr_plan_cols(const struct mantex_csr_plan *plan);
+
 /// Returns the number of entries; 0 for NULL.
 size_t mantex_csr_plan_len(const struct mantex_csr_plan *plan);
 

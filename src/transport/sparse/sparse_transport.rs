@@ -42,14 +42,15 @@ use core::ops::ControlFlow;
 /// rounding prevents convergence (below).
 ///
 /// # Speed and memory
-/// An iteration is one read of the cost matrix, on one thread. Some reads are no iterations: that of
-/// the start, one for each of the larger gammas that come first, and one if columns have no entry.
-/// Newton's method takes 3 to 20 iterations if the masses are similar, and up to some hundred if they differ by many orders of
-/// magnitude. Products with the pattern of the plan come in between. A limit of the entries per row
-/// that matters takes many more: hundreds, or all. The solver holds about `40 (n + m)` numbers and,
-/// three times, the entries of the plan and their columns: few, unless gamma makes plans dense. The
-/// first plans have more entries than the result. Memory for more entries is allocated in
-/// iterations.
+/// An iteration is one read of the cost matrix, on one thread. Some reads are no iterations: those
+/// of the start, one for each of the larger gammas that come first, and one if columns have no
+/// entry. Newton's method takes 3 to 20 iterations if the masses are similar, and up to some
+/// hundred if they differ by many orders of magnitude. Products with the pattern of the plan come
+/// in between. A limit of the entries per row that matters takes many more: hundreds, or all.
+///
+/// The solver holds about `40 (n + m)` numbers and, three times, the entries of the plan and their
+/// columns: few, unless gamma makes plans dense. The first plans have more entries than the result.
+/// Memory for more entries is allocated in iterations.
 ///
 /// # Accuracy
 /// For both element types, potentials, levels and sums are `f64`: `f32` costs count as they are.
@@ -197,7 +198,7 @@ impl SparseTransport {
         }
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         if u32::try_from(cost.cols() - 1).is_err() {
-            return invalid("cost", cost.cols() as f64, "a matrix of at most 2^32 columns");
+            return invalid("cost.cols()", cost.cols() as f64, "at most 2^32");
         }
         check::length("a", a.len(), cost.rows())?;
         check::length("b", b.len(), cost.cols())?;
@@ -225,8 +226,8 @@ impl SparseTransport {
         Ok(())
     }
 
-    /// Fails unless gamma is in range, also times the total mass. Then quotients of masses and gamma
-    /// neither overflow nor vanish.
+    /// Fails unless gamma is in range, also times the total mass. Then quotients of masses and
+    /// gamma neither overflow nor vanish.
     fn check_gamma(&self, total_mass: f64) -> Result<(), Error> {
         if (1e-200..=1e200).contains(&self.gamma) && (1e-200..=1e200).contains(&(self.gamma * total_mass)) {
             return Ok(());
