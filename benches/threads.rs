@@ -10,6 +10,7 @@ mod support;
 use mantex::medoids::Init;
 use mantex::transport::{EpsilonScaling, Method, OverRelaxation};
 use mantex::{KMedoids, MatMut, MatRef, Metric, Sinkhorn, Softmax, distance_matrix, parallel};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::hint::black_box;
 use std::time::Duration;
 use support::arguments::Arguments;
@@ -33,7 +34,7 @@ fn compare_call<D: Send>(
     call: impl Fn(&mut D, bool) + Sync,
 ) {
     let threads = rayon::current_num_threads();
-    let mut data: Vec<D> = (0..threads).map(|_| new()).collect();
+    let mut data: Vec<D> = (0..threads).into_par_iter().map(|_| new()).collect();
     let times = interleaved(ROUNDS, 3, |i| match i {
         0 => seconds(AT_LEAST, || call(&mut data[0], false)),
         1 => seconds(AT_LEAST, || call(&mut data[0], true)),

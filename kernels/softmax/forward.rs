@@ -67,6 +67,12 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                 if written == all {
                     continue;
                 }
+            } else if grouped && cols <= 2 * L::N && losses.is_none() && !L::IS_SCALAR {
+                written = softmax_two_vector_rows(l, &mut rows, group.clone());
+                summed = written;
+                if written == all {
+                    continue;
+                }
             } else if grouped && all_may_be_stored(l, &mut rows, group.clone()) {
                 written = 0;
                 let unused = &mut [false; GROUP_ROWS];
@@ -214,6 +220,27 @@ fn softmax_one_vector_rows<L: ExpLanes<T>, T: Float>(
             let (dst, masked) = rows.dst_and_masked(i);
             l.store_up_to(dst, y);
             masked.fill(T::ZERO);
+        }
+    }
+    fits
+}
+
+/// Softmax of a group of rows of at most two vectors each, as [`softmax_vectors`] one by one: the
+/// CPU works on the next rows while the sum of one is reduced. Returns what
+/// [`softmax_one_vector_rows`] does.
+#[cfg_attr(not(mantex_unoptimized), inline(always))]
+fn softmax_two_vector_rows<L: ExpLanes<T>, T: Float>(l: L, rows: &mut impl Rows<T>, group: Range<usize>) -> u32 {
+    let mut fits = 0;
+    for (at, i) in group.enumerate() {
+        // Rows whose end is masked are shorter.
+        let is_written = match rows.row_len(i).div_ceil(L::N) {
+            0 => false,
+            1 => softmax_vectors::<L, T, 1>(l, &mut rows.row_mut(i)),
+            _ => softmax_vectors::<L, T, 2>(l, &mut rows.row_mut(i)),
+        };
+        if is_written {
+            fits |= 1 << at;
+            rows.dst_and_masked(i).1.fill(T::ZERO);
         }
     }
     fits
