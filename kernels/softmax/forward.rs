@@ -67,7 +67,7 @@ pub(super) fn softmax_groups<L: Tuning<T>, T: Float, R: Rows<T>>(
                 if written == all {
                     continue;
                 }
-            } else if grouped && cols <= 2 * L::N && losses.is_none() && !L::IS_SCALAR {
+            } else if grouped && cols <= 2 * L::N && L::IN_FLIGHT >= 2 && losses.is_none() && !L::IS_SCALAR {
                 written = softmax_two_vector_rows(l, &mut rows, group.clone());
                 summed = written;
                 if written == all {

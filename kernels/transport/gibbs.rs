@@ -382,11 +382,19 @@ pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(l: L, block: &[T]
     }
 }
 
+/// The power of two by which weights of rows multiply partial column sums: a small entry times a
+/// small mass would be subnormal, and slow as in [`ExpLanes::exp_finish_normal`].
+#[inline(always)]
+pub(super) fn partial_sum_scale<T: Float>() -> f64 {
+    pow2(T::BIAS * 0.375)
+}
+
 /// Adds the partial column sums to the column sums in `f64`, and sets them to 0.
 #[inline(always)]
 pub(super) fn flush_partial_sums<T: Float>(column_sums: &mut [f64], partial_sums: &mut [T]) {
+    let inverse_scale = 1.0 / partial_sum_scale::<T>();
     for (sum, partial) in column_sums.iter_mut().zip(partial_sums) {
-        *sum += partial.to_f64();
+        *sum += partial.to_f64() * inverse_scale;
         *partial = T::ZERO;
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! The [family's page](super) has the pseudo-code.
 
-use super::gibbs::{GibbsEval, RowSum, add_block, at_most_finite, column_floor, flush_partial_sums, stable_rows};
+use super::gibbs::{
+    GibbsEval, RowSum, add_block, at_most_finite, column_floor, flush_partial_sums, partial_sum_scale, stable_rows,
+};
 use super::potentials::{PotentialsMut, PotentialsRef, Relaxation, SplitColumns, max_abs_potential};
 use super::tuning::{BLOCK_ROWS, FLUSH_ROWS, UPDATE_ROWS};
 use super::{Band, Exchange, PlanSummary, Problem, Workspace, band_sums, of_block, put_block};
@@ -74,7 +76,7 @@ pub(super) fn sum_rows<L: ExpLanes<T>, T: Float, const WITH_COST: bool>(
         let [new, scratch, shifts] = weigh(&block);
         weights = [T::ZERO; BLOCK_ROWS];
         for (weight, new) in weights.iter_mut().zip(new).take(len) {
-            *weight = at_most_finite(new);
+            *weight = at_most_finite(new * partial_sum_scale::<T>());
         }
         put_block(band.shifts, first, len, shifts);
         put_block(band.row_scratch, first, len, scratch);

@@ -11,7 +11,9 @@
 //! ```
 //! See Schmitzer 2019, section 3.1, for the absorption. The [family's page](super) has the range.
 
-use super::gibbs::{GibbsEval, column_floor, columns_of, flush_partial_sums, row_range, splats, stable_rows};
+use super::gibbs::{
+    GibbsEval, column_floor, columns_of, flush_partial_sums, partial_sum_scale, row_range, splats, stable_rows,
+};
 use super::potentials::{PotentialsMut, Relaxation, SplitColumns, has_low_part};
 use super::tuning::{BLOCK_ROWS, CACHED_BYTES, FLUSH_ROWS, FLUSH_VECTORS, PREFETCH_BYTES};
 use super::{Band, Exchange, Problem, Workspace, band_sums, padded};
@@ -184,7 +186,7 @@ pub(crate) fn scale_rows<L: WideLanes<T>, T: Float>(
                 }
                 *error = (a * (old * sum) - a).abs();
                 *new_scaling = new;
-                *weight = T::from_f64(a * new);
+                *weight = T::from_f64(a * new * partial_sum_scale::<T>());
             }
             if is_cached {
                 // The rows are in the first-level cache now: add them to the column sums.

@@ -3,8 +3,23 @@
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_INTEGER, F32_TABLE16, F64_INTEGER, F64_TABLE16, POWERS_OF_TWO_16};
 use crate::kernels::lanes::{Float, Lanes, QUIET};
-use core::arch::x86_64::{__m512, __m512d};
+use core::arch::x86_64::{__m512, __m512d, _CMP_NLT_UQ, _MM_FROUND_NO_EXC};
 use pulp::x86::V4;
+
+/// The product of a power of two of the table and `1 + p`. The permutation uses the low four bits
+/// of each index, and scalef, which takes the product, the floor of the exponent.
+#[inline(always)]
+fn mantissa_f32(l: V4, table: __m512, shifted: __m512, p: __m512) -> __m512 {
+    let power = l.avx512f._mm512_permutexvar_ps(l.avx512f._mm512_castps_si512(shifted), table);
+    Lanes::<f32>::quiet_mul_add(l, power, p, power)
+}
+
+/// As for `f32`.
+#[inline(always)]
+fn mantissa_f64(l: V4, table: (__m512d, __m512d), shifted: __m512d, p: __m512d) -> __m512d {
+    let power = l.avx512f._mm512_permutex2var_pd(table.0, l.avx512f._mm512_castpd_si512(shifted), table.1);
+    Lanes::<f64>::quiet_mul_add(l, power, p, power)
+}
 
 impl ExpLanes<f32> for V4 {
     type Table = __m512;
@@ -22,10 +37,15 @@ impl ExpLanes<f32> for V4 {
     }
     #[inline(always)]
     fn exp_finish(self, table: __m512, shifted: __m512, exponent: __m512, p: __m512) -> __m512 {
-        // The permutation uses the low four bits of each index; scalef uses the floor of the
-        // exponent.
-        let power = self.avx512f._mm512_permutexvar_ps(self.avx512f._mm512_castps_si512(shifted), table);
-        self.avx512f._mm512_scalef_round_ps::<QUIET>(Lanes::<f32>::quiet_mul_add(self, power, p, power), exponent)
+        self.avx512f._mm512_scalef_round_ps::<QUIET>(mantissa_f32(self, table, shifted, p), exponent)
+    }
+    #[inline(always)]
+    fn exp_finish_normal(self, table: __m512, shifted: __m512, exponent: __m512, p: __m512) -> __m512 {
+        let least = Lanes::<f32>::splat(self, -126.0);
+        // True for NaN.
+        let is_normal = self.avx512f._mm512_cmp_round_ps_mask::<_CMP_NLT_UQ, _MM_FROUND_NO_EXC>(exponent, least);
+        let mantissa = mantissa_f32(self, table, shifted, p);
+        self.avx512f._mm512_maskz_scalef_round_ps::<QUIET>(is_normal, mantissa, exponent)
     }
     #[inline(always)]
     fn exp_power(self, _: __m512, exponent: __m512) -> __m512 {
@@ -58,9 +78,15 @@ impl ExpLanes<f64> for V4 {
     }
     #[inline(always)]
     fn exp_finish(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
-        let index = self.avx512f._mm512_castpd_si512(shifted);
-        let power = self.avx512f._mm512_permutex2var_pd(table.0, index, table.1);
-        self.avx512f._mm512_scalef_round_pd::<QUIET>(Lanes::<f64>::quiet_mul_add(self, power, p, power), exponent)
+        self.avx512f._mm512_scalef_round_pd::<QUIET>(mantissa_f64(self, table, shifted, p), exponent)
+    }
+    #[inline(always)]
+    fn exp_finish_normal(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
+        let least = Lanes::<f64>::splat(self, -1022.0);
+        // True for NaN.
+        let is_normal = self.avx512f._mm512_cmp_round_pd_mask::<_CMP_NLT_UQ, _MM_FROUND_NO_EXC>(exponent, least);
+        let mantissa = mantissa_f64(self, table, shifted, p);
+        self.avx512f._mm512_maskz_scalef_round_pd::<QUIET>(is_normal, mantissa, exponent)
     }
     #[inline(always)]
     fn exp_power(self, _: __m512d, exponent: __m512d) -> __m512d {

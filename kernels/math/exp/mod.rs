@@ -276,7 +276,7 @@ impl<L: ExpLanes<T>, T: Float> Exp2<L, T> {
             p[i] = l.quiet_mul(t[i], q);
         }
         for i in 0..n {
-            y[i] = l.exp_finish(self.table, shifted[i], k[i], p[i]);
+            y[i] = l.exp_finish_normal(self.table, shifted[i], k[i], p[i]);
         }
     }
 }
