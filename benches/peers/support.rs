@@ -111,8 +111,8 @@ impl Comparison {
         times[0]
     }
 
-    /// Prints and records that a peer has not met what the results are checked for: the error of its
-    /// best attempt, and the milliseconds that this took. Such a record has no ratio.
+    /// Prints and records that a peer has not met what the results are checked for: the error of
+    /// its best attempt, and the milliseconds that this took. Such a record has no ratio.
     pub(crate) fn print_unmet(&mut self, work: &str, peer: &str, unmet: Unmet, mantex: Sample) {
         let record = Record::new(work).peer(self.peer(peer)).value(unmet.seconds * 1e3, "ms");
         let record = record.ratio(f64::NAN, "the time of mantex").detail("mantex", mantex.median * 1e3);
