@@ -177,7 +177,7 @@ pub(crate) fn attempts<R>(mut attempt: impl FnMut(usize) -> (f64, Option<R>)) ->
         if let Some(result) = result {
             return Ok(result);
         }
-        if best.is_none_or(|best| !(best.error <= error)) {
+        if best.is_none_or(|best| best.error.is_nan() || error < best.error) {
             best = Some(Unmet { error, seconds: start.elapsed().as_secs_f64() - before });
         }
     }
