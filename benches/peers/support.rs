@@ -11,6 +11,8 @@ pub(crate) mod inputs;
 pub(crate) mod json;
 #[path = "../support/machine.rs"]
 mod machine;
+#[path = "../support/problems.rs"]
+pub(crate) mod problems;
 #[path = "../support/record.rs"]
 pub(crate) mod record;
 #[path = "../support/records.rs"]
@@ -46,9 +48,19 @@ impl<'a> Contestant<'a> {
     }
 }
 
+/// The best attempt of a peer that does not meet what the results are checked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Unmet {
+    pub(crate) error: f64,
+    pub(crate) seconds: f64,
+}
+
 /// The seconds of all rounds of a comparison, about. Work that takes long has fewer rounds, but at
-/// least 3.
+/// least 3, or one after the first if that takes [`LONG_ROUND_SECONDS`].
 const ROUNDS_SECONDS: f64 = 20.0;
+
+/// The seconds of a round that is not repeated more than once.
+const LONG_ROUND_SECONDS: f64 = 5.0;
 
 /// Compares peers with mantex and records the results.
 pub(crate) struct Comparison {
@@ -73,18 +85,21 @@ impl Comparison {
     /// Times all in turns, and prints a line for each peer with the ratio of its time to that of
     /// mantex, which is the first.
     ///
-    /// `unit_name` is that of times multiplied by `scale`, for example ns/element.
+    /// `unit_name` is that of times multiplied by `scale`, for example ns/element. Returns the time
+    /// of mantex.
     pub(crate) fn compare(
         &mut self,
         work: &str,
         contestants: &mut [Contestant<'_>],
         at_least: Duration,
         (scale, unit_name): (f64, &'static str),
-    ) {
+    ) -> Sample {
         let mut round = || -> Vec<f64> { contestants.iter_mut().map(|c| (c.seconds)(at_least)).collect() };
         // The first round warms up, and tells for how many there is time.
-        let most = (ROUNDS_SECONDS / round().iter().sum::<f64>()) as usize;
-        let rounds: Vec<Vec<f64>> = repeat_with(&mut round).take(most.clamp(3, self.rounds)).collect();
+        let first = round().iter().sum::<f64>();
+        let least = if first < LONG_ROUND_SECONDS { 3 } else { 1 };
+        let most = (ROUNDS_SECONDS / first) as usize;
+        let rounds: Vec<Vec<f64>> = repeat_with(&mut round).take(most.clamp(least, self.rounds)).collect();
         let times = |i: usize| Sample::new(&rounds.iter().map(|times| times[i]).collect::<Vec<_>>());
         let times: Vec<Sample> = (0..contestants.len()).map(times).collect();
         for (contestant, &time) in contestants.iter().zip(&times).skip(1) {
@@ -93,6 +108,15 @@ impl Comparison {
             let record = record.detail("mantex", times[0].median * scale);
             self.records.print(record.detail("largest difference", contestant.difference));
         }
+        times[0]
+    }
+
+    /// Prints and records that a peer has not met what the results are checked for: the error of
+    /// its best attempt, and the milliseconds that this took. Such a record has no ratio.
+    pub(crate) fn print_unmet(&mut self, work: &str, peer: &str, unmet: Unmet, mantex: Sample) {
+        let record = Record::new(work).peer(self.peer(peer)).value(unmet.seconds * 1e3, "ms");
+        let record = record.ratio(f64::NAN, "the time of mantex").detail("mantex", mantex.median * 1e3);
+        self.records.print(record.detail("error", unmet.error));
     }
 
     /// Returns the name with the version, and with the vectors that it is compiled for if they are

@@ -8,6 +8,7 @@ pub(crate) mod date;
 pub(crate) mod json;
 pub(crate) mod levels;
 pub(crate) mod machine;
+pub(crate) mod problems;
 pub(crate) mod program;
 pub(crate) mod record;
 pub(crate) mod records;

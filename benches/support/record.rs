@@ -31,7 +31,7 @@ impl Record {
     }
 
     /// Sets the comparison: the quantity is `ratio` times `of`, for example 1.5 times "the time of
-    /// summing exp".
+    /// summing exp". The ratio is NaN if there is none, because the work was not done.
     pub(crate) fn ratio(self, ratio: f64, of: &'static str) -> Self {
         Self { ratio: Some((ratio, of)), ..self }
     }
@@ -49,7 +49,7 @@ impl Record {
         let value = self.value.map_or(String::new(), |(value, unit)| format!("{} {unit}", number(value.median)));
         let _ = write!(text, " {value:<20}");
         if let Some((ratio, of)) = self.ratio {
-            let _ = write!(text, " {ratio:>6.2} x {of}");
+            let _ = if ratio.is_nan() { write!(text, " not reached") } else { write!(text, " {ratio:>6.2} x {of}") };
         }
         for (i, &(name, value)) in self.details.iter().enumerate() {
             let _ = write!(text, "{}{name} {}", if i == 0 { "; " } else { ", " }, number(value));

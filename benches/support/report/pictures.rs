@@ -266,7 +266,8 @@ fn rust_peers(entries: &[Entry]) -> Option<Picture> {
 /// A bar of the fastest Python library for each work.
 fn python_peers(entries: &[Entry]) -> Option<Picture> {
     const HIGHEST: f64 = 10.0;
-    let python = || entries.iter().filter(|entry| entry.bench == "python");
+    // Those without a ratio have not done the work.
+    let python = || entries.iter().filter(|entry| entry.bench == "python" && entry.ratio.is_some());
     let is_fastest = |peer: &&Entry| python().all(|other| other.work != peer.work || other.value >= peer.value);
     let bar = |peer: &Entry| {
         // With the version, which is in the table, the label would not fit a phone.

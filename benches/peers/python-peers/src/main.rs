@@ -13,6 +13,7 @@ mod support;
 mod medoids;
 mod npy;
 mod softmax;
+mod sparse;
 mod transport;
 mod worker;
 
@@ -26,5 +27,7 @@ fn main() {
     let mut comparison = Comparison::new("python", None, &arguments);
     softmax::compare(&mut comparison, &packages);
     transport::compare(&mut comparison, &packages);
+    transport::compare_last_digits(&mut comparison, &packages);
+    sparse::compare(&mut comparison, &packages);
     medoids::compare(&mut comparison, &packages);
 }

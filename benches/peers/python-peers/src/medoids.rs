@@ -39,7 +39,7 @@ fn loss(distances: &[f32], medoids: &[f64]) -> f64 {
 
 /// Compares the packages that were asked for.
 pub(crate) fn compare(comparison: &mut Comparison, packages: &[Package]) {
-    let mut workers = Worker::start_all(packages, "medoids", &METHODS);
+    let mut workers = Worker::start_all(packages, "medoids", "medoids", &METHODS);
     if workers.is_empty() {
         return;
     }

@@ -88,7 +88,7 @@ fn compare_shape<T: Real>(comparison: &mut Comparison, workers: &mut [Worker], f
 
 /// Compares the packages that were asked for.
 pub(crate) fn compare(comparison: &mut Comparison, packages: &[Package]) {
-    let mut workers = Worker::start_all(packages, "softmax", &METHODS);
+    let mut workers = Worker::start_all(packages, "softmax", "softmax", &METHODS);
     if workers.is_empty() {
         return;
     }

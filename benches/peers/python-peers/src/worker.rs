@@ -56,16 +56,21 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process for each method whose package was asked for.
-    pub(crate) fn start_all(packages: &[Package], family: &str, methods: &[(&'static str, &'static str)]) -> Vec<Self> {
+    /// Starts a process of a program in `workers` for each method whose package was asked for.
+    pub(crate) fn start_all(
+        packages: &[Package],
+        family: &str,
+        program: &str,
+        methods: &[(&'static str, &'static str)],
+    ) -> Vec<Self> {
         let package = |name: &str| packages.iter().find(|package| package.family == family && package.name == name);
-        methods.iter().filter_map(|&(name, method)| Some(Self::start(package(name)?, method))).collect()
+        methods.iter().filter_map(|&(name, method)| Some(Self::start(package(name)?, program, method))).collect()
     }
 
     /// Starts a process and imports the package in it.
-    fn start(package: &Package, method: &'static str) -> Self {
+    fn start(package: &Package, program: &str, method: &'static str) -> Self {
         let python = folder().join(&package.environment).join("bin/python");
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("workers").join(&package.family).with_extension("py");
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("workers").join(program).with_extension("py");
         let mut process = Command::new(&python)
             .arg(program)
             .arg(&package.name)

@@ -2,7 +2,8 @@
 
 It prints the package's version when everything is imported. Then it reads requests from standard
 input, each a JSON object on a line of its own, and answers each with a line:
-  results ..   prepare a work of the other fields, do it once, and write its results, as f64, to this file
+  results ..   prepare a work of the other fields, do it once, and write its results, as f64, to this file;
+               if the package raises a RuntimeError, its message is printed and there are no results
   at_least     do the work for so many seconds, at least once; the answer is the mean seconds of once
 """
 
@@ -47,5 +48,10 @@ def serve(packages):
         else:
             path = request.pop("results")
             work, array = prepare(**request)
-            np.asarray(array(work())).astype("<f8").tofile(path)
+            try:
+                results = array(work())
+            except RuntimeError as error:
+                print(f"{package}: {error}", file=sys.stderr)
+                results = []
+            np.asarray(results).astype("<f8").tofile(path)
             print("ready", file=answers, flush=True)
