@@ -64,13 +64,18 @@ use core::ops::ControlFlow;
 /// NaN or -inf. If forbidden pairs permit no plan, the solve ends with
 /// [`Status::Infeasible`](crate::transport::Status::Infeasible).
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "super::serde::SparseTransportData", into = "super::serde::SparseTransportData")
+)]
 #[must_use]
 pub struct SparseTransport {
     pub(super) gamma: f64,
-    max_entries: Option<usize>,
+    pub(super) max_entries: Option<usize>,
     pub(super) max_iterations: usize,
     /// The tolerance; `None` is the default of the element type.
-    tolerance: Option<f64>,
+    pub(super) tolerance: Option<f64>,
     pub(super) road: Road,
 }
 
@@ -213,7 +218,7 @@ impl SparseTransport {
     }
 
     /// Fails unless all settings are in range.
-    fn check_settings<T: Real>(&self) -> Result<(), Error> {
+    pub(super) fn check_settings<T: Real>(&self) -> Result<(), Error> {
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         self.check_gamma(1.0)?;
         let tolerance = self.tolerance_for::<T>();
