@@ -1,4 +1,4 @@
-//! The large entries of a plan as compressed sparse rows.
+//! The entries of a plan as compressed sparse rows.
 
 use crate::boundary::{value_or, Outcome};
 use crate::memory::Memory;

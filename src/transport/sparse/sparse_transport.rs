@@ -131,6 +131,16 @@ impl SparseTransport {
         Self { road: self.road.with_isa(isa), ..self }
     }
 
+    /// Sets whether the threads of rayon's current pool share the work: the reads of the costs, and
+    /// products with large patterns. The results have the same bits. The callback of
+    /// [`solve_with_progress`](Self::solve_with_progress) runs on the calling thread. If that is
+    /// none of the pool, it hands every iteration to the pool, which takes some 100 microseconds;
+    /// [`solve`](Self::solve) hands over the whole solve.
+    #[cfg(feature = "rayon")]
+    pub fn parallel(self, yes: bool) -> Self {
+        Self { road: self.road.with_threads(yes), ..self }
+    }
+
     /// Finds the plan P that minimizes `<C, P> + gamma / 2 * ||P||^2` with `P 1 = a` and
     /// `P^T 1 = b`, and with at most k entries per row if there is such a limit. `cost` is n x m,
     /// `a` has n masses, and `b` has m.
