@@ -1484,8 +1484,8 @@ double mantex_sparse_solution_cost(const struct mantex_sparse_solution *solution
 /// NULL.
 double mantex_sparse_solution_value(const struct mantex_sparse_solution *solution);
 
-/// Returns the dual value, a lower bound of the value of every plan with these marginals and at most
-/// max_entries_per_row entries per row, up to rounding errors; NaN for NULL.
+/// Returns the dual value: up to rounding errors, a lower bound of the value of every plan with
+/// these marginals and at most max_entries_per_row entries per row. NaN for NULL.
 double mantex_sparse_solution_dual_value(const struct mantex_sparse_solution *solution);
 
 /// Returns the number of rows; 0 for NULL.

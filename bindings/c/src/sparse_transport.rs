@@ -302,8 +302,8 @@ pub unsafe extern "C" fn mantex_sparse_solution_value(solution: *const mantex_sp
     get!(solution, f64::NAN, s => s.value())
 }
 
-/// Returns the dual value, a lower bound of the value of every plan with these marginals and at most
-/// max_entries_per_row entries per row, up to rounding errors; NaN for NULL.
+/// Returns the dual value: up to rounding errors, a lower bound of the value of every plan with
+/// these marginals and at most max_entries_per_row entries per row. NaN for NULL.
 #[no_mangle]
 pub unsafe extern "C" fn mantex_sparse_solution_dual_value(solution: *const mantex_sparse_solution) -> f64 {
     get!(solution, f64::NAN, s => s.dual_value())
