@@ -253,7 +253,7 @@ typedef int32_t mantex_status;
 /// Any number of threads may read it at once.
 typedef struct mantex_clustering mantex_clustering;
 
-/// The large entries of a plan as compressed sparse rows (CSR). The entries of row i have the
+/// The entries of a plan as compressed sparse rows (CSR). The entries of row i have the
 /// indices from mantex_csr_plan_row_pointers()[i] to mantex_csr_plan_row_pointers()[i + 1] in the
 /// columns and the masses. Free it with mantex_csr_plan_free(). Any number of threads may read it
 /// at once.
