@@ -163,9 +163,8 @@
 //! conversion: all three crates lend them as slices.
 //!
 //! With serde, an instruction set is written by its name, and results without theirs; that several
-//! threads are wanted is not written. Options and results of sparse transport have no serde yet.
-//! Infinite potentials are written as none, because JSON has no infinities. serde_json reads the
-//! bits that were written only with its feature `float_roundtrip`.
+//! threads are wanted is not written. Infinite potentials are written as none, because JSON has no
+//! infinities. serde_json reads the bits that were written only with its feature `float_roundtrip`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

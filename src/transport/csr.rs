@@ -17,6 +17,15 @@ use alloc::vec::Vec;
 /// one.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        try_from = "super::serde::CsrPlanData<T>",
+        into = "super::serde::CsrPlanData<T>",
+        bound(serialize = "T: Real + serde::Serialize", deserialize = "T: Real + serde::Deserialize<'de>")
+    )
+)]
 pub struct CsrPlan<T> {
     /// The number of rows, n.
     pub rows: usize,

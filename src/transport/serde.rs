@@ -1,10 +1,10 @@
-//! The data that [`Sinkhorn`], [`Transport`] and [`TransportBatch`] are written to and read from.
+//! The data that [`Sinkhorn`] and its results are written to and read from.
 //! Potentials without mass, -inf, are none.
 
 use super::masses::Masses;
 use super::solver::MAX_ABS_POTENTIAL;
 use super::units::{Potentials, Units};
-use super::{EpsilonScaling, Method, OverRelaxation, Sinkhorn, Status, Transport, TransportBatch};
+use super::{CsrPlan, EpsilonScaling, Method, OverRelaxation, Sinkhorn, Status, Transport, TransportBatch};
 use crate::dispatch::Road;
 use crate::real::Element;
 use crate::serialized::to_finite;
@@ -36,12 +36,12 @@ pub(super) struct SinkhornData {
 }
 
 /// Potentials as data.
-fn to_data<T: Real>(potentials: &[T]) -> Vec<Option<T>> {
+pub(super) fn to_data<T: Real>(potentials: &[T]) -> Vec<Option<T>> {
     potentials.iter().map(|x| to_finite(*x, -T::infinity())).collect()
 }
 
 /// Data as potentials.
-fn from_data<T: Real>(data: &[Option<T>]) -> Vec<T> {
+pub(super) fn from_data<T: Real>(data: &[Option<T>]) -> Vec<T> {
     data.iter().map(|x| x.unwrap_or(-T::infinity())).collect()
 }
 
@@ -204,5 +204,59 @@ impl<T: Real> TryFrom<BatchData<T>> for TransportBatch<T> {
             }
         }
         Ok(Self { shape: (rows, columns), f, g, iterations, marginal_errors, values, statuses })
+    }
+}
+
+/// The content of a [`CsrPlan`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CsrPlanData<T> {
+    rows: usize,
+    cols: usize,
+    row_pointers: Vec<usize>,
+    columns: Vec<u32>,
+    masses: Vec<T>,
+}
+
+impl<T> From<CsrPlan<T>> for CsrPlanData<T> {
+    fn from(plan: CsrPlan<T>) -> Self {
+        let CsrPlan { rows, cols, row_pointers, columns, masses } = plan;
+        Self { rows, cols, row_pointers, columns, masses }
+    }
+}
+
+impl<T: Real> TryFrom<CsrPlanData<T>> for CsrPlan<T> {
+    type Error = Error;
+
+    fn try_from(data: CsrPlanData<T>) -> Result<Self, Error> {
+        let CsrPlanData { rows, cols, row_pointers, columns, masses } = data;
+        check::length("row_pointers", row_pointers.len(), rows.saturating_add(1))?;
+        check::length("masses", masses.len(), columns.len())?;
+        let invalid =
+            |argument, row, value, expected| Err(Error::InvalidElement { argument, row, col: 0, value, expected });
+        let mut end = 0;
+        for (at, &pointer) in row_pointers.iter().enumerate() {
+            let is_valid = pointer >= end && if at == 0 { pointer == 0 } else { pointer <= columns.len() };
+            if !is_valid || at == rows && pointer != columns.len() {
+                let expected = "a number that does not fall, from 0 to the number of entries";
+                return invalid("row_pointers", at, pointer as f64, expected);
+            }
+            end = pointer;
+        }
+        for bounds in row_pointers.windows(2) {
+            let mut least = 0;
+            for (&column, at) in columns[bounds[0]..bounds[1]].iter().zip(bounds[0]..) {
+                let is_valid = (least..cols as u64).contains(&u64::from(column));
+                if !is_valid {
+                    let expected = "above the one before in its row, and below `cols`";
+                    return invalid("columns", at, f64::from(column), expected);
+                }
+                least = u64::from(column) + 1;
+            }
+        }
+        if let Some(at) = masses.iter().position(|mass| !(*mass >= T::zero() && mass.to_f64() < f64::INFINITY)) {
+            return invalid("masses", at, masses[at].to_f64(), "finite and not negative");
+        }
+        Ok(Self { rows, cols, row_pointers, columns, masses })
     }
 }

@@ -8,6 +8,8 @@
 pub(crate) mod medoids;
 #[cfg(feature = "softmax")]
 pub(crate) mod softmax;
+#[cfg(feature = "sparse-transport")]
+pub(crate) mod sparse_transport;
 #[cfg(feature = "transport")]
 pub(crate) mod transport;
 

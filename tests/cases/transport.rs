@@ -1,4 +1,4 @@
-//! Entropic optimal transport: single problems with every setting, their plans, and batches.
+//! Optimal transport: single problems with every setting, their plans, and batches; sparse plans.
 
 use super::{Bytes, Matrix, same, same_error};
 use crate::support::{
@@ -12,11 +12,17 @@ use std::ops::ControlFlow;
 
 pub(crate) fn check(data: &[u8]) {
     let mut bytes = Bytes(data);
-    match bytes.below(4) {
+    match bytes.below(6) {
         0 => single::<f32>(&mut bytes),
         1 => single::<f64>(&mut bytes),
         2 => batch::<f32>(&mut bytes),
-        _ => batch::<f64>(&mut bytes),
+        3 => batch::<f64>(&mut bytes),
+        #[cfg(feature = "sparse-transport")]
+        4 => super::sparse_transport::check::<f32>(&mut bytes),
+        #[cfg(feature = "sparse-transport")]
+        _ => super::sparse_transport::check::<f64>(&mut bytes),
+        #[cfg(not(feature = "sparse-transport"))]
+        _ => {}
     }
 }
 
@@ -27,7 +33,7 @@ fn tolerances<T: Float>() -> (f64, f64) {
 }
 
 /// Costs: any, or mostly costs that can be computed with, some of them forbidden.
-fn costs<T: Float>(bytes: &mut Bytes<'_>, rows: usize, cols: usize) -> Matrix<T> {
+pub(super) fn costs<T: Float>(bytes: &mut Bytes<'_>, rows: usize, cols: usize) -> Matrix<T> {
     let mut cost = bytes.matrix::<T>(rows, cols);
     let (any, sign) = (bytes.rarely(), bytes.flag());
     for i in 0..if any { 0 } else { rows } {
@@ -46,7 +52,7 @@ fn costs<T: Float>(bytes: &mut Bytes<'_>, rows: usize, cols: usize) -> Matrix<T>
 }
 
 /// Masses with the given total, or mostly so: whole numbers, so that some are 0.
-fn masses<T: Float>(bytes: &mut Bytes<'_>, n: usize, total: f64) -> Vec<T> {
+pub(super) fn masses<T: Float>(bytes: &mut Bytes<'_>, n: usize, total: f64) -> Vec<T> {
     if bytes.rarely() {
         return bytes.numbers(n);
     }
@@ -56,12 +62,12 @@ fn masses<T: Float>(bytes: &mut Bytes<'_>, n: usize, total: f64) -> Vec<T> {
     whole.iter().map(|x| T::of(x / sum * total)).collect()
 }
 
-fn finite_costs<T: Float>(cost: &Matrix<T>) -> impl Iterator<Item = f64> {
+pub(super) fn finite_costs<T: Float>(cost: &Matrix<T>) -> impl Iterator<Item = f64> {
     cost.view().iter_rows().flatten().map(|c| c.wide()).filter(|c| c.is_finite())
 }
 
 /// The error of a solution that has converged.
-fn converged_error<T: Float>(tolerance: f64) -> f64 {
+pub(super) fn converged_error<T: Float>(tolerance: f64) -> f64 {
     let default = if T::DIGITS == 24 { 1e-4 } else { 1e-6 };
     if tolerance > 0.0 { tolerance } else { default }
 }

@@ -1,6 +1,6 @@
 //! Options and results as data: what is written is read back, and invalid data are errors.
 
-use mantex::{Isa, KMedoids, MatRef, Metric, Sinkhorn, medoids::*, transport::*};
+use mantex::{Isa, KMedoids, MatRef, Metric, Sinkhorn, SparseTransport, medoids::*, transport::*};
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 use std::fmt::Debug;
 
@@ -55,6 +55,7 @@ fn options_are_read_back() {
     let sinkhorn = Sinkhorn::new(1e-3).tolerance(0.0).memory_limit(7).max_iterations(0).method(Method::Scaling);
     let sinkhorn = sinkhorn.over_relaxation(OverRelaxation::Factor(1.9)).epsilon_scaling(EpsilonScaling::Factor(2.0));
     assert_round_trip(&sinkhorn.warm_start(start.0, start.1));
+    assert_round_trip(&SparseTransport::new(1e-3).max_entries_per_row(2).tolerance(0.0).max_iterations(0));
     assert_round_trip(&KMedoids::new(5).algorithm(Algorithm::FastPam1));
     assert_round_trip(&KMedoids::new(2).init(Init::Given(vec![9, 4])).max_iterations(3));
     for isa in Isa::available() {
@@ -62,10 +63,12 @@ fn options_are_read_back() {
         assert_eq!(to_value(isa).expect("a name"), json!(isa.name()));
         assert_round_trip(&Sinkhorn::new(0.1).isa(isa));
         assert_round_trip(&KMedoids::new(1).isa(isa));
+        assert_round_trip(&SparseTransport::new(0.1).isa(isa));
     }
     // Only what has no default must be given.
     assert_eq!(from_str::<Sinkhorn>(r#"{"epsilon": 0.1}"#).expect("options"), Sinkhorn::new(0.1));
     assert_eq!(from_str::<KMedoids>(r#"{"k": 3}"#).expect("options"), KMedoids::new(3));
+    assert_eq!(from_str::<SparseTransport>(r#"{"gamma": 0.1}"#).expect("options"), SparseTransport::new(0.1));
 }
 
 #[test]
@@ -92,6 +95,16 @@ fn invalid_options_are_errors() {
     assert_invalid(&Sinkhorn::new(0.1), &changes);
     let changes = [("/k", json!(0)), ("/k", json!(3)), ("/init/given", json!([1, 1])), ("/init/given", json!([1]))];
     assert_invalid(&KMedoids::new(2).init(Init::Given(vec![0, 1])), &changes);
+    let changes = [
+        ("/gamma", json!(0.0)),
+        ("/gamma", json!(1e201)),
+        ("/gamma", json!(null)),
+        ("/max_entries_per_row", json!(0)),
+        ("/tolerance", json!(-1.0)),
+        ("/isa", json!("sse")),
+        ("/max_iterations", json!(1.5)),
+    ];
+    assert_invalid(&SparseTransport::new(0.1), &changes);
 }
 
 #[test]
@@ -142,6 +155,66 @@ fn solutions_are_read_back() {
         ("/statuses", json!([])),
     ];
     assert_invalid(&batch, &changes);
+}
+
+#[test]
+fn sparse_solutions_are_read_back() {
+    let cost = [0.0_f64, 1.0, 4.0, 1.0, 0.0, 1.0, 2.0, 2.0, 2.0];
+    let cost = MatRef::new(&cost, 3, 3).expect("3 x 3");
+    let (a, b) = ([1.0, 0.0, 2.0], [1.5, 1.5, 0.0]);
+    let solution = SparseTransport::new(0.1).solve(cost, &a, &b).expect("a problem");
+    assert_round_trip(&solution);
+    let read: SparseSolution<f64> = from_str(&to_string(&solution).expect("data")).expect("what was written");
+    assert_eq!((read.f(), read.g(), read.value()), (solution.f(), solution.g(), solution.value()));
+    assert_eq!((read.f()[1], read.g()[2]), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+    assert_eq!(solution.plan().row_pointers, [0, 1, 1, 3]);
+    let plan = [
+        ("/rows", json!(2)),
+        ("/rows", json!(usize::MAX)),
+        ("/cols", json!(1)),
+        ("/row_pointers", json!([])),
+        ("/row_pointers/0", json!(1)),
+        ("/row_pointers/1", json!(4)),
+        ("/row_pointers/2", json!(0)),
+        ("/row_pointers/3", json!(2)),
+        ("/columns", json!([0, 1])),
+        ("/columns/0", json!(3)),
+        ("/columns/0", json!(-1)),
+        ("/columns/1", json!(1)),
+        ("/columns/2", json!(0)),
+        ("/masses", json!([1.0])),
+        ("/masses/0", json!(-1.0)),
+        ("/masses/2", json!(null)),
+    ];
+    assert_round_trip(solution.plan());
+    assert_invalid(solution.plan(), &plan);
+    let changes = [
+        ("/status", json!("fine")),
+        ("/marginal_error", json!(-1.0)),
+        ("/cost", json!(null)),
+        ("/value", json!(null)),
+        ("/dual_value", json!(null)),
+        ("/f", json!([1.0])),
+        ("/f/0", json!(null)),
+        ("/g/0", json!("x")),
+        ("/g/1", json!(null)),
+        ("/g", json!([])),
+    ];
+    assert_invalid(&solution, &changes);
+    let in_plan: Vec<_> = plan.iter().map(|(path, new)| (format!("/plan{path}"), new.clone())).collect();
+    let in_plan: Vec<_> = in_plan.iter().map(|(path, new)| (path.as_str(), new.clone())).collect();
+    assert_invalid(&solution, &in_plan);
+    let mut empty = to_value(&solution).expect("data");
+    (empty["f"], empty["plan"]["rows"]) = (json!([]), json!(0));
+    (empty["plan"]["row_pointers"], empty["plan"]["columns"]) = (json!([0]), json!([]));
+    empty["plan"]["masses"] = json!([]);
+    from_value::<CsrPlan<f64>>(empty["plan"].clone()).expect("a plan of no rows");
+    from_value::<SparseSolution<f64>>(empty).expect_err("a solution of no rows");
+    let cost = [0.0_f32, 1.0, 1.0, 0.0];
+    let cost = MatRef::new(&cost, 2, 2).expect("2 x 2");
+    assert_round_trip(&SparseTransport::new(0.5).solve(cost, &[0.3, 0.7], &[0.5, 0.5]).expect("a problem"));
+    let transport = Sinkhorn::new(0.5).solve(cost, &[0.3, 0.7], &[0.5, 0.5]).expect("a problem");
+    assert_round_trip(&transport.plan_csr(cost, 0.1).expect("a threshold"));
 }
 
 #[test]

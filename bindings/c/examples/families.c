@@ -88,6 +88,28 @@ static void transport(void)
     mantex_transport_batch_free(batch);
 }
 
+static void sparse_transport(void)
+{
+    /* Quadratic regularization: most entries of the plan are exactly 0. */
+    const double cost[6] = {0, 1, 2, 2, 1, 0}, a[2] = {0.5, 0.5}, b[3] = {0.25, 0.5, 0.25};
+    mantex_sparse_transport_options options;
+    mantex_sparse_solution *solution = NULL;
+    mantex_csr_plan *plan = NULL;
+    check(mantex_sparse_transport_options_init(&options, 0.1));
+    options.max_entries_per_row = 2;
+    check(mantex_sparse_transport_solve_f64(2, 3, cost, 3, a, b, &options, &solution));
+    printf("sparse transport: status %d, cost %.4f, entries", (int)mantex_sparse_solution_status(solution),
+           mantex_sparse_solution_cost(solution));
+    check(mantex_sparse_solution_plan_csr_f64(solution, &plan));
+    const size_t *row_pointers = mantex_csr_plan_row_pointers(plan);
+    for (size_t i = 0; i < mantex_csr_plan_rows(plan); i++)
+        for (size_t at = row_pointers[i]; at < row_pointers[i + 1]; at++)
+            printf(" (%zu, %u) %.2f", i, (unsigned)mantex_csr_plan_columns(plan)[at], mantex_csr_plan_masses_f64(plan)[at]);
+    printf("\n");
+    mantex_csr_plan_free(plan);
+    mantex_sparse_solution_free(solution);
+}
+
 static void medoids(void)
 {
     /* Six points on a line; the distances of all pairs. */
@@ -122,6 +144,7 @@ int main(void)
     printf("mantex %s on %s\n", mantex_version(), mantex_isa_name(MANTEX_ISA_BEST));
     softmax();
     transport();
+    sparse_transport();
     medoids();
 
     /* An error says which argument is wrong, and what it must be. */

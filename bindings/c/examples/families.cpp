@@ -76,6 +76,21 @@ static void transport()
     }
 }
 
+static void sparse_transport()
+{
+    // Quadratic regularization: most entries of the plan are exactly 0.
+    const std::vector<double> costs{0, 1, 2, 2, 1, 0}, a{0.5, 0.5}, b{0.25, 0.5, 0.25};
+    mantex::sparse_transport_options options(0.1);
+    options.max_entries_per_row = 2;
+    const auto solution = mantex::sparse_transport<double>({costs, 2, 3}, a, b, options);
+    std::printf("sparse transport: cost %.4f, converged: %d, entries", solution.cost(), solution.converged());
+    const auto plan = solution.plan_csr();
+    for (std::size_t i = 0; i < plan.rows(); i++)
+        for (std::size_t at = plan.row_pointers()[i]; at < plan.row_pointers()[i + 1]; at++)
+            std::printf(" (%zu, %u) %.2f", i, static_cast<unsigned>(plan.columns()[at]), plan.masses()[at]);
+    std::printf("\n");
+}
+
 static void medoids()
 {
     const std::vector<float> points{0, 1, 2, 10, 11, 13};
@@ -102,6 +117,7 @@ int main()
     std::printf("mantex %s on %s\n", mantex_version(), mantex_isa_name(mantex::best_isa()));
     softmax();
     transport();
+    sparse_transport();
     medoids();
     try {
         std::vector<float> x(2), out(3);

@@ -253,11 +253,16 @@ typedef int32_t mantex_status;
 /// Any number of threads may read it at once.
 typedef struct mantex_clustering mantex_clustering;
 
-/// The large entries of a plan as compressed sparse rows (CSR). The entries of row i have the
+/// The entries of a plan as compressed sparse rows (CSR). The entries of row i have the
 /// indices from mantex_csr_plan_row_pointers()[i] to mantex_csr_plan_row_pointers()[i + 1] in the
 /// columns and the masses. Free it with mantex_csr_plan_free(). Any number of threads may read it
 /// at once.
 typedef struct mantex_csr_plan mantex_csr_plan;
+
+/// The solution of a problem with a sparse plan: the plan, the potentials f and g, and the numbers
+/// that describe them. Free it with mantex_sparse_solution_free(). Any number of threads may read
+/// it at once.
+typedef struct mantex_sparse_solution mantex_sparse_solution;
 
 /// The solution of a transport problem: the potentials f and g, and the numbers that describe
 /// them. Free it with mantex_transport_free(). Any number of threads may read it at once.
@@ -446,6 +451,49 @@ typedef struct mantex_objective {
     /// 0: room for more.
     double reserved[3];
 } mantex_objective;
+
+/// The progress of a solve. Later versions may add fields at the end.
+typedef struct mantex_sparse_transport_progress {
+    /// The number of iterations done.
+    size_t iteration;
+    /// The L1 error of the marginals at the potentials that were tried, relative to the total mass.
+    double error;
+    /// The current gamma: larger ones come first.
+    double gamma;
+} mantex_sparse_transport_progress;
+
+/// Called after every iteration; any value but 0 stops the solve. The callback must return: it must
+/// not throw a C++ exception or call longjmp.
+typedef int (*mantex_sparse_transport_callback)(const struct mantex_sparse_transport_progress *progress, void *user_data);
+
+/// The settings of a solver whose plans are sparse. Initialize it with
+/// mantex_sparse_transport_options_init(), then set what you need.
+typedef struct mantex_sparse_transport_options {
+    /// Set by the init function.
+    size_t size;
+    /// The regularization, in the units of a cost divided by a mass: from 1e-200 to 1e200, also
+    /// times the total mass. The init function sets it.
+    double gamma;
+    /// The L1 error of the marginals, relative to the total mass, at which the solver stops. With
+    /// 0, it goes on until rounding errors prevent progress. Initially -1: 1e-6 for double, 1e-4
+    /// for float.
+    double tolerance;
+    /// The largest number of entries of a row of the plan: at least 1. Limits that matter often
+    /// keep the solve from converging. Initially SIZE_MAX: no limit.
+    size_t max_entries_per_row;
+    /// The largest number of iterations, each of which reads the costs once. Initially 1000.
+    size_t max_iterations;
+    /// Called after every iteration. Initially NULL: nothing is called.
+    mantex_sparse_transport_callback on_iteration;
+    /// Passed to on_iteration. Initially NULL.
+    void *user_data;
+    /// The instruction set. Initially MANTEX_ISA_BEST.
+    mantex_isa isa;
+    /// 0 or 1. With 1, several threads share the rows of the costs. See Threads above. Initially 0.
+    int parallel;
+    /// For later versions: 0, as set by the init function.
+    uint64_t reserved[8];
+} mantex_sparse_transport_options;
 
 /// The progress of a clustering. Later versions may add fields at the end.
 typedef struct mantex_kmedoids_progress {
@@ -1350,6 +1398,108 @@ double mantex_transport_batch_marginal_error(const struct mantex_transport_batch
 /// Returns the dual value of a problem, sum_i f_i a_i + sum_j g_j b_j; NaN if there is no such
 /// problem.
 double mantex_transport_batch_value(const struct mantex_transport_batch *batch, size_t problem);
+
+/// Sets the initial values of the options, and gamma.
+mantex_status mantex_sparse_transport_options_init(struct mantex_sparse_transport_options *options,
+                                                   double gamma);
+
+/// Solves an optimal transport problem with quadratic regularization, whose plans are sparse:
+/// finds the plan P that minimizes sum_ij C_ij P_ij + gamma / 2 * sum_ij P_ij^2 with row sums a
+/// and column sums b, and with at most max_entries_per_row entries per row. It is
+/// P_ij = max(0, f_i + g_j - C_ij) / gamma, in a limited row for the best entries.
+///
+/// cost is rows x cols, finite or +inf, which forbids a pair; a has one mass per row, b one per
+/// column, and their totals agree. On success *solution is a new handle. Not reaching the
+/// tolerance is no error: mantex_sparse_solution_status() says why the solve ended.
+///
+/// Fails with MANTEX_ERROR_PARAMETER if gamma or another option is out of range or there are
+/// more than 2^32 columns, MANTEX_ERROR_SHAPE if the costs are empty, MANTEX_ERROR_ELEMENT if a
+/// cost is NaN, -inf, or finite with a magnitude above 1e30 (double: 1e300), or a mass is
+/// negative or not finite, MANTEX_ERROR_SUM if masses sum to 0, overflow, or differ in total by
+/// more than 1e-6 (float: 1e-4) of the larger total, and MANTEX_ERROR_INFEASIBLE if a row or
+/// column has mass, but all its partners are forbidden or have none.
+mantex_status mantex_sparse_transport_solve_f32(size_t rows,
+                                                size_t cols,
+                                                const float *cost,
+                                                size_t cost_stride,
+                                                const float *a,
+                                                const float *b,
+                                                const struct mantex_sparse_transport_options *options,
+                                                struct mantex_sparse_solution **solution);
+
+/// The same as mantex_sparse_transport_solve_f32(), for double.
+mantex_status mantex_sparse_transport_solve_f64(size_t rows,
+                                                size_t cols,
+                                                const double *cost,
+                                                size_t cost_stride,
+                                                const double *a,
+                                                const double *b,
+                                                const struct mantex_sparse_transport_options *options,
+                                                struct mantex_sparse_solution **solution);
+
+/// Writes the plan of a solution, rows x cols, in the units of the masses.
+///
+/// Fails with MANTEX_ERROR_SHAPE if rows or cols differ from those of the problem.
+mantex_status mantex_sparse_solution_plan_f32(const struct mantex_sparse_solution *solution,
+                                              size_t rows,
+                                              size_t cols,
+                                              float *out,
+                                              size_t out_stride);
+
+/// The same as mantex_sparse_solution_plan_f32(), for double.
+mantex_status mantex_sparse_solution_plan_f64(const struct mantex_sparse_solution *solution,
+                                              size_t rows,
+                                              size_t cols,
+                                              double *out,
+                                              size_t out_stride);
+
+/// Copies the plan of a solution, in the units of the masses, as compressed sparse rows. On
+/// success *plan is a new handle, which may outlive the solution.
+mantex_status mantex_sparse_solution_plan_csr_f32(const struct mantex_sparse_solution *solution,
+                                                  struct mantex_csr_plan **plan);
+
+/// The same as mantex_sparse_solution_plan_csr_f32(), for double.
+mantex_status mantex_sparse_solution_plan_csr_f64(const struct mantex_sparse_solution *solution,
+                                                  struct mantex_csr_plan **plan);
+
+/// Frees a solution. NULL is allowed.
+void mantex_sparse_solution_free(struct mantex_sparse_solution *solution);
+
+/// Returns why the solve ended.
+mantex_solve_status mantex_sparse_solution_status(const struct mantex_sparse_solution *solution);
+
+/// Returns 1 if the solve has converged, and 0 otherwise.
+int mantex_sparse_solution_converged(const struct mantex_sparse_solution *solution);
+
+/// Returns the number of iterations done; 0 for NULL.
+size_t mantex_sparse_solution_iterations(const struct mantex_sparse_solution *solution);
+
+/// Returns the L1 error of the marginals relative to the total mass; NaN for NULL.
+double mantex_sparse_solution_marginal_error(const struct mantex_sparse_solution *solution);
+
+/// Returns the transport cost, sum_ij C_ij P_ij; NaN for NULL.
+double mantex_sparse_solution_cost(const struct mantex_sparse_solution *solution);
+
+/// Returns the value that the plan minimizes, sum_ij C_ij P_ij + gamma / 2 * sum_ij P_ij^2; NaN for
+/// NULL.
+double mantex_sparse_solution_value(const struct mantex_sparse_solution *solution);
+
+/// Returns the dual value: up to rounding errors, a lower bound of the value of every plan with
+/// these marginals and at most max_entries_per_row entries per row. NaN for NULL.
+double mantex_sparse_solution_dual_value(const struct mantex_sparse_solution *solution);
+
+/// Returns the number of rows; 0 for NULL.
+size_t mantex_sparse_solution_rows(const struct mantex_sparse_solution *solution);
+
+/// Returns the number of columns; 0 for NULL.
+size_t mantex_sparse_solution_cols(const struct mantex_sparse_solution *solution);
+
+/// Returns the row potentials, in the units of the cost, -inf in rows without mass. The array has
+/// one element per row, belongs to the handle, and lives as long. NULL for NULL.
+const double *mantex_sparse_solution_f(const struct mantex_sparse_solution *solution);
+
+/// Returns the column potentials, as mantex_sparse_solution_f() those of the rows.
+const double *mantex_sparse_solution_g(const struct mantex_sparse_solution *solution);
 
 /// Sets the initial values of the options, and k.
 mantex_status mantex_kmedoids_options_init(struct mantex_kmedoids_options *options, size_t k);

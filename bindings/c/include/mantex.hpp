@@ -438,6 +438,7 @@ struct free {
     void operator()(mantex_transport *handle) const noexcept { mantex_transport_free(handle); }
     void operator()(mantex_csr_plan *handle) const noexcept { mantex_csr_plan_free(handle); }
     void operator()(mantex_transport_batch *handle) const noexcept { mantex_transport_batch_free(handle); }
+    void operator()(mantex_sparse_solution *handle) const noexcept { mantex_sparse_solution_free(handle); }
     void operator()(mantex_clustering *handle) const noexcept { mantex_clustering_free(handle); }
 };
 
@@ -459,7 +460,7 @@ struct sinkhorn_options : mantex_sinkhorn_options {
     std::size_t warm_start_rows = 0, warm_start_cols = 0;
 };
 
-// The large entries of a plan as compressed sparse rows: those of row i have the indices from
+// The entries of a plan as compressed sparse rows: those of row i have the indices from
 // row_pointers()[i] to row_pointers()[i + 1]. The spans live as long as this object.
 template <class T>
 class csr_plan {
@@ -622,6 +623,78 @@ transport_batch<T> sinkhorn_batch(input_matrix<T> cost, input_matrix<T> a, input
                                                               a.data(), a.stride(), b.rows(), b.data(), b.stride(),
                                                               &options, &handle));
     return {handle, cost.rows(), cost.cols()};
+}
+
+// ---- transport with sparse plans
+
+// The settings of a solver: mantex_sparse_transport_options, initialized.
+struct sparse_transport_options : mantex_sparse_transport_options {
+    explicit sparse_transport_options(double regularization)
+    {
+        detail::check(mantex_sparse_transport_options_init(this, regularization));
+    }
+};
+
+// The solution of a problem.
+template <class T>
+class sparse_solution {
+public:
+    mantex_solve_status status() const noexcept { return mantex_sparse_solution_status(handle()); }
+    bool converged() const noexcept { return status() == MANTEX_SOLVE_CONVERGED; }
+    std::size_t iterations() const noexcept { return mantex_sparse_solution_iterations(handle()); }
+    double marginal_error() const noexcept { return mantex_sparse_solution_marginal_error(handle()); }
+    double cost() const noexcept { return mantex_sparse_solution_cost(handle()); }
+    double value() const noexcept { return mantex_sparse_solution_value(handle()); }
+    double dual_value() const noexcept { return mantex_sparse_solution_dual_value(handle()); }
+    // The potentials, as long as this object lives.
+    span<const double> f() const noexcept
+    {
+        return {mantex_sparse_solution_f(handle()), mantex_sparse_solution_rows(handle())};
+    }
+    span<const double> g() const noexcept
+    {
+        return {mantex_sparse_solution_g(handle()), mantex_sparse_solution_cols(handle())};
+    }
+
+    void plan(matrix<T> out) const
+    {
+        detail::check(MANTEX_PICK(mantex_sparse_solution_plan, T)(handle(), out.rows(), out.cols(), out.data(), out.stride()));
+    }
+    // A copy of the plan, which may outlive this object.
+    csr_plan<T> plan_csr() const
+    {
+        mantex_csr_plan *plan = nullptr;
+        detail::check(MANTEX_PICK(mantex_sparse_solution_plan_csr, T)(handle(), &plan));
+        return csr_plan<T>(plan);
+    }
+
+    const mantex_sparse_solution *handle() const noexcept { return handle_.get(); }
+    explicit sparse_solution(mantex_sparse_solution *handle) noexcept : handle_(handle) {}
+
+private:
+    std::unique_ptr<mantex_sparse_solution, detail::free> handle_;
+};
+
+// Solves a problem. on_iteration, if given, returns whether to go on; it may throw.
+template <class T>
+sparse_solution<T> sparse_transport(input_matrix<T> cost, input<T> a, input<T> b, const sparse_transport_options &options,
+                                    std::function<bool(const mantex_sparse_transport_progress &)> on_iteration = nullptr)
+{
+    detail::check_length("a", a.size(), cost.rows());
+    detail::check_length("b", b.size(), cost.cols());
+    sparse_transport_options settings = options;
+    detail::callback<mantex_sparse_transport_progress> callback{std::move(on_iteration)};
+    if (callback.function) {
+        settings.on_iteration = &callback.call;
+        settings.user_data = &callback;
+    }
+    mantex_sparse_solution *handle = nullptr;
+    const auto status = MANTEX_PICK(mantex_sparse_transport_solve, T)(
+        cost.rows(), cost.cols(), cost.data(), cost.stride(), a.data(), b.data(), &settings, &handle);
+    sparse_solution<T> solution(handle);
+    if (callback.thrown) std::rethrow_exception(callback.thrown);
+    detail::check(status);
+    return solution;
 }
 
 // ---- distances and k-medoids

@@ -1,4 +1,4 @@
-//! The large entries of a plan as compressed sparse rows.
+//! The entries of a plan as compressed sparse rows.
 
 use crate::boundary::{value_or, Outcome};
 use crate::memory::Memory;
@@ -6,7 +6,7 @@ use crate::transport::{mantex_transport, solution};
 use mantex::transport::CsrPlan;
 use std::ptr::null;
 
-/// The large entries of a plan as compressed sparse rows (CSR). The entries of row i have the
+/// The entries of a plan as compressed sparse rows (CSR). The entries of row i have the
 /// indices from mantex_csr_plan_row_pointers()[i] to mantex_csr_plan_row_pointers()[i + 1] in the
 /// columns and the masses. Free it with mantex_csr_plan_free(). Any number of threads may read it
 /// at once.

@@ -31,6 +31,8 @@ mod csr;
 
 mod batch;
 
+mod sparse_transport;
+
 mod medoids;
 
 mod distances;
@@ -43,5 +45,6 @@ pub use ext_sum::*;
 pub use isa::*;
 pub use medoids::*;
 pub use softmax::*;
+pub use sparse_transport::*;
 pub use stablemax::*;
 pub use transport::*;

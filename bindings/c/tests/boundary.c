@@ -10,6 +10,7 @@
 #define OTHER(name) name##_f64
 #define TOLERANCE 1e-6
 #include "each_type.h"
+#include "sparse_transport.h"
 #undef REAL
 #undef F
 #undef OTHER
@@ -20,6 +21,7 @@
 #define OTHER(name) name##_f32
 #define TOLERANCE 1e-14
 #include "each_type.h"
+#include "sparse_transport.h"
 
 static void names(void)
 {
@@ -136,6 +138,8 @@ int main(void)
             softmax_values_f64(isa);
             transport_f32(isa);
             transport_f64(isa);
+            sparse_transport_f32(isa);
+            sparse_transport_f64(isa);
             medoids_f32(isa);
             medoids_f64(isa);
         }

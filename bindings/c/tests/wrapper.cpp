@@ -209,6 +209,45 @@ static void transport()
 }
 
 template <class T>
+static void sparse_transport()
+{
+    const std::vector<T> costs{0, 1, 2, 2, 1, 0}, a{static_cast<T>(0.5), static_cast<T>(0.5)};
+    const std::vector<T> b{static_cast<T>(0.25), static_cast<T>(0.5), static_cast<T>(0.25)};
+    const mantex::matrix<const T> cost(costs, 2, 3);
+    mantex::sparse_transport_options options(0.1);
+    auto first = mantex::sparse_transport<T>(cost, a, b, options);
+    const mantex::sparse_solution<T> s = std::move(first);
+    CHECK(s.converged() && s.iterations() < 50 && s.marginal_error() < 1e-3 && s.f().size() == 2 && s.g().size() == 3);
+    CHECK(std::fabs(s.cost() - 0.5) < 1e-3 && std::fabs(s.value() - s.dual_value()) < 1e-3 && s.value() > s.cost());
+    std::array<T, 8> plan{};
+    s.plan({plan, 2, 3, 5});
+    const auto csr = s.plan_csr();
+    CHECK(csr.rows() == 2 && csr.cols() == 3 && csr.size() == 4 && csr.row_pointers()[1] == 2 && csr.columns()[2] == 1);
+    CHECK(csr.masses()[0] == plan[0] && csr.masses()[3] == plan[7] && plan[2] == 0 && plan[3] == 0 && plan[5] == 0);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`out` is 3 x 2", [&] { s.plan({plan.data(), 3, 2}); }));
+    CHECK(first.handle() == nullptr && first.status() == MANTEX_SOLVE_NONE && std::isnan(first.value()));
+    CHECK(fails(MANTEX_ERROR_NULL, "`solution`", [&] { first.plan_csr(); }));
+
+    int calls = 0;
+    options.tolerance = 0;
+    const auto progress = [&](const mantex_sparse_transport_progress &p) { return calls++, p.gamma < 0.1; };
+    const std::vector<T> skewed{static_cast<T>(0.3), static_cast<T>(0.7)};
+    const auto stopped = mantex::sparse_transport<T>(cost, skewed, b, options, progress);
+    CHECK(stopped.status() == MANTEX_SOLVE_STOPPED && stopped.iterations() == 1 && calls == 1);
+    bool caught = false;
+    try {
+        mantex::sparse_transport<T>(cost, skewed, b, options, [](const auto &) -> bool { throw 7; });
+    } catch (int thrown) {
+        caught = thrown == 7;
+    }
+    CHECK(caught);
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`a` has 3 elements", [&] { mantex::sparse_transport<T>(cost, b, b, options); }));
+    CHECK(fails(MANTEX_ERROR_SHAPE, "`b` has 2 elements", [&] { mantex::sparse_transport<T>(cost, a, a, options); }));
+    CHECK(fails(MANTEX_ERROR_PARAMETER, "`gamma` is 0",
+                [&] { mantex::sparse_transport<T>(cost, a, b, mantex::sparse_transport_options(0)); }));
+}
+
+template <class T>
 static void medoids()
 {
     const std::vector<T> points{0, 1, 2, 10, 11, 13}, weights(6, 1);
@@ -273,6 +312,8 @@ int main()
     softmax<double>();
     transport<float>();
     transport<double>();
+    sparse_transport<float>();
+    sparse_transport<double>();
     medoids<float>();
     medoids<double>();
     std::printf("wrapper: %d checks passed\n", checks);

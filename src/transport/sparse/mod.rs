@@ -3,6 +3,8 @@
 mod ascent;
 mod level;
 mod rows;
+#[cfg(feature = "serde")]
+mod serde;
 mod solution;
 mod solver;
 mod sparse_transport;

@@ -186,8 +186,9 @@ impl<T: Real> RowReader<T> {
                 }
                 None => self.maxima[at].to_f64() - problem.budget(row),
             };
-            // The potential, the score, the bound and the maximum are rounded once each.
-            self.bounds[at] = T::rounded(bound - 4.0 * T::EPSILON * (max_abs + bound.abs()));
+            // The potential, the score, the bound and the maximum are rounded once each. Listed
+            // scores are above the bound, also if all of them are 0.
+            self.bounds[at] = T::rounded(bound - 4.0 * T::EPSILON * (max_abs + bound.abs()) - T::MIN_POSITIVE);
         }
     }
 

@@ -9,17 +9,26 @@ use alloc::vec::Vec;
 
 /// The solution of a problem, from [`SparseTransport::solve`](super::SparseTransport::solve).
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(
+        try_from = "super::serde::SparseSolutionData<T>",
+        into = "super::serde::SparseSolutionData<T>",
+        bound(serialize = "T: Real + serde::Serialize", deserialize = "T: Real + serde::Deserialize<'de>")
+    )
+)]
 #[must_use]
 pub struct SparseSolution<T> {
-    status: Status,
-    iterations: usize,
-    marginal_error: f64,
-    cost: f64,
-    value: f64,
-    dual_value: f64,
-    f: Vec<f64>,
-    g: Vec<f64>,
-    plan: CsrPlan<T>,
+    pub(super) status: Status,
+    pub(super) iterations: usize,
+    pub(super) marginal_error: f64,
+    pub(super) cost: f64,
+    pub(super) value: f64,
+    pub(super) dual_value: f64,
+    pub(super) f: Vec<f64>,
+    pub(super) g: Vec<f64>,
+    pub(super) plan: CsrPlan<T>,
 }
 
 impl<T: Real> SparseSolution<T> {

@@ -347,12 +347,18 @@ impl<'a, T: Real> Solver<'a, T> {
         let columns = new.g.iter().zip(&old.g).map(|(new, old)| new - old);
         let squares = 0.5 * self.problem.gamma * (old.square - new.square);
         let gain = product(&masses.a, rows) + product(&masses.b, columns) + squares;
-        (gain, 4.0 * f64::EPSILON * self.dual_size())
+        // With an error of rounding, a step may move all potentials by a huge constant.
+        (gain, 4.0 * f64::EPSILON * self.dual_size_of(old).max(self.dual_size_of(new)))
     }
 
     /// Returns the sum of the magnitudes of the terms of the dual value.
     pub(super) fn dual_size(&self) -> f64 {
-        let (masses, active) = (self.problem.masses, &self.active);
+        self.dual_size_of(&self.active)
+    }
+
+    /// Returns the sum of the magnitudes of the terms of the dual value of rows.
+    fn dual_size_of(&self, active: &ActiveRows<T>) -> f64 {
+        let masses = self.problem.masses;
         product(&masses.a, active.levels.iter().map(|level| level.level().abs()))
             + product(&masses.b, active.g.iter().map(|g| g.abs()))
             + self.problem.gamma * active.square

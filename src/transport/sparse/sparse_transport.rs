@@ -64,13 +64,18 @@ use core::ops::ControlFlow;
 /// NaN or -inf. If forbidden pairs permit no plan, the solve ends with
 /// [`Status::Infeasible`](crate::transport::Status::Infeasible).
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "super::serde::SparseTransportData", into = "super::serde::SparseTransportData")
+)]
 #[must_use]
 pub struct SparseTransport {
     pub(super) gamma: f64,
-    max_entries: Option<usize>,
+    pub(super) max_entries: Option<usize>,
     pub(super) max_iterations: usize,
     /// The tolerance; `None` is the default of the element type.
-    tolerance: Option<f64>,
+    pub(super) tolerance: Option<f64>,
     pub(super) road: Road,
 }
 
@@ -124,6 +129,16 @@ impl SparseTransport {
     /// Sets the instruction set that runs instead of [`Isa::best`].
     pub fn isa(self, isa: Isa) -> Self {
         Self { road: self.road.with_isa(isa), ..self }
+    }
+
+    /// Sets whether the threads of rayon's current pool share the work: the reads of the costs, and
+    /// products with large patterns. The results have the same bits. The callback of
+    /// [`solve_with_progress`](Self::solve_with_progress) runs on the calling thread. If that is
+    /// none of the pool, it hands every iteration to the pool, which takes some 100 microseconds;
+    /// [`solve`](Self::solve) hands over the whole solve.
+    #[cfg(feature = "rayon")]
+    pub fn parallel(self, yes: bool) -> Self {
+        Self { road: self.road.with_threads(yes), ..self }
     }
 
     /// Finds the plan P that minimizes `<C, P> + gamma / 2 * ||P||^2` with `P 1 = a` and
@@ -213,7 +228,7 @@ impl SparseTransport {
     }
 
     /// Fails unless all settings are in range.
-    fn check_settings<T: Real>(&self) -> Result<(), Error> {
+    pub(super) fn check_settings<T: Real>(&self) -> Result<(), Error> {
         let invalid = |argument, value, expected| Err(Error::InvalidParameter { argument, value, expected });
         self.check_gamma(1.0)?;
         let tolerance = self.tolerance_for::<T>();

@@ -16,6 +16,7 @@ for_both_types! {
     units_do_not_matter
     tiny_gammas_end
     costs_without_mass_do_not_matter
+    costs_of_zero_are_costs
 }
 
 /// Gamma for a case: `r` times the range of its costs times n m.
@@ -329,6 +330,37 @@ fn costs_without_mass_do_not_matter<T: Num>() {
         }
         let solution = solve(&other, &solver);
         assert!(solution.converged() && solution == expected, "{filler:e}: {}", solution.status());
+    }
+}
+
+/// Costs of 0 leave no room between a bound of the scores and the scores.
+fn costs_of_zero_are_costs<T: Num>() {
+    for (n, m, top) in [(1, 1, 1), (5, 1, 9), (4, 6, 1), (4, 6, 6)] {
+        for cost in [0.0, -1e-45, 1e-45, 1e-40] {
+            let mut case = Case::<T>::random(n, m, 1.0, 91);
+            case.cost.fill(T::of(cost));
+            for isa in isas() {
+                for gamma in [1e-190, 1e-60, 1.0] {
+                    let solver = SparseTransport::new(gamma).max_entries_per_row(top).max_iterations(0).isa(isa);
+                    let solution = solve(&case, &solver);
+                    assert!(solution.f().iter().all(|f| f.is_finite()), "{n} x {m} on {isa}: {:?}", solution.f());
+                    assert!(solution.plan().row_pointers.windows(2).all(|row| row[0] < row[1]), "{n} x {m} on {isa}");
+                }
+            }
+        }
+    }
+}
+
+/// With a tolerance of 0, steps go on when the error is that of rounding. They may then move all
+/// potentials by a huge constant, and the value of these potentials is too inexact to accept them.
+#[test]
+fn rounding_does_not_end_at_worse_plans() {
+    let cost = MatRef::new(&[0.0, 1.0, 4.0, 1.0, 0.0, 1.0], 2, 3).unwrap();
+    for isa in isas() {
+        let solver = SparseTransport::new(0.5).tolerance(0.0).isa(isa);
+        let solution = solver.solve(cost, &[0.3, 0.7], &[0.25, 0.5, 0.25]).unwrap();
+        assert!(solution.converged() && solution.marginal_error() < 1e-14, "{isa}: {}", solution.marginal_error());
+        assert!((solution.value() - 0.3825).abs() < 1e-14, "{isa}: {}", solution.value());
     }
 }
 
