@@ -1,11 +1,18 @@
 //! Optimal transport with quadratic regularization, or with few entries per row.
 
 mod ascent;
+mod blocks;
+mod dual;
+mod empty_columns;
+mod largest_cost;
 mod level;
+mod pattern;
 mod rows;
 mod solution;
 mod solver;
 mod sparse_transport;
+#[cfg(feature = "rayon")]
+mod threads;
 
 pub use solution::SparseSolution;
 pub use sparse_transport::{SparseProgress, SparseTransport};

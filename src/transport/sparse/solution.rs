@@ -29,10 +29,12 @@ impl<T: Real> SparseSolution<T> {
         let (rows, cols, total) = (problem.cost.rows(), problem.cost.cols(), problem.masses.total);
         let mut f = vec![f64::NEG_INFINITY; rows];
         let mut plan =
-            CsrPlan { rows, cols, row_pointers: vec![0], columns: active.columns.clone(), masses: Vec::new() };
-        plan.masses.reserve_exact(active.columns.len());
+            CsrPlan { rows, cols, row_pointers: vec![0], columns: active.rows.columns.clone(), masses: Vec::new() };
+        plan.masses.reserve_exact(active.rows.columns.len());
         let (mut cost, mut square) = (0.0, 0.0);
-        for ((&i, level), (columns, costs)) in problem.masses.support.iter().zip(&active.levels).zip(active.rows()) {
+        for ((&i, level), (columns, costs)) in
+            problem.masses.support.iter().zip(&active.rows.levels).zip(active.rows.iter())
+        {
             f[i] = -level.level();
             // Rows without mass are empty.
             plan.row_pointers.resize(i + 1, plan.masses.len());
