@@ -2,6 +2,7 @@
 
 mod ascent;
 mod blocks;
+mod distributed;
 mod dual;
 mod empty_columns;
 mod largest_cost;

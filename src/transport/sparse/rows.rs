@@ -6,9 +6,10 @@ use super::level::Level;
 #[cfg(feature = "rayon")]
 use super::threads::Tasks;
 use crate::dispatch::Road;
-use crate::kernels::transport::padded;
+use crate::kernels::transport::{Exchange as _, padded};
 use crate::real::Element;
 use crate::transport::masses::Masses;
+use crate::transport::ranks::Ranks;
 use crate::{MatRef, Real};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -110,6 +111,20 @@ impl<T: Real> ActiveRows<T> {
             error: f64::INFINITY,
         }
     }
+
+    /// Adds the sums of all ranks: those of the columns, the square, and `row_error`, which it
+    /// returns.
+    fn reduce(&mut self, mut row_error: f64, ranks: &mut Ranks<'_>) -> f64 {
+        if !ranks.is_one() {
+            let mut numbers = self.column_counts.clone();
+            numbers.extend([self.square, row_error]);
+            ranks.reduce(&mut self.column_sums, &mut numbers, &mut []);
+            let (counts, rest) = numbers.split_at(self.column_counts.len());
+            self.column_counts.copy_from_slice(counts);
+            (self.square, row_error) = (rest[0], rest[1]);
+        }
+        row_error
+    }
 }
 
 /// The memory of a read of the costs.
@@ -134,12 +149,14 @@ impl<T: Real> RowReader<T> {
 
     /// Finds the best rows for the potentials in `to`. Rows of the same problem with other
     /// potentials, another gamma or another `top` give the bounds of the levels. One read of the
-    /// cost matrix; two without such rows, and then `top` must be the number of columns.
+    /// cost matrix; two without such rows, and then `top` must be the number of columns. With
+    /// several ranks, the rows are those of this one, and the sums are those of all.
     pub(super) fn evaluate(
         &mut self,
         problem: &SparseProblem<'_, T>,
         from: Option<&ActiveRows<T>>,
         to: &mut ActiveRows<T>,
+        ranks: &mut Ranks<'_>,
     ) {
         let mut max_abs: f64 = 0.0;
         for ((narrow, &g), &b) in self.g.iter_mut().zip(&to.g).zip(&problem.masses.b) {
@@ -163,8 +180,10 @@ impl<T: Real> RowReader<T> {
             square += of_block;
             row_error += error;
         }
+        to.square = square;
+        let row_error = to.reduce(row_error, ranks);
         let errors = to.column_sums.iter().zip(&problem.masses.b).map(|(c, b)| (c - b).abs());
-        (to.square, to.error) = (square, row_error + errors.sum::<f64>());
+        to.error = row_error + errors.sum::<f64>();
     }
 }
 

@@ -39,6 +39,7 @@ use crate::kernels::transport::tuning::{
 use crate::real::Element;
 use crate::transport::Status;
 use crate::transport::masses::Masses;
+use crate::transport::ranks::Ranks;
 use crate::transport::semi_dual::ConjugateGradients;
 use crate::{MatRef, Real};
 use alloc::vec::Vec;
@@ -70,6 +71,8 @@ pub(super) struct Solver<'a, T> {
     pub(super) tried: ActiveRows<T>,
     reader: RowReader<T>,
     gradients: ConjugateGradients,
+    /// The ranks, each of which has some rows.
+    pub(super) ranks: Ranks<'a>,
     /// Memory for products on several threads.
     means: Vec<f64>,
     /// The largest magnitude of a cost that is not infinite.
@@ -90,10 +93,11 @@ impl<'a, T: Real> Solver<'a, T> {
         cost: MatRef<'a, T>,
         masses: &'a Masses,
         (row_minima, largest_cost): (&[T], f64),
+        mut ranks: Ranks<'a>,
     ) -> Self {
         let cols = cost.cols();
         let levels: Vec<T> = masses.support.iter().map(|&i| -row_minima[i]).collect();
-        let entries = entry_potentials(settings.road, cost, masses, &levels);
+        let entries = entry_potentials(settings.road, cost, (masses, &levels), &mut ranks);
         let start = |(&entry, &b): (&f64, &f64)| if b > 0.0 { entry } else { 0.0 };
         let g: Vec<f64> = entries.iter().zip(&masses.b).map(start).collect();
         let gamma = settings.gamma * masses.total;
@@ -105,6 +109,7 @@ impl<'a, T: Real> Solver<'a, T> {
             tried: ActiveRows::new(g),
             reader: RowReader::new(cost),
             gradients: ConjugateGradients::new(cols),
+            ranks,
             means: Vec::new(),
             largest_cost,
             mu: 1.0,
@@ -114,7 +119,7 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Solves the problem. Returns why the solve ended.
     pub(super) fn solve(&mut self, on_iteration: &mut OnIteration<'_>) -> Status {
         let (gamma, top, tolerance) = (self.problem.gamma, self.problem.top, self.settings.tolerance_for::<T>());
-        let entries = (self.problem.masses.support.len() * self.problem.cost.cols()) as f64;
+        let entries = self.ranks.rows().1 as f64 * self.problem.cost.cols() as f64;
         let first = SPARSE_DENSITY * self.largest_cost * entries;
         let log_ratio = if first > gamma && first.is_finite() { first.ln() - gamma.ln() } else { 0.0 };
         let stages = (log_ratio / SPARSE_STAGE_FACTOR.ln()).ceil().min(SPARSE_STAGES) as i32;
@@ -124,7 +129,7 @@ impl<'a, T: Real> Solver<'a, T> {
         // A row of few entries is as good a start as that of all of them.
         self.problem.top = self.problem.cost.cols();
         self.problem.gamma = gamma_at(stages);
-        self.reader.evaluate(&self.problem, None, &mut self.active);
+        self.reader.evaluate(&self.problem, None, &mut self.active, &mut self.ranks);
         // A limit of entries comes last: its dual value is never below that without a limit.
         let (limit, is_limited) = (self.settings.max_iterations, top < self.problem.cost.cols());
         let last = if is_limited { 0 } else { 1 };
@@ -161,7 +166,7 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Finds the rows for another gamma or another number of entries.
     fn reevaluate(&mut self) {
         self.tried.g.copy_from_slice(&self.active.g);
-        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried);
+        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried, &mut self.ranks);
         core::mem::swap(&mut self.active, &mut self.tried);
     }
 
@@ -191,7 +196,10 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Returns why the steps end before the next one, if they do.
-    pub(super) fn end(&self, tolerance: f64, limit: usize) -> Option<Status> {
+    pub(super) fn end(&mut self, tolerance: f64, limit: usize) -> Option<Status> {
+        if self.ranks.check().is_err() {
+            return Some(Status::Stopped); // The solve ends with that error.
+        }
         if self.active.error <= tolerance {
             return Some(Status::Converged);
         }
@@ -203,7 +211,7 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// Evaluates the potentials in `tried`, and reports them. Returns whether to go on.
     pub(super) fn try_step(&mut self, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
-        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried);
+        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried, &mut self.ranks);
         self.iterations += 1;
         let gamma = self.problem.gamma / self.problem.masses.total;
         let progress = SparseProgress { iteration: self.iterations, error: self.tried.error, gamma };
@@ -235,7 +243,8 @@ impl<'a, T: Real> Solver<'a, T> {
             terms.map(|((b, c), y)| (b - c) * y).sum()
         };
         let lambda = self.mu * error.min(1.0);
-        let mut system = Pattern { road: self.problem.road, active: &self.active, lambda, means: &mut self.means };
+        let (road, ranks, means) = (self.problem.road, &mut self.ranks, &mut self.means);
+        let mut system = Pattern { road, active: &self.active, lambda, ranks, means };
         let right_side = masses.b.iter().zip(&self.active.column_sums).map(|(b, c)| gamma * (b - c));
         self.gradients.solve_system(&mut system, right_side, (0.1 * error.sqrt().min(1.0), SPARSE_CG_STEPS));
         let slope = gradient(&self.active, &self.gradients);

@@ -8,7 +8,8 @@ use crate::dispatch::Road;
 use crate::transport::masses::{Masses, check_feasible};
 use crate::transport::ranks::Ranks;
 use crate::transport::sinkhorn::default_tolerance;
-use crate::{Error, Isa, MatRef, Real};
+use crate::{Error, Isa, MatRef, OneProcess, Real, Reduce};
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 /// A solver for optimal transport whose plans are sparse: with quadratic regularization, and with
@@ -68,7 +69,7 @@ use core::ops::ControlFlow;
 #[must_use]
 pub struct SparseTransport {
     pub(super) gamma: f64,
-    max_entries: Option<usize>,
+    pub(super) max_entries: Option<usize>,
     pub(super) max_iterations: usize,
     /// The tolerance; `None` is the default of the element type.
     tolerance: Option<f64>,
@@ -216,6 +217,58 @@ impl SparseTransport {
         b: &[T],
         on_iteration: &mut OnIteration<'_>,
     ) -> Result<SparseSolution<T>, Error> {
+        self.check_settings_and_shapes(cost, a, b)?;
+        self.solve_on_ranks(cost, a, b, &mut OneProcess, on_iteration)
+    }
+
+    /// Checks the costs and the masses, and solves the problem. With several ranks, each has some
+    /// of the rows.
+    pub(super) fn solve_on_ranks<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        reduce: &mut dyn Reduce,
+        on_iteration: &mut OnIteration<'_>,
+    ) -> Result<SparseSolution<T>, Error> {
+        let (masses, row_minima, largest_cost) = {
+            let mut ranks = Ranks::new(reduce);
+            let checked = self.checked_costs(cost, a, b, &mut ranks);
+            ranks.check()?;
+            checked?
+        };
+        let mut ranks = Ranks::new(reduce);
+        ranks.set_rows(masses.support.len());
+        let mut solver = Solver::new(self, cost, &masses, (&row_minima, largest_cost), ranks);
+        let status = solver.solve(on_iteration);
+        let solution = SparseSolution::new(&mut solver, status);
+        solver.ranks.check()?;
+        Ok(solution)
+    }
+
+    /// Returns the masses, the minima of the rows, and the largest cost of all ranks. Fails on all
+    /// ranks if it fails on one.
+    fn checked_costs<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        ranks: &mut Ranks<'_>,
+    ) -> Result<(Masses, Vec<T>, f64), Error> {
+        let masses = Masses::new(a, b, default_tolerance::<T>(), ranks)?;
+        self.check_gamma(masses.total)?;
+        let row_minima = check_feasible(self.road, cost, a, b, ranks)?;
+        let largest_cost = ranks.agree(largest_cost(self.road, cost, a, b), [])?;
+        Ok((masses, row_minima, ranks.largest(largest_cost)))
+    }
+
+    /// Fails unless all settings are in range and the shapes agree.
+    pub(super) fn check_settings_and_shapes<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+    ) -> Result<(), Error> {
         self.check_settings::<T>()?;
         if cost.rows() == 0 || cost.cols() == 0 {
             return Err(Error::Empty { argument: "cost" });
@@ -225,15 +278,7 @@ impl SparseTransport {
             return invalid("cost.cols()", cost.cols() as f64, "at most 2^32");
         }
         check::length("a", a.len(), cost.rows())?;
-        check::length("b", b.len(), cost.cols())?;
-        let ranks = &mut Ranks::one();
-        let masses = Masses::new(a, b, default_tolerance::<T>(), ranks)?;
-        self.check_gamma(masses.total)?;
-        let row_minima = check_feasible(self.road, cost, a, b, ranks)?;
-        let largest_cost = largest_cost(self.road, cost, a, b)?;
-        let mut solver = Solver::new(self, cost, &masses, (&row_minima, largest_cost));
-        let status = solver.solve(on_iteration);
-        Ok(SparseSolution::new(&solver, status))
+        check::length("b", b.len(), cost.cols())
     }
 
     /// Fails unless all settings are in range.
