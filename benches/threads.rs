@@ -9,7 +9,10 @@ mod support;
 
 use mantex::medoids::Init;
 use mantex::transport::{EpsilonScaling, Method, OverRelaxation};
-use mantex::{KMedoids, MatMut, MatRef, Metric, Sinkhorn, Softmax, distance_matrix, parallel};
+use mantex::{
+    KMedoids, MatMut, MatRef, Metric, Sinkhorn, Softmax, SparseTransport, distance_matrix, distance_matrix_between,
+    parallel,
+};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::hint::black_box;
 use std::time::Duration;
@@ -155,6 +158,23 @@ fn sinkhorn(records: &mut Records) {
     }
 }
 
+/// Compares solves of sparse transport between points of the plane.
+fn sparse_transport(records: &mut Records) {
+    let (n, iterations) = (2000, 4);
+    let new = || {
+        let (x, mut cost) = (numbers(4 * n), vec![0.0; n * n]);
+        let (x, y) = view(&x, 2).split_at_row(n);
+        distance_matrix_between(x, y, target(&mut cost, n), Metric::SquaredEuclidean).expect("finite points");
+        (cost, vec![1.0 / n as f32; n])
+    };
+    let solver = SparseTransport::new(2e-3 * (n * n) as f64).max_iterations(iterations).tolerance(0.0);
+    let work = format!("sparse_transport/f32/n={n}/iterations={iterations}");
+    compare_call(records, &work, new, |(cost, masses), parallel| {
+        let solver = solver.clone().parallel(parallel);
+        _ = black_box(solver.solve(view(cost, n), masses, masses).expect("good masses"));
+    });
+}
+
 /// Compares batches of transport problems, and a plan.
 fn transport(records: &mut Records) {
     let (n, problems) = (64, 512);
@@ -193,6 +213,7 @@ fn compare(_: &Arguments, records: &mut Records) {
         Step::new("distances", |(): &mut (), records: &mut Records| distance_matrices(records)),
         Step::new("k-medoids", |(): &mut (), records: &mut Records| clusterings(records)),
         Step::new("sinkhorn", |(): &mut (), records: &mut Records| sinkhorn(records)),
+        Step::new("sparse transport", |(): &mut (), records: &mut Records| sparse_transport(records)),
         Step::new("transport", |(): &mut (), records: &mut Records| transport(records)),
     ];
     records.run(&mut (), &steps);

@@ -62,9 +62,9 @@
 //! ```
 //!
 //! # Several processes
-//! `Sinkhorn::solve_distributed` and `KMedoids::fit_distributed` solve a problem whose rows are on
-//! several machines. They take an implementation of [`Reduce`], such as that over MPI in
-//! `bindings/mpi` of the repository.
+//! `Sinkhorn::solve_distributed`, `SparseTransport::solve_distributed` and
+//! `KMedoids::fit_distributed` solve a problem whose rows are on several machines. They take an
+//! implementation of [`Reduce`], such as that over MPI in `bindings/mpi` of the repository.
 //!
 //! # Instruction sets
 //! Functions and builders run on [`Isa::best`], which is chosen at the first call. Every function

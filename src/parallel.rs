@@ -4,7 +4,7 @@
 //! [`medoids`](crate::medoids), computes: with the same bits, whatever the number of threads. Small
 //! inputs, and what is not worth it, stay on the calling thread. The builders have a method
 //! `parallel` instead: [`Softmax::parallel`](crate::Softmax::parallel),
-//! [`Sinkhorn::parallel`](crate::Sinkhorn::parallel) and
+//! [`Sinkhorn::parallel`](crate::Sinkhorn::parallel), `SparseTransport::parallel` and
 //! [`KMedoids::parallel`](crate::KMedoids::parallel).
 //!
 //! The work runs in the pool of the caller: the global pool of rayon, or that of

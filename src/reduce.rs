@@ -13,7 +13,8 @@ use core::hash::Hasher;
 /// An implementation over MPI, two calls of `MPI_Allreduce`, is in `bindings/mpi` of the
 /// repository. [`OneProcess`] is that of a single process.
 ///
-/// `Sinkhorn::solve_distributed` and `KMedoids::fit_distributed` take a reduction.
+/// `Sinkhorn::solve_distributed`, `SparseTransport::solve_distributed` and
+/// `KMedoids::fit_distributed` take a reduction.
 pub trait Reduce {
     /// Returns the index of this rank, below [`ranks`](Self::ranks).
     fn rank(&self) -> usize;

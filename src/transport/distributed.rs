@@ -125,7 +125,7 @@ impl Sinkhorn {
 }
 
 /// Returns a fingerprint of numbers.
-fn fingerprint(numbers: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn fingerprint(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut hash = Fingerprint::new();
     numbers.for_each(|x| hash.write_u64(x.to_bits()));
     hash.value()

@@ -112,8 +112,8 @@ impl<T: Real> Newton<T> {
             *diagonal = c.max(0.25 * b);
         }
         let lambda = self.mu * kept.error.min(1.0);
-        let model = Model { kept, a: problem.a, diagonal, lambda };
-        gradients.solve(&model, problem.b, (kept.error.sqrt().min(0.5), NEWTON_CG_STEPS));
+        let mut model = Model { kept, a: problem.a, diagonal, lambda };
+        gradients.solve(&mut model, problem.b, (kept.error.sqrt().min(0.5), NEWTON_CG_STEPS));
         gradients.slope_and_curvature(&model, problem.b)
     }
 

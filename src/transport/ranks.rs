@@ -41,6 +41,12 @@ impl<'a> Ranks<'a> {
         self.reduce.is_none()
     }
 
+    /// Returns whether this is the first rank.
+    #[cfg(feature = "sparse-transport")]
+    pub(super) fn is_first(&self) -> bool {
+        self.reduce.as_ref().is_none_or(|reduce| reduce.rank() == 0)
+    }
+
     /// Makes known how many rows with mass this rank has.
     pub(super) fn set_rows(&mut self, rows: usize) {
         let (mut counts, mut first) = (vec![rows as f64], 0);

@@ -35,16 +35,16 @@ pub(super) struct Model<'a, T> {
 /// A symmetric positive semidefinite matrix, for the method of conjugate gradients.
 pub(super) trait System {
     /// Computes the product with a vector.
-    fn times(&self, v: &[f64], out: &mut [f64]);
+    fn times(&mut self, v: &[f64], out: &mut [f64]);
 
     /// Computes the inverse diagonal, which preconditions the system (Jacobi). Columns that are 0
     /// get 0.
-    fn inverse_diagonal(&self, out: &mut [f64]);
+    fn inverse_diagonal(&mut self, out: &mut [f64]);
 }
 
 impl<T: Real> System for Model<'_, T> {
     /// Computes `S_lambda v`.
-    fn times(&self, v: &[f64], out: &mut [f64]) {
+    fn times(&mut self, v: &[f64], out: &mut [f64]) {
         for ((out, v), c) in out.iter_mut().zip(v).zip(self.diagonal) {
             *out = (1.0 + self.lambda) * c * v;
         }
@@ -58,7 +58,7 @@ impl<T: Real> System for Model<'_, T> {
 
     /// Computes the inverse diagonal of `S_lambda`, which preconditions it (Jacobi). Columns
     /// without mass get 0.
-    fn inverse_diagonal(&self, out: &mut [f64]) {
+    fn inverse_diagonal(&mut self, out: &mut [f64]) {
         out.fill(0.0);
         for ((columns, values), a) in self.kept.rows().zip(self.a) {
             for (&j, q) in columns.iter().zip(values) {
@@ -110,8 +110,9 @@ impl ConjugateGradients {
 
     /// Solves `S_lambda y = b - c`, to the relative L1 error `tolerance` of the right side, in at
     /// most `limit` steps. The mean of y under the masses b is 0.
-    pub(super) fn solve<T: Real>(&mut self, model: &Model<'_, T>, b: &[f64], accuracy: (f64, usize)) {
-        self.solve_system(model, b.iter().zip(&model.kept.column_sums).map(|(b, c)| b - c), accuracy);
+    pub(super) fn solve<T: Real>(&mut self, model: &mut Model<'_, T>, b: &[f64], accuracy: (f64, usize)) {
+        let kept = model.kept;
+        self.solve_system(model, b.iter().zip(&kept.column_sums).map(|(b, c)| b - c), accuracy);
         let mean = product(b, &self.solution);
         self.solution.iter_mut().for_each(|y| *y -= mean);
     }
@@ -120,7 +121,7 @@ impl ConjugateGradients {
     /// steps.
     pub(super) fn solve_system(
         &mut self,
-        system: &impl System,
+        system: &mut impl System,
         right_side: impl Iterator<Item = f64>,
         (tolerance, limit): (f64, usize),
     ) {
@@ -158,11 +159,11 @@ impl ConjugateGradients {
     pub(super) fn slope_and_curvature<T: Real>(&mut self, model: &Model<'_, T>, b: &[f64]) -> (f64, f64) {
         let gradient = b.iter().zip(&model.kept.column_sums).map(|(b, c)| b - c);
         let slope = gradient.zip(&self.solution).map(|(gradient, y)| gradient * y).sum();
-        (slope, self.curvature(&Model { lambda: 0.0, ..*model }))
+        (slope, self.curvature(&mut Model { lambda: 0.0, ..*model }))
     }
 
     /// Returns `<y, S y>` for a system S and the solution y.
-    pub(super) fn curvature(&mut self, system: &impl System) -> f64 {
+    pub(super) fn curvature(&mut self, system: &mut impl System) -> f64 {
         system.times(&self.solution, &mut self.product);
         product(&self.solution, &self.product)
     }

@@ -9,6 +9,7 @@ mod long_rows;
 mod medoids;
 mod pools;
 mod softmax;
+mod sparse;
 mod transport;
 
 use rayon::ThreadPool;

@@ -33,15 +33,17 @@ pub struct SparseSolution<T> {
 
 impl<T: Real> SparseSolution<T> {
     /// Returns the solution that a solver has found.
-    pub(super) fn new(solver: &Solver<'_, T>, status: Status) -> Self {
+    pub(super) fn new(solver: &mut Solver<'_, T>, status: Status) -> Self {
         let (problem, active) = (&solver.problem, &solver.active);
         let (rows, cols, total) = (problem.cost.rows(), problem.cost.cols(), problem.masses.total);
         let mut f = vec![f64::NEG_INFINITY; rows];
         let mut plan =
-            CsrPlan { rows, cols, row_pointers: vec![0], columns: active.columns.clone(), masses: Vec::new() };
-        plan.masses.reserve_exact(active.columns.len());
+            CsrPlan { rows, cols, row_pointers: vec![0], columns: active.rows.columns.clone(), masses: Vec::new() };
+        plan.masses.reserve_exact(active.rows.columns.len());
         let (mut cost, mut square) = (0.0, 0.0);
-        for ((&i, level), (columns, costs)) in problem.masses.support.iter().zip(&active.levels).zip(active.rows()) {
+        for ((&i, level), (columns, costs)) in
+            problem.masses.support.iter().zip(&active.rows.levels).zip(active.rows.iter())
+        {
             f[i] = -level.level();
             // Rows without mass are empty.
             plan.row_pointers.resize(i + 1, plan.masses.len());
@@ -54,16 +56,17 @@ impl<T: Real> SparseSolution<T> {
             plan.row_pointers.push(plan.masses.len());
         }
         plan.row_pointers.resize(rows + 1, plan.masses.len());
+        let [cost, square, rows] = solver.totals([cost, square, solver.value_of_rows()]);
         let potential = |(&g, &b): (&f64, &f64)| if b > 0.0 { g } else { f64::NEG_INFINITY };
         Self {
             status,
             iterations: solver.iterations,
-            marginal_error: active.error,
+            marginal_error: solver.active.error,
             cost: cost * total,
-            value: (cost + 0.5 * problem.gamma * square) * total,
-            dual_value: solver.dual_value() * total,
+            value: (cost + 0.5 * solver.problem.gamma * square) * total,
+            dual_value: solver.value_with(rows) * total,
             f,
-            g: active.g.iter().zip(&problem.masses.b).map(potential).collect(),
+            g: solver.active.g.iter().zip(&solver.problem.masses.b).map(potential).collect(),
             plan,
         }
     }

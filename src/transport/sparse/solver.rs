@@ -26,62 +26,27 @@
 //! 4. With at most k entries per row, D has kinks where scores tie. If Newton's method does not end
 //!    soon, another ascent follows (ascent.rs).
 
+use super::empty_columns::entry_potentials;
+use super::pattern::Pattern;
 use super::rows::{ActiveRows, RowReader, SparseProblem};
 use super::sparse_transport::{SparseProgress, SparseTransport};
 #[cfg(not(feature = "std"))]
 use crate::kernels::lanes::FloatFunctions as _;
-use crate::kernels::transport::padded;
 use crate::kernels::transport::tuning::{
-    SPARSE_CG_STEPS, SPARSE_DENSITY, SPARSE_FREE_STEPS, SPARSE_LENGTHS, SPARSE_LIMITED_STEPS, SPARSE_RAISE,
-    SPARSE_REFUSALS, SPARSE_SHIFTS, SPARSE_STAGE_ERROR, SPARSE_STAGE_FACTOR, SPARSE_STAGE_STEPS, SPARSE_STAGES,
+    SPARSE_CG_STEPS, SPARSE_DENSITY, SPARSE_FREE_STEPS, SPARSE_LENGTHS, SPARSE_LIMITED_STEPS, SPARSE_REFUSALS,
+    SPARSE_SHIFTS, SPARSE_STAGE_ERROR, SPARSE_STAGE_FACTOR, SPARSE_STAGE_STEPS, SPARSE_STAGES,
 };
 use crate::real::Element;
 use crate::transport::Status;
 use crate::transport::masses::Masses;
-use crate::transport::semi_dual::{ConjugateGradients, System};
+use crate::transport::ranks::Ranks;
+use crate::transport::semi_dual::ConjugateGradients;
 use crate::{MatRef, Real};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 /// The callback of a solve.
 pub(super) type OnIteration<'a> = dyn FnMut(&SparseProgress) -> ControlFlow<()> + 'a;
-
-/// The system of a step: `S_lambda v = (1 + lambda) m v - sigma^T (sigma v / n) / (1 + lambda)`.
-struct Pattern<'a, T> {
-    /// The rows whose entries are the pattern.
-    active: &'a ActiveRows<T>,
-    /// The shift.
-    lambda: f64,
-}
-
-impl<T: Real> System for Pattern<'_, T> {
-    fn times(&self, v: &[f64], out: &mut [f64]) {
-        for ((out, v), m) in out.iter_mut().zip(v).zip(&self.active.column_counts) {
-            *out = (1.0 + self.lambda) * m * v;
-        }
-        for (columns, _) in self.active.rows() {
-            let sum: f64 = columns.iter().map(|&j| v[j as usize]).sum();
-            let mean = sum / (columns.len() as f64 * (1.0 + self.lambda));
-            for &j in columns {
-                out[j as usize] -= mean;
-            }
-        }
-    }
-
-    fn inverse_diagonal(&self, out: &mut [f64]) {
-        out.fill(0.0);
-        for (columns, _) in self.active.rows() {
-            for &j in columns {
-                out[j as usize] += 1.0 / (columns.len() as f64 * (1.0 + self.lambda));
-            }
-        }
-        for (out, m) in out.iter_mut().zip(&self.active.column_counts) {
-            let diagonal = ((1.0 + self.lambda) * m - *out).max(self.lambda * m);
-            *out = if diagonal > 0.0 { 1.0 / diagonal } else { 0.0 };
-        }
-    }
-}
 
 /// The outcome of a step.
 enum Step {
@@ -106,8 +71,12 @@ pub(super) struct Solver<'a, T> {
     pub(super) tried: ActiveRows<T>,
     reader: RowReader<T>,
     gradients: ConjugateGradients,
+    /// The ranks, each of which has some rows.
+    pub(super) ranks: Ranks<'a>,
+    /// Memory for products on several threads.
+    means: Vec<f64>,
     /// The largest magnitude of a cost that is not infinite.
-    largest_cost: f64,
+    pub(super) largest_cost: f64,
     /// The shift relative to the error.
     mu: f64,
 }
@@ -124,22 +93,24 @@ impl<'a, T: Real> Solver<'a, T> {
         cost: MatRef<'a, T>,
         masses: &'a Masses,
         (row_minima, largest_cost): (&[T], f64),
+        mut ranks: Ranks<'a>,
     ) -> Self {
-        let (rows, cols) = (masses.support.len(), cost.cols());
+        let cols = cost.cols();
         let levels: Vec<T> = masses.support.iter().map(|&i| -row_minima[i]).collect();
-        let mut entries = vec![T::zero(); padded(cols)];
-        T::entry_potentials(settings.road, cost, &masses.support, &levels, &mut entries);
-        let start = |(entry, &b): (&T, &f64)| if b > 0.0 { entry.to_f64() } else { 0.0 };
+        let entries = entry_potentials(settings.road, cost, (masses, &levels), &mut ranks);
+        let start = |(&entry, &b): (&f64, &f64)| if b > 0.0 { entry } else { 0.0 };
         let g: Vec<f64> = entries.iter().zip(&masses.b).map(start).collect();
         let gamma = settings.gamma * masses.total;
         Self {
             problem: SparseProblem { road: settings.road, cost, masses, gamma, top: settings.top(cols) },
-            active: ActiveRows::new(rows, g.clone()),
+            active: ActiveRows::new(g.clone()),
             iterations: 0,
             settings,
-            tried: ActiveRows::new(rows, g),
+            tried: ActiveRows::new(g),
             reader: RowReader::new(cost),
             gradients: ConjugateGradients::new(cols),
+            ranks,
+            means: Vec::new(),
             largest_cost,
             mu: 1.0,
         }
@@ -148,7 +119,7 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Solves the problem. Returns why the solve ended.
     pub(super) fn solve(&mut self, on_iteration: &mut OnIteration<'_>) -> Status {
         let (gamma, top, tolerance) = (self.problem.gamma, self.problem.top, self.settings.tolerance_for::<T>());
-        let entries = (self.problem.masses.support.len() * self.problem.cost.cols()) as f64;
+        let entries = self.ranks.rows().1 as f64 * self.problem.cost.cols() as f64;
         let first = SPARSE_DENSITY * self.largest_cost * entries;
         let log_ratio = if first > gamma && first.is_finite() { first.ln() - gamma.ln() } else { 0.0 };
         let stages = (log_ratio / SPARSE_STAGE_FACTOR.ln()).ceil().min(SPARSE_STAGES) as i32;
@@ -158,7 +129,7 @@ impl<'a, T: Real> Solver<'a, T> {
         // A row of few entries is as good a start as that of all of them.
         self.problem.top = self.problem.cost.cols();
         self.problem.gamma = gamma_at(stages);
-        self.reader.evaluate(&self.problem, None, &mut self.active);
+        self.reader.evaluate(&self.problem, None, &mut self.active, &mut self.ranks);
         // A limit of entries comes last: its dual value is never below that without a limit.
         let (limit, is_limited) = (self.settings.max_iterations, top < self.problem.cost.cols());
         let last = if is_limited { 0 } else { 1 };
@@ -195,7 +166,7 @@ impl<'a, T: Real> Solver<'a, T> {
     /// Finds the rows for another gamma or another number of entries.
     fn reevaluate(&mut self) {
         self.tried.g.copy_from_slice(&self.active.g);
-        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried);
+        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried, &mut self.ranks);
         core::mem::swap(&mut self.active, &mut self.tried);
     }
 
@@ -225,7 +196,10 @@ impl<'a, T: Real> Solver<'a, T> {
     }
 
     /// Returns why the steps end before the next one, if they do.
-    pub(super) fn end(&self, tolerance: f64, limit: usize) -> Option<Status> {
+    pub(super) fn end(&mut self, tolerance: f64, limit: usize) -> Option<Status> {
+        if self.ranks.check().is_err() {
+            return Some(Status::Stopped); // The solve ends with that error.
+        }
         if self.active.error <= tolerance {
             return Some(Status::Converged);
         }
@@ -237,7 +211,7 @@ impl<'a, T: Real> Solver<'a, T> {
 
     /// Evaluates the potentials in `tried`, and reports them. Returns whether to go on.
     pub(super) fn try_step(&mut self, on_iteration: &mut OnIteration<'_>) -> ControlFlow<()> {
-        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried);
+        self.reader.evaluate(&self.problem, Some(&self.active), &mut self.tried, &mut self.ranks);
         self.iterations += 1;
         let gamma = self.problem.gamma / self.problem.masses.total;
         let progress = SparseProgress { iteration: self.iterations, error: self.tried.error, gamma };
@@ -260,31 +234,6 @@ impl<'a, T: Real> Solver<'a, T> {
         max_abs < T::MAX / 64.0
     }
 
-    /// Raises the columns with mass and without entries to the potentials at which they get one, in
-    /// `tried`. Returns whether there are any. While they have no entry, the dual value rises with
-    /// their potential.
-    fn raise_empty_columns(&mut self) -> bool {
-        let SparseProblem { road, cost, masses, .. } = self.problem;
-        let is_empty = |j: usize, active: &ActiveRows<T>| masses.b[j] > 0.0 && active.column_counts[j] == 0.0;
-        if !(0..masses.b.len()).any(|j| is_empty(j, &self.active)) {
-            return false;
-        }
-        let levels: Vec<T> = self.active.levels.iter().map(|level| T::rounded(level.entry())).collect();
-        let max_abs_level = self.active.levels.iter().map(|level| level.entry().abs()).fold(0.0, f64::max);
-        let mut entries = vec![T::zero(); padded(cost.cols())];
-        T::entry_potentials(road, cost, &masses.support, &levels, &mut entries);
-        self.tried.g.copy_from_slice(&self.active.g);
-        for (j, entry) in entries.iter().take(cost.cols()).enumerate() {
-            let entry = entry.to_f64();
-            if is_empty(j, &self.active) && entry < f64::INFINITY {
-                // Far beyond, columns that are raised together would empty others.
-                let beyond = (4.0 * T::EPSILON).max(SPARSE_RAISE) * (entry.abs() + max_abs_level);
-                self.tried.g[j] = (entry + beyond).max(self.active.g[j] + beyond);
-            }
-        }
-        true
-    }
-
     /// Solves the model and tries the step in several lengths.
     fn newton_step(&mut self, limit: usize, on_iteration: &mut OnIteration<'_>) -> Step {
         let (gamma, masses) = (self.problem.gamma, self.problem.masses);
@@ -293,11 +242,14 @@ impl<'a, T: Real> Solver<'a, T> {
             let terms = masses.b.iter().zip(&active.column_sums).zip(&gradients.solution);
             terms.map(|((b, c), y)| (b - c) * y).sum()
         };
-        let system = Pattern { active: &self.active, lambda: self.mu * error.min(1.0) };
+        let lambda = self.mu * error.min(1.0);
+        let (road, ranks, means) = (self.problem.road, &mut self.ranks, &mut self.means);
+        let mut system = Pattern { road, active: &self.active, lambda, ranks, means };
         let right_side = masses.b.iter().zip(&self.active.column_sums).map(|(b, c)| gamma * (b - c));
-        self.gradients.solve_system(&system, right_side, (0.1 * error.sqrt().min(1.0), SPARSE_CG_STEPS));
+        self.gradients.solve_system(&mut system, right_side, (0.1 * error.sqrt().min(1.0), SPARSE_CG_STEPS));
         let slope = gradient(&self.active, &self.gradients);
-        let curvature = self.gradients.curvature(&Pattern { lambda: 0.0, ..system }) / gamma;
+        system.lambda = 0.0;
+        let curvature = self.gradients.curvature(&mut system) / gamma;
         let mut length = 1.0;
         for _ in 0..SPARSE_LENGTHS {
             if self.iterations >= limit || !(slope > 0.0 && slope < f64::INFINITY) {
@@ -337,46 +289,5 @@ impl<'a, T: Real> Solver<'a, T> {
     fn scale_shift(&mut self, factor: f64) {
         let [least, most] = SPARSE_SHIFTS;
         self.mu = (self.mu * factor).clamp(least, most);
-    }
-
-    /// Returns by how much the dual value of `tried` is above that of the potentials, and the
-    /// rounding error of this difference.
-    pub(super) fn gain(&self) -> (f64, f64) {
-        let (new, old, masses) = (&self.tried, &self.active, self.problem.masses);
-        let rows = old.levels.iter().zip(&new.levels).map(|(old, new)| (old.max - new.max) + (old.depth - new.depth));
-        let columns = new.g.iter().zip(&old.g).map(|(new, old)| new - old);
-        let squares = 0.5 * self.problem.gamma * (old.square - new.square);
-        let gain = product(&masses.a, rows) + product(&masses.b, columns) + squares;
-        // With an error of rounding, a step may move all potentials by a huge constant.
-        (gain, 4.0 * f64::EPSILON * self.dual_size_of(old).max(self.dual_size_of(new)))
-    }
-
-    /// Returns the sum of the magnitudes of the terms of the dual value.
-    pub(super) fn dual_size(&self) -> f64 {
-        self.dual_size_of(&self.active)
-    }
-
-    /// Returns the sum of the magnitudes of the terms of the dual value of rows.
-    fn dual_size_of(&self, active: &ActiveRows<T>) -> f64 {
-        let masses = self.problem.masses;
-        product(&masses.a, active.levels.iter().map(|level| level.level().abs()))
-            + product(&masses.b, active.g.iter().map(|g| g.abs()))
-            + self.problem.gamma * active.square
-    }
-
-    /// Returns the dual value.
-    pub(super) fn dual_value(&self) -> f64 {
-        let masses = self.problem.masses;
-        let rows = product(&masses.a, self.active.levels.iter().map(|level| -level.level()));
-        let columns = product(&masses.b, self.active.g.iter().copied());
-        rows + columns - 0.5 * self.problem.gamma * self.active.square
-    }
-
-    /// Returns whether the dual value is above what any plan can cost: the largest cost, and rows
-    /// of one entry.
-    fn is_infeasible(&self) -> bool {
-        let squares: f64 = self.problem.masses.a.iter().map(|a| a * a).sum();
-        let most = self.largest_cost + 0.5 * self.problem.gamma * squares;
-        self.dual_value() > most * (1.0 + 1e-6)
     }
 }

@@ -1,14 +1,15 @@
 //! The settings of the solver, and the solve of one problem.
 
+use super::largest_cost::largest_cost;
 use super::solution::SparseSolution;
-use super::solver::Solver;
+use super::solver::{OnIteration, Solver};
 use crate::check;
 use crate::dispatch::Road;
-use crate::real::Element;
 use crate::transport::masses::{Masses, check_feasible};
 use crate::transport::ranks::Ranks;
 use crate::transport::sinkhorn::default_tolerance;
-use crate::{Error, Isa, MatRef, Real};
+use crate::{Error, Isa, MatRef, OneProcess, Real, Reduce};
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 /// A solver for optimal transport whose plans are sparse: with quadratic regularization, and with
@@ -42,15 +43,16 @@ use core::ops::ControlFlow;
 /// rounding prevents convergence (below).
 ///
 /// # Speed and memory
-/// An iteration is one read of the cost matrix, on one thread. Some reads are no iterations: those
-/// of the start, one for each of the larger gammas that come first, and one if columns have no
-/// entry. Newton's method takes 3 to 20 iterations if the masses are similar, and up to some
-/// hundred if they differ by many orders of magnitude. Products with the pattern of the plan come
-/// in between. A limit of the entries per row that matters takes many more: hundreds, or all.
+/// An iteration is one read of the cost matrix. Some reads are no iterations: those of the start,
+/// one for each of the larger gammas that come first, and one if columns have no entry. Newton's
+/// method takes 3 to 20 iterations if the masses are similar, and up to some hundred if they differ
+/// by many orders of magnitude. Products with the pattern of the plan come in between. A limit of
+/// the entries per row that matters takes many more: hundreds, or all.
 ///
 /// The solver holds about `40 (n + m)` numbers and, three times, the entries of the plan and their
 /// columns: few, unless gamma makes plans dense. The first plans have more entries than the result.
-/// Memory for more entries is allocated in iterations.
+/// Memory for more entries is allocated in iterations. Several threads (feature `rayon`) hold the
+/// entries twice more, and lists of 2^14 costs for each of up to four tasks per thread.
 ///
 /// # Accuracy
 /// For both element types, potentials, levels and sums are `f64`: `f32` costs count as they are.
@@ -177,7 +179,9 @@ impl SparseTransport {
     /// - [`Error::Infeasible`] if a row or column has mass, but all its partners with mass are
     ///   forbidden.
     pub fn solve<T: Real>(&self, cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<SparseSolution<T>, Error> {
-        self.solve_with_progress(cost, a, b, |_| ControlFlow::Continue(()))
+        self.road.within_pool((cost.rows(), cost.cols()), || {
+            self.checked_solve(cost, a, b, &mut |_| ControlFlow::Continue(()))
+        })
     }
 
     /// Solves as [`solve`](Self::solve) does, and calls `on_iteration` after every iteration. If
@@ -207,6 +211,69 @@ impl SparseTransport {
         b: &[T],
         mut on_iteration: impl FnMut(&SparseProgress) -> ControlFlow<()>,
     ) -> Result<SparseSolution<T>, Error> {
+        self.checked_solve(cost, a, b, &mut on_iteration)
+    }
+
+    /// Checks the problem, and solves it.
+    fn checked_solve<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        on_iteration: &mut OnIteration<'_>,
+    ) -> Result<SparseSolution<T>, Error> {
+        self.check_settings_and_shapes(cost, a, b)?;
+        self.solve_on_ranks(cost, a, b, &mut OneProcess, on_iteration)
+    }
+
+    /// Checks the costs and the masses, and solves the problem. With several ranks, each has some
+    /// of the rows.
+    pub(super) fn solve_on_ranks<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        reduce: &mut dyn Reduce,
+        on_iteration: &mut OnIteration<'_>,
+    ) -> Result<SparseSolution<T>, Error> {
+        let (masses, row_minima, largest_cost) = {
+            let mut ranks = Ranks::new(reduce);
+            let checked = self.checked_costs(cost, a, b, &mut ranks);
+            ranks.check()?;
+            checked?
+        };
+        let mut ranks = Ranks::new(reduce);
+        ranks.set_rows(masses.support.len());
+        let mut solver = Solver::new(self, cost, &masses, (&row_minima, largest_cost), ranks);
+        let status = solver.solve(on_iteration);
+        let solution = SparseSolution::new(&mut solver, status);
+        solver.ranks.check()?;
+        Ok(solution)
+    }
+
+    /// Returns the masses, the minima of the rows, and the largest cost of all ranks. Fails on all
+    /// ranks if it fails on one.
+    fn checked_costs<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+        ranks: &mut Ranks<'_>,
+    ) -> Result<(Masses, Vec<T>, f64), Error> {
+        let masses = Masses::new(a, b, default_tolerance::<T>(), ranks)?;
+        self.check_gamma(masses.total)?;
+        let row_minima = check_feasible(self.road, cost, a, b, ranks)?;
+        let largest_cost = ranks.agree(largest_cost(self.road, cost, a, b), [])?;
+        Ok((masses, row_minima, ranks.largest(largest_cost)))
+    }
+
+    /// Fails unless all settings are in range and the shapes agree.
+    pub(super) fn check_settings_and_shapes<T: Real>(
+        &self,
+        cost: MatRef<'_, T>,
+        a: &[T],
+        b: &[T],
+    ) -> Result<(), Error> {
         self.check_settings::<T>()?;
         if cost.rows() == 0 || cost.cols() == 0 {
             return Err(Error::Empty { argument: "cost" });
@@ -216,15 +283,7 @@ impl SparseTransport {
             return invalid("cost.cols()", cost.cols() as f64, "at most 2^32");
         }
         check::length("a", a.len(), cost.rows())?;
-        check::length("b", b.len(), cost.cols())?;
-        let ranks = &mut Ranks::one();
-        let masses = Masses::new(a, b, default_tolerance::<T>(), ranks)?;
-        self.check_gamma(masses.total)?;
-        let row_minima = check_feasible(self.road, cost, a, b, ranks)?;
-        let largest_cost = largest_cost(cost, a, b)?;
-        let mut solver = Solver::new(self, cost, &masses, (&row_minima, largest_cost));
-        let status = solver.solve(&mut on_iteration);
-        Ok(SparseSolution::new(&solver, status))
+        check::length("b", b.len(), cost.cols())
     }
 
     /// Fails unless all settings are in range.
@@ -266,28 +325,4 @@ impl SparseTransport {
         let tolerance = self.tolerance_for::<T>();
         if tolerance > 0.0 { tolerance } else { default_tolerance::<T>() }
     }
-}
-
-/// Returns the largest magnitude of a cost that is not infinite, between rows and columns with
-/// mass. Fails if sums of a few of them might overflow.
-fn largest_cost<T: Real>(cost: MatRef<'_, T>, a: &[T], b: &[T]) -> Result<f64, Error> {
-    let limit = if T::MAX < 1e100 { 1e30 } else { 1e300 };
-    let (mut largest, narrow_limit) = (T::zero(), T::rounded(limit));
-    for row in (0..cost.rows()).filter(|&row| a[row] > T::zero()) {
-        let magnitude = |(&c, &b): (&T, &T)| {
-            let magnitude = if c < T::zero() { -c } else { c };
-            if b > T::zero() && magnitude < T::infinity() { magnitude } else { T::zero() }
-        };
-        let of_row = cost.row(row).iter().zip(b).map(magnitude);
-        let of_row = of_row.fold(T::zero(), |largest, c| if c > largest { c } else { largest });
-        if of_row > narrow_limit {
-            let mut magnitudes = cost.row(row).iter().zip(b).map(magnitude);
-            let col = magnitudes.position(|c| c > narrow_limit).unwrap_or(0);
-            let value = cost.row(row)[col].to_f64();
-            let expected = "at most 1e30 (`f64`: 1e300) in magnitude, or +inf to forbid a pair";
-            return Err(Error::InvalidElement { argument: "cost", row, col, value, expected });
-        }
-        largest = if of_row > largest { of_row } else { largest };
-    }
-    Ok(largest.to_f64())
 }

@@ -20,16 +20,16 @@ for_both_types! {
 
 /// A problem of n x m costs.
 #[derive(Clone)]
-struct Problem<T> {
-    name: &'static str,
-    m: usize,
-    cost: Vec<T>,
-    a: Vec<T>,
-    b: Vec<T>,
+pub(super) struct Problem<T> {
+    pub(super) name: &'static str,
+    pub(super) m: usize,
+    pub(super) cost: Vec<T>,
+    pub(super) a: Vec<T>,
+    pub(super) b: Vec<T>,
 }
 
 impl<T: Float> Problem<T> {
-    fn random(name: &'static str, (n, m): (usize, usize)) -> Self {
+    pub(super) fn random(name: &'static str, (n, m): (usize, usize)) -> Self {
         let r = &mut rng((n * m) as u64);
         let shares = |x: Vec<T>| {
             let total: f64 = x.iter().map(|x| x.wide()).sum();
@@ -40,7 +40,7 @@ impl<T: Float> Problem<T> {
     }
 
     /// The problems, with what is special to them.
-    fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let [plain, mut forbidden, mut offset, mut blocks, mut tiny] = [
             ("random", (37, 53)),
             ("forbidden", (40, 30)),
@@ -71,12 +71,12 @@ impl<T: Float> Problem<T> {
         vec![plain, forbidden, offset, blocks, tiny]
     }
 
-    fn view(&self) -> MatRef<'_, T> {
+    pub(super) fn view(&self) -> MatRef<'_, T> {
         MatRef::new(&self.cost, self.a.len(), self.m).expect("it fits")
     }
 
     /// The rows of a rank, not equally many.
-    fn band(&self, rank: &impl Reduce) -> Range<usize> {
+    pub(super) fn band(&self, rank: &impl Reduce) -> Range<usize> {
         let (n, ranks) = (self.a.len(), rank.ranks());
         let start = |rank: usize| n * rank * (rank + 1) / (ranks * (ranks + 1));
         start(rank.rank())..start(rank.rank() + 1)

@@ -20,6 +20,8 @@ mod rounding;
 mod settings;
 #[cfg(feature = "sparse-transport")]
 mod sparse;
+#[cfg(feature = "sparse-transport")]
+mod sparse_distributed;
 mod status;
 
 use crate::support::{
