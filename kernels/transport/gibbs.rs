@@ -382,8 +382,8 @@ pub(super) fn add_block<L: Lanes<T>, T: Float, const R: usize>(l: L, block: &[T]
     }
 }
 
-/// The power of two by which weights of rows multiply partial column sums: a small entry times a
-/// small mass would be subnormal, and slow as in [`ExpLanes::exp_finish_normal`].
+/// The power of two that weights of rows have as a factor in partial column sums. Without it, small
+/// entries times small masses would be subnormal, see [`ExpLanes::exp_finish_normal`].
 #[inline(always)]
 pub(super) fn partial_sum_scale<T: Float>() -> f64 {
     pow2(T::BIAS * 0.375)

@@ -238,7 +238,7 @@ impl<T: Real> TryFrom<CsrPlanData<T>> for CsrPlan<T> {
         for (at, &pointer) in row_pointers.iter().enumerate() {
             let is_valid = pointer >= end && if at == 0 { pointer == 0 } else { pointer <= columns.len() };
             if !is_valid || at == rows && pointer != columns.len() {
-                let expected = "a number that does not fall, from 0 to the number of entries";
+                let expected = "at least the pointer before it, 0 at first, and the number of entries at last";
                 return invalid("row_pointers", at, pointer as f64, expected);
             }
             end = pointer;
@@ -248,7 +248,7 @@ impl<T: Real> TryFrom<CsrPlanData<T>> for CsrPlan<T> {
             for (&column, at) in columns[bounds[0]..bounds[1]].iter().zip(bounds[0]..) {
                 let is_valid = (least..cols as u64).contains(&u64::from(column));
                 if !is_valid {
-                    let expected = "above the one before in its row, and below `cols`";
+                    let expected = "above the column before it in the row, and below `cols`";
                     return invalid("columns", at, f64::from(column), expected);
                 }
                 least = u64::from(column) + 1;

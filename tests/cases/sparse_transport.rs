@@ -7,8 +7,8 @@ use mantex::transport::{SparseSolution, Status};
 use mantex::{Error, Isa, MatRef, SparseTransport};
 use std::ops::ControlFlow;
 
-/// What a run told about itself: iterations, errors and gammas.
-type Told = Vec<(usize, f64, f64)>;
+/// The iterations, errors and gammas that the callback saw.
+type Seen = Vec<(usize, f64, f64)>;
 
 pub(crate) fn check<T: Float>(bytes: &mut Bytes<'_>) {
     let (rows, cols) = (bytes.below(24), bytes.below(24));
@@ -29,29 +29,29 @@ pub(crate) fn check<T: Float>(bytes: &mut Bytes<'_>) {
     let stop = if bytes.flag() { bytes.below(30) } else { usize::MAX };
     let solver = SparseTransport::new(gamma).tolerance(tolerance).max_iterations(iterations);
     let solver = if top == usize::MAX { solver } else { solver.max_entries_per_row(top) };
-    let run = |isa: Isa, cost: MatRef<'_, T>| -> (Result<SparseSolution<T>, Error>, Told) {
-        let mut told = Vec::new();
+    let run = |isa: Isa, cost: MatRef<'_, T>| -> (Result<SparseSolution<T>, Error>, Seen) {
+        let mut seen = Vec::new();
         let result = solver.clone().isa(isa).solve_with_progress(cost, &a, &b, |progress| {
-            told.push((progress.iteration, progress.error, progress.gamma));
-            if told.len() < stop { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            seen.push((progress.iteration, progress.error, progress.gamma));
+            if seen.len() < stop { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        (result, told)
+        (result, seen)
     };
     let scalar = run(isas()[isas().len() - 1], cost.view()).0;
     for isa in isas() {
-        let (result, told) = run(isa, cost.view());
+        let (result, seen) = run(isa, cost.view());
         let solution = match (&result, &scalar) {
             (Ok(solution), Ok(_)) => solution,
             (Err(error), Err(same)) if same_error(error, same) => continue,
             (error, other) => panic!("{error:?} on {isa}, {other:?} on scalar"),
         };
-        assert_eq!(solution.iterations(), told.len(), "{isa}");
-        assert!(told.len() <= iterations && told.iter().zip(1..).all(|(told, i)| told.0 == i), "{told:?} on {isa}");
-        assert!(told.iter().all(|told| told.1 >= 0.0 && told.2 >= gamma * (1.0 - 1e-12)), "{told:?} on {isa}");
+        assert_eq!(solution.iterations(), seen.len(), "{isa}");
+        assert!(seen.len() <= iterations && seen.iter().zip(1..).all(|(seen, i)| seen.0 == i), "{seen:?} on {isa}");
+        assert!(seen.iter().all(|seen| seen.1 >= 0.0 && seen.2 >= gamma * (1.0 - 1e-12)), "{seen:?} on {isa}");
         let error = solution.marginal_error();
         assert_eq!(solution.converged(), error <= converged_error::<T>(tolerance), "{error} on {isa}");
         assert_eq!(solution.converged(), solution.status() == Status::Converged, "{isa}");
-        assert_eq!(solution.status() == Status::Stopped, told.len() >= stop.max(1) && !solution.converged(), "{isa}");
+        assert_eq!(solution.status() == Status::Stopped, seen.len() >= stop.max(1) && !solution.converged(), "{isa}");
         for (potentials, masses) in [(solution.f(), &a), (solution.g(), &b)] {
             for (x, mass) in potentials.iter().zip(masses) {
                 let right = if mass.wide() > 0.0 { x.is_finite() } else { *x == f64::NEG_INFINITY };
@@ -78,7 +78,7 @@ fn numbers<T: Float>(solution: &SparseSolution<T>) -> Vec<f64> {
 }
 
 /// The plan has the masses of the rows, few entries in each, none that is forbidden, and the error
-/// and the values that were told.
+/// and the reported values.
 fn check_plan<T: Float>(
     isa: Isa,
     cost: &Matrix<T>,

@@ -55,6 +55,21 @@ static int count(const mantex_sinkhorn_progress *progress, void *user_data)
     return 0;
 }
 
+static void sparse_plans(const float *cost, const float *masses)
+{
+    mantex_sparse_transport_options options;
+    mantex_sparse_solution *solution[2] = {NULL, NULL};
+    OK(mantex_sparse_transport_options_init(&options, 1e-3 * N));
+    for (int parallel = 0; parallel < 2; parallel++) {
+        options.parallel = parallel;
+        OK(mantex_sparse_transport_solve_f32(N, N, cost, N, masses, masses, &options, &solution[parallel]));
+    }
+    const double *g[2] = {mantex_sparse_solution_g(solution[0]), mantex_sparse_solution_g(solution[1])};
+    CHECK(memcmp(g[0], g[1], N * sizeof(double)) == 0);
+    CHECK(mantex_sparse_solution_value(solution[0]) == mantex_sparse_solution_value(solution[1]));
+    for (int i = 0; i < 2; i++) mantex_sparse_solution_free(solution[i]);
+}
+
 static void solvers(void)
 {
     float *cost = numbers((size_t)N * N), masses[N];
@@ -84,6 +99,7 @@ static void solvers(void)
         mantex_transport_free(transport[i]);
         mantex_clustering_free(clustering[i]);
     }
+    sparse_plans(cost, masses);
     free(cost);
 }
 

@@ -3,7 +3,7 @@
 use super::ExpLanes;
 use super::coefficients::{ExpScheme, F32_INTEGER, F32_TABLE16, F64_INTEGER, F64_TABLE16, POWERS_OF_TWO_16};
 use crate::kernels::lanes::{Float, Lanes, QUIET};
-use core::arch::x86_64::{__m512, __m512d, _CMP_NLT_UQ, _MM_FROUND_NO_EXC};
+use core::arch::x86_64::{__m512, __m512d, _CMP_NLE_UQ, _MM_FROUND_NO_EXC};
 use pulp::x86::V4;
 
 /// The product of a power of two of the table and `1 + p`. The permutation uses the low four bits
@@ -42,8 +42,8 @@ impl ExpLanes<f32> for V4 {
     #[inline(always)]
     fn exp_finish_normal(self, table: __m512, shifted: __m512, exponent: __m512, p: __m512) -> __m512 {
         let least = Lanes::<f32>::splat(self, -126.0);
-        // True for NaN.
-        let is_normal = self.avx512f._mm512_cmp_round_ps_mask::<_CMP_NLT_UQ, _MM_FROUND_NO_EXC>(exponent, least);
+        // True for NaN. At this very exponent, a mantissa below 1 would be subnormal.
+        let is_normal = self.avx512f._mm512_cmp_round_ps_mask::<_CMP_NLE_UQ, _MM_FROUND_NO_EXC>(exponent, least);
         let mantissa = mantissa_f32(self, table, shifted, p);
         self.avx512f._mm512_maskz_scalef_round_ps::<QUIET>(is_normal, mantissa, exponent)
     }
@@ -83,8 +83,8 @@ impl ExpLanes<f64> for V4 {
     #[inline(always)]
     fn exp_finish_normal(self, table: Self::Table, shifted: __m512d, exponent: __m512d, p: __m512d) -> __m512d {
         let least = Lanes::<f64>::splat(self, -1022.0);
-        // True for NaN.
-        let is_normal = self.avx512f._mm512_cmp_round_pd_mask::<_CMP_NLT_UQ, _MM_FROUND_NO_EXC>(exponent, least);
+        // True for NaN. At this very exponent, a mantissa below 1 would be subnormal.
+        let is_normal = self.avx512f._mm512_cmp_round_pd_mask::<_CMP_NLE_UQ, _MM_FROUND_NO_EXC>(exponent, least);
         let mantissa = mantissa_f64(self, table, shifted, p);
         self.avx512f._mm512_maskz_scalef_round_pd::<QUIET>(is_normal, mantissa, exponent)
     }

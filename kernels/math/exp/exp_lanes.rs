@@ -27,8 +27,8 @@ pub(crate) trait ExpLanes<T: Float>: WideLanes<T> {
     /// `(1 + p) * 2^(k / 2^EXP.bits)`. `shifted` holds the integer `k + EXP.bias * 2^EXP.bits` in
     /// its low bits ([`Float::SHIFTER`]) and `exponent` is `k / 2^EXP.bits` as a float.
     fn exp_finish(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V;
-    /// [`ExpLanes::exp_finish`], but 0 instead of a subnormal result, which Intel's CPUs take some
-    /// 150 cycles to make.
+    /// [`ExpLanes::exp_finish`], but subnormal results, and those up to 1.05 times the smallest
+    /// normal number, may be 0: Intel's CPUs take some 150 cycles to make a subnormal number.
     #[inline(always)]
     fn exp_finish_normal(self, table: Self::Table, shifted: Self::V, exponent: Self::V, p: Self::V) -> Self::V {
         self.exp_finish(table, shifted, exponent, p)

@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// What all rows of a read of the costs share.
+/// The constants of a read of the costs.
 #[derive(Clone, Copy)]
 pub(super) struct Read<'a, T> {
     /// The problem.

@@ -27,9 +27,9 @@ impl SparseTransport {
     /// - Special values: those of [`solve`](Self::solve).
     /// - Errors: as listed below.
     /// - Cost and source: that of [`solve`](Self::solve) for the rows of this rank. An iteration
-    ///   has one reduction of 2 m + 2 numbers and a few of one or two, and each product with the
+    ///   has one reduction of 2 m + 2 numbers and a few of one to three, and each product with the
     ///   pattern of the plan, of which there are up to some hundred per iteration, has one of m
-    ///   numbers.
+    ///   numbers. Columns without an entry take another one of m numbers.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve), with rows counted within the band, also if the masses of

@@ -1,4 +1,4 @@
-//! The dual value of a sparse plan, and what follows from it.
+//! The dual value of a sparse plan, its gain by a step, and its bound.
 
 use super::rows::ActiveRows;
 use super::solver::{Solver, product};

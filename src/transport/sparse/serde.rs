@@ -87,14 +87,14 @@ impl<T: Real> TryFrom<SparseSolutionData<T>> for SparseSolution<T> {
     fn try_from(data: SparseSolutionData<T>) -> Result<Self, Error> {
         let SparseSolutionData { status, iterations, marginal_error, cost, value, dual_value, plan, .. } = data;
         let numbers = [
-            ("marginal_error", marginal_error, 0.0),
-            ("cost", cost, f64::MIN),
-            ("value", value, f64::MIN),
-            ("dual_value", dual_value, f64::MIN),
+            ("marginal_error", marginal_error, 0.0, "finite and not negative"),
+            ("cost", cost, f64::MIN, "finite"),
+            ("value", value, f64::MIN, "finite"),
+            ("dual_value", dual_value, f64::MIN, "finite"),
         ];
-        for (argument, value, min) in numbers {
+        for (argument, value, min, expected) in numbers {
             if !(value.is_finite() && value >= min) {
-                return Err(Error::InvalidParameter { argument, value, expected: "finite, and an error not negative" });
+                return Err(Error::InvalidParameter { argument, value, expected });
             }
         }
         if plan.rows == 0 || plan.cols == 0 {

@@ -122,8 +122,10 @@ impl<'a, T: Real> Solver<'a, T> {
         let entries = self.ranks.rows().1 as f64 * self.problem.cost.cols() as f64;
         let first = SPARSE_DENSITY * self.largest_cost * entries;
         let log_ratio = if first > gamma && first.is_finite() { first.ln() - gamma.ln() } else { 0.0 };
-        let stages = (log_ratio / SPARSE_STAGE_FACTOR.ln()).ceil().min(SPARSE_STAGES) as i32;
+        let stages = (log_ratio / SPARSE_STAGE_FACTOR.ln()).ceil().min(SPARSE_STAGES);
         let factor = SPARSE_STAGE_FACTOR.max(core::f64::consts::E.powf(log_ratio / SPARSE_STAGES));
+        // All ranks need the same numbers, and the logarithms of their CPUs may differ.
+        let (stages, factor) = (self.ranks.largest(stages) as i32, self.ranks.largest(factor));
         // The whole power may overflow.
         let gamma_at = |stage: i32| gamma * factor.powi(stage / 2) * factor.powi(stage - stage / 2);
         // A row of few entries is as good a start as that of all of them.

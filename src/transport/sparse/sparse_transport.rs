@@ -52,7 +52,8 @@ use core::ops::ControlFlow;
 /// The solver holds about `40 (n + m)` numbers and, three times, the entries of the plan and their
 /// columns: few, unless gamma makes plans dense. The first plans have more entries than the result.
 /// Memory for more entries is allocated in iterations. Several threads (feature `rayon`) hold the
-/// entries twice more, and lists of 2^14 costs for each of up to four tasks per thread.
+/// entries twice more, and for each of up to four tasks per thread a list of 2^14
+/// or m costs and columns, whichever is more.
 ///
 /// # Accuracy
 /// For both element types, potentials, levels and sums are `f64`: `f32` costs count as they are.
@@ -135,9 +136,9 @@ impl SparseTransport {
 
     /// Sets whether the threads of rayon's current pool share the work: the reads of the costs, and
     /// products with large patterns. The results have the same bits. The callback of
-    /// [`solve_with_progress`](Self::solve_with_progress) runs on the calling thread. If that is
-    /// none of the pool, it hands every iteration to the pool, which takes some 100 microseconds;
-    /// [`solve`](Self::solve) hands over the whole solve.
+    /// [`solve_with_progress`](Self::solve_with_progress) runs on the calling thread. If that
+    /// thread is not one of the pool, it hands over every read and every large product, which takes
+    /// some 100 microseconds each; [`solve`](Self::solve) hands over the whole solve.
     #[cfg(feature = "rayon")]
     pub fn parallel(self, yes: bool) -> Self {
         Self { road: self.road.with_threads(yes), ..self }

@@ -1,6 +1,6 @@
 //! Reads of the costs and products with the pattern on several threads, with the bits of one.
 //!
-//! What belongs to a row is computed by one thread. Sums of squares and errors are those of the
+//! One thread computes a row. Sums of squares and errors are those of the
 //! blocks of [`BlockReader`], added in their order. For sums of columns, each thread takes some
 //! columns, and adds their entries in the order of the rows, as one thread does.
 
@@ -85,7 +85,7 @@ impl<T: Real> Tasks<T> {
             to.block_sums.extend_from_slice(&rows.block_sums);
             start += rows.columns.len();
         }
-        // What the last read has left is overwritten.
+        // Entries of the read before are overwritten.
         to.columns.resize(start, 0);
         to.costs.resize(start, T::zero());
         let (mut columns, mut costs) = (&mut to.columns[..], &mut to.costs[..]);

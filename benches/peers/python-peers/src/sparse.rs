@@ -2,8 +2,8 @@
 //!
 //! Each solve of a package is repeated with stricter settings until its value agrees with that of
 //! mantex. Without a limit of the entries, that is the value of the plan, whose marginals are
-//! checked as well. With a limit, the problem is not convex and no plan meets both marginals: the
-//! dual values are compared, of which a higher one is better.
+//! checked as well. With a limit, the problem is not convex, and often no plan meets both
+//! marginals: the dual values are compared, of which a higher one is better.
 
 use crate::npy;
 use crate::support::problems::{SPARSE_LIMITS, SparseProblem, sparse_problems};
