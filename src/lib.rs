@@ -143,7 +143,7 @@
 //! | `medoids` | yes | [`KMedoids`] and its module, distance matrices; turns `alloc` on |
 //! | `std` | yes | run-time dispatch by multiversion, and `MANTEX_ISA`; turns `alloc` on |
 //! | `alloc` | yes | a heap, which the solvers need |
-//! | `sparse-transport` | no | `SparseTransport`: quadratic regularization, few entries per row; turns `transport` on |
+//! | `sparse-transport` | no | `SparseTransport`: plans with few entries; turns `transport` on |
 //! | `ndarray` | no | views of the matrices of ndarray 0.17 |
 //! | `faer` | no | views of the matrices of faer 0.24 |
 //! | `nalgebra` | no | views of the matrices of nalgebra 0.35 |

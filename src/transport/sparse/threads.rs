@@ -1,8 +1,8 @@
 //! Reads of the costs and products with the pattern on several threads, with the bits of one.
 //!
-//! One thread computes a row. Sums of squares and errors are those of the
-//! blocks of [`BlockReader`], added in their order. For sums of columns, each thread takes some
-//! columns, and adds their entries in the order of the rows, as one thread does.
+//! One thread computes a row. Sums of squares and errors are those of the blocks of
+//! [`BlockReader`], added in their order. For sums of columns, each thread takes some columns, and
+//! adds their entries in the order of the rows, as one thread does.
 
 use super::blocks::{BlockReader, Read, block_rows};
 use super::largest_cost::largest_of_rows;

@@ -22,7 +22,7 @@ def pot():
 
     def prepare(method, costs, masses, gamma, attempt, max_entries=None):
         a, b = np.load(masses)
-        # The semi-dual has exact masses, and the limit has its entries, in columns: rows of the transpose.
+        # The masses of columns are exact, and their entries limited: rows of mantex are columns here.
         costs = np.ascontiguousarray(np.load(costs).T)
         options = {"stopThr": 1e-9 / STRICTER**attempt, "numItermax": 10_000}
         if max_entries:
