@@ -25,7 +25,7 @@ const MAX_TASK: usize = 16;
 /// without a task would fall asleep while another computes a long one. Together with
 /// [`MIN_ADDITIONS`] it takes solves of 750 to 2000 rows to 0.97 of the time, on average of both
 /// domains (two threads on Zen 4, both ways in turn, 2026-11-27).
-const MIN_TASK_PART: usize = 8;
+pub(super) const MIN_TASK_PART: usize = 8;
 
 /// The least number of columns whose sums one thread adds up.
 const MIN_COLUMNS: usize = 512;

@@ -21,15 +21,15 @@ for_both_types! {
 }
 
 /// A problem: costs, n x m, and masses.
-struct Problem<T> {
-    cost: Vec<T>,
-    a: Vec<T>,
-    b: Vec<T>,
+pub(super) struct Problem<T> {
+    pub(super) cost: Vec<T>,
+    pub(super) a: Vec<T>,
+    pub(super) b: Vec<T>,
 }
 
 impl<T: Float> Problem<T> {
     /// Random costs, some of them forbidden, and equal masses, some of them moved to a neighbor.
-    fn new(n: usize, m: usize) -> Self {
+    pub(super) fn new(n: usize, m: usize) -> Self {
         let mut cost = uniform::<T>(n * m, 0.0, 1.0, &mut rng(4));
         cost.iter_mut().skip(3).step_by(17).for_each(|cost| *cost = T::of(f64::INFINITY));
         let (mut a, mut b) = (vec![T::of(m as f64); n], vec![T::of(n as f64); m]);
@@ -50,9 +50,12 @@ impl<T: Float> Problem<T> {
         self
     }
 
+    pub(super) fn view(&self) -> MatRef<'_, T> {
+        MatRef::new(&self.cost, self.a.len(), self.b.len()).expect("it fits")
+    }
+
     fn solve(&self, solver: &Sinkhorn) -> Result<Transport<T>, mantex::Error> {
-        let cost = MatRef::new(&self.cost, self.a.len(), self.b.len()).expect("it fits");
-        solver.solve(cost, &self.a, &self.b)
+        solver.solve(self.view(), &self.a, &self.b)
     }
 
     /// Compares solves in all pools with one on the calling thread, on every instruction set.

@@ -1,14 +1,14 @@
 //! Sparse transport: whole solves, their progress and their errors.
 
+use super::iterations::Problem;
 use super::pools;
 use super::support::{
-    data::{rng, uniform},
     float::{Float, bits_of},
     for_both_types,
     isas::isas,
 };
+use mantex::Error;
 use mantex::transport::{SparseSolution, SparseTransport, Status};
-use mantex::{Error, MatRef};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 
@@ -19,54 +19,30 @@ for_both_types! {
     errors_are_those_of_one_thread
 }
 
-/// A problem: costs, n x m, and masses.
-struct Problem<T> {
-    cost: Vec<T>,
-    a: Vec<T>,
-    b: Vec<T>,
-}
-
 impl<T: Float> Problem<T> {
-    /// Random costs, some of them forbidden, and equal masses, some of them moved to a neighbor.
-    fn new(n: usize, m: usize) -> Self {
-        let mut cost = uniform::<T>(n * m, 0.0, 1.0, &mut rng(7));
-        cost.iter_mut().skip(3).step_by(17).for_each(|cost| *cost = T::of(f64::INFINITY));
-        let (mut a, mut b) = (vec![T::of(m as f64); n], vec![T::of(n as f64); m]);
-        for masses in [&mut a, &mut b] {
-            for pair in masses.chunks_exact_mut(2).skip(2).step_by(5) {
-                (pair[0], pair[1]) = (T::of(0.0), T::of(2.0 * pair[0].wide()));
-            }
-        }
-        Self { cost, a, b }
-    }
-
     /// A solver whose gamma is `r` times the one at which plans are dense.
-    fn solver(&self, r: f64) -> SparseTransport {
+    fn sparse_solver(&self, r: f64) -> SparseTransport {
         SparseTransport::new(r).max_iterations(30)
     }
 
-    fn view(&self) -> MatRef<'_, T> {
-        MatRef::new(&self.cost, self.a.len(), self.b.len()).expect("it fits")
-    }
-
-    fn solve(&self, solver: &SparseTransport) -> Result<SparseSolution<T>, Error> {
+    fn solve_sparse(&self, solver: &SparseTransport) -> Result<SparseSolution<T>, Error> {
         solver.solve(self.view(), &self.a, &self.b)
     }
 
     /// Compares solves in all pools with one on the calling thread, on every instruction set.
-    fn compare(&self, solver: &SparseTransport) {
+    fn compare_sparse(&self, solver: &SparseTransport) {
         for isa in isas() {
             let one = solver.clone().isa(isa);
             let several = one.clone().parallel(true);
-            let one = everything(&self.solve(&one).expect("good input"));
+            let one = everything(&self.solve_sparse(&one).expect("good input"));
             for pool in pools() {
-                let result = pool.install(|| self.solve(&several)).expect("good input");
+                let result = pool.install(|| self.solve_sparse(&several)).expect("good input");
                 let threads = pool.current_num_threads();
                 let name = format!("{} x {}, {solver:?} on {isa}", self.a.len(), self.b.len());
                 assert!(everything(&result) == one, "{name}, {threads} threads: {:?}", result.status());
             }
             // From a thread outside of the pool of all tests.
-            let result = self.solve(&several).expect("good input");
+            let result = self.solve_sparse(&several).expect("good input");
             assert!(everything(&result) == one, "{solver:?} on {isa}, global pool");
         }
     }
@@ -85,10 +61,10 @@ fn solves_have_the_bits_of_one_thread<T: Float>() {
     for (n, m) in [(1, 1), (3, 5), (2, 20_000), (40, 900), (900, 40), (230, 210)] {
         let problem = Problem::<T>::new(n, m);
         for r in [1.0, 1e-2, 1e-4] {
-            let solver = problem.solver(r);
-            problem.compare(&solver);
+            let solver = problem.sparse_solver(r);
+            problem.compare_sparse(&solver);
             for k in [1, 3] {
-                problem.compare(&solver.clone().max_entries_per_row(k).max_iterations(12));
+                problem.compare_sparse(&solver.clone().max_entries_per_row(k).max_iterations(12));
             }
         }
     }
@@ -102,14 +78,14 @@ fn special_problems_have_the_bits_of_one_thread<T: Float>() {
         *cost = T::of(if at % 7 == 0 { -0.0 } else { (at * 5 % 3) as f64 });
     }
     for k in [2, m] {
-        problem.compare(&problem.solver(1e-3).max_entries_per_row(k));
+        problem.compare_sparse(&problem.sparse_solver(1e-3).max_entries_per_row(k));
     }
     // Columns without entries at first, whose potentials are raised.
     let mut problem = Problem::<T>::new(n, m);
     for (at, cost) in problem.cost.iter_mut().enumerate() {
         *cost = T::of(cost.wide() + if at % m < 20 { 50.0 } else { 0.0 });
     }
-    problem.compare(&problem.solver(1e-3));
+    problem.compare_sparse(&problem.sparse_solver(1e-3));
     // Masses of very different magnitudes, until no step raises the dual value.
     let mut problem = Problem::<T>::new(n, m);
     for (i, a) in problem.a.iter_mut().enumerate() {
@@ -117,16 +93,16 @@ fn special_problems_have_the_bits_of_one_thread<T: Float>() {
     }
     let total: f64 = problem.a.iter().map(|a| a.wide()).sum();
     problem.b.iter_mut().for_each(|b| *b = T::of(b.wide() * total / (n * m) as f64));
-    problem.compare(&problem.solver(10.0).tolerance(0.0));
+    problem.compare_sparse(&problem.sparse_solver(10.0).tolerance(0.0));
     // Blocks without a plan.
     let mut problem = Problem::<T>::new(n, m);
     for (at, cost) in problem.cost.iter_mut().enumerate() {
         let is_forbidden = at / m < n / 2 && at % m >= m / 3;
         *cost = if is_forbidden { T::of(f64::INFINITY) } else { *cost };
     }
-    let solver = problem.solver(1.0).max_iterations(300);
-    assert_eq!(problem.solve(&solver).expect("good input").status(), Status::Infeasible);
-    problem.compare(&solver);
+    let solver = problem.sparse_solver(1.0).max_iterations(300);
+    assert_eq!(problem.solve_sparse(&solver).expect("good input").status(), Status::Infeasible);
+    problem.compare_sparse(&solver);
 }
 
 fn progress_has_the_bits_of_one_thread<T: Float>() {
@@ -139,7 +115,7 @@ fn progress_has_the_bits_of_one_thread<T: Float>() {
         });
         (reports, everything(&end.expect("good input")))
     };
-    let solver = problem.solver(1e-4).tolerance(1e-12);
+    let solver = problem.sparse_solver(1e-4).tolerance(1e-12);
     let one = reports(&solver);
     let several = solver.parallel(true);
     assert!(reports(&several) == one, "global pool");
@@ -155,10 +131,10 @@ fn errors_are_those_of_one_thread<T: Float>() {
         for row in [251, 130, 133] {
             problem.cost[row * 150 + 9] = bad;
         }
-        let one = problem.solve(&problem.solver(1.0)).unwrap_err();
+        let one = problem.solve_sparse(&problem.sparse_solver(1.0)).unwrap_err();
         assert!(matches!(one, Error::InvalidElement { argument: "cost", row: 130, col: 9, .. }), "{one}");
         for pool in pools() {
-            let several = pool.install(|| problem.solve(&problem.solver(1.0).parallel(true)));
+            let several = pool.install(|| problem.solve_sparse(&problem.sparse_solver(1.0).parallel(true)));
             let [several, one] = [several.unwrap_err(), one.clone()].map(|error| error.to_string());
             assert_eq!(several, one);
         }
@@ -169,10 +145,10 @@ fn errors_are_those_of_one_thread<T: Float>() {
 #[test]
 fn solves_may_nest_in_tasks_of_a_pool() {
     let problem = Problem::<f64>::new(230, 210);
-    let solver = problem.solver(1e-2);
-    let expected = everything(&problem.solve(&solver).expect("good input"));
+    let solver = problem.sparse_solver(1e-2);
+    let expected = everything(&problem.solve_sparse(&solver).expect("good input"));
     let several = solver.parallel(true);
-    let is_right = || everything(&problem.solve(&several).expect("good input")) == expected;
+    let is_right = || everything(&problem.solve_sparse(&several).expect("good input")) == expected;
     let pools = pools();
     for pool in &pools {
         assert!(pool.install(|| (0..8).into_par_iter().all(|_| is_right())));

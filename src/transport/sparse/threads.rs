@@ -11,15 +11,12 @@ use super::rows::Rows;
 use crate::bands::{BANDS_PER_THREAD, min_band_elements};
 use crate::dispatch::Road;
 use crate::real::Element;
+use crate::transport::threads::MIN_TASK_PART;
 use crate::{Error, MatRef, Real};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 use rayon::prelude::*;
-
-/// A task has at least [`min_band_elements`] divided by this number: threads that wait for another
-/// one do not fall asleep. Not measured here; see `threads.rs` of Sinkhorn.
-const MIN_TASK_PART: usize = 8;
 
 /// The least number of columns whose entries one thread adds up. Each thread searches its columns
 /// in every row. Not measured.
